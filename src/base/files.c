@@ -1,0 +1,202 @@
+/* Files and folders. */
+#include "base/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+bool cyf_file_exists(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0;
+}
+
+bool cyf_is_directory(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+int64_t cyf_file_size_bytes(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 ? (int64_t)info.st_size : -1;
+}
+
+/* One level; somebody else having made it meanwhile is as good. */
+static cyf_status make_one_directory(const char *path, const char *whole_path) {
+  if (mkdir(path, 0777) == 0) return CYF_OK;
+  const int error = errno;
+  if (cyf_is_directory(path)) return CYF_OK;
+  if (error == EEXIST)
+    return CYF_FAIL(CYF_ERR_IO, "cannot create directory '%s': '%s' exists and is not a directory", whole_path, path);
+  return CYF_FAIL(CYF_ERR_IO, "cannot create directory '%s': %s", whole_path, strerror(error));
+}
+
+cyf_status cyf_make_directory(const char *path) {
+  cyf_status status = CYF_OK;
+  char *prefix = NULL;
+  if (path[0] == '\0') return CYF_FAIL(CYF_ERR_IO, "cannot create a directory without a name");
+  CYF_TRY(cyf_strdup(path, &prefix));
+  for (char *c = prefix + 1; *c; ++c) {
+    if (*c != '/') continue;
+    *c = '\0';
+    CYF_TRY_CLEANUP(make_one_directory(prefix, path));
+    *c = '/';
+  }
+  CYF_TRY_CLEANUP(make_one_directory(prefix, path));
+cleanup:
+  cyf_free(prefix);
+  return status;
+}
+
+cyf_status cyf_remove_file(const char *path) {
+  if (unlink(path) == 0 || errno == ENOENT) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_IO, "cannot remove '%s': %s", path, strerror(errno));
+}
+
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk) {
+  (void)info, (void)type, (void)walk;
+  if (remove(path) == 0 || errno == ENOENT) return 0;
+  (void)CYF_FAIL(CYF_ERR_IO, "cannot remove '%s': %s", path, strerror(errno));
+  return 1;
+}
+
+cyf_status cyf_remove_tree(const char *path) {
+  struct stat info;
+  if (path[0] == '\0') return CYF_FAIL(CYF_ERR_INTERNAL, "refusing to remove a directory without a name");
+  if (lstat(path, &info) != 0) {
+    if (errno == ENOENT) return CYF_OK;
+    return CYF_FAIL(CYF_ERR_IO, "cannot remove '%s': %s", path, strerror(errno));
+  }
+  /* However it is spelt: "/", "//", "/tmp/..". A link is removed itself, whatever it points to. */
+  char *resolved = S_ISLNK(info.st_mode) ? NULL : realpath(path, NULL);
+  const bool is_root = resolved && strcmp(resolved, "/") == 0;
+  free(resolved);
+  if (is_root) return CYF_FAIL(CYF_ERR_INTERNAL, "refusing to remove '%s': it is the root directory", path);
+  const int outcome = nftw(path, remove_entry, 32, FTW_DEPTH | FTW_PHYS);
+  if (outcome == 0) return CYF_OK;
+  if (outcome > 0) return CYF_ERR_IO; /* remove_entry has said why */
+  return CYF_FAIL(CYF_ERR_IO, "cannot remove '%s': %s", path, strerror(errno));
+}
+
+cyf_status cyf_path_join(const char *directory, const char *name, char **ret_path) {
+  const size_t length = strlen(directory);
+  const bool has_slash = length == 0 || directory[length - 1] == '/';
+  return cyf_format(ret_path, "%s%s%s", directory, has_slash ? "" : "/", name);
+}
+
+cyf_status cyf_partial_path(const char *path, char **ret_partial) {
+  return cyf_format(ret_partial, "%s.partial", path);
+}
+
+/* Opens, syncs and closes; a file system that cannot sync a directory is no error. */
+static cyf_status sync_path(const char *path, bool is_directory) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC | (is_directory ? O_DIRECTORY : 0));
+  if (file < 0) return CYF_FAIL(CYF_ERR_IO, "cannot open '%s' to flush it to disk: %s", path, strerror(errno));
+  const bool synced = fsync(file) == 0;
+  const int error = errno;
+  close(file);
+  if (synced || (is_directory && (error == EINVAL || error == ENOTSUP || error == ENOSYS))) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_IO, "cannot flush '%s' to disk: %s", path, strerror(error));
+}
+
+static cyf_status sync_folder_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *folder = NULL;
+  if (!slash) {
+    CYF_TRY(cyf_strdup(".", &folder));
+  } else {
+    CYF_TRY(cyf_format(&folder, "%.*s", slash == path ? 1 : (int)(slash - path), path));
+  }
+  const cyf_status status = sync_path(folder, true);
+  cyf_free(folder);
+  return status;
+}
+
+cyf_status cyf_commit_file(const char *partial, const char *path) {
+  cyf_status status = sync_path(partial, false);
+  if (status == CYF_OK && rename(partial, path) != 0)
+    status = CYF_FAIL(CYF_ERR_IO, "cannot rename '%s' to '%s': %s", partial, path, strerror(errno));
+  if (status != CYF_OK) {
+    unlink(partial);
+    return status;
+  }
+  return sync_folder_of(path);
+}
+
+static cyf_status write_all(int file, const char *path, const char *bytes, size_t size) {
+  while (size > 0) {
+    const ssize_t n = write(file, bytes, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+    bytes += n;
+    size -= (size_t)n;
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_write_text_file(const char *path, const char *text) {
+  cyf_status status = CYF_OK;
+  char *partial = NULL;
+  CYF_TRY(cyf_partial_path(path, &partial));
+  const int file = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file < 0) {
+    status = CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+    goto cleanup;
+  }
+  status = write_all(file, path, text, strlen(text));
+  if (close(file) != 0 && status == CYF_OK) /* NFS reports a full disk here */
+    status = CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+  if (status == CYF_OK) {
+    status = cyf_commit_file(partial, path);
+  } else {
+    unlink(partial);
+  }
+cleanup:
+  cyf_free(partial);
+  return status;
+}
+
+enum { TEXT_FILE_BYTES_MAX = 1 << 30 };
+
+/* Reads to the end rather than by the size: pipes and /proc files have none. */
+static cyf_status read_all(int file, const char *path, char **text, size_t *ret_size) {
+  size_t size = 0, room = 0;
+  for (;;) {
+    if (room - size < 2) {
+      room = room ? 2 * room : 65536;
+      CYF_TRY(cyf_realloc((void **)text, room, 1));
+    }
+    const ssize_t n = read(file, *text + size, room - size - 1);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return CYF_FAIL(CYF_ERR_INPUT, "cannot read '%s': %s", path, strerror(errno));
+    if (n == 0) break;
+    size += (size_t)n;
+    if (size >= TEXT_FILE_BYTES_MAX) return CYF_FAIL(CYF_ERR_INPUT, "'%s' is no text file: 1 GiB or more", path);
+  }
+  *ret_size = size;
+  return CYF_OK;
+}
+
+cyf_status cyf_read_text_file(const char *path, char **ret_text) {
+  char *text = NULL;
+  size_t size = 0;
+  *ret_text = NULL;
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return CYF_FAIL(CYF_ERR_INPUT, "cannot open '%s': %s", path, strerror(errno));
+  cyf_status status = read_all(file, path, &text, &size);
+  close(file);
+  if (status == CYF_OK && memchr(text, '\0', size))
+    status = CYF_FAIL(CYF_ERR_INPUT, "'%s' is no text file: it holds NUL bytes", path);
+  if (status != CYF_OK) {
+    cyf_free(text);
+    return status;
+  }
+  *ret_text = text;
+  return CYF_OK;
+}

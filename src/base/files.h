@@ -1,0 +1,42 @@
+/* Files and folders: existence, atomic replacement, checksums. */
+#ifndef CYF_BASE_FILES_H
+#define CYF_BASE_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+bool cyf_file_exists(const char *path);
+bool cyf_is_directory(const char *path);
+/* Bytes of the file, -1 when it cannot be had. */
+int64_t cyf_file_size_bytes(const char *path);
+/* mkdir -p. Errors: CYF_ERR_IO naming the path. */
+cyf_status cyf_make_directory(const char *path);
+/* Removes a file if there; no error when absent. */
+cyf_status cyf_remove_file(const char *path);
+/* Removes a directory tree; refuses "" and "/", however spelt. No error when absent. */
+cyf_status cyf_remove_tree(const char *path);
+
+/* Joins directory and name with one '/'; free with cyf_free. */
+cyf_status cyf_path_join(const char *directory, const char *name, char **ret_path);
+
+/* The temporary name beside `path` that writers use until the file is whole: "path.partial"; free with cyf_free. */
+cyf_status cyf_partial_path(const char *path, char **ret_partial);
+
+/* fsync the partial file, rename it onto path, fsync the folder. On error up to the rename the partial file is removed
+ * and path is untouched. Errors: CYF_ERR_IO naming path and reason. */
+cyf_status cyf_commit_file(const char *partial, const char *path);
+
+/* Writes a whole small file atomically. Errors: CYF_ERR_IO. */
+cyf_status cyf_write_text_file(const char *path, const char *text);
+/* Reads a whole small text file (< 1 GiB), NUL-terminated; free with cyf_free. Errors: CYF_ERR_INPUT (absent,
+ * unreadable, too large, or with NUL bytes inside). */
+cyf_status cyf_read_text_file(const char *path, char **ret_text);
+
+/* 64-bit checksum of bytes, the same on every machine; not cryptographic. Passing one call's result as the next one's
+ * seed chains pieces (the cuts between pieces count). The format is described in checksum.c. */
+uint64_t cyf_checksum(uint64_t seed, const void *bytes, size_t size);
+
+#endif

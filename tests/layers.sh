@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The architecture's include rules (docs/architecture.md): layers look only to the left, one vendor has one folder.
+set -uo pipefail
+cd "${CYTOFORGE_SOURCE:?}/src"
+failed=0
+
+complain() { # message, then the offending lines on standard input
+  local lines
+  lines=$(cat)
+  [ -z "$lines" ] && return
+  echo "$1"
+  echo "$lines"
+  failed=1
+}
+
+# Who may include whom.
+declare -A may=([base]="base" [kernels]="base kernels" [comm]="base kernels comm" [data]="base kernels comm data" [model]="base kernels model"
+  [train]="base kernels comm data model train" [evaluate]="base kernels comm data evaluate"
+  [cli]="base kernels comm data model train evaluate cli")
+for room in "${!may[@]}"; do
+  allowed=$(tr ' ' '|' <<<"${may[$room]}")
+  grep -rnE '^#include "[a-z_]+/' "$room" | grep -vE "#include \"($allowed)/" | complain "$room includes what it may not:"
+done
+
+vendor() { # header pattern, files that may include it (regular expression)
+  grep -rnE "#include [<\"]($1)" . | grep -vE "^\./($2):" | complain "$1 is included outside $2:"
+}
+vendor 'mpi\.h' 'comm/[a-z_]+\.[ch]|cli/main\.c'
+vendor 'nccl\.h' 'comm/[a-z_]+\.[ch]'
+vendor 'hdf5\.h' '[a-z]+/[a-z0-9_]+_hdf5\.[ch]'
+vendor 'yaml\.h' 'base/[a-z_]+\.[ch]'
+vendor 'cblas\.h' '(kernels/cpu|evaluate)/[a-z_]+\.[ch]'
+vendor 'Random123/' 'base/rng\.c'
+vendor 'cuda|cublas|curand' 'kernels/cuda/.*'
+
+grep -rnE '\b(exit|abort|_exit)\(' --include='*.c' . | grep -vE '^\./(cli/main\.c|base/interrupt\.c):' | complain "libraries never exit:"
+
+[ $failed -eq 0 ] && echo "layers: every include keeps the rules"
+exit $failed
