@@ -1,0 +1,84 @@
+/* Noising, reverse steps and time embeddings. */
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/math/diffusion.h"
+
+cyf_status cyf_cpu_q_sample(cyf_device *d, int64_t n, int64_t c, const float *x0, const int32_t *t, const float *signal,
+                            const float *noise_level, const float *eps, float *x_t) {
+#pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, n *c))
+  for (int64_t i = 0; i < n; ++i) {
+    const float a = signal[t[i]], b = noise_level[t[i]];
+#pragma omp simd
+    for (int64_t j = i * c; j < (i + 1) * c; ++j) x_t[j] = cyf_q_sample(x0[j], eps[j], a, b);
+  }
+  return CYF_OK;
+}
+
+static cyf_reverse_coefficients coefficients_of(const cyf_reverse_step *s) {
+  const double direction = 1.0 - s->alpha_bar_prev - s->sigma * s->sigma;
+  return (cyf_reverse_coefficients){
+      .sqrt_recip_alpha_bar = (float)s->sqrt_recip_alpha_bar,
+      .sqrt_recip_m1_alpha_bar = (float)s->sqrt_recip_m1_alpha_bar,
+      .mean_coef_x0 = (float)s->mean_coef_x0,
+      .mean_coef_xt = (float)s->mean_coef_xt,
+      .variance = (float)s->variance,
+      .noise_scale = (float)exp(0.5 * s->log_variance),
+      .sqrt_one_minus_alpha_bar = (float)sqrt(1.0 - s->alpha_bar),
+      .sqrt_alpha_bar_prev = (float)sqrt(s->alpha_bar_prev),
+      .direction = (float)sqrt(direction > 0.0 ? direction : 0.0), /* rounding at the last step */
+      .sigma = (float)s->sigma,
+      .recip_sqrt_recip_m1_alpha_bar = (float)(1.0 / s->sqrt_recip_m1_alpha_bar),
+  };
+}
+
+/* Elements are taken in strips; where guidance or noise is absent, a strip of zeros stands for it. */
+enum { STRIP = 1024 };
+static const float zeros[STRIP];
+
+static const float *strip_of(const float *array, int64_t first) {
+  return array ? array + first : zeros;
+}
+
+cyf_status cyf_cpu_ddpm_step(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
+                             const float *guidance, const float *noise, float *x_prev) {
+  const cyf_reverse_coefficients k = coefficients_of(s);
+  const int clip = s->clip;
+#pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, count))
+  for (int64_t first = 0; first < count; first += STRIP) {
+    const float *g = strip_of(guidance, first), *z = strip_of(noise, first), *from = x + first, *e = eps + first;
+    float *to = x_prev + first;
+    const int64_t width = cyf_cpu_min(STRIP, count - first);
+#pragma omp simd
+    for (int64_t j = 0; j < width; ++j) to[j] = cyf_ddpm_element(&k, clip, from[j], e[j], g[j], z[j]);
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_cpu_ddim_step(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
+                             const float *guidance, const float *noise, float *x_prev) {
+  const cyf_reverse_coefficients k = coefficients_of(s);
+  const int clip = s->clip;
+#pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, count))
+  for (int64_t first = 0; first < count; first += STRIP) {
+    const float *g = strip_of(guidance, first), *z = strip_of(noise, first), *from = x + first, *e = eps + first;
+    float *to = x_prev + first;
+    const int64_t width = cyf_cpu_min(STRIP, count - first);
+#pragma omp simd
+    for (int64_t j = 0; j < width; ++j) to[j] = cyf_ddim_element(&k, clip, from[j], e[j], g[j], z[j]);
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_cpu_time_embedding(cyf_device *d, int64_t n_rows, int64_t width, const int32_t *t, float *out) {
+  const int64_t half = width / 2;
+#pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, 16 * n_rows * width))
+  for (int64_t i = 0; i < n_rows; ++i) {
+    float *row = out + i * width;
+    for (int64_t j = 0; j < half; ++j) {
+      const double angle = (double)t[i] * cyf_time_frequency(j, half);
+      row[j] = (float)cos(angle);
+      row[half + j] = (float)sin(angle);
+    }
+    if (width % 2) row[width - 1] = 0.0f;
+  }
+  return CYF_OK;
+}

@@ -1,0 +1,44 @@
+/* A batch of cells in compressed sparse rows, the currency between data and model. */
+#ifndef CYF_KERNELS_CSR_H
+#define CYF_KERNELS_CSR_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* [n_cells, n_genes], float32. Row i holds indices/values [indptr[i], indptr[i+1]); gene indices ascend within a row.
+ * Whoever made it owns the arrays; models only read. In training, values are log1p(counts / total x 1e4). */
+typedef struct cyf_csr {
+  int64_t n_cells;
+  int64_t n_genes;
+  const int64_t *indptr;  /* [n_cells + 1], indptr[0] may be non-zero (a window of a larger matrix) */
+  const int32_t *indices; /* [nnz] */
+  const float *values;    /* [nnz] */
+} cyf_csr;
+
+/* The same with memory of its own that grows. */
+typedef struct cyf_csr_buffer {
+  int64_t n_cells, n_genes;
+  int64_t cells_capacity, nnz_capacity;
+  int64_t *indptr;
+  int32_t *indices;
+  float *values;
+} cyf_csr_buffer;
+
+/* Makes room for n_cells rows and nnz entries (keeps contents). Errors: CYF_ERR_MEMORY. */
+cyf_status cyf_csr_buffer_reserve(cyf_csr_buffer *buffer, int64_t n_cells, int64_t nnz);
+/* Empties it (keeps memory) and sets the number of genes. */
+void cyf_csr_buffer_clear(cyf_csr_buffer *buffer, int64_t n_genes);
+/* Appends one row of nnz entries. */
+cyf_status cyf_csr_buffer_append(cyf_csr_buffer *buffer, int64_t nnz, const int32_t *indices, const float *values);
+void cyf_csr_buffer_destroy(cyf_csr_buffer *buffer); /* frees the arrays, zeroes the struct; NULL-safe */
+/* A read-only view of all rows; valid until the buffer changes. */
+cyf_csr cyf_csr_view(const cyf_csr_buffer *buffer);
+/* A read-only view of rows [first, first + n). */
+cyf_csr cyf_csr_rows(const cyf_csr *matrix, int64_t first, int64_t n);
+
+/* Replaces counts by log1p(count / total x target_sum) row by row, total over the genes present in the batch; a row
+ * with total 0 stays zero. In place on values[nnz]. */
+void cyf_csr_log_normalize(int64_t n_cells, const int64_t *indptr, float *values, double target_sum);
+
+#endif

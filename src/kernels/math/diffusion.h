@@ -1,0 +1,56 @@
+/* Elements of the forward and reverse processes. Coefficients are rounded once from the double schedule. */
+#ifndef CYF_KERNELS_MATH_DIFFUSION_H
+#define CYF_KERNELS_MATH_DIFFUSION_H
+
+#include "kernels/math/host_device.h"
+
+/* x_t of x_0 (Ho et al. 2020, eq. 4). */
+CYF_HD static inline float cyf_q_sample(float x0, float eps, float signal, float noise_level) {
+  return signal * x0 + noise_level * eps;
+}
+
+CYF_HD static inline float cyf_clip_unit(float x) {
+  x = cyf_select(x < -1.0f, -1.0f, x);
+  return cyf_select(x > 1.0f, 1.0f, x);
+}
+
+/* x_0 as the predicted noise implies it. */
+CYF_HD static inline float cyf_predict_x0(float x, float eps, float sqrt_recip_alpha_bar,
+                                          float sqrt_recip_m1_alpha_bar) {
+  return sqrt_recip_alpha_bar * x - sqrt_recip_m1_alpha_bar * eps;
+}
+
+/* float forms of cyf_reverse_step's coefficients (kernels/backend.h); a backend fills them once a step. */
+typedef struct cyf_reverse_coefficients {
+  float sqrt_recip_alpha_bar, sqrt_recip_m1_alpha_bar;
+  float mean_coef_x0, mean_coef_xt, variance, noise_scale; /* DDPM: noise_scale = exp(log_variance / 2) */
+  float sqrt_one_minus_alpha_bar, sqrt_alpha_bar_prev, direction,
+      sigma; /* DDIM: direction = sqrt(1 - abar_prev - sigma^2) */
+  float recip_sqrt_recip_m1_alpha_bar;
+} cyf_reverse_coefficients;
+
+/* One DDPM element (Ho et al. 2020, eq. 7); guidance and noise are 0 where there are none. */
+CYF_HD static inline float cyf_ddpm_element(const cyf_reverse_coefficients *k, int clip, float x, float eps,
+                                            float guidance, float noise) {
+  float x0 = cyf_predict_x0(x, eps, k->sqrt_recip_alpha_bar, k->sqrt_recip_m1_alpha_bar);
+  x0 = cyf_select(clip, cyf_clip_unit(x0), x0);
+  const float mean = k->mean_coef_x0 * x0 + k->mean_coef_xt * x + k->variance * guidance;
+  return mean + k->noise_scale * noise;
+}
+
+/* One DDIM element (Song et al. 2021, eq. 12). Clipping changes x0, and eps becomes what the clipped x0 implies. */
+CYF_HD static inline float cyf_ddim_element(const cyf_reverse_coefficients *k, int clip, float x, float eps,
+                                            float guidance, float noise) {
+  eps -= k->sqrt_one_minus_alpha_bar * guidance;
+  float x0 = cyf_predict_x0(x, eps, k->sqrt_recip_alpha_bar, k->sqrt_recip_m1_alpha_bar);
+  x0 = cyf_select(clip, cyf_clip_unit(x0), x0);
+  eps = cyf_select(clip, (k->sqrt_recip_alpha_bar * x - x0) * k->recip_sqrt_recip_m1_alpha_bar, eps);
+  return k->sqrt_alpha_bar_prev * x0 + k->direction * eps + k->sigma * noise;
+}
+
+/* Frequency j of a sinusoidal time embedding with `half` = width / 2 frequencies (Vaswani et al. 2017, section 3.5). */
+CYF_HD static inline double cyf_time_frequency(int64_t j, int64_t half) {
+  return exp(-9.210340371976184 * (double)j / (double)half); /* log(10000) */
+}
+
+#endif

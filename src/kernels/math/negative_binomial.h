@@ -1,0 +1,54 @@
+/* The negative binomial with mean mu and inverse dispersion theta (variance mu + mu^2 / theta; Robinson & Smyth 2008):
+ *   log NB(x) = lgamma(x + theta) - lgamma(theta) - lgamma(x + 1) + theta log(theta / (theta + mu))
+ *               + x log(mu / (theta + mu)).
+ * Split into what a zero count gives and what a positive count adds, so that the dense pass over genes needs no gamma
+ * function and the few positive counts take it in double. */
+#ifndef CYF_KERNELS_MATH_NEGATIVE_BINOMIAL_H
+#define CYF_KERNELS_MATH_NEGATIVE_BINOMIAL_H
+
+#include "kernels/math/elementary.h"
+#include "kernels/math/special.h"
+
+/* -log NB(0) and its derivatives by log mu and by log theta. */
+CYF_HD static inline void cyf_nb_zero(float mu, float theta, float *ret_nll, float *ret_d_log_mu,
+                                      float *ret_d_log_theta) {
+  const float nll = theta * cyf_log1pf(mu / theta), d_log_mu = theta * mu / (theta + mu);
+  *ret_nll = nll;
+  *ret_d_log_mu = d_log_mu;
+  /* nll - d_log_mu, where that difference of nearly equal terms (mu much below theta) is a series in r = mu / theta. */
+  const float r = mu / theta;
+  const float series =
+      0.5f + r * (-0.666666667f + r * (0.75f + r * (-0.8f + r * (0.833333333f + r * (-0.857142857f + r * 0.875f)))));
+  *ret_d_log_theta = cyf_select(r < 0.1f, theta * r * r * series, nll - d_log_mu);
+}
+
+/* log(Gamma(x + theta) / (Gamma(theta) Gamma(x + 1))) and psi(x + theta) - psi(theta) for a count x > 0. Most counts
+ * are small integers, for which both are short products and sums over 0..x-1; nothing cancels in them even where theta
+ * is huge. */
+CYF_HD static inline void cyf_nb_gamma_terms(double x, double theta, double *ret_log_choose, double *ret_psi) {
+  if (x <= 16.0 && x == (double)(int)x && theta < 1e15) {
+    double product = 1.0, psi = 0.0;
+    for (int k = 0; k < (int)x; ++k) {
+      product *= (theta + k) / (k + 1);
+      psi += 1.0 / (theta + k);
+    }
+    *ret_log_choose = log(product);
+    *ret_psi = psi;
+    return;
+  }
+  *ret_log_choose = cyf_lgamma(x + theta) - cyf_lgamma(theta) - cyf_lgamma(x + 1.0);
+  *ret_psi = cyf_digamma(x + theta) - cyf_digamma(theta);
+}
+
+/* What a count x > 0 adds to the three. */
+CYF_HD static inline void cyf_nb_positive(double x, double mu, double theta, double *ret_nll, double *ret_d_log_mu,
+                                          double *ret_d_log_theta) {
+  const double total = theta + mu;
+  double log_choose, psi;
+  cyf_nb_gamma_terms(x, theta, &log_choose, &psi);
+  *ret_nll = -(log_choose + x * log(mu / total));
+  *ret_d_log_mu = -x * theta / total;
+  *ret_d_log_theta = -theta * (psi - x / total);
+}
+
+#endif
