@@ -54,8 +54,9 @@ cyf_status cyf_comm_broadcast_text(cyf_comm *comm, char **text, int root);
 cyf_status cyf_comm_gather(cyf_comm *comm, const void *bytes, int64_t n_bytes_local, int root, void **ret_bytes,
                            int64_t **ret_counts);
 
-/* Sums `count` floats over all ranks in place, in buckets of at most bucket_bytes, several under way at once. Host
- * memory. Collective. */
+/* Sums `count` floats over all ranks in place, in buckets of at most bucket_bytes, by a ring all-reduce: every rank
+ * gets the same bits, and the same number of ranks gives the same bits again. Host memory. After a failure the values
+ * are undefined and MPI may touch them until the communicator is aborted or destroyed. Collective. */
 cyf_status cyf_comm_sum_gradients(cyf_comm *comm, float *gradients, int64_t count, int64_t bucket_bytes);
 
 /* Point to point, for ordered output: blocking with the time-out. Both sides name the same n_bytes (0 is fine; another

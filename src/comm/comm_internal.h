@@ -6,14 +6,14 @@
 
 #include "comm/comm.h"
 
-/* Requests that can be left behind by one time-out: a full window of gradient buckets. */
+/* Requests that one wait may watch, and so leave behind by a time-out. */
 enum { CYF_COMM_WINDOW = 4 };
 
 /* One MPI call moves at most this many bytes: counts are `int`, and some MPI layers fail well below 2^31. */
 #define CYF_COMM_PIECE_BYTES INT64_C(1073741824)
 
 /* Above the tags of cyf_comm_send: MPI guarantees tags up to 32767. */
-enum { CYF_COMM_TAG_USER_MAX = 32000, CYF_COMM_TAG_GATHER = 32001 };
+enum { CYF_COMM_TAG_USER_MAX = 32000, CYF_COMM_TAG_GATHER = 32001, CYF_COMM_TAG_GRADIENTS = 32002 };
 
 struct cyf_comm {
   MPI_Comm mpi;
@@ -42,9 +42,6 @@ cyf_status cyf_comm_mpi_status(cyf_comm *comm, int mpi_code, const char *what);
  * NULL. */
 cyf_status cyf_comm_wait(cyf_comm *comm, int n_requests, MPI_Request *requests, void **staging, cyf_comm_wait_kind kind,
                          const char *what);
-
-/* Waits for the one request window[slot]; on failure the communicator takes the whole window over, as above. */
-cyf_status cyf_comm_wait_slot(cyf_comm *comm, MPI_Request window[CYF_COMM_WINDOW], int slot, const char *what);
 
 /* Gives way between two looks at MPI, the more the longer the wait has lasted. */
 void cyf_comm_back_off(double waited_s, cyf_comm_wait_kind kind);

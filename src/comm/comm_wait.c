@@ -97,13 +97,6 @@ cyf_status cyf_comm_wait(cyf_comm *comm, int n_requests, MPI_Request *requests, 
   return wait_failed(comm, code, n_requests, requests, staging, what);
 }
 
-cyf_status cyf_comm_wait_slot(cyf_comm *comm, MPI_Request window[CYF_COMM_WINDOW], int slot, const char *what) {
-  int done = 0;
-  const int code = test_until(1, &window[slot], comm->timeout_s, CYF_COMM_WAIT_BULK, &done);
-  if (code == MPI_SUCCESS && done) return CYF_OK;
-  return wait_failed(comm, code, CYF_COMM_WINDOW, window, NULL, what);
-}
-
 bool cyf_comm_finish_left(cyf_comm *comm) {
   int done = 0;
   const int code = test_until(CYF_COMM_WINDOW, comm->left_requests, finish_left_s, CYF_COMM_WAIT_CONTROL, &done);
