@@ -1,0 +1,51 @@
+/* The writer's state. Private to h5ad_writer*_hdf5.c. */
+#ifndef CYF_DATA_H5AD_WRITER_HDF5_H
+#define CYF_DATA_H5AD_WRITER_HDF5_H
+
+#include "data/h5ad_writer.h"
+#include "data/hdf5_util_hdf5.h"
+
+/* One of X/indices and X/data: a growing one-dimensional dataset of 32-bit words and its unfinished last chunk. */
+typedef struct cyf_chunk_stream {
+  hid_t dataset;
+  hid_t memory_type;    /* native int32 or float; a constant of HDF5, not to be closed */
+  int stored_bits;      /* 8 or 16: N-bit packed; 32: words as they are */
+  bool through_filters; /* gzip: HDF5 makes the chunk */
+  int64_t n_stored;     /* entries in finished chunks */
+  uint32_t *pending;    /* [chunk_values] */
+} cyf_chunk_stream;
+
+/* What has one row a cell, for the check at commit. */
+typedef struct cyf_row_claim {
+  char *name;
+  int64_t n_cells;
+} cyf_row_claim;
+
+struct cyf_h5ad_writer {
+  cyf_h5_output *output;
+  cyf_h5ad_options options;
+  int64_t n_genes, n_cells;
+  hid_t obs, var, obsm, uns;
+  bool genes_written, cell_names_written, failed;
+  cyf_names columns; /* of obs, in order */
+  cyf_row_claim *claims;
+  int64_t n_claims, claims_capacity;
+  /* sparse X */
+  hid_t matrix; /* the group X, or the dense dataset */
+  cyf_chunk_stream indices, values;
+  int64_t n_pending, nnz;
+  int64_t *indptr; /* [n_cells + 1] */
+  int64_t indptr_capacity;
+};
+
+/* X: create, append and finish. The caller holds the lock. */
+cyf_status cyf_h5ad_matrix_create(cyf_h5ad_writer *writer);
+cyf_status cyf_h5ad_matrix_append_csr(cyf_h5ad_writer *writer, const cyf_csr *rows);
+cyf_status cyf_h5ad_matrix_append_dense(cyf_h5ad_writer *writer, int64_t n_cells, const float *values);
+cyf_status cyf_h5ad_matrix_finish(cyf_h5ad_writer *writer);
+void cyf_h5ad_matrix_destroy(cyf_h5ad_writer *writer);
+
+/* encoding-type and encoding-version of an object. */
+cyf_status cyf_h5ad_write_encoding(const cyf_h5_output *output, hid_t object, const char *type, const char *version);
+
+#endif

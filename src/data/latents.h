@@ -1,0 +1,49 @@
+/* The latent store: encoded cells in atlas order, and the in-memory loader over them. */
+#ifndef CYF_DATA_LATENTS_H
+#define CYF_DATA_LATENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "comm/comm.h"
+#include "data/atlas.h"
+#include "data/loader.h"
+
+typedef enum cyf_latent_type { CYF_LATENT_FLOAT16, CYF_LATENT_FLOAT32 } cyf_latent_type;
+
+/* Writing: one file a shard of the atlas, "latents-NNNNN.h5" in `directory`, each by one rank, each atomic; a file that
+ * is already whole (same atlas fingerprint, same model checksum) is kept, so that encoding restarts where it was. */
+cyf_status cyf_latents_write_shard(const char *directory, const cyf_atlas *atlas, int64_t shard,
+                                   uint64_t model_checksum, cyf_latent_type type, int64_t width,
+                                   const float *values /* [shard cells, width] */);
+/* True when that shard's file is there and whole for this atlas and model. */
+bool cyf_latents_shard_done(const char *directory, const cyf_atlas *atlas, int64_t shard, uint64_t model_checksum);
+
+/* A batch of latents. Memory belongs to the loader, valid until the next call. */
+typedef struct cyf_latent_batch {
+  int64_t n_local;
+  int64_t width;
+  const float *latent;     /* [n_local, width] as stored (unit length) */
+  const int64_t *cell;     /* [n_local] */
+  const int64_t *position; /* [n_local] */
+  const int32_t *codes;    /* [n_attributes][n_local] */
+  int64_t n_global;
+  cyf_cursor cursor;
+} cyf_latent_batch;
+
+typedef struct cyf_latent_loader cyf_latent_loader;
+
+/* Reads this rank's lanes into memory; same lanes, positions, splits and cursors as cyf_loader, but each lane is
+ * shuffled whole. Uses batch_cells, n_lanes, validation, split, shuffle and seed of the options. label_attribute >= 0
+ * keeps only cells with a label of that attribute, -1 keeps all. Collective; errors agreed. */
+cyf_status cyf_latent_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const char *directory,
+                                    uint64_t model_checksum, const cyf_loader_options *options, int64_t label_attribute,
+                                    cyf_cursor start, cyf_latent_loader **ret_loader);
+void cyf_latent_loader_destroy(cyf_latent_loader **loader);
+int64_t cyf_latent_loader_batches_per_epoch(const cyf_latent_loader *loader);
+int64_t cyf_latent_loader_n_cells(const cyf_latent_loader *loader);
+int64_t cyf_latent_loader_width(const cyf_latent_loader *loader);
+cyf_status cyf_latent_loader_next(cyf_latent_loader *loader, cyf_latent_batch *ret_batch);
+
+#endif

@@ -1,0 +1,211 @@
+#include "data/loader.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/loader_internal.h"
+
+/* ---- the reader thread ---- */
+
+/* Waits for a free slot; NULL when the loader is being destroyed. */
+static cyf_batch_slot *await_free_slot(cyf_loader *loader) {
+  pthread_mutex_lock(&loader->mutex);
+  while (!loader->stopping && loader->n_filled - loader->n_taken + (loader->holding ? 1 : 0) >= loader->n_slots)
+    pthread_cond_wait(&loader->changed, &loader->mutex);
+  cyf_batch_slot *slot = loader->stopping ? NULL : &loader->slot[loader->n_filled % loader->n_slots];
+  pthread_mutex_unlock(&loader->mutex);
+  return slot;
+}
+
+static void publish(cyf_loader *loader, cyf_status status) {
+  char *message = NULL;
+  if (status != CYF_OK) {
+    /* The pending message belongs to this thread; without memory for a copy the code alone is handed over. */
+    (void)cyf_strdup(cyf_status_message(), &message);
+    cyf_status_clear();
+  }
+  pthread_mutex_lock(&loader->mutex);
+  loader->failure = status;
+  loader->failure_message = message;
+  if (status == CYF_OK) loader->n_filled++;
+  pthread_cond_broadcast(&loader->changed);
+  pthread_mutex_unlock(&loader->mutex);
+}
+
+static void *reader_main(void *argument) {
+  cyf_loader *loader = argument;
+  cyf_status status = cyf_lanes_seek(loader);
+  while (status == CYF_OK) {
+    cyf_batch_slot *slot = await_free_slot(loader);
+    if (!slot) return NULL;
+    status = cyf_batch_fill(loader, slot);
+    if (status == CYF_OK) publish(loader, CYF_OK);
+  }
+  publish(loader, status);
+  return NULL;
+}
+
+static cyf_status start_reader(cyf_loader *loader) {
+  if (pthread_mutex_init(&loader->mutex, NULL) != 0) return CYF_FAIL(CYF_ERR_MEMORY, "no mutex for the reader thread");
+  if (pthread_cond_init(&loader->changed, NULL) != 0) {
+    pthread_mutex_destroy(&loader->mutex);
+    return CYF_FAIL(CYF_ERR_MEMORY, "no condition variable for the reader thread");
+  }
+  loader->has_mutex = true;
+  /* Signals are for the main thread, whose loop polls their flag. */
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int failed = pthread_create(&loader->thread, NULL, reader_main, loader);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (failed) return CYF_FAIL(CYF_ERR_MEMORY, "cannot start the reader thread: %s", strerror(failed));
+  loader->has_thread = true;
+  return CYF_OK;
+}
+
+static void stop_reader(cyf_loader *loader) {
+  if (loader->has_thread) {
+    pthread_mutex_lock(&loader->mutex);
+    loader->stopping = true;
+    pthread_cond_broadcast(&loader->changed);
+    pthread_mutex_unlock(&loader->mutex);
+    pthread_join(loader->thread, NULL);
+  }
+  if (loader->has_mutex) {
+    pthread_cond_destroy(&loader->changed);
+    pthread_mutex_destroy(&loader->mutex);
+  }
+}
+
+/* ---- creation ---- */
+
+/* What each rank does by itself: plan, lanes, codes, shards' tables. */
+static cyf_status prepare_local(const cyf_atlas *atlas, const cyf_loader_options *options, int rank, int size,
+                                cyf_loader *loader) {
+  CYF_TRY(cyf_lane_plan_make(options, atlas->n_cells, size, &loader->plan));
+  if (options->prefetch_batches < 1)
+    return CYF_FAIL(CYF_ERR_CONFIG, "prefetch_batches is %lld; at least 1 is needed",
+                    (long long)options->prefetch_batches);
+  loader->decode_threads = options->decode_threads > 1 ? options->decode_threads : 1;
+  loader->first_lane = cyf_lane_first_cell(options->n_lanes, size, rank);
+  loader->n_lanes_local = cyf_lane_first_cell(options->n_lanes, size, rank + 1) - loader->first_lane;
+  loader->first_cell = cyf_lane_first_cell(atlas->n_cells, options->n_lanes, loader->first_lane);
+  const int64_t end_cell =
+      cyf_lane_first_cell(atlas->n_cells, options->n_lanes, loader->first_lane + loader->n_lanes_local);
+  loader->n_cells_local = end_cell - loader->first_cell;
+  CYF_TRY(cyf_lanes_make(loader));
+  CYF_TRY(CYF_NEW(&loader->lane_count, options->n_lanes));
+  for (int64_t l = 0; l < loader->n_lanes_local; l++)
+    loader->lane_count[loader->first_lane + l] = loader->lane[l].count;
+  CYF_TRY(CYF_NEW(&loader->codes, atlas->n_attributes * loader->n_cells_local));
+  CYF_TRY(cyf_atlas_read_codes(atlas, loader->first_cell, loader->n_cells_local, loader->codes));
+  CYF_TRY(cyf_shard_set_open(atlas, loader->first_cell, end_cell, &loader->shards));
+  loader->n_slots = options->prefetch_batches + 1; /* one is with the consumer */
+  CYF_TRY(CYF_NEW(&loader->slot, loader->n_slots));
+  for (int64_t i = 0; i < loader->n_slots; i++) CYF_TRY(cyf_batch_slot_make(loader, &loader->slot[i]));
+  return CYF_OK;
+}
+
+static cyf_status open_mpio(cyf_comm *comm, const cyf_atlas *atlas, cyf_loader *loader) {
+  if (!cyf_comm_threads_multiple(comm)) {
+    cyf_warn("MPI does not grant MPI_THREAD_MULTIPLE: shards are read by POSIX calls instead of MPI-IO");
+    return CYF_OK;
+  }
+  const int size = cyf_comm_size(comm);
+  int64_t *rank_first = NULL;
+  CYF_TRY(cyf_comm_agree(comm, CYF_NEW(&rank_first, size + 1)));
+  for (int r = 0; r <= size; r++)
+    rank_first[r] =
+        cyf_lane_first_cell(atlas->n_cells, loader->plan.n_lanes, cyf_lane_first_cell(loader->plan.n_lanes, size, r));
+  const cyf_status status = cyf_shard_set_open_mpio(comm, atlas, rank_first, &loader->shards);
+  cyf_free(rank_first);
+  return status;
+}
+
+/* Once the lanes' counts of all ranks are known; the same on every rank. */
+static cyf_status settle_epoch(const cyf_loader_options *options, cyf_cursor start, cyf_loader *loader) {
+  for (int64_t l = 0; l < options->n_lanes; l++) loader->n_cells += loader->lane_count[l];
+  loader->batches_per_epoch = cyf_plan_batches(&loader->plan, loader->lane_count);
+  if (loader->n_cells == 0)
+    return CYF_FAIL(CYF_ERR_CONFIG, "the %s split of the %lld cells in '%s' is empty (validation fraction %g)",
+                    options->split == CYF_SPLIT_VALIDATION ? "validation" : "training",
+                    (long long)loader->atlas->n_cells, loader->atlas->directory, options->validation);
+  loader->cursor = start;
+  return cyf_plan_check_cursor(loader->batches_per_epoch, &loader->cursor);
+}
+
+cyf_status cyf_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const cyf_loader_options *options,
+                             cyf_cursor start, cyf_loader **ret_loader) {
+  *ret_loader = NULL;
+  cyf_loader *loader = NULL;
+  cyf_status status = CYF_NEW(&loader, 1);
+  if (status == CYF_OK) {
+    loader->atlas = atlas;
+    status = prepare_local(atlas, options, cyf_comm_rank(comm), cyf_comm_size(comm), loader);
+  }
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
+  CYF_TRY_CLEANUP(cyf_comm_sum_int64(comm, loader->lane_count, options->n_lanes));
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, settle_epoch(options, start, loader)));
+  if (options->io == CYF_LOADER_MPIO) CYF_TRY_CLEANUP(open_mpio(comm, atlas, loader));
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, start_reader(loader)));
+  *ret_loader = loader;
+  return CYF_OK;
+cleanup:
+  cyf_loader_destroy(&loader);
+  return status;
+}
+
+void cyf_loader_destroy(cyf_loader **loader_at) {
+  if (!loader_at || !*loader_at) return;
+  cyf_loader *loader = *loader_at;
+  stop_reader(loader);
+  cyf_lanes_destroy(loader);
+  cyf_shard_set_close(&loader->shards);
+  for (int64_t i = 0; loader->slot && i < loader->n_slots; i++) cyf_batch_slot_destroy(&loader->slot[i]);
+  cyf_free(loader->slot);
+  cyf_free(loader->lane_count);
+  cyf_free(loader->codes);
+  cyf_free(loader->failure_message);
+  cyf_free(*loader_at);
+}
+
+/* ---- taking batches ---- */
+
+int64_t cyf_loader_batches_per_epoch(const cyf_loader *loader) {
+  return loader->batches_per_epoch;
+}
+
+int64_t cyf_loader_n_cells(const cyf_loader *loader) {
+  return loader->n_cells;
+}
+
+cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
+  memset(ret_batch, 0, sizeof(*ret_batch));
+  pthread_mutex_lock(&loader->mutex);
+  if (loader->holding) {
+    loader->holding = false;
+    pthread_cond_broadcast(&loader->changed);
+  }
+  while (loader->n_filled == loader->n_taken && loader->failure == CYF_OK)
+    pthread_cond_wait(&loader->changed, &loader->mutex);
+  if (loader->n_filled == loader->n_taken) {
+    const cyf_status failure = loader->failure;
+    cyf_status_set(failure, loader->failure_message ? loader->failure_message : "the reader thread failed");
+    pthread_mutex_unlock(&loader->mutex);
+    return failure;
+  }
+  const cyf_batch_slot *slot = &loader->slot[loader->n_taken % loader->n_slots];
+  loader->n_taken++;
+  loader->holding = true;
+  pthread_mutex_unlock(&loader->mutex);
+  ret_batch->cells = cyf_csr_view(&slot->cells);
+  ret_batch->total = slot->total;
+  ret_batch->cell = slot->cell;
+  ret_batch->position = slot->position;
+  ret_batch->codes = slot->codes;
+  ret_batch->n_global = slot->n_global;
+  ret_batch->cursor = slot->cursor;
+  return CYF_OK;
+}

@@ -1,0 +1,63 @@
+/* Streams an atlas as batches of log-normalised cells. DESIGN section 4 "Loading". */
+#ifndef CYF_DATA_LOADER_H
+#define CYF_DATA_LOADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "comm/comm.h"
+#include "data/atlas.h"
+#include "kernels/csr.h"
+
+typedef enum cyf_loader_io { CYF_LOADER_POSIX, CYF_LOADER_MPIO } cyf_loader_io;
+typedef enum cyf_split { CYF_SPLIT_TRAIN, CYF_SPLIT_VALIDATION, CYF_SPLIT_ALL } cyf_split;
+
+typedef struct cyf_loader_options {
+  int64_t batch_cells;      /* the global batch; a multiple of n_lanes */
+  int64_t n_lanes;          /* L; at least the number of ranks */
+  int64_t block_cells;      /* cells of a block (one contiguous read); shrinks to fit small data */
+  int64_t window_blocks;    /* blocks a lane shuffles over */
+  int64_t prefetch_batches; /* batches kept ready by the reader thread */
+  double validation;        /* fraction of cells in the validation split, [0, 1); by (seed, global cell index) */
+  cyf_split split;
+  bool shuffle; /* false: ascending order within each lane */
+  uint64_t seed;
+  cyf_loader_io io;
+  int decode_threads; /* threads that widen and normalise a batch's cells; 0: 1, the reader thread alone */
+} cyf_loader_options;
+
+/* Where a stream stands: batches already taken of an epoch. */
+typedef struct cyf_cursor {
+  int64_t epoch;
+  int64_t step;
+} cyf_cursor;
+
+/* This rank's part of one global batch. Memory belongs to the loader, valid until the next call. */
+typedef struct cyf_batch {
+  cyf_csr cells;           /* [n_local, genes] log1p(counts/total*1e4), or as stored if log-normalised */
+  const float *total;      /* [n_local] counts a cell before normalisation (0 where log-normalised) */
+  const int64_t *cell;     /* [n_local] global cell indices */
+  const int64_t *position; /* [n_local] places in the global batch: lane * batch_cells/L + place in the lane */
+  const int32_t *codes;    /* [n_attributes][n_local]: codes[a * n_local + i] */
+  int64_t n_global;        /* true number of cells over all ranks (fewer near an epoch's end) */
+  cyf_cursor cursor;       /* of this batch */
+} cyf_batch;
+
+typedef struct cyf_loader cyf_loader;
+
+/* Collective. Starts the reader thread at `start` (same on each rank). Errors: CYF_ERR_CONFIG where L, batch and ranks
+ * do not fit (names a valid number), CYF_ERR_INPUT; agreed over ranks. The atlas must outlive the loader. */
+cyf_status cyf_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const cyf_loader_options *options,
+                             cyf_cursor start, cyf_loader **ret_loader);
+/* Stops the reader thread. Collective with io = MPIO (files close together). NULL-safe. */
+void cyf_loader_destroy(cyf_loader **loader);
+/* Batches of one epoch (the same for every rank and epoch). */
+int64_t cyf_loader_batches_per_epoch(const cyf_loader *loader);
+/* Cells of the split over the whole atlas. */
+int64_t cyf_loader_n_cells(const cyf_loader *loader);
+/* The next batch; at an epoch's end the next epoch begins by itself. Not collective (each rank takes its own part; with
+ * io = MPIO the reads are independent). Errors: CYF_ERR_INPUT from the reader thread. */
+cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch);
+
+#endif

@@ -1,0 +1,256 @@
+/* Shards as the loader sees them: row bounds, chunk tables, and chunks read through parallel HDF5. */
+#include <hdf5.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "comm/comm_mpi.h"
+#include "data/hdf5_util_hdf5.h"
+#include "data/loader_shard.h"
+
+static cyf_status unsuitable(const char *path, const char *name, const char *what) {
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: %s %s; make the atlas again with `cytoforge prepare`", path, name, what);
+}
+
+/* Tells from type and filters how values stand in a stored chunk. */
+static cyf_status recognise_storage(hid_t type, hid_t creation, const char *path, const char *name,
+                                    cyf_stored_as *ret_stored_as) {
+  const H5T_class_t class = H5Tget_class(type);
+  const size_t size = H5Tget_size(type), precision = H5Tget_precision(type);
+  const int n_filters = H5Pget_nfilters(creation);
+  const bool plain_order = H5Tget_order(type) == H5T_ORDER_LE && H5Tget_offset(type) == 0;
+  if (plain_order && n_filters == 0 && size == 4 && precision == 32 && (class == H5T_INTEGER || class == H5T_FLOAT)) {
+    *ret_stored_as = class == H5T_FLOAT ? CYF_STORED_FLOAT32 : CYF_STORED_LE32;
+    return CYF_OK;
+  }
+  /* The integer that holds the 8 or 16 bits does not show in the stored chunk. */
+  if (plain_order && n_filters == 1 && class == H5T_INTEGER && (precision == 8 || precision == 16)) {
+    unsigned flags = 0, filter_config = 0;
+    size_t n_values = 0;
+    if (H5Pget_filter2(creation, 0, &flags, &n_values, NULL, 0, NULL, &filter_config) == H5Z_FILTER_NBIT) {
+      *ret_stored_as = precision == 8 ? CYF_STORED_BE8 : CYF_STORED_BE16;
+      return CYF_OK;
+    }
+  }
+  return unsuitable(path, name, "is not stored as in an atlas (N-bit or plain 32-bit numbers)");
+}
+
+/* Fills in how a dataset is stored and how large its chunks are. */
+static cyf_status describe_array(hid_t dataset, const char *path, const char *name, int64_t nnz,
+                                 cyf_stored_array *array) {
+  int n_dims = 0;
+  int64_t shape[4] = {0};
+  hsize_t chunk = 0;
+  CYF_TRY(cyf_h5_extent(dataset, path, name, &n_dims, shape));
+  if (n_dims != 1 || shape[0] != nnz)
+    return unsuitable(path, name, "does not have the number of entries in the manifest");
+  hid_t type = H5Dget_type(dataset), creation = H5Dget_create_plist(dataset);
+  cyf_status status = CYF_OK;
+  if (H5Pget_layout(creation) != H5D_CHUNKED || H5Pget_chunk(creation, 1, &chunk) != 1)
+    status = unsuitable(path, name, "is not chunked");
+  if (status == CYF_OK) status = recognise_storage(type, creation, path, name, &array->stored_as);
+  array->chunk_values = (int64_t)chunk;
+  cyf_h5_close_id(&type);
+  cyf_h5_close_id(&creation);
+  return status;
+}
+
+/* Looks up where the chunks with the entries [first, end) lie. */
+static cyf_status locate_chunks(hid_t dataset, const char *path, const char *name, int64_t first, int64_t end,
+                                cyf_stored_array *array) {
+  array->first_chunk = first / array->chunk_values;
+  array->n_chunks = first == end ? 0 : (end - 1) / array->chunk_values + 1 - array->first_chunk;
+  CYF_TRY(CYF_NEW(&array->address, array->n_chunks));
+  CYF_TRY(CYF_NEW(&array->bytes, array->n_chunks));
+  const int64_t least_bytes = array->chunk_values * cyf_stored_width(array->stored_as);
+  for (int64_t c = 0; c < array->n_chunks; c++) {
+    const hsize_t at = (hsize_t)((array->first_chunk + c) * array->chunk_values);
+    unsigned mask = 0;
+    haddr_t address = HADDR_UNDEF;
+    hsize_t bytes = 0;
+    if (H5Dget_chunk_info_by_coord(dataset, &at, &mask, &address, &bytes) < 0 || address == HADDR_UNDEF)
+      return unsuitable(path, name, "lacks a stored chunk");
+    if (mask != 0 || (int64_t)bytes < least_bytes) return unsuitable(path, name, "has a chunk of unexpected size");
+    array->address[c] = (int64_t)address;
+    array->bytes[c] = (int64_t)bytes;
+  }
+  return CYF_OK;
+}
+
+/* Decodes the beginning of one stored chunk and compares it with what HDF5 itself reads there: the library's filter
+ * format is not part of its documented interface, so we make sure before trusting our own decoding. */
+static cyf_status check_decoding(hid_t dataset, const char *path, const char *name, int64_t nnz,
+                                 const cyf_stored_array *array) {
+  if (array->n_chunks == 0) return CYF_OK;
+  const int64_t at = array->first_chunk * array->chunk_values;
+  const int64_t n = nnz - at < array->chunk_values ? nnz - at : array->chunk_values;
+  const hsize_t offset = (hsize_t)at;
+  uint8_t *stored = NULL;
+  float *ours = NULL, *theirs = NULL;
+  uint32_t mask = 0;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(CYF_NEW(&stored, array->bytes[0]));
+  CYF_TRY_CLEANUP(CYF_NEW(&ours, n));
+  CYF_TRY_CLEANUP(CYF_NEW(&theirs, n));
+  CYF_TRY_CLEANUP(cyf_h5_read_range(dataset, H5T_NATIVE_FLOAT, sizeof(float), at, n, -1, path, name, theirs));
+  if (H5Dread_chunk(dataset, H5P_DEFAULT, &offset, &mask, stored) < 0) {
+    status = unsuitable(path, name, "has an unreadable chunk");
+    goto cleanup;
+  }
+  cyf_decode_values(array->stored_as, stored, n, ours);
+  if (memcmp(ours, theirs, (size_t)n * sizeof(float)) != 0)
+    status = unsuitable(path, name, "is stored in a way this HDF5 library decodes differently");
+cleanup:
+  cyf_free(stored);
+  cyf_free(ours);
+  cyf_free(theirs);
+  return status;
+}
+
+static cyf_status open_array(hid_t file, const char *name, const cyf_shard *shard, int64_t first, int64_t end,
+                             bool check, cyf_stored_array *array) {
+  hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
+  if (dataset < 0) return unsuitable(shard->path, name, "is missing");
+  cyf_status status = describe_array(dataset, shard->path, name, shard->nnz, array);
+  if (status == CYF_OK) status = locate_chunks(dataset, shard->path, name, first, end, array);
+  if (status == CYF_OK && check) status = check_decoding(dataset, shard->path, name, shard->nnz, array);
+  cyf_h5_close_id(&dataset);
+  return status;
+}
+
+static cyf_status read_row_bounds(hid_t file, const cyf_shard *shard, cyf_shard_part *part) {
+  CYF_TRY(CYF_NEW(&part->indptr, part->n_cells + 1));
+  hid_t dataset = H5Dopen2(file, "X/indptr", H5P_DEFAULT);
+  if (dataset < 0) return unsuitable(shard->path, "X/indptr", "is missing");
+  const cyf_status status =
+      cyf_h5_read_range(dataset, H5T_NATIVE_INT64, sizeof(int64_t), part->first_cell - shard->first_cell,
+                        part->n_cells + 1, -1, shard->path, "X/indptr", part->indptr);
+  cyf_h5_close_id(&dataset);
+  CYF_TRY(status);
+  bool sound = part->indptr[0] >= 0 && part->indptr[part->n_cells] <= shard->nnz;
+  for (int64_t i = 0; i < part->n_cells; i++) sound = sound && part->indptr[i] <= part->indptr[i + 1];
+  return sound ? CYF_OK : unsuitable(shard->path, "X/indptr", "does not ascend within the entries");
+}
+
+static cyf_status open_part(const cyf_shard *shard, bool check, cyf_shard_part *part) {
+  hid_t file = -1;
+  CYF_TRY(cyf_h5_open_file(shard->path, &file));
+  cyf_status status = read_row_bounds(file, shard, part);
+  if (status == CYF_OK) {
+    const int64_t first = part->indptr[0], end = part->indptr[part->n_cells];
+    status = open_array(file, "X/indices", shard, first, end, check, &part->indices);
+    if (status == CYF_OK) status = open_array(file, "X/data", shard, first, end, check, &part->data);
+  }
+  cyf_h5_close_id(&file);
+  return status;
+}
+
+cyf_status cyf_shard_set_open(const cyf_atlas *atlas, int64_t first, int64_t end, cyf_shard_set *set) {
+  memset(set, 0, sizeof(*set));
+  CYF_TRY(CYF_NEW(&set->part, atlas->n_shards));
+  for (int64_t s = 0; s < atlas->n_shards; s++) {
+    const cyf_shard *shard = &atlas->shards[s];
+    const int64_t shard_end = shard->first_cell + shard->n_cells;
+    const int64_t from = first > shard->first_cell ? first : shard->first_cell, to = end < shard_end ? end : shard_end;
+    if (from >= to) continue;
+    cyf_shard_part *part = &set->part[set->n_parts++];
+    part->path = shard->path;
+    part->first_cell = from;
+    part->n_cells = to - from;
+    part->file = -1;
+    part->hdf5_file = -1;
+    part->indices.hdf5_id = part->data.hdf5_id = -1;
+    cyf_hdf5_lock();
+    const cyf_status status = open_part(shard, set->n_parts == 1, part);
+    cyf_hdf5_unlock();
+    CYF_TRY(status);
+  }
+  return CYF_OK;
+}
+
+/* Opens one file over ranks[n_ranks], to which the caller belongs. */
+static cyf_status open_file_mpio(cyf_comm *comm, const int *ranks, int n_ranks, int tag, cyf_shard_part *part) {
+  MPI_Comm all = cyf_comm_mpi(comm), shared = MPI_COMM_NULL;
+  MPI_Group everyone, group;
+  MPI_Comm_group(all, &everyone);
+  MPI_Group_incl(everyone, n_ranks, ranks, &group);
+  const int made = MPI_Comm_create_group(all, group, tag, &shared);
+  MPI_Group_free(&group);
+  MPI_Group_free(&everyone);
+  if (made != MPI_SUCCESS || shared == MPI_COMM_NULL)
+    return CYF_FAIL(CYF_ERR_COMM, "%s: no communicator over the ranks that read this shard", part->path);
+  cyf_status status = CYF_OK;
+  char reason[CYF_H5_REASON_SIZE];
+  hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  if (access < 0 || H5Pset_fapl_mpio(access, shared, MPI_INFO_NULL) < 0 ||
+      (part->hdf5_file = H5Fopen(part->path, H5F_ACC_RDONLY, access)) < 0)
+    status =
+        CYF_FAIL(CYF_ERR_INPUT, "%s: cannot be opened with the MPI-IO driver (%s); `data.io: posix` reads without it",
+                 part->path, cyf_h5_reason(reason));
+  cyf_h5_close_id(&access);
+  MPI_Comm_free(&shared); /* HDF5 keeps a duplicate */
+  CYF_TRY(status);
+  part->indices.hdf5_id = H5Dopen2((hid_t)part->hdf5_file, "X/indices", H5P_DEFAULT);
+  part->data.hdf5_id = H5Dopen2((hid_t)part->hdf5_file, "X/data", H5P_DEFAULT);
+  if (part->indices.hdf5_id < 0 || part->data.hdf5_id < 0) return unsuitable(part->path, "X", "cannot be opened");
+  return CYF_OK;
+}
+
+/* Lists the ranks whose cells meet [first, end); ranks without cells are in no list. */
+static int ranks_of_range(const int64_t *rank_first, int n_ranks, int64_t first, int64_t end, int *ret_ranks) {
+  int n = 0;
+  for (int r = 0; r < n_ranks; r++)
+    if (rank_first[r] < rank_first[r + 1] && rank_first[r] < end && rank_first[r + 1] > first) ret_ranks[n++] = r;
+  return n;
+}
+
+cyf_status cyf_shard_set_open_mpio(cyf_comm *comm, const cyf_atlas *atlas, const int64_t *rank_first,
+                                   cyf_shard_set *set) {
+  const int rank = cyf_comm_rank(comm), size = cyf_comm_size(comm);
+  int *ranks = NULL;
+  CYF_TRY(cyf_comm_agree(comm, CYF_NEW(&ranks, size)));
+  cyf_status status = CYF_OK;
+  set->io = CYF_LOADER_MPIO;
+  /* Shards ascend on every rank, so that the collective openings of neighbouring ranks meet in one order. A failure
+   * does not end the loop: the other ranks of the remaining shards wait for this one. */
+  cyf_shard_part *part = set->part;
+  for (int64_t s = 0; s < atlas->n_shards; s++) {
+    const int64_t first = atlas->shards[s].first_cell, end = first + atlas->shards[s].n_cells;
+    const int n = ranks_of_range(rank_first, size, first, end, ranks);
+    bool takes_part = false;
+    for (int i = 0; i < n; i++) takes_part = takes_part || ranks[i] == rank;
+    if (!takes_part) continue;
+    cyf_hdf5_lock();
+    const cyf_status opened = open_file_mpio(comm, ranks, n, (int)(s % 32768), part++);
+    cyf_hdf5_unlock();
+    if (status == CYF_OK) status = opened;
+  }
+  cyf_free(ranks);
+  return cyf_comm_agree(comm, status);
+}
+
+cyf_status cyf_shard_read_chunk_mpio(const cyf_shard_part *part, const cyf_stored_array *array, int64_t chunk,
+                                     uint8_t *bytes) {
+  const hsize_t offset = (hsize_t)(chunk * array->chunk_values);
+  uint32_t mask = 0;
+  char reason[CYF_H5_REASON_SIZE];
+  cyf_hdf5_lock();
+  const herr_t result = H5Dread_chunk((hid_t)array->hdf5_id, H5P_DEFAULT, &offset, &mask, bytes);
+  cyf_status status = CYF_OK;
+  if (result < 0) status = CYF_FAIL(CYF_ERR_INPUT, "%s: reading a chunk failed: %s", part->path, cyf_h5_reason(reason));
+  cyf_hdf5_unlock();
+  return status;
+}
+
+static void close_hdf5_id(int64_t *id) {
+  hid_t hdf5_id = (hid_t)*id;
+  cyf_h5_close_id(&hdf5_id);
+  *id = -1;
+}
+
+void cyf_shard_part_close_hdf5(cyf_shard_part *part) {
+  cyf_hdf5_lock();
+  close_hdf5_id(&part->indices.hdf5_id);
+  close_hdf5_id(&part->data.hdf5_id);
+  close_hdf5_id(&part->hdf5_file);
+  cyf_hdf5_unlock();
+}

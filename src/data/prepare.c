@@ -1,0 +1,209 @@
+#include "data/prepare.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/atlas_manifest.h"
+#include "data/prepare_internal.h"
+
+/* Ranks' shares of a pass differ by files and blocks: waiting hours for a slower rank is no failure here. */
+static const double timeout_s = 7 * 86400.0;
+
+static bool is_atlas(const char *directory) {
+  char *path = NULL;
+  if (cyf_path_join(directory, "manifest.yaml", &path) != CYF_OK) return false;
+  const bool found = cyf_file_exists(path);
+  cyf_free(path);
+  return found;
+}
+
+static cyf_status check_options(const cyf_prepare_options *options) {
+  if (!(options->holdout >= 0 && options->holdout < 1))
+    return CYF_FAIL(CYF_ERR_USAGE, "--holdout %g is not a fraction in [0, 1)", options->holdout);
+  if (options->min_genes < 0 || options->min_cells < 0 || options->cells_per_shard < 0)
+    return CYF_FAIL(CYF_ERR_USAGE, "--min-genes, --min-cells and --cells-per-shard must not be negative");
+  if (!options->output || options->output[0] == '\0') return CYF_FAIL(CYF_ERR_USAGE, "no output directory given");
+  return CYF_OK;
+}
+
+static cyf_status make_paths(cyf_prepare_job *job) {
+  CYF_TRY(cyf_strdup(job->options->output, &job->output));
+  for (size_t n = strlen(job->output); n > 1 && job->output[n - 1] == '/'; n--) job->output[n - 1] = '\0';
+  CYF_TRY(cyf_format(&job->partial, "%s.partial", job->output));
+  return cyf_path_join(job->partial, "spill", &job->spill_directory);
+}
+
+/* Rank 0, before anything is read: may the atlas be put there? */
+static cyf_status claim_output(const cyf_prepare_job *job) {
+  if (!cyf_file_exists(job->output)) return CYF_OK;
+  if (!job->options->force) return CYF_FAIL(CYF_ERR_IO, "%s: exists already; --force replaces an atlas", job->output);
+  if (!is_atlas(job->output))
+    return CYF_FAIL(CYF_ERR_IO, "%s: exists and is no atlas (no manifest.yaml); not replaced, even with --force",
+                    job->output);
+  return CYF_OK;
+}
+
+static cyf_status make_partial(const cyf_prepare_job *job) {
+  CYF_TRY(cyf_remove_tree(job->partial)); /* of a run that was killed */
+  return cyf_make_directory(job->spill_directory);
+}
+
+/* Everything a shard's writer and reader found out goes to all ranks. */
+static cyf_status share_shards(cyf_prepare_job *job) {
+  for (int64_t s = 0; s < job->n_shards; s++) {
+    int64_t numbers[5] = {job->shard[s].first_cell, job->shard[s].n_cells, job->shard[s].nnz, job->shard_bytes[s],
+                          job->shard_checksum[s]};
+    CYF_TRY(cyf_comm_sum_int64(job->comm, numbers, 5));
+    job->shard[s].first_cell = numbers[0];
+    job->shard[s].n_cells = numbers[1];
+    job->shard[s].nnz = numbers[2];
+    job->shard_bytes[s] = numbers[3];
+    job->shard_checksum[s] = numbers[4];
+    job->summary.nnz += job->shard[s].nnz;
+    job->summary.bytes += job->shard_bytes[s];
+  }
+  job->summary.n_shards = job->n_shards;
+  return CYF_OK;
+}
+
+/* Every value and label of every training cell is in the atlas, at its cell and gene: cells, entries and the sum of
+ * position-aware checksums agree. */
+static cyf_status compare_with_inputs(const cyf_prepare_job *job) {
+  int64_t nnz = 0, checksum = cyf_checksum_add(job->label_checksum, 0), n_cells = 0, written = 0;
+  for (int64_t g = 0; g < job->genes.n; g++) {
+    if (job->gene_new[g] < 0) continue;
+    nnz += job->gene_cells[g];
+    checksum = cyf_checksum_add(checksum, job->gene_checksum[g]);
+  }
+  for (int64_t s = 0; s < job->n_shards; s++) {
+    n_cells += job->shard[s].n_cells;
+    written = cyf_checksum_add(written, job->shard_checksum[s]);
+  }
+  if (n_cells != job->summary.n_cells_train || job->summary.nnz != nnz)
+    return CYF_FAIL(CYF_ERR_IO, "%s: %lld of %lld cells and %lld of %lld values read back; is the disk sound?",
+                    job->partial, (long long)n_cells, (long long)job->summary.n_cells_train,
+                    (long long)job->summary.nnz, (long long)nnz);
+  if (checksum != written)
+    return CYF_FAIL(CYF_ERR_IO, "%s: the values or labels read back are not those of the inputs; is the disk sound?",
+                    job->partial);
+  return CYF_OK;
+}
+
+static cyf_status write_manifest(const cyf_prepare_job *job) {
+  cyf_atlas atlas = {.n_cells = job->summary.n_cells_train,
+                     .n_genes = job->summary.n_genes,
+                     .nnz = job->summary.nnz,
+                     .kind = job->kind,
+                     .seed = job->options->seed,
+                     .genes = job->atlas_genes,
+                     .attributes = job->attribute,
+                     .n_attributes = job->options->n_labels,
+                     .shards = job->shard,
+                     .n_shards = job->n_shards};
+  cyf_atlas_source *sources = NULL;
+  const uint64_t *checksums = (const uint64_t *)job->shard_checksum;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(CYF_NEW(&sources, job->options->n_inputs));
+  for (int64_t i = 0; i < job->options->n_inputs; i++)
+    sources[i] = (cyf_atlas_source){job->input[i].path, job->input[i].n_cells, job->input[i].bytes};
+  CYF_TRY_CLEANUP(cyf_atlas_make_fingerprint(&atlas, checksums, &atlas.fingerprint));
+  const cyf_atlas_provenance provenance = {.sources = sources,
+                                           .n_sources = job->options->n_inputs,
+                                           .options = job->options,
+                                           .summary = &job->summary,
+                                           .shard_bytes = job->shard_bytes,
+                                           .shard_checksums = checksums};
+  status = cyf_atlas_write_manifest(&atlas, &provenance, job->partial);
+cleanup:
+  cyf_free(atlas.fingerprint);
+  cyf_free(sources);
+  return status;
+}
+
+static cyf_status rename_directory(const char *from, const char *to) {
+  if (rename(from, to) != 0) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno));
+  return CYF_OK;
+}
+
+/* Rank 0: the atlas gets its name. An atlas that stood there goes only once the new one is whole. */
+static cyf_status publish(const cyf_prepare_job *job) {
+  CYF_TRY(cyf_remove_tree(job->spill_directory));
+  CYF_TRY(write_manifest(job));
+  if (!cyf_file_exists(job->output)) return rename_directory(job->partial, job->output);
+  char *old = NULL;
+  CYF_TRY(cyf_format(&old, "%s.replaced", job->output));
+  cyf_status status = cyf_remove_tree(old);
+  if (status == CYF_OK) status = rename_directory(job->output, old);
+  if (status == CYF_OK) {
+    status = rename_directory(job->partial, job->output);
+    if (status == CYF_OK) {
+      status = cyf_remove_tree(old);
+    } else if (rename(old, job->output) != 0) {
+      cyf_warn("%s: the former atlas stays under this name", old);
+    }
+  }
+  cyf_free(old);
+  return status;
+}
+
+static cyf_status write_files(cyf_prepare_job *job) {
+  cyf_spill *spill = NULL;
+  cyf_status status = cyf_spill_open(job->spill_directory, job->size, job->options->n_labels, &spill);
+  if (status == CYF_OK) status = cyf_prepare_write_shards(job, spill);
+  if (status == CYF_OK) status = cyf_prepare_write_heldout(job, spill);
+  cyf_spill_close(&spill);
+  return status;
+}
+
+static cyf_status run(cyf_prepare_job *job) {
+  CYF_TRY(cyf_comm_agree(job->comm, check_options(job->options)));
+  CYF_TRY(cyf_comm_agree(job->comm, make_paths(job)));
+  CYF_TRY(cyf_comm_agree(job->comm, job->rank == 0 ? claim_output(job) : CYF_OK));
+  CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_open_inputs(job)));
+  CYF_TRY(cyf_prepare_detect_kind(job));
+  cyf_info("values are %s", cyf_expression_kind_name(job->kind));
+  job->partial_made = true;
+  CYF_TRY(cyf_comm_agree(job->comm, job->rank == 0 ? make_partial(job) : CYF_OK));
+  CYF_TRY(cyf_prepare_select_cells(job));
+  CYF_TRY(cyf_prepare_distribute(job));
+  CYF_TRY(cyf_comm_agree(job->comm, write_files(job)));
+  CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_read_back(job)));
+  CYF_TRY(share_shards(job));
+  CYF_TRY(cyf_comm_agree(job->comm, compare_with_inputs(job)));
+  return cyf_comm_agree(job->comm, job->rank == 0 ? publish(job) : CYF_OK);
+}
+
+static void job_destroy(cyf_prepare_job *job) {
+  cyf_prepare_close_inputs(job);
+  cyf_cell_fates_destroy(&job->fates);
+  cyf_free(job->gene_cells);
+  cyf_free(job->gene_checksum);
+  cyf_free(job->gene_new);
+  cyf_free(job->shard);
+  cyf_free(job->shard_bytes);
+  cyf_free(job->shard_checksum);
+  cyf_names_destroy(&job->atlas_genes);
+  cyf_free(job->output);
+  cyf_free(job->partial);
+  cyf_free(job->spill_directory);
+}
+
+cyf_status cyf_prepare(cyf_comm *comm, const cyf_prepare_options *options, cyf_prepare_summary *ret_summary) {
+  cyf_prepare_job job = {.comm = comm, .rank = cyf_comm_rank(comm), .size = cyf_comm_size(comm), .options = options};
+  cyf_comm_set_timeout(comm, timeout_s);
+  const cyf_status status = run(&job);
+  /* Failures are agreed, so every rank is here and has closed its files. */
+  if (status != CYF_OK && job.partial_made && job.rank == 0) (void)cyf_remove_tree(job.partial);
+  if (status == CYF_OK)
+    cyf_info("%s: %lld cells x %lld genes, %lld values in %lld shards, %.1f MB", job.output,
+             (long long)job.summary.n_cells_train, (long long)job.summary.n_genes, (long long)job.summary.nnz,
+             (long long)job.summary.n_shards, (double)job.summary.bytes / 1e6);
+  if (ret_summary) *ret_summary = job.summary;
+  job_destroy(&job);
+  return status;
+}
