@@ -1,0 +1,30 @@
+/* Shared by the files of the autoencoder; not for others. */
+#ifndef CYF_MODEL_AUTOENCODER_INTERNAL_H
+#define CYF_MODEL_AUTOENCODER_INTERNAL_H
+
+#include "model/autoencoder.h"
+#include "model/layers.h"
+
+/* One half: n_hidden blocks Linear, BatchNorm, PReLU, and a last Linear. */
+typedef struct cyf_coder {
+  cyf_linear linear[CYF_HIDDEN_MAX + 1];
+  cyf_batch_norm norm[CYF_HIDDEN_MAX];
+} cyf_coder;
+
+struct cyf_autoencoder {
+  cyf_autoencoder_config config;
+  cyf_parameters parameters;
+  cyf_coder encoder, decoder;
+  cyf_scratch *scratch; /* temporaries of training and validation */
+  float *one;           /* device scalar 1 */
+};
+
+/* The first layer over a sparse batch: y[cells, hidden[0]]. */
+cyf_status cyf_autoencoder_first_layer(const cyf_autoencoder *autoencoder, const cyf_csr *cells, float *y);
+
+/* The last layer and the squared error against `cells` at once, h[n, hidden[0]] being the decoder's last hidden layer.
+ * Gradients of scale * the sum: d_h is replaced, the layer's are added to; d_h NULL: the value only. */
+cyf_status cyf_autoencoder_last_layer_mse(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *h,
+                                          double scale, double *ret_sum_squared, float *d_h);
+
+#endif

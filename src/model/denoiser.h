@@ -1,0 +1,42 @@
+/* The skip-connected MLP denoiser of scDiffusion, predicting epsilon. Blocks: Linear + Linear(SiLU(time)) -> LayerNorm
+ * -> SiLU over `hidden`, mirrored with skip sums, then Linear to 2*hidden[1], LayerNorm, SiLU, Linear. Time: sinusoid
+ * of width hidden[0] -> Linear -> SiLU -> Linear. */
+#ifndef CYF_MODEL_DENOISER_H
+#define CYF_MODEL_DENOISER_H
+
+#include "kernels/backend.h"
+#include "model/autoencoder.h"
+#include "model/parameters.h"
+
+typedef struct cyf_denoiser_config {
+  int64_t latent;                 /* 128 */
+  int n_hidden;                   /* 4 (at least 2) */
+  int64_t hidden[CYF_HIDDEN_MAX]; /* [512, 512, 256, 128] */
+} cyf_denoiser_config;
+
+typedef struct cyf_denoiser cyf_denoiser;
+
+/* Tensor names: layers.I.{fc,norm,emb_layer.1}.*, reverse_layers.I.*, out1, norm_out, out2,
+ * time_embedding.time_embed.{0,2}.*. */
+cyf_status cyf_denoiser_create(cyf_device *device, const cyf_denoiser_config *config, int with_gradient,
+                               cyf_denoiser **ret_denoiser);
+void cyf_denoiser_destroy(cyf_denoiser **denoiser);
+cyf_status cyf_denoiser_init(cyf_denoiser *denoiser, uint64_t seed);
+cyf_parameters *cyf_denoiser_parameters(cyf_denoiser *denoiser);
+const cyf_denoiser_config *cyf_denoiser_get_config(const cyf_denoiser *denoiser);
+cyf_device *cyf_denoiser_get_device(const cyf_denoiser *denoiser);
+
+/* Adds the gradient of sum_local (out - eps)^2 / (n_global * latent). t[n] is on the host AND small (timesteps); x_t,
+ * eps [n, latent] on the device. The time path runs once per distinct timestep of the batch (at most T rows). Gives the
+ * local sum of squares. n may be 0. */
+cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const float *x_t, const int32_t *t_host,
+                                   const float *eps, int64_t n_global, double *ret_sum_squared);
+/* out[n, latent] for one timestep shared by all cells: the time path is evaluated once. Thread-safe with one's own
+ * scratch. */
+cyf_status cyf_denoiser_eval(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t, int32_t t,
+                             float *out);
+/* As above with a timestep a cell (host array): for validation. */
+cyf_status cyf_denoiser_eval_many(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t,
+                                  const int32_t *t_host, float *out);
+
+#endif

@@ -1,0 +1,145 @@
+#include "model/diffusion/sampler.h"
+
+#include <math.h>
+
+#include "base/memory.h"
+
+/* One run over one block of cells. */
+typedef struct sampler_run {
+  const cyf_sampler_config *config;
+  const cyf_denoiser *denoiser;
+  int n_guides;
+  const cyf_guide *guides;
+  cyf_device *device;
+  cyf_scratch *scratch;
+  int64_t first, n, latent;
+  cyf_rng_key noise_key;
+  float *eps, *guidance, *noise; /* [n, latent] */
+  float *fixed_noise_host;       /* [n, latent], tests only */
+} sampler_run;
+
+/* Coefficients of step i of the schedule, all in double: with hundreds of steps an error here grows much more than one
+ * in x. */
+static cyf_reverse_step make_step(const cyf_sampler_config *config, int i) {
+  const cyf_schedule *s = config->schedule;
+  const double alpha_bar = s->alpha_bar[i], alpha_bar_prev = s->alpha_bar_prev[i];
+  return (cyf_reverse_step){
+      .alpha_bar = alpha_bar,
+      .alpha_bar_prev = alpha_bar_prev,
+      .sqrt_recip_alpha_bar = sqrt(1.0 / alpha_bar),
+      .sqrt_recip_m1_alpha_bar = sqrt(1.0 / alpha_bar - 1.0),
+      .mean_coef_x0 = s->posterior_coef_x0[i],
+      .mean_coef_xt = s->posterior_coef_xt[i],
+      .variance = s->reverse_variance[i],
+      .log_variance = s->reverse_log_variance[i],
+      /* Song et al. 2021, eq. 16. */
+      .sigma = config->eta * sqrt((1.0 - alpha_bar_prev) / (1.0 - alpha_bar) * (1.0 - alpha_bar / alpha_bar_prev)),
+      .clip = config->clip,
+  };
+}
+
+/* run->guidance = sum over guides and their terms of weight * grad log p; *ret_guidance NULL where guidance does not
+ * act. */
+static cyf_status sum_guidance(const sampler_run *run, int32_t t, const float *x, const float **ret_guidance) {
+  cyf_device *d = run->device;
+  *ret_guidance = NULL;
+  if (run->n_guides == 0 || t >= run->config->guide_below) return CYF_OK;
+  CYF_TRY(d->ops->zero(d, run->guidance, (size_t)(run->n * run->latent) * sizeof(float)));
+  for (int k = 0; k < run->n_guides; k++) {
+    const cyf_guide *guide = &run->guides[k];
+    CYF_TRY(cyf_classifier_guidance(guide->classifier, run->scratch, run->n, x, t, guide->n_terms, guide->label,
+                                    guide->weight, run->guidance));
+  }
+  *ret_guidance = run->guidance;
+  return CYF_OK;
+}
+
+static cyf_status upload_fixed_noise(const sampler_run *run, int i) {
+  cyf_device *d = run->device;
+  const int64_t count = run->n * run->latent;
+  const int order = run->config->schedule->n - 1 - i;
+  const double *draw = run->config->fixed_noise + order * count;
+  for (int64_t e = 0; e < count; e++) run->fixed_noise_host[e] = (float)draw[e];
+  return d->ops->upload(d, run->noise, run->fixed_noise_host, (size_t)count * sizeof(float));
+}
+
+/* run->noise for step i; *ret_noise NULL where the step takes none. Counters are the original timestep and the cell's
+ * global index: a cell's noise is the same whichever block, rank or thread computes it. */
+static cyf_status draw_noise(const sampler_run *run, int i, const float **ret_noise) {
+  const cyf_sampler_config *config = run->config;
+  cyf_device *d = run->device;
+  *ret_noise = NULL;
+  if (i == 0 || (config->method == CYF_SAMPLER_DDIM && config->eta == 0.0)) return CYF_OK;
+  *ret_noise = run->noise;
+  if (config->fixed_noise != NULL) return upload_fixed_noise(run, i);
+  return d->ops->fill_normal(d, run->n, run->latent, run->noise_key, (uint32_t)config->schedule->timestep[i], NULL,
+                             run->first, run->noise);
+}
+
+static cyf_status reverse_step(const sampler_run *run, int i, float *x) {
+  cyf_device *d = run->device;
+  const int32_t t = run->config->schedule->timestep[i];
+  const int64_t count = run->n * run->latent;
+  const cyf_reverse_step step = make_step(run->config, i);
+  const float *guidance = NULL, *noise = NULL;
+  CYF_TRY(cyf_denoiser_eval(run->denoiser, run->scratch, run->n, x, t, run->eps));
+  CYF_TRY(sum_guidance(run, t, x, &guidance));
+  CYF_TRY(draw_noise(run, i, &noise));
+  if (run->config->method == CYF_SAMPLER_DDPM) {
+    return d->ops->ddpm_step(d, count, &step, x, run->eps, guidance, noise, x);
+  }
+  return d->ops->ddim_step(d, count, &step, x, run->eps, guidance, noise, x);
+}
+
+static cyf_status check_run(const sampler_run *run) {
+  if (run->n_guides < 0 || run->n_guides > CYF_GUIDES_MAX) {
+    return CYF_FAIL(CYF_ERR_INTERNAL, "%d guides; at most %d are possible", run->n_guides, CYF_GUIDES_MAX);
+  }
+  if (!(run->config->eta >= 0.0 && run->config->eta <= 1.0)) {
+    return CYF_FAIL(CYF_ERR_CONFIG, "DDIM eta %g; it must be in [0, 1]", run->config->eta);
+  }
+  for (int k = 0; k < run->n_guides; k++) {
+    const int64_t latent = cyf_classifier_get_config(run->guides[k].classifier)->latent;
+    if (latent == run->latent) continue;
+    return CYF_FAIL(CYF_ERR_INPUT, "a classifier of latent width %lld cannot guide a denoiser of latent width %lld",
+                    (long long)latent, (long long)run->latent);
+  }
+  return CYF_OK;
+}
+
+static cyf_status run_steps(sampler_run *run, float *x) {
+  const int64_t count = run->n * run->latent;
+  CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->eps));
+  CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->guidance));
+  CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->noise));
+  for (int i = run->config->schedule->n - 1; i >= 0; i--) CYF_TRY(reverse_step(run, i, x));
+  return run->device->ops->synchronize(run->device);
+}
+
+cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser *denoiser, int n_guides,
+                           const cyf_guide *guides, cyf_scratch *scratch, int64_t first, int64_t n, float *x) {
+  sampler_run run = {.config = config,
+                     .denoiser = denoiser,
+                     .n_guides = n_guides,
+                     .guides = guides,
+                     .device = cyf_denoiser_get_device(denoiser),
+                     .scratch = scratch,
+                     .first = first,
+                     .n = n,
+                     .latent = cyf_denoiser_get_config(denoiser)->latent,
+                     .noise_key = cyf_rng_key_make(config->seed, CYF_RNG_REVERSE)};
+  cyf_status status = CYF_OK;
+  CYF_TRY(check_run(&run));
+  if (n == 0) return CYF_OK;
+  if (config->fixed_noise != NULL) CYF_TRY(CYF_NEW(&run.fixed_noise_host, n * run.latent));
+  const size_t mark = cyf_scratch_mark(scratch);
+  status = run_steps(&run, x);
+  cyf_scratch_release(scratch, mark);
+  cyf_free(run.fixed_noise_host);
+  return status;
+}
+
+cyf_status cyf_sampler_start(cyf_device *device, uint64_t seed, int64_t latent, int64_t first, int64_t n, float *x) {
+  if (n == 0) return CYF_OK;
+  return device->ops->fill_normal(device, n, latent, cyf_rng_key_make(seed, CYF_RNG_START), 0, NULL, first, x);
+}

@@ -1,0 +1,40 @@
+/* A model's trainable parameters (with gradients) and its buffers, each one flat array on the device. */
+#ifndef CYF_MODEL_PARAMETERS_H
+#define CYF_MODEL_PARAMETERS_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/device.h"
+#include "kernels/tensor.h"
+
+typedef struct cyf_parameters {
+  cyf_device *device;
+  cyf_layout layout;        /* trainable tensors */
+  cyf_layout buffer_layout; /* batch-norm running statistics; empty for the denoiser */
+  float *value;             /* [layout.total] device */
+  float *gradient;          /* [layout.total] device; NULL for inference-only models */
+  float *buffer;            /* [buffer_layout.total] device */
+} cyf_parameters;
+
+/* After the layouts are complete: allocates the flat arrays (zero). Errors: CYF_ERR_MEMORY. Not collective. */
+cyf_status cyf_parameters_allocate(cyf_parameters *parameters, cyf_device *device, int with_gradient);
+/* Frees the arrays and the layouts and zeroes the struct; NULL-safe. */
+void cyf_parameters_destroy(cyf_parameters *parameters);
+
+/* Sums `count` doubles (host) over ranks in place: what batch norm needs. NULL function: one rank. Called in the same
+ * order on every rank, so that the implementation may be collective. */
+typedef struct cyf_reducer {
+  cyf_status (*sum)(void *context, double *values, int64_t count);
+  void *context;
+} cyf_reducer;
+
+/* PyTorch's default initialisation of a Linear, element-wise counter-based: element e (in PyTorch's order) of the named
+ * tensor becomes bound * (2u - 1), u from the CYF_RNG_INIT stream of the seed and the tensor's name. The bound of a
+ * Linear layer's weight and bias is 1/sqrt(fan_in). Errors: CYF_ERR_INTERNAL when there is no such tensor. Not
+ * collective. */
+cyf_status cyf_parameters_init_uniform(cyf_parameters *parameters, const char *tensor, double bound, uint64_t seed);
+/* Sets every element of the named tensor or buffer (norms 1 and 0, PReLU 0.25). Errors as above. Not collective. */
+cyf_status cyf_parameters_fill(cyf_parameters *parameters, const char *tensor, double value);
+
+#endif
