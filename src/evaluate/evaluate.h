@@ -1,0 +1,164 @@
+/* How real synthetic cells are: comparison of synthetic with held-out real cells, each number beside its ceiling.
+ *
+ * Three sets of log-normalised cells over the same genes: `real` (held out of training), `synthetic`, and optionally
+ * `train` (real cells the model was trained on). A measure's ceiling is the same measure with the synthetic cells
+ * replaced by equally many training cells: what a perfect generator would score at this number of cells, which matters
+ * because the maximum mean discrepancy, iLISI and the AUC all depend on it.
+ *
+ *   cyf_cell_set real = {0}, synthetic = {0}, train = {0};
+ *   cyf_load_options load = cyf_load_defaults();
+ *   load.label = "cell_type";
+ *   CYF_TRY(cyf_cell_set_load("heldout.h5ad", &load, NULL, &real));
+ *   CYF_TRY(cyf_cell_set_load("synthetic.h5ad", &load, &real.genes, &synthetic));
+ *   CYF_TRY(cyf_cell_set_load("train.h5ad", &load, &real.genes, &train));
+ *   cyf_cells a = cyf_cell_set_view(&real), b = cyf_cell_set_view(&synthetic), t = cyf_cell_set_view(&train);
+ *   cyf_evaluate_options options = cyf_evaluate_defaults();
+ *   CYF_TRY(cyf_evaluate(&a, &b, &t, &options, &evaluation));
+ *   CYF_TRY(cyf_evaluation_print(&evaluation, stdout));
+ *
+ * Everything here is single-process (not collective), threaded with OpenMP, and depends on inputs, options and seed
+ * only, never on the number of threads beyond the rounding of the linear algebra library. */
+#ifndef CYF_EVALUATE_EVALUATE_H
+#define CYF_EVALUATE_EVALUATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+#include "data/h5ad_reader.h"
+#include "data/labels.h"
+#include "kernels/csr.h"
+
+/* ---- Loading ---- */
+
+typedef struct cyf_load_options {
+  const char *matrix;      /* as cyf_h5ad_open; NULL: X */
+  const char *gene_column; /* as cyf_h5ad_read_genes; NULL: the var index */
+  const char *label;       /* obs column; NULL: none */
+  int64_t max_cells;       /* larger files are subsampled to this many cells; 0: never; 5000 */
+  uint64_t seed;           /* of the subsample; 0 */
+} cyf_load_options;
+
+cyf_load_options cyf_load_defaults(void);
+
+/* The cells of one file, log-normalised: log1p(counts / total x 1e4), total over the genes kept. Owns everything. */
+typedef struct cyf_cell_set {
+  char *path;
+  cyf_names genes;         /* [n_genes] in the order of the matrix' columns */
+  cyf_csr_buffer matrix;   /* [n_cells, n_genes] */
+  bool has_labels;         /* false: label_note says why */
+  cyf_label_column labels; /* codes of the n_cells kept */
+  char *label_note;        /* NULL when there are labels */
+  cyf_expression_kind kind;
+  int64_t n_cells_in_file; /* more than matrix.n_cells when subsampled */
+} cyf_cell_set;
+
+/* Loads a file's cells: detects counts or log-normalised values (cyf_h5ad_detect_kind), keeps `genes` by name and in
+ * that order (NULL: all the file's genes), then log-normalises counts. Values that are log-normalised already are used
+ * as they are. More than max_cells cells are subsampled without replacement, by (seed, number of cells in the file);
+ * the kept cells stay in file order. ret_set is filled by the callee (zeroed first; also on error, when it is empty)
+ * and freed with cyf_cell_set_destroy. A missing label column is no error (has_labels false). Errors: CYF_ERR_INPUT:
+ * unreadable file, no cells, genes missing (says how many and the first), values neither counts nor log-normalised. */
+cyf_status cyf_cell_set_load(const char *path, const cyf_load_options *options, const cyf_names *genes,
+                             cyf_cell_set *ret_set);
+void cyf_cell_set_destroy(cyf_cell_set *set); /* NULL-safe, zeroes */
+
+/* ---- Comparing ---- */
+
+/* One set of cells to compare; borrows everything. Anything may stand in for the synthetic cells: to score an
+ * autoencoder, pass decode(encode(real)). */
+typedef struct cyf_cells {
+  const char *name;               /* shown in reports, such as the path */
+  cyf_csr matrix;                 /* [n_cells, n_genes] log-normalised; the same genes in each set */
+  const cyf_label_column *labels; /* n_cells codes; NULL: none */
+  const char *label_note;         /* why there are none; may be NULL */
+  int64_t n_cells_in_file;        /* before subsampling; 0: not subsampled */
+} cyf_cells;
+
+/* A view of a loaded set, valid as long as it is. */
+cyf_cells cyf_cell_set_view(const cyf_cell_set *set);
+
+typedef struct cyf_evaluate_options {
+  int64_t n_components;    /* principal components; 50 (fewer where the data has fewer) */
+  int64_t pca_exact_limit; /* exact up to this min(cells, genes), else randomised subspace iteration; 4000 */
+  int64_t min_cells;       /* genes detected in fewer training (else real) cells are left out of correlations; 3 */
+  double lisi_perplexity;  /* 30; the neighbourhood is three times that */
+  int64_t n_trees;         /* 1000 */
+  int64_t tree_depth;      /* 5; at most 10 */
+  double test_fraction;    /* of cells the forest is tested on; 0.25 */
+  double logistic_l2;      /* weight of |W|^2 / 2 beside the summed log-loss; 1 */
+  uint64_t seed;           /* 0 */
+} cyf_evaluate_options;
+
+cyf_evaluate_options cyf_evaluate_defaults(void);
+
+/* A measure and its ceiling; NAN where not available. */
+typedef struct cyf_score {
+  double value;
+  double ceiling;
+} cyf_score;
+
+/* One set in the result. */
+typedef struct cyf_set_summary {
+  char *name;
+  int64_t n_cells;         /* given to cyf_evaluate; 0: this set is absent */
+  int64_t n_cells_in_file; /* before subsampling */
+  int64_t n_cells_used;    /* in the comparisons (labels: all training cells train) */
+  double genes_per_cell;   /* mean number of genes with a positive value, over n_cells_used */
+  double zero_fraction;    /* share of entries that are not positive, over n_cells_used */
+} cyf_set_summary;
+
+/* One class of the label column. */
+typedef struct cyf_class_score {
+  char *name;
+  int64_t n_train, n_real, n_synthetic;
+  double accuracy_real, accuracy_synthetic; /* share of that class predicted as that class; NAN where it has no cell */
+} cyf_class_score;
+
+/* Accuracy of a classifier trained on the training cells. The ceiling of accuracy_synthetic is accuracy_real. */
+typedef struct cyf_label_scores {
+  bool available;
+  char *note;                                               /* why not available, else NULL */
+  char *attribute;                                          /* the label column */
+  int64_t n_train, n_real, n_synthetic;                     /* cells with a label the training cells have */
+  int64_t n_unknown_real, n_unknown_synthetic;              /* cells with a label no training cell has: left out */
+  double accuracy_real, accuracy_synthetic, accuracy_ratio; /* ratio synthetic / real */
+  double balanced_real, balanced_synthetic; /* mean over the classes that have cells: free of class proportions */
+  int64_t n_classes;
+  cyf_class_score *classes; /* [n_classes], in the training column's order */
+} cyf_label_scores;
+
+typedef struct cyf_evaluation {
+  cyf_set_summary real, synthetic, train;
+  int64_t n_genes;
+  int64_t n_genes_compared; /* detected in at least min_cells cells */
+  int64_t n_components, n_components_ceiling;
+  bool pca_randomised;                           /* of the joint components */
+  cyf_score mean_spearman, mean_pearson;         /* of gene means */
+  cyf_score variance_spearman, variance_pearson; /* of gene variances */
+  cyf_score mmd;                                 /* sum of five Gaussian kernels, biased, no square root; 0: same */
+  cyf_score ilisi;                               /* 1: separate; 2: mixed */
+  cyf_score auc;                                 /* real-or-synthetic forest; 0.5: cannot tell, 1: tells */
+  cyf_label_scores labels;
+  cyf_evaluate_options options; /* as used */
+} cyf_evaluation;
+
+/* Compares. train may be NULL: no ceilings, no label accuracy. With train, the comparisons use n = min(synthetic,
+ * train) cells of each (subsampled by seed), so that value and ceiling stand on equal numbers; all real cells are used.
+ * The sets should share no cell: a shared one has its twin on the other side, which pushes the AUC below 0.5 and the
+ * maximum mean discrepancy below what other cells of the same kind would give. A single draw of training cells makes
+ * the ceiling; small differences from it mean nothing. What a degenerate input leaves undefined is NAN. ret_evaluation
+ * is filled by the callee (empty on error) and freed with cyf_evaluation_destroy. Measures: evaluate/metrics.h and
+ * evaluate/pca.h. Errors: CYF_ERR_INPUT: a set without cells, different numbers of genes; CYF_ERR_USAGE: options out of
+ * range; CYF_ERR_MEMORY; CYF_ERR_NUMERIC: values that are not finite. */
+cyf_status cyf_evaluate(const cyf_cells *real, const cyf_cells *synthetic, const cyf_cells *train,
+                        const cyf_evaluate_options *options, cyf_evaluation *ret_evaluation);
+void cyf_evaluation_destroy(cyf_evaluation *evaluation); /* NULL-safe, zeroes */
+
+/* Writes an aligned table for people. Errors: CYF_ERR_IO when the stream fails. */
+cyf_status cyf_evaluation_print(const cyf_evaluation *evaluation, FILE *stream);
+/* Writes one JSON object and a newline; what is not available is null. Errors: CYF_ERR_IO when the stream fails. */
+cyf_status cyf_evaluation_print_json(const cyf_evaluation *evaluation, FILE *stream);
+
+#endif
