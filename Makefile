@@ -6,7 +6,7 @@ all: build
 build:
 	@scripts/install-deps.sh
 	@cmake --preset release >/dev/null
-	@cmake --build --preset release
+	@cmake --build --preset release --target cytoforge
 
 demo: build
 	@scripts/demo.sh

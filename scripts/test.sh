@@ -13,6 +13,16 @@ export CYTOFORGE_REAL_DATA=${CYTOFORGE_REAL_DATA:-}
 CYTOFORGE_PYTHON=${CYTOFORGE_PYTHON:-$(scripts/python-env.sh)}
 export CYTOFORGE_PYTHON
 
+if [ -n "$CYTOFORGE_PYTHON" ]; then
+  CYTOFORGE_H5AD_VARIANTS=$PWD/build/h5ad-variants
+  if [ tests/interchange/make_h5ad.py -nt "$CYTOFORGE_H5AD_VARIANTS/.made" ]; then
+    rm -rf "$CYTOFORGE_H5AD_VARIANTS"
+    mkdir -p "$CYTOFORGE_H5AD_VARIANTS"
+    "$CYTOFORGE_PYTHON" tests/interchange/make_h5ad.py "$CYTOFORGE_H5AD_VARIANTS" && touch "$CYTOFORGE_H5AD_VARIANTS/.made"
+  fi
+  export CYTOFORGE_H5AD_VARIANTS
+fi
+
 cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset"
 [ -n "$CYTOFORGE_REAL_DATA" ] || echo "note: CYTOFORGE_REAL_DATA is not set; tests on real data are skipped"

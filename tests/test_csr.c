@@ -86,6 +86,22 @@ static void a_window_of_rows_shares_the_arrays(void **state) {
   assert_true(rows.values[rows.indptr[1]] == 6.0f);
 }
 
+/* Long rows go through a table of small counts: the bits are those of the formula, also for values between and beyond
+ * the table. */
+static void long_rows_have_the_same_bits_as_the_formula(void **state) {
+  (void)state;
+  enum { N = 300 };
+  float values[N];
+  double total = 0;
+  for (int i = 0; i < N; ++i) values[i] = i % 7 == 0 ? 0.5f * (float)i : (float)(i % 23);
+  for (int i = 0; i < N; ++i) total += values[i];
+  float expected[N];
+  for (int i = 0; i < N; ++i) expected[i] = log1pf((float)(values[i] * (1e4 / total)));
+  const int64_t indptr[2] = {0, N};
+  cyf_csr_log_normalize(1, indptr, values, 1e4);
+  assert_memory_equal(values, expected, sizeof values);
+}
+
 static void log_normalize_follows_its_formula(void **state) {
   (void)state;
   const int64_t indptr[5] = {1, 4, 4, 6, 7};
@@ -101,9 +117,12 @@ static void log_normalize_follows_its_formula(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(buffer_grows_row_by_row),           cmocka_unit_test(clearing_keeps_memory),
-      cmocka_unit_test(reserving_keeps_contents),          cmocka_unit_test(a_window_of_rows_shares_the_arrays),
+      cmocka_unit_test(buffer_grows_row_by_row),
+      cmocka_unit_test(clearing_keeps_memory),
+      cmocka_unit_test(reserving_keeps_contents),
+      cmocka_unit_test(a_window_of_rows_shares_the_arrays),
       cmocka_unit_test(log_normalize_follows_its_formula),
+      cmocka_unit_test(long_rows_have_the_same_bits_as_the_formula),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,4 +2,6 @@
 
 #include <yaml.h>
 
-const char *cyf_yaml_version(void) { return yaml_get_version_string(); }
+const char *cyf_yaml_version(void) {
+  return yaml_get_version_string();
+}

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# How real the cells are, on real data: from the raw file to cells in the held-out label proportions against the held-out cells, and the same numbers
+# for decode(encode(held-out)), which bounds what this decoder can do. Two ranks, fixed seeds; writes benchmarks/results/quality.md and .json.
+#
+#   benchmarks/quality.sh [RAW.h5ad] [LABEL]     default: $CYTOFORGE_REAL_DATA/pbmc_facs.h5ad cell_type
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/mpi-env.sh
+if [ -z "${CYTOFORGE_REAL_DATA:-}" ] && [ -d ../shared/data ]; then CYTOFORGE_REAL_DATA=../shared/data; fi
+raw=${1:-${CYTOFORGE_REAL_DATA:?names the folder with pbmc_facs.h5ad}/pbmc_facs.h5ad}
+label=${2:-cell_type}
+cytoforge=${CYTOFORGE_BINARY:-build/release/cytoforge}
+work=${CYTOFORGE_QUALITY_DIR:-build/quality}
+results=benchmarks/results
+mkdir -p "$work" "$results"
+rm -rf "${work:?}"/*
+
+start=$SECONDS
+$cytoforge prepare "$raw" -o "$work/atlas" --label "$label" --holdout 0.2 --seed 0
+mpirun -n 2 $cytoforge train -c benchmarks/quality.yaml --data "$work/atlas" --out "$work/run"
+trained=$((SECONDS - start))
+mpirun -n 2 $cytoforge sample -m "$work/run/model.h5" --like "$work/atlas/heldout.h5ad" --by "$label" --seed 0 \
+  -o "$work/synthetic.h5ad" ${CYTOFORGE_QUALITY_SAMPLE:-}
+taken=$((SECONDS - start))
+
+mpirun -n 2 $cytoforge encode -m "$work/run/model.h5" "$work/atlas/heldout.h5ad" -o "$work/encoded.h5ad"
+mpirun -n 2 $cytoforge decode -m "$work/run/model.h5" "$work/encoded.h5ad" -o "$work/decoded.h5ad"
+for name in synthetic decoded; do
+  $cytoforge evaluate --real "$work/atlas/heldout.h5ad" --train "$work/atlas/train.h5ad" --synthetic "$work/$name.h5ad" --label "$label" \
+    -o "$work/$name.json" --force | tee "$work/$name.txt"
+done
+
+cpu=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
+{
+  echo "# Quality on $(basename "$raw")"
+  echo
+  echo "Made by \`benchmarks/quality.sh\` on $(date -u +%F): $cpu, $(nproc) cores, 2 ranks; $trained s from the raw file to the model,"
+  echo "$taken s to the cells. Settings: \`benchmarks/quality.yaml\`."
+  echo
+  echo "## Sampled cells against the held-out cells"
+  echo
+  echo '```'
+  cat "$work/synthetic.txt"
+  echo '```'
+  echo
+  echo "## decode(encode(held-out)) against the held-out cells"
+  echo
+  echo '```'
+  cat "$work/decoded.txt"
+  echo '```'
+} > "$results/quality.md"
+cp "$work/synthetic.json" "$results/quality_synthetic.json"
+cp "$work/decoded.json" "$results/quality_decoded.json"
+echo "wrote $results/quality.md; $taken s from the raw file to cells"

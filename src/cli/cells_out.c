@@ -1,0 +1,47 @@
+#include "cli/cells_out.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+static cyf_status open_writer(cyf_cells_out *out, const cyf_block *block) {
+  int64_t nnz = block->rows.indptr[block->n_cells] - block->rows.indptr[0];
+  bool dense = out->may_be_dense && 2 * nnz > block->n_cells * out->genes->n;
+  cyf_h5ad_options options = {.format = dense ? CYF_MATRIX_DENSE : CYF_MATRIX_CSR_FLOAT32};
+  CYF_TRY(cyf_h5ad_writer_create(out->path, out->genes->n, &options, &out->writer));
+  CYF_TRY(cyf_h5ad_writer_set_genes(out->writer, out->genes));
+  return CYF_NEW(&out->latent, out->n_cells * out->width);
+}
+
+cyf_status cyf_cells_out_append(cyf_cells_out *out, const cyf_block *block) {
+  if (out->writer == NULL) CYF_TRY(open_writer(out, block));
+  cyf_csr rows = cyf_csr_view(&block->rows);
+  memcpy(out->latent + out->n_written * out->width, block->latent,
+         sizeof(float) * (size_t)(block->n_cells * out->width));
+  out->n_written += block->n_cells;
+  return cyf_h5ad_writer_append_csr(out->writer, &rows);
+}
+
+cyf_status cyf_cells_out_describe(cyf_cells_out *out, const char *command_line, const char *model_path,
+                                  const char *model_created) {
+  char now[32];
+  cyf_clock_utc(now, sizeof now);
+  CYF_TRY(cyf_h5ad_writer_set_obsm(out->writer, "X_latent", out->n_written, out->width, out->latent));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "version", CYF_VERSION));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "created", now));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "command_line", command_line));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "model", model_path));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "model_created", model_created));
+  return cyf_h5ad_writer_set_uns_text(out->writer, "expression", "log1p(counts / total x 1e4)");
+}
+
+cyf_status cyf_cells_out_commit(cyf_cells_out *out) {
+  return cyf_h5ad_writer_commit(&out->writer);
+}
+
+void cyf_cells_out_destroy(cyf_cells_out *out) {
+  if (out == NULL) return;
+  cyf_h5ad_writer_abandon(&out->writer);
+  cyf_free(out->latent);
+}

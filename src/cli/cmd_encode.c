@@ -1,0 +1,217 @@
+/* encode and decode: expression to latents and back. Both read an h5ad and write one with X, obs, var and
+ * obsm/X_latent, so that each takes the other's output. */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/cells_in.h"
+#include "cli/cells_out.h"
+#include "cli/command.h"
+#include "cli/decode_block.h"
+#include "kernels/backend.h"
+
+static const cyf_usage encode_usage = {
+    .command = "encode",
+    .arguments = "-m MODEL IN.h5ad -o OUT.h5ad [options]",
+    .text =
+        "Encodes cells. OUT has the log-normalised expression over the model's genes in X, IN's obs, and the "
+        "unit-length latents in\n"
+        "obsm/X_latent. A cell's latent does not depend on the other cells.",
+    .examples = "  mpirun -n 2 cytoforge encode -m runs/first/model.h5 atlas/heldout.h5ad -o heldout_latent.h5ad\n"};
+
+static const cyf_usage decode_usage = {
+    .command = "decode",
+    .arguments = "-m MODEL IN.h5ad -o OUT.h5ad [options]",
+    .text =
+        "Decodes obsm/X_latent of IN to log-normalised expression in X of OUT; obs and obsm/X_latent are kept. IN is "
+        "what encode or\n"
+        "sample wrote, or any h5ad with latents of this model.",
+    .examples = "  mpirun -n 2 cytoforge decode -m runs/first/model.h5 heldout_latent.h5ad -o heldout_decoded.h5ad\n"};
+
+typedef struct arguments {
+  const char *model, *output, *matrix;
+  int64_t threads;
+  bool force;
+} arguments;
+
+enum { N_OPTIONS = 5, BLOCK_CELLS = 256 };
+
+static void list_options(arguments *a, cyf_option *o) {
+  const cyf_option table[N_OPTIONS] = {
+      {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
+      {"output", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
+      {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
+      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"},
+      {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "encode: X (default), layers/NAME or raw/X"}};
+  for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
+}
+
+/* decode has no --matrix: the last option is left out. */
+static void print_help(const cyf_usage *usage, size_t n_options, FILE *stream) {
+  arguments a = {0};
+  cyf_option options[N_OPTIONS];
+  list_options(&a, options);
+  cyf_options_print_help(usage, options, n_options, stream);
+}
+
+static void encode_help(FILE *stream) {
+  print_help(&encode_usage, N_OPTIONS, stream);
+}
+static void decode_help(FILE *stream) {
+  print_help(&decode_usage, N_OPTIONS - 1, stream);
+}
+
+typedef struct conversion {
+  bool encodes;
+  const arguments *arguments;
+  const char *input;
+  cyf_device *device;
+  cyf_model *model;
+  cyf_cells_in in; /* encode */
+  cyf_h5ad *file;  /* decode: the input, for its obs */
+  float *latent;   /* decode: [n_cells, width] */
+  int64_t n_cells;
+  cyf_scratch **scratch;
+  cyf_cells_out out;
+} conversion;
+
+static cyf_status open_latents(conversion *c) {
+  int64_t width = 0;
+  CYF_TRY(cyf_h5ad_open(c->input, NULL, &c->file));
+  c->n_cells = cyf_h5ad_n_cells(c->file);
+  CYF_TRY(cyf_h5ad_read_obsm(c->file, "X_latent", &width, &c->latent));
+  if (width != c->model->settings.autoencoder.latent)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: obsm/X_latent has %lld coordinates and the model %lld", c->input,
+                    (long long)width, (long long)c->model->settings.autoencoder.latent);
+  if (c->n_cells == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s has no cells", c->input);
+  return CYF_OK;
+}
+
+static cyf_status open_conversion(conversion *c) {
+  CYF_TRY(cyf_model_load(c->arguments->model, c->device, &c->model));
+  if (c->encodes) {
+    CYF_TRY(cyf_cells_in_open(c->input, c->arguments->matrix, &c->model->genes, &c->in));
+    c->n_cells = c->in.n_cells;
+  } else {
+    CYF_TRY(open_latents(c));
+  }
+  CYF_TRY(CYF_NEW(&c->scratch, c->device->n_threads));
+  for (int t = 0; t < c->device->n_threads; t++) CYF_TRY(cyf_scratch_create(c->device, &c->scratch[t]));
+  c->out = (cyf_cells_out){.path = c->arguments->output,
+                           .genes = &c->model->genes,
+                           .n_cells = c->n_cells,
+                           .width = c->model->settings.autoencoder.latent,
+                           .may_be_dense = true};
+  return CYF_OK;
+}
+
+static void close_conversion(conversion *c) {
+  cyf_cells_out_destroy(&c->out);
+  if (c->scratch != NULL)
+    for (int t = 0; t < c->device->n_threads; t++) cyf_scratch_destroy(&c->scratch[t]);
+  cyf_free(c->scratch);
+  if (c->in.file != NULL) cyf_cells_in_close(&c->in);
+  cyf_h5ad_close(&c->file);
+  cyf_free(c->latent);
+  cyf_model_destroy(&c->model);
+  cyf_device_destroy(&c->device);
+}
+
+static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_block *block) {
+  cyf_device *device = c->device;
+  int64_t n = block->n_cells, width = c->out.width;
+  float *latent = NULL;
+  CYF_TRY(cyf_cells_in_read(&c->in, block->index * BLOCK_CELLS, n, &block->rows));
+  cyf_csr cells = cyf_csr_view(&block->rows);
+  CYF_TRY(cyf_scratch_floats(scratch, n * width, &latent));
+  CYF_TRY(cyf_autoencoder_encode(c->model->autoencoder, scratch, &cells, latent));
+  CYF_TRY(device->ops->download(device, block->latent, latent, sizeof(float) * (size_t)(n * width)));
+  return device->ops->synchronize(device);
+}
+
+static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_block *block) {
+  cyf_device *device = c->device;
+  int64_t n = block->n_cells, width = c->out.width;
+  size_t bytes = sizeof(float) * (size_t)(n * width);
+  float *latent = NULL;
+  memcpy(block->latent, c->latent + block->index * BLOCK_CELLS * width, bytes);
+  CYF_TRY(cyf_scratch_floats(scratch, n * width, &latent));
+  CYF_TRY(device->ops->upload(device, latent, block->latent, bytes));
+  return cyf_decode_rows(c->model, scratch, n, latent, &block->rows);
+}
+
+static cyf_status compute(void *context, int thread, cyf_block *block) {
+  conversion *c = context;
+  cyf_scratch *scratch = c->scratch[thread];
+  size_t mark = cyf_scratch_mark(scratch);
+  cyf_status status = c->encodes ? encode_block(c, scratch, block) : decode_block(c, scratch, block);
+  cyf_scratch_release(scratch, mark);
+  return status;
+}
+
+static cyf_status emit(void *context, const cyf_block *block) {
+  return cyf_cells_out_append(&((conversion *)context)->out, block);
+}
+
+static cyf_status finish(conversion *c, const char *command_line) {
+  CYF_TRY(cyf_copy_obs(c->encodes ? c->in.file : c->file, c->out.writer));
+  CYF_TRY(cyf_cells_out_describe(&c->out, command_line, c->arguments->model, c->model->created));
+  CYF_TRY(cyf_cells_out_commit(&c->out));
+  cyf_info("wrote %s: %lld cells x %lld genes", c->arguments->output, (long long)c->n_cells,
+           (long long)c->model->genes.n);
+  return CYF_OK;
+}
+
+static cyf_status check(const cyf_usage *usage, const arguments *a, const cyf_texts *inputs) {
+  CYF_TRY(cyf_need(usage, a->model, "-m MODEL"));
+  CYF_TRY(cyf_need(usage, a->output, "-o OUT.h5ad"));
+  if (inputs->n != 1)
+    return CYF_FAIL(CYF_ERR_USAGE, "%s: one input file is needed, not %lld", usage->command, (long long)inputs->n);
+  return cyf_check_output(a->output, a->force);
+}
+
+static cyf_status convert(cyf_context *context, const cyf_usage *usage, bool encodes, const arguments *a,
+                          const cyf_texts *inputs) {
+  cyf_comm *comm = context->comm;
+  CYF_TRY(cyf_comm_agree(comm, check(usage, a, inputs)));
+  conversion c = {.encodes = encodes, .arguments = a, .input = inputs->item[0]};
+  CYF_TRY(cyf_comm_agree(comm, cyf_open_device(comm, a->threads, &c.device)));
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_conversion(&c)));
+  cyf_block_job job = {.name = usage->command,
+                       .n_cells = c.n_cells,
+                       .block_cells = BLOCK_CELLS,
+                       .n_genes = c.model->genes.n,
+                       .width = c.out.width,
+                       .n_threads = c.device->n_threads,
+                       .context = &c,
+                       .compute = compute,
+                       .emit = emit};
+  CYF_TRY_CLEANUP(cyf_run_blocks(comm, &job));
+  status = cyf_comm_agree(comm, cyf_comm_rank(comm) == 0 ? finish(&c, context->command_line) : CYF_OK);
+cleanup:
+  close_conversion(&c);
+  return status;
+}
+
+static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes, size_t n_options, int argc,
+                      char **argv) {
+  arguments a = {0};
+  cyf_texts inputs = {0};
+  cyf_option options[N_OPTIONS];
+  list_options(&a, options);
+  cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(usage, argc, argv, options, n_options, &inputs));
+  if (status == CYF_OK) status = convert(context, usage, encodes, &a, &inputs);
+  cyf_options_free(options, n_options, &inputs);
+  return status;
+}
+
+static cyf_status run_encode(cyf_context *context, int argc, char **argv) {
+  return run(context, &encode_usage, true, N_OPTIONS, argc, argv);
+}
+static cyf_status run_decode(cyf_context *context, int argc, char **argv) {
+  return run(context, &decode_usage, false, N_OPTIONS - 1, argc, argv);
+}
+
+const cyf_command cyf_cmd_encode = {"encode", "real cells to latents", true, run_encode, encode_help};
+const cyf_command cyf_cmd_decode = {"decode", "latents to expression", true, run_decode, decode_help};

@@ -1,0 +1,91 @@
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/command.h"
+#include "data/prepare.h"
+
+static const cyf_usage usage = {
+    .command = "prepare",
+    .arguments = "IN.h5ad... -o ATLAS --label COLUMN [options]",
+    .text =
+        "Turns h5ad files into an atlas: filtered, aligned to one gene list, shuffled, in shards that every rank can "
+        "stream.\n"
+        "Raw counts stay raw; values that are already log-normalised are used as they are; a mix is refused.",
+    .examples =
+        "  cytoforge prepare pbmc.h5ad -o pbmc_atlas --label cell_type --holdout 0.2\n"
+        "  mpirun -n 4 cytoforge prepare a.h5ad b.h5ad -o atlas --label cell_type --label donor --genes "
+        "gene_order.tsv\n"};
+
+typedef struct arguments {
+  cyf_prepare_options prepare;
+  cyf_texts labels;
+  int64_t seed;
+} arguments;
+
+enum { N_OPTIONS = 11 };
+
+static void list_options(arguments *a, cyf_option *o) {
+  cyf_prepare_options *p = &a->prepare;
+  const cyf_option table[N_OPTIONS] = {
+      {"output", 'o', CYF_OPTION_TEXT, &p->output, "ATLAS", "directory to make"},
+      {"label", 0, CYF_OPTION_LIST, &a->labels, "COLUMN", "obs column to keep as labels; may be repeated"},
+      {"matrix", 0, CYF_OPTION_TEXT, &p->matrix, "NAME", "X (default), layers/NAME or raw/X"},
+      {"genes", 0, CYF_OPTION_TEXT, &p->genes_path, "LIST",
+       "gene list to align to, one symbol a line (default: the inputs' genes)"},
+      {"gene-column", 0, CYF_OPTION_TEXT, &p->gene_column, "COLUMN",
+       "var column with the gene names (default: the index)"},
+      {"min-genes", 0, CYF_OPTION_INT, &p->min_genes, "N", "drop cells with fewer detected genes (default 10)"},
+      {"min-cells", 0, CYF_OPTION_INT, &p->min_cells, "N",
+       "drop genes detected in fewer training cells (default 3; not with --genes)"},
+      {"holdout", 0, CYF_OPTION_REAL, &p->holdout, "F",
+       "keep this share of the cells out: ATLAS/heldout.h5ad, and ATLAS/train.h5ad beside it"},
+      {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of the shuffle and the hold-out (default 0)"},
+      {"shard-cells", 0, CYF_OPTION_INT, &p->cells_per_shard, "N", "cells a shard (default: about 256 MB)"},
+      {"force", 0, CYF_OPTION_FLAG, &p->force, NULL, "replace an existing atlas"}};
+  for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
+}
+
+static const arguments defaults = {.prepare = {.min_genes = 10, .min_cells = 3}};
+
+static void help(FILE *stream) {
+  arguments a = defaults;
+  cyf_option options[N_OPTIONS];
+  list_options(&a, options);
+  cyf_options_print_help(&usage, options, N_OPTIONS, stream);
+}
+
+static cyf_status check(const arguments *a, const cyf_texts *inputs) {
+  CYF_TRY(cyf_need(&usage, inputs->n > 0 ? inputs->item[0] : NULL, "at least one input file"));
+  CYF_TRY(cyf_need(&usage, a->prepare.output, "-o ATLAS"));
+  if (!(a->prepare.holdout >= 0 && a->prepare.holdout < 1))
+    return CYF_FAIL(CYF_ERR_USAGE, "prepare: --holdout wants a share in [0, 1), not %g", a->prepare.holdout);
+  if (a->seed < 0 || a->prepare.min_genes < 0 || a->prepare.min_cells < 0 || a->prepare.cells_per_shard < 0)
+    return CYF_FAIL(CYF_ERR_USAGE, "prepare: --seed, --min-genes, --min-cells and --shard-cells cannot be negative");
+  return CYF_OK;
+}
+
+static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *inputs) {
+  CYF_TRY(cyf_comm_agree(context->comm, check(a, inputs)));
+  a->prepare.inputs = inputs->item;
+  a->prepare.n_inputs = inputs->n;
+  a->prepare.labels = a->labels.item;
+  a->prepare.n_labels = a->labels.n;
+  a->prepare.seed = (uint64_t)a->seed;
+  a->prepare.command_line = context->command_line;
+  if (a->labels.n == 0)
+    cyf_warn("no --label was given: the model will have no classifiers, so cells of a type cannot be asked for");
+  cyf_prepare_summary s;
+  return cyf_prepare(context->comm, &a->prepare, &s);
+}
+
+static cyf_status run(cyf_context *context, int argc, char **argv) {
+  arguments a = defaults;
+  cyf_texts inputs = {0};
+  cyf_option options[N_OPTIONS];
+  list_options(&a, options);
+  cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(&usage, argc, argv, options, N_OPTIONS, &inputs));
+  if (status == CYF_OK) status = prepare(context, &a, &inputs);
+  cyf_options_free(options, N_OPTIONS, &inputs);
+  return status;
+}
+
+const cyf_command cyf_cmd_prepare = {"prepare", "h5ad files to an atlas that ranks can stream", true, run, help};

@@ -1,0 +1,246 @@
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/cells_out.h"
+#include "cli/command.h"
+#include "cli/conditions.h"
+#include "cli/decode_block.h"
+#include "model/diffusion/sampler.h"
+
+static const cyf_usage usage = {
+    .command = "sample",
+    .arguments = "-m MODEL -n N -o OUT.h5ad [options]",
+    .text =
+        "Samples cells. The same seed gives the same cells on any number of ranks. OUT has log-normalised X, the "
+        "requested\n"
+        "labels in obs, obsm/X_latent, and where it came from in uns/cytoforge.",
+    .examples =
+        "  mpirun -n 2 cytoforge sample -m runs/first/model.h5 -n 1000 -o cells.h5ad\n"
+        "  cytoforge sample -m runs/first/model.h5 -n 500 --where cell_type=\"B cell\" -o b_cells.h5ad\n"
+        "  cytoforge sample -m runs/first/model.h5 --like atlas/heldout.h5ad --by cell_type -o like_heldout.h5ad\n"};
+
+typedef struct arguments {
+  const char *model, *output, *like, *by, *method, *steps;
+  cyf_texts where;
+  int64_t n_cells, seed, threads;
+  double guidance, eta;
+  bool clip, force;
+} arguments;
+
+enum { N_OPTIONS = 14 };
+
+static void list_options(arguments *a, cyf_option *o) {
+  const cyf_option table[N_OPTIONS] = {
+      {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
+      {"cells", 'n', CYF_OPTION_INT, &a->n_cells, "N", "cells to sample (with --like: as many as it has)"},
+      {"output", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
+      {"where", 0, CYF_OPTION_LIST, &a->where, "ATTR=VALUE",
+       "only cells with this label; may be repeated for other attributes"},
+      {"like", 0, CYF_OPTION_TEXT, &a->like, "REAL.h5ad", "labels in the proportions of this file's column --by"},
+      {"by", 0, CYF_OPTION_TEXT, &a->by, "ATTR", "the column of --like"},
+      {"guidance", 0, CYF_OPTION_REAL, &a->guidance, "W", "strength of the classifiers (default 2, as published)"},
+      {"steps", 0, CYF_OPTION_TEXT, &a->steps, "K",
+       "reverse steps: a number, ddimK, or K1,K2,.. a section (default: all)"},
+      {"method", 0, CYF_OPTION_TEXT, &a->method, "ddpm|ddim", "reverse process (default ddpm)"},
+      {"eta", 0, CYF_OPTION_REAL, &a->eta, "E", "noise of ddim (default 0: deterministic)"},
+      {"clip", 0, CYF_OPTION_FLAG, &a->clip, NULL,
+       "clip predicted x0 to [-1, 1] (the original's default; not for scaled latents)"},
+      {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed (default 0)"},
+      {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
+      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
+  for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
+}
+
+static const arguments defaults = {.method = "ddpm", .steps = "", .guidance = 2};
+
+static void help(FILE *stream) {
+  arguments a = defaults;
+  cyf_option options[N_OPTIONS];
+  list_options(&a, options);
+  cyf_options_print_help(&usage, options, N_OPTIONS, stream);
+}
+
+/* A sampling run. */
+typedef struct sampling {
+  const arguments *arguments;
+  cyf_device *device;
+  cyf_model *model;
+  cyf_conditions conditions;
+  cyf_schedule *schedule; /* respaced */
+  cyf_sampler_config config;
+  cyf_scratch **scratch; /* [threads] */
+  int n_threads;
+  cyf_cells_out out;
+} sampling;
+
+static cyf_status check(const arguments *a, const cyf_texts *extra) {
+  if (extra->n > 0) return CYF_FAIL(CYF_ERR_USAGE, "sample: '%s' is no option", extra->item[0]);
+  CYF_TRY(cyf_need(&usage, a->model, "-m MODEL"));
+  CYF_TRY(cyf_need(&usage, a->output, "-o OUT.h5ad"));
+  if (a->n_cells < 0) return CYF_FAIL(CYF_ERR_USAGE, "sample: -n cannot be negative");
+  if (a->seed < 0) return CYF_FAIL(CYF_ERR_USAGE, "sample: --seed cannot be negative");
+  if (a->guidance < 0) return CYF_FAIL(CYF_ERR_USAGE, "sample: --guidance cannot be negative");
+  if (a->eta < 0 || a->eta > 1)
+    return CYF_FAIL(CYF_ERR_USAGE, "sample: --eta wants a number in [0, 1], not %g", a->eta);
+  if (strcmp(a->method, "ddpm") != 0 && strcmp(a->method, "ddim") != 0)
+    return CYF_FAIL(CYF_ERR_USAGE, "sample: --method wants ddpm or ddim, not '%s'", a->method);
+  return cyf_check_output(a->output, a->force);
+}
+
+static cyf_status open_sampling(sampling *s) {
+  const arguments *a = s->arguments;
+  CYF_TRY(cyf_model_load(a->model, s->device, &s->model));
+  CYF_TRY(cyf_conditions_make(s->model, &a->where, a->like, a->by, a->n_cells, (uint64_t)a->seed, &s->conditions));
+  CYF_TRY(cyf_schedule_respace(s->model->schedule, a->steps, -1, &s->schedule));
+  s->config = (cyf_sampler_config){.method = strcmp(a->method, "ddim") == 0 ? CYF_SAMPLER_DDIM : CYF_SAMPLER_DDPM,
+                                   .schedule = s->schedule,
+                                   .eta = a->eta,
+                                   .clip = a->clip,
+                                   .guide_below = (int)s->model->settings.diffusion.guide_below,
+                                   .seed = (uint64_t)a->seed};
+  s->n_threads = s->device->n_threads;
+  CYF_TRY(CYF_NEW(&s->scratch, s->n_threads));
+  for (int t = 0; t < s->n_threads; t++) CYF_TRY(cyf_scratch_create(s->device, &s->scratch[t]));
+  s->out = (cyf_cells_out){.path = a->output,
+                           .genes = &s->model->genes,
+                           .n_cells = s->conditions.n_cells,
+                           .width = s->model->settings.autoencoder.latent,
+                           .may_be_dense = true};
+  return CYF_OK;
+}
+
+static void close_sampling(sampling *s) {
+  cyf_cells_out_destroy(&s->out);
+  if (s->scratch != NULL)
+    for (int t = 0; t < s->n_threads; t++) cyf_scratch_destroy(&s->scratch[t]);
+  cyf_free(s->scratch);
+  cyf_schedule_destroy(&s->schedule);
+  cyf_conditions_destroy(&s->conditions);
+  cyf_model_destroy(&s->model);
+  cyf_device_destroy(&s->device);
+}
+
+/* The guides of cells [first, first + n): each condition's classifier with its labels and the one weight. */
+static cyf_status make_guides(const sampling *s, cyf_scratch *scratch, int64_t first, int64_t n, cyf_guide *guides,
+                              int *ret_n_guides) {
+  cyf_device *device = s->device;
+  *ret_n_guides = 0;
+  if (s->arguments->guidance == 0) return CYF_OK;
+  float *weight = NULL, *host = NULL;
+  CYF_TRY(cyf_scratch_floats(scratch, n, &weight));
+  CYF_TRY(CYF_NEW(&host, n));
+  for (int64_t i = 0; i < n; i++) host[i] = (float)s->arguments->guidance;
+  cyf_status status = device->ops->upload(device, weight, host, sizeof(float) * (size_t)n);
+  if (status == CYF_OK) status = device->ops->synchronize(device);
+  cyf_free(host);
+  CYF_TRY(status);
+  for (int64_t k = 0; k < s->conditions.n; k++) {
+    int32_t *label = NULL;
+    CYF_TRY(cyf_scratch_int32(scratch, n, &label));
+    CYF_TRY(device->ops->upload(device, label, s->conditions.item[k].code + first, sizeof(int32_t) * (size_t)n));
+    guides[k] = (cyf_guide){s->model->attributes[s->conditions.item[k].attribute].classifier, 1, label, weight};
+  }
+  *ret_n_guides = (int)s->conditions.n;
+  return device->ops->synchronize(device);
+}
+
+static cyf_status sample_block(const sampling *s, cyf_scratch *scratch, cyf_block *block) {
+  cyf_device *device = s->device;
+  int64_t n = block->n_cells, width = s->out.width, first = block->index * CYF_SAMPLER_BLOCK;
+  cyf_guide guides[CYF_GUIDES_MAX];
+  int n_guides = 0;
+  float *x = NULL;
+  CYF_TRY(cyf_scratch_floats(scratch, n * width, &x));
+  CYF_TRY(cyf_sampler_start(device, s->config.seed, width, first, n, x));
+  CYF_TRY(make_guides(s, scratch, first, n, guides, &n_guides));
+  CYF_TRY(cyf_sampler_run(&s->config, s->model->denoiser, n_guides, guides, scratch, first, n, x));
+  CYF_TRY(device->ops->scale(device, n * width, 1 / s->model->latent_scale, x));
+  if (s->model->settings.diffusion.unit_length)
+    CYF_TRY(device->ops->l2_normalize_forward(device, n, width, x, x, NULL));
+  CYF_TRY(device->ops->download(device, block->latent, x, sizeof(float) * (size_t)(n * width)));
+  CYF_TRY(device->ops->synchronize(device));
+  return cyf_decode_rows(s->model, scratch, n, x, &block->rows);
+}
+
+static cyf_status compute(void *context, int thread, cyf_block *block) {
+  const sampling *s = context;
+  size_t mark = cyf_scratch_mark(s->scratch[thread]);
+  cyf_status status = sample_block(s, s->scratch[thread], block);
+  cyf_scratch_release(s->scratch[thread], mark);
+  return status;
+}
+
+static cyf_status emit(void *context, const cyf_block *block) {
+  sampling *s = context;
+  return cyf_cells_out_append(&s->out, block);
+}
+
+static cyf_status write_labels(const sampling *s) {
+  for (int64_t k = 0; k < s->conditions.n; k++) {
+    const cyf_model_attribute *attribute = &s->model->attributes[s->conditions.item[k].attribute];
+    cyf_label_column column = {.attribute = attribute->name,
+                               .categories = attribute->categories,
+                               .code = s->conditions.item[k].code,
+                               .n_cells = s->conditions.n_cells};
+    CYF_TRY(cyf_h5ad_writer_add_labels(s->out.writer, &column));
+  }
+  return CYF_OK;
+}
+
+/* Rank 0: labels and provenance, then the file gets its name. */
+static cyf_status finish(sampling *s, const char *command_line) {
+  const arguments *a = s->arguments;
+  cyf_h5ad_writer *writer = s->out.writer;
+  CYF_TRY(write_labels(s));
+  CYF_TRY(cyf_cells_out_describe(&s->out, command_line, a->model, s->model->created));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "method", a->method));
+  CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "steps", s->schedule->n));
+  CYF_TRY(cyf_h5ad_writer_set_uns_real(writer, "guidance", s->conditions.n > 0 ? a->guidance : 0));
+  CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "seed", a->seed));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "atlas", s->model->atlas_fingerprint));
+  CYF_TRY(cyf_cells_out_commit(&s->out));
+  cyf_info("wrote %s: %lld cells x %lld genes", a->output, (long long)s->out.n_written, (long long)s->model->genes.n);
+  return CYF_OK;
+}
+
+static cyf_status sample(cyf_context *context, const arguments *a, const cyf_texts *extra) {
+  sampling s = {.arguments = a};
+  cyf_status status;
+  CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
+  CYF_TRY(cyf_comm_agree(context->comm, cyf_open_device(context->comm, a->threads, &s.device)));
+  CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, open_sampling(&s)));
+  cyf_info("sampling %lld cells: %s, %d steps, %lld conditions, guidance %g; %d ranks x %d threads",
+           (long long)s.conditions.n_cells, a->method, s.schedule->n, (long long)s.conditions.n,
+           s.conditions.n > 0 ? a->guidance : 0, cyf_comm_size(context->comm), s.n_threads);
+  cyf_block_job job = {.name = "sample",
+                       .n_cells = s.conditions.n_cells,
+                       .block_cells = CYF_SAMPLER_BLOCK,
+                       .n_genes = s.model->genes.n,
+                       .width = s.out.width,
+                       .n_threads = s.n_threads,
+                       .context = &s,
+                       .compute = compute,
+                       .emit = emit};
+  CYF_TRY_CLEANUP(cyf_run_blocks(context->comm, &job));
+  status = cyf_comm_rank(context->comm) == 0 ? finish(&s, context->command_line) : CYF_OK;
+  status = cyf_comm_agree(context->comm, status);
+cleanup:
+  close_sampling(&s);
+  return status;
+}
+
+static cyf_status run(cyf_context *context, int argc, char **argv) {
+  arguments a = defaults;
+  cyf_texts extra = {0};
+  cyf_option options[N_OPTIONS];
+  list_options(&a, options);
+  cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(&usage, argc, argv, options, N_OPTIONS, &extra));
+  if (status == CYF_OK) status = sample(context, &a, &extra);
+  cyf_options_free(options, N_OPTIONS, &extra);
+  return status;
+}
+
+const cyf_command cyf_cmd_sample = {"sample", "sample cells from a model", true, run, help};

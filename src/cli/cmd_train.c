@@ -1,0 +1,98 @@
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/command.h"
+#include "cli/resources.h"
+#include "train/run.h"
+
+static const cyf_usage usage = {
+    .command = "train",
+    .arguments = "-c CONFIG.yaml --data ATLAS --out RUN [options]",
+    .text =
+        "Trains the autoencoder, encodes the atlas, trains the denoiser and one classifier for each label column, and "
+        "writes\n"
+        "RUN/model.h5. Checkpoints go to RUN/checkpoints; SIGTERM or SIGINT ends the run after one more.",
+    .examples =
+        "  mpirun -n 2 cytoforge train -c configs/quickstart.yaml --data atlas --out runs/first\n"
+        "  mpirun -n 4 cytoforge train -c configs/quickstart.yaml --data atlas --out runs/first --resume auto\n"
+        "  cytoforge train -c my.yaml --data atlas --out runs/b --stage classifier:donor --set "
+        "classifier.steps=5000\n"};
+
+typedef struct arguments {
+  const char *config, *data, *out, *stage, *resume;
+  cyf_texts overrides;
+  int64_t threads;
+  bool force;
+} arguments;
+
+enum { N_OPTIONS = 8 };
+
+static void list_options(arguments *a, cyf_option *o) {
+  const cyf_option table[N_OPTIONS] = {
+      {"config", 'c', CYF_OPTION_TEXT, &a->config, "CONFIG", "YAML configuration (default: the built-in defaults)"},
+      {"data", 0, CYF_OPTION_TEXT, &a->data, "ATLAS", "directory made by cytoforge prepare"},
+      {"out", 0, CYF_OPTION_TEXT, &a->out, "RUN", "directory of the run"},
+      {"stage", 0, CYF_OPTION_TEXT, &a->stage, "STAGE",
+       "autoencoder, encode, denoiser, classifier:COLUMN or all (default)"},
+      {"resume", 0, CYF_OPTION_TEXT, &a->resume, "auto", "go on from the newest checkpoints; finished stages are kept"},
+      {"set", 0, CYF_OPTION_LIST, &a->overrides, "KEY=VALUE", "override one key of the configuration; may be repeated"},
+      {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
+      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "start the stages over if RUN holds them already"}};
+  for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
+}
+
+static void help(FILE *stream) {
+  arguments a = {.stage = "all"};
+  cyf_option options[N_OPTIONS];
+  list_options(&a, options);
+  cyf_options_print_help(&usage, options, N_OPTIONS, stream);
+}
+
+static cyf_status check(const arguments *a, const cyf_texts *extra) {
+  if (extra->n > 0) return CYF_FAIL(CYF_ERR_USAGE, "train: '%s' is no option", extra->item[0]);
+  CYF_TRY(cyf_need(&usage, a->data, "--data ATLAS"));
+  CYF_TRY(cyf_need(&usage, a->out, "--out RUN"));
+  if (a->resume != NULL && strcmp(a->resume, "auto") != 0)
+    return CYF_FAIL(CYF_ERR_USAGE, "train: --resume wants auto, not '%s'", a->resume);
+  if (a->resume != NULL && a->force)
+    return CYF_FAIL(CYF_ERR_USAGE, "train: --resume and --force contradict each other");
+  return CYF_OK;
+}
+
+static cyf_status train(cyf_context *context, const arguments *a, const cyf_texts *extra) {
+  cyf_settings settings = {0};
+  cyf_device *device = NULL;
+  cyf_status status = check(a, extra);
+  if (status == CYF_OK) status = cyf_settings_load(a->config, a->overrides.n, a->overrides.item, &settings);
+  CYF_TRY(cyf_comm_agree(context->comm, status));
+  cyf_comm_set_timeout(context->comm, settings.comm.timeout_s);
+  CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, cyf_open_device(context->comm, a->threads, &device)));
+  cyf_run_options options = {.settings = &settings,
+                             .atlas = a->data,
+                             .directory = a->out,
+                             .stage = a->stage,
+                             .resume = a->resume != NULL,
+                             .force = a->force,
+                             .command_line = context->command_line};
+  CYF_TRY_CLEANUP(cyf_run(context->comm, device, &options));
+  status = cyf_report_resources(context->comm);
+cleanup:
+  cyf_settings_destroy(&settings);
+  cyf_device_destroy(&device);
+  return status;
+}
+
+static cyf_status run(cyf_context *context, int argc, char **argv) {
+  arguments a = {.stage = "all"};
+  cyf_texts extra = {0};
+  cyf_option options[N_OPTIONS];
+  list_options(&a, options);
+  cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(&usage, argc, argv, options, N_OPTIONS, &extra));
+  if (status == CYF_OK) status = train(context, &a, &extra);
+  cyf_options_free(options, N_OPTIONS, &extra);
+  return status;
+}
+
+const cyf_command cyf_cmd_train = {"train", "train the model's stages on an atlas, ending in model.h5", true, run,
+                                   help};

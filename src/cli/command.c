@@ -1,0 +1,35 @@
+#include "cli/command.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/log.h"
+
+cyf_status cyf_check_output(const char *path, bool force) {
+  if (!force && cyf_file_exists(path))
+    return CYF_FAIL(CYF_ERR_IO, "%s exists; give another name or --force to replace it", path);
+  return CYF_OK;
+}
+
+cyf_status cyf_need(const cyf_usage *usage, const void *value, const char *what) {
+  if (value != NULL) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_USAGE, "%s: %s is needed; see cytoforge %s --help", usage->command, what, usage->command);
+}
+
+cyf_status cyf_open_device(cyf_comm *comm, int64_t threads, cyf_device **ret_device) {
+  int n_online = (int)sysconf(_SC_NPROCESSORS_ONLN), n_local = cyf_comm_local_size(comm);
+  int allowed = cyf_cpus_allowed();
+  const char *from_environment = getenv("OMP_NUM_THREADS");
+  int share = n_online / n_local > 1 ? n_online / n_local : 1;
+  int n = allowed < share ? allowed : share;
+  if (from_environment != NULL && atoi(from_environment) > 0) n = atoi(from_environment);
+  if (threads > 0) n = (int)threads;
+  bool starved = threads <= 0 && from_environment == NULL && allowed * n_local < n_online;
+  if (starved && cyf_comm_local_rank(comm) == 0)
+    cyf_log_any_rank(CYF_LOG_WARN,
+                     "mpirun binds each of the %d ranks here to %d of %d CPUs; give it --bind-to none (or --map-by "
+                     "slot:PE=%d) to use them all",
+                     n_local, allowed, n_online, share);
+  return cyf_device_create_cpu(n, ret_device);
+}

@@ -1,0 +1,39 @@
+/* The subcommands of cytoforge. */
+#ifndef CYF_CLI_COMMAND_H
+#define CYF_CLI_COMMAND_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+#include "cli/options.h"
+#include "comm/comm.h"
+#include "kernels/device.h"
+
+/* What a running command gets. */
+typedef struct cyf_context {
+  cyf_comm *comm;
+  const char *command_line; /* "cytoforge sample -m ..." for provenance */
+} cyf_context;
+
+typedef struct cyf_command {
+  const char *name;
+  const char *summary; /* one line for `cytoforge --help` */
+  bool collective;     /* runs on every rank; otherwise on rank 0 only */
+  cyf_status (*run)(cyf_context *context, int argc, char **argv);
+  void (*help)(FILE *stream);
+} cyf_command;
+
+extern const cyf_command cyf_cmd_prepare, cyf_cmd_train, cyf_cmd_sample, cyf_cmd_encode, cyf_cmd_decode,
+    cyf_cmd_evaluate, cyf_cmd_info, cyf_cmd_synth, cyf_cmd_config;
+
+/* The device of this rank with its fair share of the node's CPUs: its affinity mask, or the mask divided among the
+ * local ranks where they share it; OMP_NUM_THREADS is respected. Warns where mpirun's binding starves the rank.
+ * Collective. threads > 0 overrides. */
+cyf_status cyf_open_device(cyf_comm *comm, int64_t threads, cyf_device **ret_device);
+
+/* Refuses an existing output unless force: CYF_ERR_IO. */
+cyf_status cyf_check_output(const char *path, bool force);
+/* Complains when a needed option is missing: "sample: -m MODEL is needed; see cytoforge sample --help". */
+cyf_status cyf_need(const cyf_usage *usage, const void *value, const char *what);
+
+#endif

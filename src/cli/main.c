@@ -1,0 +1,170 @@
+/* cytoforge: the program. The only place that starts and ends MPI. */
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/command.h"
+#include "cli/version.h"
+
+static const cyf_command *const commands[] = {&cyf_cmd_prepare, &cyf_cmd_train,  &cyf_cmd_sample,
+                                              &cyf_cmd_encode,  &cyf_cmd_decode, &cyf_cmd_evaluate,
+                                              &cyf_cmd_info,    &cyf_cmd_synth,  &cyf_cmd_config};
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+/* A run that waits for a peer longer than this at start-up or in a command without its own setting gives up. */
+static const double DEFAULT_TIMEOUT_S = 1800;
+
+static void print_help(FILE *stream) {
+  fprintf(stream, "cytoforge " CYF_VERSION
+                  ": train and sample latent diffusion models (scDiffusion) of single-cell atlases\n\n"
+                  "usage: [mpirun -n N] cytoforge COMMAND [options]\n\ncommands:\n");
+  for (int i = 0; i < N_COMMANDS; i++) fprintf(stream, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+  fprintf(
+      stream,
+      "\n`cytoforge COMMAND --help` shows each command's options and an example; `cytoforge --version` what was "
+      "compiled in.\n"
+      "Common to all: --log-ranks all (every rank logs), --log-level debug|info|warn.\n\n"
+      "exit codes: 0 done, 1 internal error, 2 usage, 3 configuration, 4 input data, 5 writing failed, 6 out of "
+      "memory,\n"
+      "            7 a peer rank failed or timed out, 8 training diverged, 75 stopped by a signal (--resume auto goes "
+      "on)\n\n"
+      "example:\n"
+      "  cytoforge prepare cells.h5ad -o atlas --label cell_type\n"
+      "  mpirun -n 2 cytoforge train -c configs/quickstart.yaml --data atlas --out runs/first\n"
+      "  mpirun -n 2 cytoforge sample -m runs/first/model.h5 -n 1000 --where cell_type=\"B cell\" -o cells_b.h5ad\n");
+}
+
+static const cyf_command *find_command(const char *name) {
+  for (int i = 0; i < N_COMMANDS; i++)
+    if (strcmp(commands[i]->name, name) == 0) return commands[i];
+  return NULL;
+}
+
+static int unknown_command(const char *name) {
+  const char *names[N_COMMANDS];
+  for (int i = 0; i < N_COMMANDS; i++) names[i] = commands[i]->name;
+  const char *nearest = cyf_nearest_name(name, names, N_COMMANDS);
+  fprintf(stderr, "cytoforge: error: unknown command '%s'", name);
+  if (nearest != NULL) fprintf(stderr, "; did you mean %s?", nearest);
+  fprintf(stderr, "\nsee cytoforge --help\n");
+  return CYF_ERR_USAGE;
+}
+
+/* Takes --log-ranks and --log-level out of argv; every command has them. */
+static cyf_status take_log_options(int *argc, char **argv, bool *ret_all, cyf_log_level *ret_level) {
+  static const char *const levels[] = {"debug", "info", "warn", "error"};
+  int out = 1;
+  *ret_all = false;
+  *ret_level = CYF_LOG_INFO;
+  for (int i = 1; i < *argc; i++) {
+    bool ranks = strcmp(argv[i], "--log-ranks") == 0, level = strcmp(argv[i], "--log-level") == 0;
+    if (!ranks && !level) {
+      argv[out++] = argv[i];
+      continue;
+    }
+    const char *value = i + 1 < *argc ? argv[++i] : "";
+    if (ranks) {
+      if (strcmp(value, "all") != 0 && strcmp(value, "0") != 0)
+        return CYF_FAIL(CYF_ERR_USAGE, "--log-ranks wants all or 0, not '%s'", value);
+      *ret_all = strcmp(value, "all") == 0;
+      continue;
+    }
+    int found = -1;
+    for (int k = 0; k < 4; k++)
+      if (strcmp(value, levels[k]) == 0) found = k;
+    if (found < 0) return CYF_FAIL(CYF_ERR_USAGE, "--log-level wants debug, info, warn or error, not '%s'", value);
+    *ret_level = (cyf_log_level)found;
+  }
+  *argc = out;
+  argv[out] = NULL;
+  return CYF_OK;
+}
+
+static cyf_status join_arguments(int argc, char **argv, char **ret_line) {
+  size_t length = sizeof "cytoforge";
+  for (int i = 1; i < argc; i++) length += strlen(argv[i]) + 3;
+  CYF_TRY(CYF_NEW(ret_line, length));
+  char *out = stpcpy(*ret_line, "cytoforge");
+  for (int i = 1; i < argc; i++) {
+    bool quote = strpbrk(argv[i], " \t'\"$*") != NULL || argv[i][0] == '\0';
+    out += sprintf(out, quote ? " '%s'" : " %s", argv[i]);
+  }
+  return CYF_OK;
+}
+
+/* Commands that are not collective run on rank 0; the others wait for how it went. */
+static cyf_status run_command(const cyf_command *command, cyf_context *context, int argc, char **argv) {
+  if (command->collective) return command->run(context, argc, argv);
+  cyf_status status = cyf_comm_rank(context->comm) == 0 ? command->run(context, argc, argv) : CYF_OK;
+  return cyf_comm_agree(context->comm, status);
+}
+
+/* One line: rank 0 speaks for a failure that all ranks know; a failure of one rank alone ends the others. */
+static void report(cyf_comm *comm, cyf_status status) {
+  bool known_to_all = cyf_comm_size(comm) == 1 || cyf_comm_failure_agreed(comm);
+  cyf_log_progress_end();
+  if (!known_to_all || cyf_comm_rank(comm) == 0) {
+    const char *kind = status == CYF_ERR_INTERRUPTED ? "stopped" : "error";
+    if (known_to_all)
+      fprintf(stderr, "cytoforge: %s: %s\n", kind, cyf_status_message());
+    else
+      fprintf(stderr, "cytoforge: %s on rank %d: %s\n", kind, cyf_comm_rank(comm), cyf_status_message());
+    if (status == CYF_ERR_INTERNAL) fprintf(stderr, "cytoforge: (raised at %s)\n", cyf_status_where());
+    fflush(stderr);
+  }
+  if (!known_to_all) cyf_comm_abort(comm, status);
+}
+
+static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool log_all, cyf_log_level level) {
+  int provided = 0;
+  if (MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS) {
+    fprintf(stderr, "cytoforge: error: MPI could not be started\n");
+    return CYF_ERR_COMM;
+  }
+  cyf_interrupt_install();
+  cyf_context context = {0};
+  char *line = NULL;
+  cyf_status status = cyf_comm_create(DEFAULT_TIMEOUT_S, &context.comm);
+  if (status != CYF_OK) {
+    fprintf(stderr, "cytoforge: error: %s\n", cyf_status_message());
+    MPI_Abort(MPI_COMM_WORLD, status);
+  }
+  cyf_log_setup(cyf_comm_rank(context.comm), cyf_comm_size(context.comm), log_all, level);
+  status = join_arguments(argc, argv, &line);
+  context.command_line = line;
+  if (status == CYF_OK) status = run_command(command, &context, argc - 1, argv + 1);
+  if (status != CYF_OK) report(context.comm, status);
+  cyf_comm_destroy(&context.comm);
+  cyf_free(line);
+  MPI_Finalize();
+  return status;
+}
+
+int main(int argc, char **argv) {
+  bool log_all = false;
+  cyf_log_level level = CYF_LOG_INFO;
+  if (take_log_options(&argc, argv, &log_all, &level) != CYF_OK) {
+    fprintf(stderr, "cytoforge: error: %s\n", cyf_status_message());
+    return CYF_ERR_USAGE;
+  }
+  if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    print_help(argc < 2 ? stderr : stdout);
+    return argc < 2 ? CYF_ERR_USAGE : CYF_OK;
+  }
+  if (strcmp(argv[1], "--version") == 0) {
+    cyf_print_version(stdout);
+    return CYF_OK;
+  }
+  const cyf_command *command = find_command(argv[1]);
+  if (command == NULL) return unknown_command(argv[1]);
+  if (cyf_options_ask_help(argc - 1, argv + 1)) {
+    command->help(stdout);
+    return CYF_OK;
+  }
+  return run_under_mpi(command, argc, argv, log_all, level);
+}

@@ -1,0 +1,360 @@
+#include "train/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/tensor_file.h"
+#include "kernels/backend.h"
+
+/* A host copy of `count` device floats. */
+static cyf_status to_host(cyf_device *device, const float *values, int64_t count, float **ret_host) {
+  CYF_TRY(CYF_NEW(ret_host, count));
+  if (count == 0) return CYF_OK;
+  cyf_status status = device->ops->download(device, *ret_host, values, sizeof(float) * (size_t)count);
+  if (status == CYF_OK) status = device->ops->synchronize(device);
+  if (status != CYF_OK) cyf_free(*ret_host);
+  return status;
+}
+
+static cyf_status write_layout(cyf_tensor_file *file, const char *group, cyf_device *device, const cyf_layout *layout,
+                               const float *values) {
+  float *host = NULL;
+  CYF_TRY(to_host(device, values, layout->total, &host));
+  cyf_status status = cyf_tensor_file_write_layout(file, group, layout, host);
+  cyf_free(host);
+  return status;
+}
+
+static cyf_status read_layout(cyf_tensor_file *file, const char *group, cyf_device *device, const cyf_layout *layout,
+                              float *values) {
+  float *host = NULL;
+  CYF_TRY(CYF_NEW(&host, layout->total));
+  cyf_status status = cyf_tensor_file_read_layout(file, group, layout, host);
+  if (status == CYF_OK && layout->total > 0) {
+    status = device->ops->upload(device, values, host, sizeof(float) * (size_t)layout->total);
+    if (status == CYF_OK) status = device->ops->synchronize(device);
+  }
+  cyf_free(host);
+  return status;
+}
+
+static cyf_status write_identity(cyf_tensor_file *file, const cyf_stream_identity *identity) {
+  CYF_TRY(cyf_tensor_file_write_text(file, "identity/atlas", identity->atlas_fingerprint));
+  CYF_TRY(cyf_tensor_file_write_int(file, "identity/seed", identity->seed));
+  CYF_TRY(cyf_tensor_file_write_int(file, "identity/lanes", identity->lanes));
+  CYF_TRY(cyf_tensor_file_write_int(file, "identity/batch_cells", identity->batch_cells));
+  CYF_TRY(cyf_tensor_file_write_int(file, "identity/accumulate", identity->accumulate));
+  CYF_TRY(cyf_tensor_file_write_int(file, "identity/block_cells", identity->block_cells));
+  CYF_TRY(cyf_tensor_file_write_int(file, "identity/window_blocks", identity->window_blocks));
+  CYF_TRY(cyf_tensor_file_write_real(file, "identity/validation", identity->validation));
+  return cyf_tensor_file_write_int(file, "identity/autoencoder", (int64_t)identity->autoencoder_checksum);
+}
+
+static cyf_status same_int(cyf_tensor_file *file, const char *path, const char *what, int64_t now) {
+  int64_t then = 0;
+  CYF_TRY(cyf_tensor_file_read_int(file, path, &then));
+  if (then == now) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_CONFIG,
+                  "%s was written with %s %lld and this run has %lld; set it back, or start over with --force",
+                  cyf_tensor_file_path(file), what, (long long)then, (long long)now);
+}
+
+static cyf_status check_identity(cyf_tensor_file *file, const cyf_stream_identity *identity) {
+  char *atlas = NULL;
+  CYF_TRY(cyf_tensor_file_read_text(file, "identity/atlas", &atlas));
+  bool same_atlas = strcmp(atlas, identity->atlas_fingerprint) == 0;
+  cyf_free(atlas);
+  if (!same_atlas)
+    return CYF_FAIL(CYF_ERR_CONFIG,
+                    "%s was trained on another atlas; give that one with --data, or start over with --force",
+                    cyf_tensor_file_path(file));
+  CYF_TRY(same_int(file, "identity/seed", "seed", identity->seed));
+  CYF_TRY(same_int(file, "identity/lanes", "data.lanes", identity->lanes));
+  CYF_TRY(same_int(file, "identity/batch_cells", "batch_cells", identity->batch_cells));
+  CYF_TRY(same_int(file, "identity/accumulate", "accumulate", identity->accumulate));
+  CYF_TRY(same_int(file, "identity/block_cells", "data.block_cells", identity->block_cells));
+  CYF_TRY(same_int(file, "identity/window_blocks", "data.window_blocks", identity->window_blocks));
+  double validation = 0;
+  CYF_TRY(cyf_tensor_file_read_real(file, "identity/validation", &validation));
+  if (validation != identity->validation)
+    return CYF_FAIL(
+        CYF_ERR_CONFIG,
+        "%s was written with data.validation %g and this run has %g; set it back, or start over with --force",
+        cyf_tensor_file_path(file), validation, identity->validation);
+  int64_t autoencoder = 0;
+  CYF_TRY(cyf_tensor_file_read_int(file, "identity/autoencoder", &autoencoder));
+  if (autoencoder != (int64_t)identity->autoencoder_checksum)
+    return CYF_FAIL(CYF_ERR_CONFIG,
+                    "%s was trained on the latents of another autoencoder; start this stage over with --force",
+                    cyf_tensor_file_path(file));
+  return CYF_OK;
+}
+
+static cyf_status write_state(cyf_tensor_file *file, const cyf_stage_state *state) {
+  CYF_TRY(cyf_tensor_file_write_int(file, "state/step", state->step));
+  CYF_TRY(cyf_tensor_file_write_int(file, "state/epoch", state->cursor.epoch));
+  CYF_TRY(cyf_tensor_file_write_int(file, "state/batch", state->cursor.step));
+  CYF_TRY(cyf_tensor_file_write_real(file, "state/best_loss", isfinite(state->best_loss) ? state->best_loss : -1));
+  return cyf_tensor_file_write_int(file, "state/n_worse", state->n_worse);
+}
+
+static cyf_status read_state(cyf_tensor_file *file, cyf_stage_state *state) {
+  CYF_TRY(cyf_tensor_file_read_int(file, "state/step", &state->step));
+  CYF_TRY(cyf_tensor_file_read_int(file, "state/epoch", &state->cursor.epoch));
+  CYF_TRY(cyf_tensor_file_read_int(file, "state/batch", &state->cursor.step));
+  CYF_TRY(cyf_tensor_file_read_real(file, "state/best_loss", &state->best_loss));
+  if (state->best_loss < 0) state->best_loss = INFINITY;
+  return cyf_tensor_file_read_int(file, "state/n_worse", &state->n_worse);
+}
+
+static cyf_status write_moments(cyf_tensor_file *file, const cyf_optimizer *optimizer) {
+  cyf_device *device = optimizer->device;
+  int64_t total = optimizer->parameters->layout.total;
+  const float *const arrays[] = {optimizer->first_moment, optimizer->second_moment, optimizer->ema};
+  const char *const names[] = {"optimizer/first_moment", "optimizer/second_moment", "optimizer/ema"};
+  for (int i = 0; i < 3; i++) {
+    if (arrays[i] == NULL) continue;
+    float *host = NULL;
+    CYF_TRY(to_host(device, arrays[i], total, &host));
+    cyf_status status = cyf_tensor_file_write_floats(file, names[i], host, total);
+    cyf_free(host);
+    CYF_TRY(status);
+  }
+  return CYF_OK;
+}
+
+static cyf_status read_moments(cyf_tensor_file *file, cyf_optimizer *optimizer) {
+  cyf_device *device = optimizer->device;
+  int64_t total = optimizer->parameters->layout.total;
+  float *const arrays[] = {optimizer->first_moment, optimizer->second_moment, optimizer->ema};
+  const char *const names[] = {"optimizer/first_moment", "optimizer/second_moment", "optimizer/ema"};
+  float *host = NULL;
+  CYF_TRY(CYF_NEW(&host, total));
+  cyf_status status = CYF_OK;
+  for (int i = 0; i < 3 && status == CYF_OK; i++) {
+    if (arrays[i] == NULL) continue;
+    status = cyf_tensor_file_read_floats(file, names[i], host, total);
+    if (status == CYF_OK) status = device->ops->upload(device, arrays[i], host, sizeof(float) * (size_t)total);
+    if (status == CYF_OK) status = device->ops->synchronize(device);
+  }
+  cyf_free(host);
+  return status;
+}
+
+static cyf_status write_contents(cyf_tensor_file *file, const char *stage, const cyf_stream_identity *identity,
+                                 const cyf_stage_state *state, const cyf_optimizer *optimizer, bool final) {
+  const cyf_parameters *parameters = optimizer->parameters;
+  CYF_TRY(cyf_tensor_file_write_text(file, "kind", "checkpoint"));
+  CYF_TRY(cyf_tensor_file_write_text(file, "stage", stage));
+  CYF_TRY(write_identity(file, identity));
+  CYF_TRY(write_state(file, state));
+  CYF_TRY(cyf_tensor_file_write_int(file, "planned_steps", optimizer->settings.steps));
+  const float *weights = final && optimizer->ema != NULL ? optimizer->ema : parameters->value;
+  CYF_TRY(write_layout(file, "parameters", optimizer->device, &parameters->layout, weights));
+  CYF_TRY(write_layout(file, "buffers", optimizer->device, &parameters->buffer_layout, parameters->buffer));
+  if (!final) CYF_TRY(write_moments(file, optimizer));
+  return CYF_OK;
+}
+
+/* Steps of the stage's checkpoint files, newest first; at most `capacity` are returned, *ret_n is how many there are.
+ */
+static cyf_status list_steps(const char *directory, const char *stage, int64_t capacity, int64_t *steps,
+                             int64_t *ret_n) {
+  *ret_n = 0;
+  DIR *folder = opendir(directory);
+  if (folder == NULL) return CYF_OK;
+  size_t length = strlen(stage);
+  for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    const char *name = entry->d_name;
+    if (strncmp(name, stage, length) != 0 || name[length] != '-') continue;
+    char *end = NULL;
+    long long step = strtoll(name + length + 1, &end, 10);
+    if (end == name + length + 1 || strcmp(end, ".h5") != 0) continue;
+    int64_t at = *ret_n < capacity ? *ret_n : capacity;
+    while (at > 0 && steps[at - 1] < step) at--;
+    if (at < capacity) {
+      int64_t last = *ret_n < capacity ? *ret_n : capacity - 1;
+      memmove(steps + at + 1, steps + at, sizeof *steps * (size_t)(last - at));
+      steps[at] = step;
+    }
+    ++*ret_n;
+  }
+  closedir(folder);
+  return CYF_OK;
+}
+
+static cyf_status step_path(const char *directory, const char *stage, int64_t step, char **ret_path) {
+  return cyf_format(ret_path, "%s/%s-%08lld.h5", directory, stage, (long long)step);
+}
+
+enum { LISTED_MAX = 1024 };
+
+static cyf_status remove_old(const char *directory, const char *stage, int64_t keep) {
+  int64_t steps[LISTED_MAX], n = 0;
+  CYF_TRY(list_steps(directory, stage, LISTED_MAX, steps, &n));
+  for (int64_t i = keep; i < n && i < LISTED_MAX; i++) {
+    char *path = NULL;
+    CYF_TRY(step_path(directory, stage, steps[i], &path));
+    cyf_status status = cyf_remove_file(path);
+    cyf_free(path);
+    CYF_TRY(status);
+  }
+  return CYF_OK;
+}
+
+static cyf_status final_path(const char *directory, const char *stage, char **ret_path) {
+  return cyf_format(ret_path, "%s/%s-final.h5", directory, stage);
+}
+
+cyf_status cyf_checkpoint_save(const char *directory, const char *stage, const cyf_stream_identity *identity,
+                               const cyf_stage_state *state, const cyf_optimizer *optimizer, bool final, int64_t keep) {
+  char *path = NULL;
+  CYF_TRY(final ? final_path(directory, stage, &path) : step_path(directory, stage, state->step, &path));
+  cyf_tensor_file *file = NULL;
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_tensor_file_create(path, &file));
+  CYF_TRY_CLEANUP(write_contents(file, stage, identity, state, optimizer, final));
+  CYF_TRY_CLEANUP(cyf_tensor_file_commit(&file));
+  status = remove_old(directory, stage, keep);
+cleanup:
+  cyf_tensor_file_close(&file);
+  cyf_free(path);
+  return status;
+}
+
+static cyf_status load_one(const char *path, const cyf_stream_identity *identity, cyf_stage_state *state,
+                           cyf_optimizer *optimizer) {
+  cyf_tensor_file *file = NULL;
+  cyf_parameters *parameters = optimizer->parameters;
+  CYF_TRY(cyf_tensor_file_open(path, &file));
+  cyf_status status;
+  CYF_TRY_CLEANUP(check_identity(file, identity));
+  CYF_TRY_CLEANUP(read_state(file, state));
+  CYF_TRY_CLEANUP(read_layout(file, "parameters", optimizer->device, &parameters->layout, parameters->value));
+  CYF_TRY_CLEANUP(read_layout(file, "buffers", optimizer->device, &parameters->buffer_layout, parameters->buffer));
+  CYF_TRY_CLEANUP(read_moments(file, optimizer));
+cleanup:
+  cyf_tensor_file_close(&file);
+  return status;
+}
+
+/* Rank 0 tries the files from the newest on; the step it could read is what the others read. */
+static cyf_status load_newest(const char *directory, const char *stage, const cyf_stream_identity *identity,
+                              cyf_stage_state *state, cyf_optimizer *optimizer, int64_t *ret_step) {
+  int64_t steps[LISTED_MAX], n = 0;
+  *ret_step = -1;
+  CYF_TRY(list_steps(directory, stage, LISTED_MAX, steps, &n));
+  for (int64_t i = 0; i < n && i < LISTED_MAX; i++) {
+    char *path = NULL;
+    CYF_TRY(step_path(directory, stage, steps[i], &path));
+    cyf_status status = load_one(path, identity, state, optimizer);
+    cyf_free(path);
+    if (status == CYF_OK) {
+      *ret_step = steps[i];
+      return CYF_OK;
+    }
+    if (status != CYF_ERR_INPUT) return status;
+    cyf_warn("checkpoint passed over: %s", cyf_status_message());
+    cyf_status_clear();
+  }
+  if (n > 0)
+    return CYF_FAIL(CYF_ERR_INPUT,
+                    "none of the %lld checkpoints of stage %s in %s can be read; start over with --force", (long long)n,
+                    stage, directory);
+  return CYF_OK;
+}
+
+cyf_status cyf_checkpoint_load(cyf_comm *comm, const char *directory, const char *stage,
+                               const cyf_stream_identity *identity, cyf_stage_state *ret_state,
+                               cyf_optimizer *optimizer, bool *ret_found) {
+  int64_t step = -1;
+  cyf_status status = CYF_OK;
+  if (cyf_comm_rank(comm) == 0) status = load_newest(directory, stage, identity, ret_state, optimizer, &step);
+  CYF_TRY(cyf_comm_agree(comm, status));
+  CYF_TRY(cyf_comm_broadcast(comm, &step, sizeof step, 0));
+  *ret_found = step >= 0;
+  if (step >= 0 && cyf_comm_rank(comm) != 0) {
+    char *path = NULL;
+    status = step_path(directory, stage, step, &path);
+    if (status == CYF_OK) status = load_one(path, identity, ret_state, optimizer);
+    cyf_free(path);
+  }
+  return cyf_comm_agree(comm, status);
+}
+
+cyf_status cyf_checkpoint_load_final(const char *directory, const char *stage, cyf_parameters *parameters) {
+  char *path = NULL;
+  CYF_TRY(final_path(directory, stage, &path));
+  cyf_tensor_file *file = NULL;
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_tensor_file_open(path, &file));
+  CYF_TRY_CLEANUP(read_layout(file, "parameters", parameters->device, &parameters->layout, parameters->value));
+  CYF_TRY_CLEANUP(read_layout(file, "buffers", parameters->device, &parameters->buffer_layout, parameters->buffer));
+cleanup:
+  cyf_tensor_file_close(&file);
+  cyf_free(path);
+  return status;
+}
+
+bool cyf_checkpoint_has_final(const char *directory, const char *stage) {
+  char *path = NULL;
+  if (final_path(directory, stage, &path) != CYF_OK) return false;
+  bool has = cyf_file_exists(path);
+  cyf_free(path);
+  return has;
+}
+
+cyf_status cyf_checkpoint_is_complete(const char *directory, const char *stage, const cyf_stream_identity *identity,
+                                      int64_t steps, bool *ret_complete) {
+  *ret_complete = false;
+  if (!cyf_checkpoint_has_final(directory, stage)) return CYF_OK;
+  char *path = NULL;
+  CYF_TRY(final_path(directory, stage, &path));
+  cyf_tensor_file *file = NULL;
+  int64_t planned = 0;
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_tensor_file_open(path, &file));
+  CYF_TRY_CLEANUP(check_identity(file, identity));
+  CYF_TRY_CLEANUP(cyf_tensor_file_read_int(file, "planned_steps", &planned));
+  *ret_complete = planned >= steps;
+cleanup:
+  cyf_tensor_file_close(&file);
+  cyf_free(path);
+  return status;
+}
+
+bool cyf_checkpoint_has_any(const char *directory, const char *stage) {
+  int64_t step, n = 0;
+  if (cyf_checkpoint_has_final(directory, stage)) return true;
+  return list_steps(directory, stage, 1, &step, &n) == CYF_OK && n > 0;
+}
+
+cyf_status cyf_checkpoint_remove(const char *directory, const char *stage) {
+  char *path = NULL;
+  CYF_TRY(remove_old(directory, stage, 0));
+  CYF_TRY(final_path(directory, stage, &path));
+  cyf_status status = cyf_remove_file(path);
+  cyf_free(path);
+  return status;
+}
+
+cyf_status cyf_parameters_checksum(const cyf_parameters *parameters, uint64_t *ret_checksum) {
+  float *weights = NULL, *buffers = NULL;
+  cyf_status status;
+  CYF_TRY_CLEANUP(to_host(parameters->device, parameters->value, parameters->layout.total, &weights));
+  CYF_TRY_CLEANUP(to_host(parameters->device, parameters->buffer, parameters->buffer_layout.total, &buffers));
+  uint64_t sum = cyf_checksum(1, weights, sizeof(float) * (size_t)parameters->layout.total);
+  *ret_checksum = cyf_checksum(sum, buffers, sizeof(float) * (size_t)parameters->buffer_layout.total);
+cleanup:
+  cyf_free(weights);
+  cyf_free(buffers);
+  return status;
+}

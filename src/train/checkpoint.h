@@ -1,0 +1,59 @@
+/* Checkpoints of one training stage: RUN/checkpoints/STAGE-00001000.h5 while it runs, STAGE-final.h5 when it is done.
+ * Each is written to a temporary name, fsynced and renamed; every dataset carries a checksum. Rank 0 writes, every rank
+ * reads. */
+#ifndef CYF_TRAIN_CHECKPOINT_H
+#define CYF_TRAIN_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "comm/comm.h"
+#include "data/loader.h"
+#include "train/optimizer.h"
+
+/* What must not change between a checkpoint and the run that goes on from it, or the stream of batches would not be the
+ * same. */
+typedef struct cyf_stream_identity {
+  const char *atlas_fingerprint;
+  int64_t seed, lanes, batch_cells, accumulate, block_cells, window_blocks;
+  double validation;
+  uint64_t autoencoder_checksum; /* of the weights that made the latents; 0 in the autoencoder stage */
+} cyf_stream_identity;
+
+/* The state of a stage beside its parameters. */
+typedef struct cyf_stage_state {
+  int64_t step;      /* updates done */
+  cyf_cursor cursor; /* of the next batch */
+  double best_loss;  /* best validation loss, INFINITY before the first */
+  int64_t n_worse;   /* validations since */
+} cyf_stage_state;
+
+/* Writes optimizer, parameters, buffers and state. final: the stage's end, without the optimiser's moments (weights are
+ * the EMA's if there is one); the newest `keep` ordinary checkpoints stay. Call on rank 0. Errors: CYF_ERR_IO (the old
+ * checkpoints stay). */
+cyf_status cyf_checkpoint_save(const char *directory, const char *stage, const cyf_stream_identity *identity,
+                               const cyf_stage_state *state, const cyf_optimizer *optimizer, bool final, int64_t keep);
+/* Looks for the newest whole checkpoint of the stage and loads it; damaged ones are said and passed over. *ret_found
+ * false: there is none. The same file on every rank (rank 0 chooses). Collective. Errors: CYF_ERR_CONFIG when the
+ * identity differs (names the setting and both values). */
+cyf_status cyf_checkpoint_load(cyf_comm *comm, const char *directory, const char *stage,
+                               const cyf_stream_identity *identity, cyf_stage_state *ret_state,
+                               cyf_optimizer *optimizer, bool *ret_found);
+/* Loads STAGE-final.h5 into parameters (value and buffer). Not collective. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_checkpoint_load_final(const char *directory, const char *stage, cyf_parameters *parameters);
+/* True when the stage's final file is there, belongs to this identity and was planned for at least `steps` updates (a
+ * run whose steps were raised goes on from its last checkpoint). Errors: CYF_ERR_CONFIG on another identity,
+ * CYF_ERR_INPUT when damaged. Not collective. */
+cyf_status cyf_checkpoint_is_complete(const char *directory, const char *stage, const cyf_stream_identity *identity,
+                                      int64_t steps, bool *ret_complete);
+bool cyf_checkpoint_has_final(const char *directory, const char *stage);
+/* True when the stage left any checkpoint. */
+bool cyf_checkpoint_has_any(const char *directory, const char *stage);
+/* Removes all files of the stage. */
+cyf_status cyf_checkpoint_remove(const char *directory, const char *stage);
+
+/* Checksum of a model's weights and buffers (host order). */
+cyf_status cyf_parameters_checksum(const cyf_parameters *parameters, uint64_t *ret_checksum);
+
+#endif

@@ -1,0 +1,94 @@
+#include "train/latent_batch.h"
+
+#include <math.h>
+
+#include "base/memory.h"
+
+static cyf_status upload_table(cyf_device *device, int n, const double *values, float **ret_table) {
+  float *host = NULL;
+  CYF_TRY(CYF_NEW(&host, n));
+  for (int i = 0; i < n; i++) host[i] = (float)values[i];
+  cyf_status status = device->ops->alloc(device, sizeof(float) * (size_t)n, (void **)ret_table);
+  if (status == CYF_OK) status = device->ops->upload(device, *ret_table, host, sizeof(float) * (size_t)n);
+  if (status == CYF_OK) status = device->ops->synchronize(device);
+  cyf_free(host);
+  return status;
+}
+
+cyf_status cyf_noised_create(cyf_device *device, const cyf_settings *settings, cyf_noised *ret_noised) {
+  *ret_noised = (cyf_noised){.device = device, .width = settings->autoencoder.latent, .seed = (uint64_t)settings->seed};
+  ret_noised->latent_scale = cyf_settings_latent_scale(settings);
+  int n = (int)settings->diffusion.timesteps;
+  cyf_schedule *schedule = NULL;
+  double *signal = NULL, *noise = NULL;
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, n, &schedule));
+  CYF_TRY_CLEANUP(CYF_NEW(&signal, n));
+  CYF_TRY_CLEANUP(CYF_NEW(&noise, n));
+  for (int i = 0; i < n; i++) {
+    signal[i] = sqrt(schedule->alpha_bar[i]);
+    noise[i] = sqrt(1 - schedule->alpha_bar[i]);
+  }
+  CYF_TRY_CLEANUP(upload_table(device, n, signal, &ret_noised->signal));
+  CYF_TRY_CLEANUP(upload_table(device, n, noise, &ret_noised->noise_level));
+cleanup:
+  cyf_schedule_destroy(&schedule);
+  cyf_free(signal);
+  cyf_free(noise);
+  if (status != CYF_OK) cyf_noised_destroy(ret_noised);
+  return status;
+}
+
+static void free_batch(cyf_noised *b) {
+  void *arrays[] = {b->x0, b->eps, b->x_t, b->t, b->label, b->position};
+  for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) b->device->ops->free(b->device, arrays[i]);
+  b->x0 = b->eps = b->x_t = NULL;
+  b->t = b->label = NULL;
+  b->position = NULL;
+  cyf_free(b->t_host);
+  b->capacity = 0;
+}
+
+void cyf_noised_destroy(cyf_noised *noised) {
+  if (noised == NULL || noised->device == NULL) return;
+  free_batch(noised);
+  noised->device->ops->free(noised->device, noised->signal);
+  noised->device->ops->free(noised->device, noised->noise_level);
+  *noised = (cyf_noised){0};
+}
+
+static cyf_status reserve(cyf_noised *b, int64_t n) {
+  if (n <= b->capacity) return CYF_OK;
+  free_batch(b);
+  cyf_device *d = b->device;
+  size_t floats = sizeof(float) * (size_t)(n * b->width);
+  CYF_TRY(d->ops->alloc(d, floats, (void **)&b->x0));
+  CYF_TRY(d->ops->alloc(d, floats, (void **)&b->eps));
+  CYF_TRY(d->ops->alloc(d, floats, (void **)&b->x_t));
+  CYF_TRY(d->ops->alloc(d, sizeof(int32_t) * (size_t)n, (void **)&b->t));
+  CYF_TRY(d->ops->alloc(d, sizeof(int32_t) * (size_t)n, (void **)&b->label));
+  CYF_TRY(d->ops->alloc(d, sizeof(int64_t) * (size_t)n, (void **)&b->position));
+  CYF_TRY(CYF_NEW(&b->t_host, n));
+  b->capacity = n;
+  return CYF_OK;
+}
+
+cyf_status cyf_noised_make(cyf_noised *b, const cyf_latent_batch *batch, const int64_t *position, uint32_t draw,
+                           int32_t t_below, const int32_t *label) {
+  int64_t n = batch->n_local, count = n * b->width;
+  cyf_device *d = b->device;
+  const cyf_ops *ops = d->ops;
+  b->n = n;
+  if (n == 0) return CYF_OK;
+  CYF_TRY(reserve(b, n));
+  CYF_TRY(ops->upload(d, b->x0, batch->latent, sizeof(float) * (size_t)count));
+  CYF_TRY(ops->upload(d, b->position, position, sizeof(int64_t) * (size_t)n));
+  if (label != NULL) CYF_TRY(ops->upload(d, b->label, label, sizeof(int32_t) * (size_t)n));
+  if (b->latent_scale != 1.0) CYF_TRY(ops->scale(d, count, b->latent_scale, b->x0));
+  cyf_rng_key noise = cyf_rng_key_make(b->seed, CYF_RNG_NOISE), when = cyf_rng_key_make(b->seed, CYF_RNG_TIMESTEP);
+  CYF_TRY(ops->fill_timesteps(d, n, when, draw, b->position, 0, t_below, b->t));
+  CYF_TRY(ops->fill_normal(d, n, b->width, noise, draw, b->position, 0, b->eps));
+  CYF_TRY(ops->q_sample(d, n, b->width, b->x0, b->t, b->signal, b->noise_level, b->eps, b->x_t));
+  CYF_TRY(ops->download(d, b->t_host, b->t, sizeof(int32_t) * (size_t)n));
+  return ops->synchronize(d);
+}

@@ -1,0 +1,268 @@
+#include "train/loop.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "kernels/backend.h"
+#include "train/progress.h"
+
+/* The loop's own state, beside what checkpoints keep. */
+typedef struct loop {
+  const cyf_loop_environment *env;
+  const cyf_stage *stage;
+  cyf_optimizer *optimizer;
+  cyf_stage_state state;
+  cyf_loss_sums window; /* local sums since the last metrics line */
+  int64_t window_cells; /* global cells since then */
+  double window_start_s;
+  double gradient_norm;
+  double last_validation;
+  int64_t last_saved_step;
+  cyf_progress progress;
+} loop;
+
+static bool is_root(const loop *l) {
+  return cyf_comm_rank(l->env->comm) == 0;
+}
+
+static cyf_status sum_over_ranks(cyf_comm *comm, cyf_loss_sums *sums) {
+  double values[4] = {sums->loss, sums->weight, sums->n_correct, sums->n_labelled};
+  CYF_TRY(cyf_comm_sum_double(comm, values, 4));
+  *sums = (cyf_loss_sums){values[0], values[1], values[2], values[3]};
+  return CYF_OK;
+}
+
+/* One small reduction before the collectives of a step: did a rank fail to load, and did a rank get a signal? */
+static cyf_status agree_on_step(loop *l, cyf_status local, bool *ret_stop) {
+  double flags[2] = {local != CYF_OK, cyf_interrupt_requested() != 0};
+  CYF_TRY(cyf_comm_max_double(l->env->comm, flags, 2));
+  *ret_stop = flags[1] > 0;
+  return flags[0] > 0 ? cyf_comm_agree(l->env->comm, local) : CYF_OK;
+}
+
+static cyf_cursor cursor_after(const cyf_stage *stage, cyf_cursor cursor) {
+  cursor.step++;
+  if (cursor.step >= stage->batches_per_epoch) cursor = (cyf_cursor){cursor.epoch + 1, 0};
+  return cursor;
+}
+
+/* One update: `accumulate` batches forward and backward, then the optimiser. *ret_stop: a signal came before it began.
+ */
+static cyf_status update(loop *l, bool *ret_stop) {
+  const cyf_stage *stage = l->stage;
+  int64_t accumulate = stage->settings->accumulate;
+  for (int64_t a = 0; a < accumulate; a++) {
+    cyf_cursor cursor = {0, 0};
+    int64_t n_global = 0;
+    bool stop = false;
+    cyf_status fetched = stage->fetch(stage->context, &cursor, &n_global);
+    CYF_TRY(agree_on_step(l, fetched, &stop));
+    /* Within an update the stream has moved on already, so a signal waits for the update's end. */
+    if (stop && a == 0) {
+      *ret_stop = true;
+      return CYF_OK;
+    }
+    CYF_TRY(stage->train(stage->context, (uint32_t)(l->state.step * accumulate + a), &l->window));
+    l->state.cursor = cursor_after(stage, cursor);
+    l->window_cells += n_global;
+  }
+  cyf_status status =
+      cyf_optimizer_update(l->optimizer, l->env->comm, l->env->settings->comm.bucket_mb << 20, &l->gradient_norm);
+  if (status == CYF_ERR_NUMERIC) return cyf_comm_agree(l->env->comm, status); /* the same on every rank */
+  CYF_TRY(status);
+  l->state.step = l->optimizer->step;
+  return CYF_OK;
+}
+
+static cyf_status log_window(loop *l) {
+  CYF_TRY(sum_over_ranks(l->env->comm, &l->window));
+  double seconds = cyf_clock_s() - l->window_start_s;
+  cyf_metrics_line line = {.stage = l->stage->name,
+                           .step = l->state.step,
+                           .epoch = l->state.cursor.epoch,
+                           .loss = l->window.loss / l->window.weight,
+                           .validation_loss = NAN,
+                           .accuracy = l->window.n_labelled > 0 ? l->window.n_correct / l->window.n_labelled : NAN,
+                           .learning_rate = cyf_learning_rate(l->stage->settings, l->state.step - 1),
+                           .gradient_norm = l->gradient_norm,
+                           .cells_per_s = (double)l->window_cells / seconds};
+  cyf_status status = is_root(l) ? cyf_metrics_write(l->env->metrics, &line) : CYF_OK;
+  CYF_TRY(cyf_comm_agree(l->env->comm, status));
+  cyf_progress_loss(&l->progress, line.loss, line.accuracy);
+  l->window = (cyf_loss_sums){0};
+  l->window_cells = 0;
+  l->window_start_s = cyf_clock_s();
+  return CYF_OK;
+}
+
+/* Ranks that summed in another order would drift apart unseen over a week: compare, and take rank 0's weights where
+ * they differ. */
+static cyf_status keep_ranks_equal(loop *l) {
+  if (cyf_comm_size(l->env->comm) == 1) return CYF_OK;
+  cyf_parameters *parameters = l->optimizer->parameters;
+  uint64_t sum = 0;
+  CYF_TRY(cyf_comm_agree(l->env->comm, cyf_parameters_checksum(parameters, &sum)));
+  int64_t range[2] = {(int64_t)(sum >> 1), -(int64_t)(sum >> 1)};
+  CYF_TRY(cyf_comm_max_int64(l->env->comm, range, 2));
+  if (range[0] == -range[1]) return CYF_OK;
+  cyf_debug("%s: weights differ between ranks at step %lld; rank 0's are taken", l->stage->name,
+            (long long)l->state.step);
+  CYF_TRY(cyf_comm_broadcast(l->env->comm, parameters->value, (int64_t)sizeof(float) * parameters->layout.total, 0));
+  return cyf_comm_broadcast(l->env->comm, parameters->buffer, (int64_t)sizeof(float) * parameters->buffer_layout.total,
+                            0);
+}
+
+static cyf_status save(loop *l, bool final) {
+  if (!final) CYF_TRY(keep_ranks_equal(l));
+  cyf_status status = CYF_OK;
+  if (is_root(l))
+    status = cyf_checkpoint_save(l->env->checkpoint_directory, l->stage->file_stem, &l->stage->identity, &l->state,
+                                 l->optimizer, final, l->env->settings->checkpoint.keep);
+  l->last_saved_step = l->state.step;
+  return cyf_comm_agree(l->env->comm, status);
+}
+
+/* The best validated weights, kept beside the checkpoints as STAGE-best-final.h5 so that a resumed run has them too. */
+static cyf_status best_stem(const loop *l, char **ret_stem) {
+  return cyf_format(ret_stem, "%s-best", l->stage->file_stem);
+}
+
+static cyf_status save_best(loop *l) {
+  cyf_status status = CYF_OK;
+  if (is_root(l)) {
+    char *stem = NULL;
+    status = best_stem(l, &stem);
+    if (status == CYF_OK)
+      status = cyf_checkpoint_save(l->env->checkpoint_directory, stem, &l->stage->identity, &l->state, l->optimizer,
+                                   true, l->env->settings->checkpoint.keep);
+    cyf_free(stem);
+  }
+  return cyf_comm_agree(l->env->comm, status);
+}
+
+static cyf_status validate(loop *l) {
+  cyf_loss_sums sums = {0};
+  cyf_optimizer_swap_ema(l->optimizer);
+  cyf_status status = l->stage->validate(l->stage->context, &sums);
+  cyf_optimizer_swap_ema(l->optimizer);
+  CYF_TRY(cyf_comm_agree(l->env->comm, status));
+  CYF_TRY(sum_over_ranks(l->env->comm, &sums));
+  double loss = sums.loss / sums.weight;
+  l->last_validation = loss;
+  cyf_metrics_line line = {.stage = l->stage->name,
+                           .step = l->state.step,
+                           .epoch = l->state.cursor.epoch,
+                           .loss = NAN,
+                           .validation_loss = loss,
+                           .accuracy = sums.n_labelled > 0 ? sums.n_correct / sums.n_labelled : NAN,
+                           .learning_rate = NAN,
+                           .gradient_norm = NAN,
+                           .cells_per_s = NAN};
+  CYF_TRY(cyf_comm_agree(l->env->comm, is_root(l) ? cyf_metrics_write(l->env->metrics, &line) : CYF_OK));
+  cyf_progress_validation(&l->progress, loss, line.accuracy);
+  if (loss < l->state.best_loss) {
+    l->state.best_loss = loss;
+    l->state.n_worse = 0;
+    return l->stage->settings->patience > 0 ? save_best(l) : CYF_OK;
+  }
+  l->state.n_worse++;
+  return CYF_OK;
+}
+
+static bool is_due(int64_t every, int64_t step) {
+  return every > 0 && step % every == 0;
+}
+
+static bool out_of_patience(const loop *l) {
+  return l->stage->settings->patience > 0 && l->state.n_worse >= l->stage->settings->patience;
+}
+
+/* With patience the best validated weights are the stage's result. */
+static cyf_status take_best(loop *l) {
+  if (l->stage->settings->patience == 0 || !isfinite(l->state.best_loss)) return CYF_OK;
+  char *stem = NULL;
+  CYF_TRY(best_stem(l, &stem));
+  cyf_status status = cyf_checkpoint_load_final(l->env->checkpoint_directory, stem, l->optimizer->parameters);
+  cyf_free(stem);
+  CYF_TRY(cyf_comm_agree(l->env->comm, status));
+  cyf_device *device = l->optimizer->device;
+  if (l->optimizer->ema == NULL) return CYF_OK;
+  return device->ops->copy(device, l->optimizer->ema, l->optimizer->parameters->value,
+                           sizeof(float) * (size_t)l->optimizer->parameters->layout.total);
+}
+
+static cyf_status finish(loop *l) {
+  const cyf_stage_settings *settings = l->stage->settings;
+  bool fresh =
+      l->stage->validate != NULL && settings->validate_every > 0 && !is_due(settings->validate_every, l->state.step);
+  if (fresh) CYF_TRY(validate(l));
+  if (l->last_saved_step != l->state.step) CYF_TRY(save(l, false));
+  CYF_TRY(take_best(l));
+  CYF_TRY(save(l, true));
+  cyf_optimizer_swap_ema(l->optimizer); /* the stage's result is the average */
+  cyf_progress_done(&l->progress, l->state.step, l->last_validation);
+  return CYF_OK;
+}
+
+static cyf_status stop_for_signal(loop *l) {
+  CYF_TRY(save(l, false));
+  cyf_progress_end(&l->progress);
+  cyf_status status = CYF_FAIL(CYF_ERR_INTERRUPTED,
+                               "stopped by a signal at step %lld of %s; a checkpoint is in %s; --resume auto goes on",
+                               (long long)l->state.step, l->stage->name, l->env->checkpoint_directory);
+  return cyf_comm_agree(l->env->comm, status);
+}
+
+static cyf_status run_steps(loop *l) {
+  const cyf_stage_settings *settings = l->stage->settings;
+  const cyf_settings *run = l->env->settings;
+  l->window_start_s = cyf_clock_s();
+  while (l->state.step < settings->steps && !out_of_patience(l)) {
+    bool stop = false;
+    CYF_TRY(update(l, &stop));
+    if (stop) return stop_for_signal(l);
+    int64_t step = l->state.step;
+    cyf_progress_step(&l->progress, step, l->state.cursor.epoch);
+    if (is_due(run->log.every, step) || step == settings->steps) CYF_TRY(log_window(l));
+    if (l->stage->validate != NULL && is_due(settings->validate_every, step)) CYF_TRY(validate(l));
+    if (is_due(run->checkpoint.every, step)) CYF_TRY(save(l, false));
+  }
+  if (out_of_patience(l))
+    cyf_info("%s: no better validation loss for %lld validations; stopping at step %lld with the best (%.6g)",
+             l->stage->name, (long long)settings->patience, (long long)l->state.step, l->state.best_loss);
+  return finish(l);
+}
+
+static cyf_status resume_or_start(loop *l) {
+  bool found = false;
+  if (l->env->resume)
+    CYF_TRY(cyf_checkpoint_load(l->env->comm, l->env->checkpoint_directory, l->stage->file_stem, &l->stage->identity,
+                                &l->state, l->optimizer, &found));
+  if (found) {
+    l->optimizer->step = l->state.step;
+    l->last_saved_step = l->state.step;
+    cyf_info("%s: going on from step %lld", l->stage->name, (long long)l->state.step);
+  }
+  cyf_status status = is_root(l) ? cyf_metrics_rewind(l->env->metrics, l->stage->name, l->state.step) : CYF_OK;
+  CYF_TRY(cyf_comm_agree(l->env->comm, status));
+  return l->stage->open(l->stage->context, l->state.cursor);
+}
+
+cyf_status cyf_loop_run(const cyf_loop_environment *environment, const cyf_stage *stage) {
+  loop l = {.env = environment, .stage = stage, .last_saved_step = -1, .last_validation = NAN};
+  l.state.best_loss = INFINITY;
+  cyf_status status = cyf_optimizer_create(stage->parameters, stage->settings, &l.optimizer);
+  CYF_TRY(cyf_comm_agree(environment->comm, status));
+  CYF_TRY_CLEANUP(resume_or_start(&l));
+  cyf_progress_begin(&l.progress, stage->name, stage->settings->steps, l.state.step, stage->settings->batch_cells);
+  CYF_TRY_CLEANUP(run_steps(&l));
+cleanup:
+  cyf_progress_end(&l.progress);
+  cyf_optimizer_destroy(&l.optimizer);
+  return status;
+}

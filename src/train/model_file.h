@@ -1,0 +1,47 @@
+/* model.h5: everything sampling needs in one file. */
+#ifndef CYF_TRAIN_MODEL_FILE_H
+#define CYF_TRAIN_MODEL_FILE_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "data/h5ad_reader.h"
+#include "data/labels.h"
+#include "model/diffusion/schedule.h"
+#include "train/settings.h"
+
+/* An attribute of the atlas: its label names and, where it was trained, its classifier (NULL otherwise). */
+typedef struct cyf_model_attribute {
+  char *name;
+  cyf_names categories;
+  int64_t *n_cells; /* [categories.n] cells of each category in the atlas */
+  cyf_classifier *classifier;
+} cyf_model_attribute;
+
+typedef struct cyf_model {
+  cyf_device *device; /* not owned */
+  cyf_settings settings;
+  char *atlas_fingerprint, *created, *command_line, *version;
+  cyf_expression_kind kind; /* of the atlas */
+  cyf_names genes;
+  cyf_autoencoder *autoencoder;
+  cyf_denoiser *denoiser;
+  cyf_schedule *schedule; /* full */
+  double latent_scale;
+  cyf_model_attribute *attributes;
+  int64_t n_attributes;
+} cyf_model;
+
+/* Reads the whole file; models are for inference. Not collective. Errors: CYF_ERR_INPUT naming the file and the part.
+ */
+cyf_status cyf_model_load(const char *path, cyf_device *device, cyf_model **ret_model);
+void cyf_model_destroy(cyf_model **model);
+/* Writes the file atomically. Errors: CYF_ERR_IO. */
+cyf_status cyf_model_save(const cyf_model *model, const char *path);
+
+/* Index of the attribute, or an error listing those there are. */
+cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, int64_t *ret_index);
+/* Code of a value of an attribute, or an error naming the nearest and listing the known ones. */
+cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code);
+
+#endif

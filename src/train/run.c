@@ -1,0 +1,282 @@
+#include "train/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "train/model_file.h"
+#include "train/stages.h"
+
+typedef struct run {
+  const cyf_run_options *options;
+  cyf_comm *comm;
+  cyf_device *device;
+  cyf_atlas *atlas;
+  cyf_metrics metrics;
+  char *checkpoints, *latents;
+  cyf_stage_environment environment;
+} run;
+
+/* ---- what the user asked for --------------------------------------------------------------------------------------
+ */
+
+typedef struct plan {
+  bool autoencoder, encode, denoiser;
+  bool *classifier; /* [n_attributes] */
+} plan;
+
+static int64_t n_classes_with_cells(const cyf_attribute *attribute) {
+  int64_t n = 0;
+  for (int64_t c = 0; c < attribute->categories.n; c++) n += attribute->n_cells[c] > 0;
+  return n;
+}
+
+static cyf_status plan_classifier(const cyf_atlas *atlas, const char *name, plan *p) {
+  int64_t index = cyf_atlas_find_attribute(atlas, name);
+  if (index < 0) {
+    char known[512] = "";
+    for (int64_t i = 0, at = 0; i < atlas->n_attributes && at < 480; i++)
+      at += snprintf(known + at, sizeof known - (size_t)at, "%s%s", i == 0 ? "" : ", ", atlas->attributes[i].name);
+    return CYF_FAIL(CYF_ERR_USAGE, "the atlas %s has no label column '%s'; it has: %s", atlas->directory, name,
+                    atlas->n_attributes > 0 ? known : "none (prepare it with --label)");
+  }
+  if (n_classes_with_cells(&atlas->attributes[index]) < 2)
+    return CYF_FAIL(CYF_ERR_USAGE, "label column '%s' has fewer than two classes; there is nothing to classify", name);
+  p->classifier[index] = true;
+  return CYF_OK;
+}
+
+static cyf_status make_plan(const run *r, plan *p) {
+  const char *stage = r->options->stage;
+  CYF_TRY(CYF_NEW(&p->classifier, r->atlas->n_attributes));
+  bool all = strcmp(stage, "all") == 0;
+  p->autoencoder = all || strcmp(stage, "autoencoder") == 0;
+  p->encode = all || strcmp(stage, "encode") == 0;
+  p->denoiser = all || strcmp(stage, "denoiser") == 0;
+  if (all)
+    for (int64_t i = 0; i < r->atlas->n_attributes; i++)
+      p->classifier[i] = n_classes_with_cells(&r->atlas->attributes[i]) >= 2;
+  if (strncmp(stage, "classifier:", 11) == 0) return plan_classifier(r->atlas, stage + 11, p);
+  if (p->autoencoder || p->encode || p->denoiser) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_USAGE,
+                  "unknown stage '%s'; stages are autoencoder, encode, denoiser, classifier:COLUMN and all", stage);
+}
+
+/* A stage's earlier files: gone on from (resume), removed (force) or refused. Rank 0. */
+static cyf_status clear_stage(const run *r, const char *stem) {
+  if (!cyf_checkpoint_has_any(r->checkpoints, stem)) return CYF_OK;
+  if (r->options->force) {
+    char *best = NULL;
+    CYF_TRY(cyf_checkpoint_remove(r->checkpoints, stem));
+    CYF_TRY(cyf_format(&best, "%s-best", stem));
+    cyf_status status = cyf_checkpoint_remove(r->checkpoints, best);
+    cyf_free(best);
+    return status;
+  }
+  if (r->options->resume) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_IO,
+                  "%s already holds checkpoints of stage %s; go on with --resume auto, or start over with --force",
+                  r->options->directory, stem);
+}
+
+static cyf_status clear_planned(const run *r, const plan *p) {
+  char stem[CYF_STAGE_STEM_MAX];
+  if (p->autoencoder) CYF_TRY(clear_stage(r, "autoencoder"));
+  if (p->denoiser) CYF_TRY(clear_stage(r, "denoiser"));
+  for (int64_t i = 0; i < r->atlas->n_attributes; i++) {
+    if (!p->classifier[i]) continue;
+    cyf_classifier_stem(i, stem);
+    CYF_TRY(clear_stage(r, stem));
+  }
+  return CYF_OK;
+}
+
+/* ---- model.h5 -----------------------------------------------------------------------------------------------------
+ */
+
+static cyf_status fill_attributes(const run *r, cyf_model *model) {
+  const cyf_atlas *atlas = r->atlas;
+  CYF_TRY(CYF_NEW(&model->attributes, atlas->n_attributes));
+  model->n_attributes = atlas->n_attributes;
+  for (int64_t i = 0; i < atlas->n_attributes; i++) {
+    const cyf_attribute *from = &atlas->attributes[i];
+    cyf_model_attribute *to = &model->attributes[i];
+    CYF_TRY(cyf_strdup(from->name, &to->name));
+    CYF_TRY(cyf_names_copy(&from->categories, &to->categories));
+    CYF_TRY(CYF_NEW(&to->n_cells, from->categories.n));
+    memcpy(to->n_cells, from->n_cells, sizeof(int64_t) * (size_t)from->categories.n);
+    char stem[CYF_STAGE_STEM_MAX];
+    cyf_classifier_stem(i, stem);
+    if (!cyf_checkpoint_has_final(r->checkpoints, stem)) continue;
+    cyf_classifier_config config = cyf_settings_classifier(r->options->settings, from->categories.n);
+    CYF_TRY(cyf_classifier_create(r->device, &config, 0, &to->classifier));
+    CYF_TRY(cyf_checkpoint_load_final(r->checkpoints, stem, cyf_classifier_parameters(to->classifier)));
+  }
+  return CYF_OK;
+}
+
+static cyf_status copy_settings(const cyf_settings *from, cyf_settings *to) {
+  char *text = NULL;
+  CYF_TRY(cyf_config_to_text(cyf_settings_schema(), from, &text));
+  cyf_status status = cyf_settings_load_text("settings", text, to);
+  cyf_free(text);
+  return status;
+}
+
+static cyf_status fill_model(const run *r, cyf_model *model) {
+  const cyf_settings *settings = r->options->settings;
+  char now[32];
+  cyf_clock_utc(now, sizeof now);
+  model->device = r->device;
+  model->kind = r->atlas->kind;
+  model->latent_scale = cyf_settings_latent_scale(settings);
+  CYF_TRY(copy_settings(settings, &model->settings));
+  CYF_TRY(cyf_strdup(r->atlas->fingerprint, &model->atlas_fingerprint));
+  CYF_TRY(cyf_strdup(now, &model->created));
+  CYF_TRY(cyf_strdup(r->options->command_line != NULL ? r->options->command_line : "", &model->command_line));
+  CYF_TRY(cyf_strdup(CYF_VERSION, &model->version));
+  CYF_TRY(cyf_names_copy(&r->atlas->genes, &model->genes));
+  cyf_autoencoder_config autoencoder = cyf_settings_autoencoder(settings, r->atlas->n_genes);
+  cyf_denoiser_config denoiser = cyf_settings_denoiser(settings);
+  CYF_TRY(cyf_autoencoder_create(r->device, &autoencoder, 0, &model->autoencoder));
+  CYF_TRY(cyf_checkpoint_load_final(r->checkpoints, "autoencoder", cyf_autoencoder_parameters(model->autoencoder)));
+  CYF_TRY(cyf_denoiser_create(r->device, &denoiser, 0, &model->denoiser));
+  CYF_TRY(cyf_checkpoint_load_final(r->checkpoints, "denoiser", cyf_denoiser_parameters(model->denoiser)));
+  return fill_attributes(r, model);
+}
+
+static cyf_status write_model(const run *r) {
+  cyf_model *model = NULL;
+  char *path = NULL;
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
+  CYF_TRY_CLEANUP(fill_model(r, model));
+  CYF_TRY_CLEANUP(cyf_path_join(r->options->directory, "model.h5", &path));
+  CYF_TRY_CLEANUP(cyf_model_save(model, path));
+  cyf_info("wrote %s (%.1f MB)", path, (double)cyf_file_size_bytes(path) / 1e6);
+cleanup:
+  cyf_model_destroy(&model);
+  cyf_free(path);
+  return status;
+}
+
+/* Rank 0 gathers the finished stages into model.h5 once there is a denoiser. Collective. */
+static cyf_status update_model(run *r) {
+  cyf_status status = CYF_OK;
+  if (cyf_comm_rank(r->comm) == 0 && cyf_checkpoint_has_final(r->checkpoints, "autoencoder") &&
+      cyf_checkpoint_has_final(r->checkpoints, "denoiser"))
+    status = write_model(r);
+  return cyf_comm_agree(r->comm, status);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------
+ */
+
+static cyf_status is_complete(run *r, const char *stem, const cyf_stage_settings *stage, uint64_t autoencoder_checksum,
+                              bool *ret_complete) {
+  cyf_stream_identity identity = cyf_stage_identity(&r->environment, stage, autoencoder_checksum);
+  *ret_complete = false;
+  if (!r->options->resume) return CYF_OK;
+  cyf_status status = cyf_checkpoint_is_complete(r->checkpoints, stem, &identity, stage->steps, ret_complete);
+  CYF_TRY(cyf_comm_agree(r->comm, status));
+  int64_t done = *ret_complete;
+  CYF_TRY(cyf_comm_broadcast(r->comm, &done, sizeof done, 0));
+  *ret_complete = done != 0;
+  if (*ret_complete) cyf_info("%s: already finished", stem);
+  return CYF_OK;
+}
+
+static cyf_status run_autoencoder(run *r) {
+  bool complete = false;
+  CYF_TRY(is_complete(r, "autoencoder", &r->options->settings->autoencoder.stage, 0, &complete));
+  return complete ? CYF_OK : cyf_train_autoencoder(&r->environment);
+}
+
+static cyf_status run_denoiser(run *r, uint64_t autoencoder_checksum) {
+  bool complete = false;
+  CYF_TRY(is_complete(r, "denoiser", &r->options->settings->denoiser.stage, autoencoder_checksum, &complete));
+  return complete ? CYF_OK : cyf_train_denoiser(&r->environment, autoencoder_checksum);
+}
+
+static cyf_status run_classifier(run *r, uint64_t autoencoder_checksum, int64_t attribute) {
+  bool complete = false;
+  char stem[CYF_STAGE_STEM_MAX];
+  cyf_classifier_stem(attribute, stem);
+  CYF_TRY(is_complete(r, stem, &r->options->settings->classifier.stage, autoencoder_checksum, &complete));
+  return complete ? CYF_OK : cyf_train_classifier(&r->environment, autoencoder_checksum, attribute);
+}
+
+static cyf_status run_plan(run *r, const plan *p) {
+  uint64_t checksum = 0;
+  bool any_classifier = false;
+  if (p->autoencoder) CYF_TRY(run_autoencoder(r));
+  for (int64_t i = 0; i < r->atlas->n_attributes; i++) any_classifier = any_classifier || p->classifier[i];
+  /* Encoding keeps the shards that are there, so the stages behind it can always ask for it. */
+  if (p->encode || p->denoiser || any_classifier) CYF_TRY(cyf_encode_atlas(&r->environment, &checksum));
+  if (p->denoiser) {
+    CYF_TRY(run_denoiser(r, checksum));
+    CYF_TRY(update_model(r));
+  }
+  for (int64_t i = 0; i < r->atlas->n_attributes; i++) {
+    if (!p->classifier[i]) continue;
+    CYF_TRY(run_classifier(r, checksum, i));
+  }
+  return any_classifier ? update_model(r) : CYF_OK;
+}
+
+/* Folders and config.yaml, on rank 0. */
+static cyf_status open_folder(const run *r, const plan *p) {
+  char *path = NULL, *text = NULL;
+  CYF_TRY(cyf_make_directory(r->checkpoints));
+  CYF_TRY(clear_planned(r, p));
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_path_join(r->options->directory, "config.yaml", &path));
+  CYF_TRY_CLEANUP(cyf_config_to_text(cyf_settings_schema(), r->options->settings, &text));
+  status = cyf_write_text_file(path, text);
+cleanup:
+  cyf_free(path);
+  cyf_free(text);
+  return status;
+}
+
+static cyf_status open_run(run *r, plan *p) {
+  CYF_TRY(cyf_path_join(r->options->directory, "checkpoints", &r->checkpoints));
+  CYF_TRY(cyf_path_join(r->options->directory, "latents", &r->latents));
+  CYF_TRY(cyf_atlas_open(r->options->atlas, &r->atlas));
+  CYF_TRY(make_plan(r, p));
+  if (cyf_comm_rank(r->comm) == 0) CYF_TRY(open_folder(r, p));
+  return cyf_metrics_open(r->options->directory, cyf_comm_rank(r->comm), &r->metrics);
+}
+
+static void close_run(run *r, plan *p) {
+  cyf_metrics_close(&r->metrics);
+  cyf_atlas_close(&r->atlas);
+  cyf_free(r->checkpoints);
+  cyf_free(r->latents);
+  cyf_free(p->classifier);
+}
+
+cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *options) {
+  run r = {.options = options, .comm = comm, .device = device};
+  plan p = {0};
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_run(&r, &p)));
+  r.environment = (cyf_stage_environment){.loop = {.comm = comm,
+                                                   .settings = options->settings,
+                                                   .metrics = &r.metrics,
+                                                   .checkpoint_directory = r.checkpoints,
+                                                   .resume = options->resume},
+                                          .atlas = r.atlas,
+                                          .device = device,
+                                          .latents_directory = r.latents};
+  cyf_info("atlas %s: %lld cells x %lld genes, %s; %d ranks x %d threads", options->atlas, (long long)r.atlas->n_cells,
+           (long long)r.atlas->n_genes, cyf_expression_kind_name(r.atlas->kind), cyf_comm_size(comm),
+           device->n_threads);
+  CYF_TRY_CLEANUP(run_plan(&r, &p));
+cleanup:
+  close_run(&r, &p);
+  return status;
+}

@@ -1,0 +1,27 @@
+/* One training run: a folder RUN with config.yaml, metrics.jsonl, checkpoints/, latents/ and at last model.h5. */
+#ifndef CYF_TRAIN_RUN_H
+#define CYF_TRAIN_RUN_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+#include "comm/comm.h"
+#include "kernels/device.h"
+#include "train/settings.h"
+
+typedef struct cyf_run_options {
+  const cyf_settings *settings;
+  const char *atlas;        /* directory */
+  const char *directory;    /* RUN */
+  const char *stage;        /* "autoencoder", "encode", "denoiser", "classifier:ATTR" or "all" */
+  bool resume;              /* --resume auto */
+  bool force;               /* start the stages over */
+  const char *command_line; /* provenance */
+} cyf_run_options;
+
+/* Runs the stage or all of them and writes RUN/model.h5 as soon as there is a denoiser. Collective. Errors:
+ * CYF_ERR_USAGE (unknown stage, a stage whose input is missing), CYF_ERR_IO (RUN already holds this stage and neither
+ * resume nor force), and those of the stages. */
+cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *options);
+
+#endif

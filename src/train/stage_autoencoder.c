@@ -1,0 +1,112 @@
+#include "base/log.h"
+#include "kernels/backend.h"
+#include "train/stages.h"
+
+typedef struct autoencoder_stage {
+  const cyf_stage_environment *env;
+  cyf_autoencoder *model;
+  cyf_loader *train, *validation;
+  cyf_batch batch;
+  double local_share; /* n_global / n_local of the present batch, for unsynchronised batch norm */
+} autoencoder_stage;
+
+/* Batch statistics over all ranks. */
+static cyf_status sum_over_ranks(void *context, double *values, int64_t count) {
+  autoencoder_stage *s = context;
+  return cyf_comm_sum_double(s->env->loop.comm, values, count);
+}
+
+/* Each rank's own batch statistics: its sums stand for those of the global batch in proportion. */
+static cyf_status keep_local(void *context, double *values, int64_t count) {
+  autoencoder_stage *s = context;
+  for (int64_t i = 0; i < count; i++) values[i] *= s->local_share;
+  return CYF_OK;
+}
+
+static cyf_status open_stream(void *context, cyf_cursor start) {
+  autoencoder_stage *s = context;
+  cyf_loader_options options =
+      cyf_stage_loader_options(s->env, &s->env->loop.settings->autoencoder.stage, CYF_SPLIT_TRAIN);
+  cyf_loader_destroy(&s->train);
+  return cyf_loader_create(s->env->loop.comm, s->env->atlas, &options, start, &s->train);
+}
+
+static cyf_status fetch(void *context, cyf_cursor *ret_cursor, int64_t *ret_n_global) {
+  autoencoder_stage *s = context;
+  CYF_TRY(cyf_loader_next(s->train, &s->batch));
+  *ret_cursor = s->batch.cursor;
+  *ret_n_global = s->batch.n_global;
+  return CYF_OK;
+}
+
+static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *sums) {
+  (void)draw; /* nothing random: the autoencoder has no dropout (published settings) */
+  autoencoder_stage *s = context;
+  bool synchronised = s->env->loop.settings->autoencoder.sync_batch_norm;
+  int64_t n_local = s->batch.cells.n_cells;
+  s->local_share = n_local > 0 ? (double)s->batch.n_global / (double)n_local : 0;
+  cyf_reducer reducer = {synchronised ? sum_over_ranks : keep_local, s};
+  double sum_squared = 0;
+  CYF_TRY(cyf_autoencoder_train_step(s->model, &s->batch.cells, s->batch.n_global, &reducer, &sum_squared));
+  sums->loss += sum_squared;
+  sums->weight += (double)n_local * (double)s->batch.cells.n_genes;
+  return CYF_OK;
+}
+
+static cyf_status validate(void *context, cyf_loss_sums *sums) {
+  autoencoder_stage *s = context;
+  int64_t n_batches = cyf_loader_batches_per_epoch(s->validation);
+  for (int64_t i = 0; i < n_batches; i++) {
+    cyf_batch batch;
+    double sum_squared = 0;
+    CYF_TRY(cyf_loader_next(s->validation, &batch));
+    CYF_TRY(cyf_autoencoder_validate(s->model, &batch.cells, &sum_squared));
+    sums->loss += sum_squared;
+    sums->weight += (double)batch.cells.n_cells * (double)batch.cells.n_genes;
+  }
+  return CYF_OK;
+}
+
+/* Opens the validation stream; *ret_any false: no cell fell into it. */
+static cyf_status open_validation(autoencoder_stage *s, bool *ret_any) {
+  const cyf_stage_settings *settings = &s->env->loop.settings->autoencoder.stage;
+  *ret_any = false;
+  if (s->env->loop.settings->data.validation == 0 || settings->validate_every == 0) return CYF_OK;
+  cyf_loader_options options = cyf_stage_loader_options(s->env, settings, CYF_SPLIT_VALIDATION);
+  CYF_TRY(cyf_loader_create(s->env->loop.comm, s->env->atlas, &options, (cyf_cursor){0, 0}, &s->validation));
+  *ret_any = cyf_loader_n_cells(s->validation) > 0;
+  return CYF_OK;
+}
+
+cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
+  const cyf_settings *settings = environment->loop.settings;
+  autoencoder_stage s = {.env = environment};
+  cyf_autoencoder_config config = cyf_settings_autoencoder(settings, environment->atlas->n_genes);
+  bool has_validation = false;
+  cyf_status status = cyf_autoencoder_create(environment->device, &config, 1, &s.model);
+  if (status == CYF_OK) status = cyf_autoencoder_init(s.model, (uint64_t)settings->seed);
+  CYF_TRY_CLEANUP(cyf_comm_agree(environment->loop.comm, status));
+  CYF_TRY_CLEANUP(open_validation(&s, &has_validation));
+  CYF_TRY_CLEANUP(open_stream(&s, (cyf_cursor){0, 0}));
+  cyf_stage stage = {.name = "autoencoder",
+                     .file_stem = "autoencoder",
+                     .settings = &settings->autoencoder.stage,
+                     .parameters = cyf_autoencoder_parameters(s.model),
+                     .identity = cyf_stage_identity(environment, &settings->autoencoder.stage, 0),
+                     .context = &s,
+                     .cells_per_epoch = cyf_loader_n_cells(s.train),
+                     .batches_per_epoch = cyf_loader_batches_per_epoch(s.train),
+                     .open = open_stream,
+                     .fetch = fetch,
+                     .train = train,
+                     .validate = has_validation ? validate : NULL};
+  cyf_info("autoencoder: %lld genes, %.1f million parameters, %lld cells an epoch in %lld batches",
+           (long long)config.n_genes, (double)stage.parameters->layout.total / 1e6, (long long)stage.cells_per_epoch,
+           (long long)stage.batches_per_epoch);
+  CYF_TRY_CLEANUP(cyf_loop_run(&environment->loop, &stage));
+cleanup:
+  cyf_loader_destroy(&s.train);
+  cyf_loader_destroy(&s.validation);
+  cyf_autoencoder_destroy(&s.model);
+  return status;
+}

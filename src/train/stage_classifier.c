@@ -1,0 +1,200 @@
+#include <math.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "train/latent_batch.h"
+#include "train/stages.h"
+
+typedef struct classifier_stage {
+  const cyf_stage_environment *env;
+  uint64_t autoencoder_checksum;
+  int64_t attribute;
+  cyf_classifier *model;
+  cyf_latent_loader *train, *validation;
+  cyf_latent_batch batch;
+  cyf_noised noised;
+  cyf_scratch *scratch; /* validation */
+  float *class_weight;  /* [classes] device, NULL: ones */
+  float *class_weight_host;
+} classifier_stage;
+
+static cyf_status sum_over_ranks(void *context, double *values, int64_t count) {
+  classifier_stage *s = context;
+  return cyf_comm_sum_double(s->env->loop.comm, values, count);
+}
+
+static cyf_status open_loader(classifier_stage *s, cyf_split split, cyf_cursor start, cyf_latent_loader **loader) {
+  cyf_loader_options options = cyf_stage_loader_options(s->env, &s->env->loop.settings->classifier.stage, split);
+  cyf_latent_loader_destroy(loader);
+  return cyf_latent_loader_create(s->env->loop.comm, s->env->atlas, s->env->latents_directory, s->autoencoder_checksum,
+                                  &options, s->attribute, start, loader);
+}
+
+static cyf_status open_stream(void *context, cyf_cursor start) {
+  classifier_stage *s = context;
+  return open_loader(s, CYF_SPLIT_TRAIN, start, &s->train);
+}
+
+static cyf_status fetch(void *context, cyf_cursor *ret_cursor, int64_t *ret_n_global) {
+  classifier_stage *s = context;
+  CYF_TRY(cyf_latent_loader_next(s->train, &s->batch));
+  *ret_cursor = s->batch.cursor;
+  *ret_n_global = s->batch.n_global;
+  return CYF_OK;
+}
+
+static const int32_t *labels_of(const classifier_stage *s, const cyf_latent_batch *batch) {
+  return batch->codes + s->attribute * batch->n_local;
+}
+
+/* The sum of label weights over the global batch: what the loss divides by. */
+static cyf_status global_weight(classifier_stage *s, double *ret_weight) {
+  *ret_weight = (double)s->batch.n_global; /* the loader gives labelled cells only */
+  if (s->class_weight == NULL) return CYF_OK;
+  const int32_t *label = labels_of(s, &s->batch);
+  double sum = 0;
+  for (int64_t i = 0; i < s->batch.n_local; i++) sum += (double)s->class_weight_host[label[i]];
+  CYF_TRY(cyf_comm_sum_double(s->env->loop.comm, &sum, 1));
+  *ret_weight = sum;
+  return CYF_OK;
+}
+
+static void add_result(const cyf_classifier_result *result, cyf_loss_sums *sums) {
+  sums->loss += result->sum_loss;
+  sums->weight += result->sum_weight;
+  sums->n_correct += (double)result->n_correct;
+  sums->n_labelled += (double)result->n_labelled;
+}
+
+static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *sums) {
+  classifier_stage *s = context;
+  cyf_noised *b = &s->noised;
+  const cyf_settings *settings = s->env->loop.settings;
+  double weight_global = 0;
+  CYF_TRY(global_weight(s, &weight_global));
+  CYF_TRY(cyf_noised_make(b, &s->batch, s->batch.position, draw, (int32_t)settings->diffusion.guide_below,
+                          labels_of(s, &s->batch)));
+  /* The attribute shifts the seed: classifiers trained on the same batches do not share masks. */
+  uint64_t seed = (uint64_t)settings->seed + ((uint64_t)s->attribute << 48);
+  cyf_dropout_stream dropout = {cyf_rng_key_make(seed, CYF_RNG_DROPOUT), draw, b->position};
+  cyf_reducer reducer = {sum_over_ranks, s};
+  cyf_classifier_result result = {0};
+  CYF_TRY(cyf_classifier_train_step(s->model, b->n, b->x_t, b->t_host, b->label, s->class_weight, s->batch.n_global,
+                                    weight_global, settings->classifier.dropout > 0 ? &dropout : NULL, &reducer,
+                                    &result));
+  add_result(&result, sums);
+  return CYF_OK;
+}
+
+static cyf_status validate_batch(classifier_stage *s, const cyf_latent_batch *batch, cyf_loss_sums *sums) {
+  cyf_noised *b = &s->noised;
+  cyf_device *device = s->env->device;
+  int64_t classes = cyf_classifier_get_config(s->model)->n_classes;
+  CYF_TRY(cyf_noised_make(b, batch, batch->cell, CYF_VALIDATION_DRAW,
+                          (int32_t)s->env->loop.settings->diffusion.guide_below, labels_of(s, batch)));
+  size_t mark = cyf_scratch_mark(s->scratch);
+  float *logits = NULL;
+  cyf_classifier_result result = {0};
+  CYF_TRY(cyf_scratch_floats(s->scratch, b->n * classes, &logits));
+  CYF_TRY(cyf_classifier_logits(s->model, s->scratch, b->n, b->x_t, b->t_host, logits));
+  CYF_TRY(device->ops->cross_entropy(device, b->n, classes, logits, b->label, s->class_weight, 0, &result.sum_loss,
+                                     &result.sum_weight, &result.n_correct, &result.n_labelled, NULL));
+  CYF_TRY(device->ops->synchronize(device));
+  cyf_scratch_release(s->scratch, mark);
+  add_result(&result, sums);
+  return CYF_OK;
+}
+
+static cyf_status validate(void *context, cyf_loss_sums *sums) {
+  classifier_stage *s = context;
+  int64_t n_batches = cyf_latent_loader_batches_per_epoch(s->validation);
+  for (int64_t i = 0; i < n_batches; i++) {
+    cyf_latent_batch batch;
+    CYF_TRY(cyf_latent_loader_next(s->validation, &batch));
+    if (batch.n_local > 0) CYF_TRY(validate_batch(s, &batch, sums));
+  }
+  return CYF_OK;
+}
+
+/* Weight of class c: (frequency)^(-1/2) or ^(-1), scaled so that the mean over cells is 1; classes without cells weigh
+ * 0. */
+static cyf_status make_class_weights(classifier_stage *s) {
+  cyf_balance balance = (cyf_balance)s->env->loop.settings->classifier.balance;
+  if (balance == CYF_BALANCE_NONE) return CYF_OK;
+  const cyf_attribute *attribute = &s->env->atlas->attributes[s->attribute];
+  int64_t n = attribute->categories.n;
+  double power = balance == CYF_BALANCE_SQRT ? -0.5 : -1.0, mean = 0, total = 0;
+  CYF_TRY(CYF_NEW(&s->class_weight_host, n));
+  for (int64_t c = 0; c < n; c++) {
+    double cells = (double)attribute->n_cells[c];
+    double weight = cells > 0 ? pow(cells, power) : 0;
+    s->class_weight_host[c] = (float)weight;
+    mean += weight * cells;
+    total += cells;
+  }
+  mean /= total;
+  for (int64_t c = 0; c < n; c++) s->class_weight_host[c] = (float)((double)s->class_weight_host[c] / mean);
+  cyf_device *device = s->env->device;
+  size_t bytes = sizeof(float) * (size_t)n;
+  CYF_TRY(device->ops->alloc(device, bytes, (void **)&s->class_weight));
+  return device->ops->upload(device, s->class_weight, s->class_weight_host, bytes);
+}
+
+static cyf_status create(classifier_stage *s) {
+  const cyf_settings *settings = s->env->loop.settings;
+  int64_t n_classes = s->env->atlas->attributes[s->attribute].categories.n;
+  cyf_classifier_config config = cyf_settings_classifier(settings, n_classes);
+  CYF_TRY(cyf_classifier_create(s->env->device, &config, 1, &s->model));
+  CYF_TRY(cyf_classifier_init(s->model, (uint64_t)settings->seed));
+  CYF_TRY(cyf_noised_create(s->env->device, settings, &s->noised));
+  CYF_TRY(make_class_weights(s));
+  return cyf_scratch_create(s->env->device, &s->scratch);
+}
+
+static void destroy(classifier_stage *s) {
+  cyf_latent_loader_destroy(&s->train);
+  cyf_latent_loader_destroy(&s->validation);
+  cyf_noised_destroy(&s->noised);
+  cyf_scratch_destroy(&s->scratch);
+  s->env->device->ops->free(s->env->device, s->class_weight);
+  cyf_free(s->class_weight_host);
+  cyf_classifier_destroy(&s->model);
+}
+
+static cyf_status run(classifier_stage *s, const char *name) {
+  const cyf_stage_environment *environment = s->env;
+  const cyf_settings *settings = environment->loop.settings;
+  char stem[CYF_STAGE_STEM_MAX];
+  cyf_classifier_stem(s->attribute, stem);
+  CYF_TRY(cyf_comm_agree(environment->loop.comm, create(s)));
+  CYF_TRY(open_stream(s, (cyf_cursor){0, 0}));
+  bool validates = settings->data.validation > 0 && settings->classifier.stage.validate_every > 0;
+  if (validates) CYF_TRY(open_loader(s, CYF_SPLIT_VALIDATION, (cyf_cursor){0, 0}, &s->validation));
+  cyf_stage stage = {.name = name,
+                     .file_stem = stem,
+                     .settings = &settings->classifier.stage,
+                     .parameters = cyf_classifier_parameters(s->model),
+                     .identity = cyf_stage_identity(environment, &settings->classifier.stage, s->autoencoder_checksum),
+                     .context = s,
+                     .cells_per_epoch = cyf_latent_loader_n_cells(s->train),
+                     .batches_per_epoch = cyf_latent_loader_batches_per_epoch(s->train),
+                     .open = open_stream,
+                     .fetch = fetch,
+                     .train = train,
+                     .validate = validates && cyf_latent_loader_n_cells(s->validation) > 0 ? validate : NULL};
+  cyf_info("%s: %lld classes, %lld labelled cells an epoch in %lld batches", name,
+           (long long)cyf_classifier_get_config(s->model)->n_classes, (long long)stage.cells_per_epoch,
+           (long long)stage.batches_per_epoch);
+  return cyf_loop_run(&environment->loop, &stage);
+}
+
+cyf_status cyf_train_classifier(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
+                                int64_t attribute) {
+  classifier_stage s = {.env = environment, .autoencoder_checksum = autoencoder_checksum, .attribute = attribute};
+  char *name = NULL;
+  CYF_TRY(cyf_format(&name, "classifier:%s", environment->atlas->attributes[attribute].name));
+  cyf_status status = run(&s, name);
+  destroy(&s);
+  cyf_free(name);
+  return status;
+}

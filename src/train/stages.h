@@ -1,0 +1,42 @@
+/* The trained stages and encoding, over an atlas. Each function is collective and leaves its result in RUN/checkpoints
+ * (or RUN/latents). */
+#ifndef CYF_TRAIN_STAGES_H
+#define CYF_TRAIN_STAGES_H
+
+#include "comm/comm.h"
+#include "data/atlas.h"
+#include "kernels/device.h"
+#include "train/loop.h"
+
+/* What all stages of one run share; nothing is owned. */
+typedef struct cyf_stage_environment {
+  cyf_loop_environment loop;
+  const cyf_atlas *atlas;
+  cyf_device *device;
+  const char *latents_directory;
+} cyf_stage_environment;
+
+enum { CYF_STAGE_STEM_MAX = 32 };
+/* File stem of an attribute's classifier: "classifier-N", N being the attribute's place in the atlas (its name may hold
+ * any character). */
+void cyf_classifier_stem(int64_t attribute, char stem[CYF_STAGE_STEM_MAX]);
+
+/* Trains the autoencoder on log-normalised cells (mean squared error). */
+cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment);
+/* Encodes every cell of the atlas with the finished autoencoder into RUN/latents; shards already done are kept.
+ * *ret_checksum: of the autoencoder. Errors: CYF_ERR_USAGE when the autoencoder is not finished. */
+cyf_status cyf_encode_atlas(const cyf_stage_environment *environment, uint64_t *ret_checksum);
+/* Trains the denoiser on the stored latents (Ho et al. 2020, eq. 14: predicts the noise). */
+cyf_status cyf_train_denoiser(const cyf_stage_environment *environment, uint64_t autoencoder_checksum);
+/* Trains the classifier of noisy latents for the attribute, on cells that carry a label. */
+cyf_status cyf_train_classifier(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
+                                int64_t attribute);
+
+/* The identity that a stage's checkpoints carry. */
+cyf_stream_identity cyf_stage_identity(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
+                                       uint64_t autoencoder_checksum);
+/* Loader options of a stage. */
+cyf_loader_options cyf_stage_loader_options(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
+                                            cyf_split split);
+
+#endif

@@ -1,0 +1,123 @@
+/* Bad input: one clear line that names the file and the reason, a non-zero exit on every rank, nothing half-written, no
+ * hang. */
+#include "cli.h"
+
+static int setup(void **state) {
+  if (cli_setup(state) != 0) return -1;
+  return cli_run(
+      "$cytoforge synth -o cells.h5ad --cells 600 --genes 100 --types 2 --counts 300 && "
+      "$cytoforge prepare cells.h5ad -o atlas --label cell_type");
+}
+
+/* Under 1 and 3 ranks: this exit code, one error line with this text, and `output` absent afterwards. */
+static void expect_refusal(int code, const char *command, const char *text, const char *output) {
+  static const char *const launchers[] = {"", "mpirun -n 3"};
+  for (int i = 0; i < 2; i++) {
+    cli_expect(code, "timeout 60 %s $cytoforge %s", launchers[i], command);
+    cli_expect_one_error("cytoforge: error");
+    cli_expect_text(text);
+    if (output == NULL) continue;
+    assert_int_not_equal(access(output, F_OK), 0);
+    char partial[256];
+    snprintf(partial, sizeof partial, "%s.partial", output);
+    assert_int_not_equal(access(partial, F_OK), 0);
+  }
+}
+
+static void a_missing_or_truncated_file(void **state) {
+  (void)state;
+  expect_refusal(4, "prepare nowhere.h5ad -o out", "nowhere.h5ad", "out");
+  cli_expect(0, "head -c 20000 cells.h5ad > short.h5ad; head -c 5000 /dev/zero > zeros.h5ad");
+  expect_refusal(4, "prepare short.h5ad -o out", "short.h5ad", "out");
+  expect_refusal(4, "prepare zeros.h5ad -o out", "zeros.h5ad", "out");
+  expect_refusal(4, "train --data nowhere --out out", "nowhere", NULL);
+  expect_refusal(4, "sample -m nowhere.h5 -n 5 -o out.h5ad", "nowhere.h5", "out.h5ad");
+  expect_refusal(4, "sample -m cells.h5ad -n 5 -o out.h5ad", "cells.h5ad", "out.h5ad");
+}
+
+static void a_truncated_shard(void **state) {
+  (void)state;
+  cli_expect(0, "cp -r atlas broken && head -c 20000 atlas/shard-00000.h5ad > broken/shard-00000.h5ad");
+  expect_refusal(4, "train --data broken --out out_broken", "shard-00000.h5ad", "out_broken/model.h5");
+}
+
+static void a_label_column_that_is_not_there(void **state) {
+  (void)state;
+  expect_refusal(4, "prepare cells.h5ad -o out --label tissue", "cell_type", "out");
+  expect_refusal(2, "train --data atlas --out out_stage --stage classifier:tissue", "cell_type", NULL);
+  expect_refusal(2, "train --data atlas --out out_stage --stage decoder", "autoencoder", NULL);
+}
+
+static void an_atlas_that_exists_is_kept(void **state) {
+  (void)state;
+  expect_refusal(5, "prepare cells.h5ad -o atlas --label cell_type", "--force", NULL);
+  cli_expect(0, "$cytoforge info atlas");
+}
+
+/* A real full disk: a file system of `size` in memory, mounted on ./full in a mount namespace of the command's own. */
+#define ON_A_DISK_OF(size, command)                                             \
+  "mkdir -p full; timeout 100 unshare -rm sh -c \"mount -t tmpfs -o size=" size \
+  " tmpfs full && export cytoforge='$cytoforge' && " command "\""
+
+static void a_full_disk(void **state) {
+  (void)state;
+  if (cli_run("mkdir -p full; unshare -rm mount -t tmpfs -o size=1m tmpfs full") != 0) {
+    print_message("skipped: this machine does not allow mount namespaces\n");
+    skip();
+  }
+  cli_expect(0, "$cytoforge synth -o more.h5ad --cells 2000 --genes 500 --types 2");
+  cli_expect(
+      0, ON_A_DISK_OF("200k",
+                      "$cytoforge synth -o full/a.h5ad --cells 2000 --genes 500 --types 2; echo code=\\$?; ls full"));
+  cli_expect_text("code=5");
+  cli_expect_one_error("cytoforge: error");
+  cli_expect_text("full/a.h5ad");
+  cli_expect(
+      0,
+      ON_A_DISK_OF(
+          "200k", "mpirun -n 2 $cytoforge prepare more.h5ad -o full/atlas --label cell_type; echo code=\\$?; ls full"));
+  cli_expect_text("code=5");
+  cli_expect_one_error("cytoforge: error");
+  cli_expect(
+      0, ON_A_DISK_OF("200k",
+                      "mpirun -n 2 $cytoforge train --data atlas --out full/run --stage autoencoder "
+                      "--set autoencoder.steps=3 --set data.validation=0; echo code=\\$?; ls full/run/checkpoints"));
+  cli_expect_text("code=5");
+  cli_expect_one_error("cytoforge: error");
+  cli_expect_text("full/run");
+  assert_null(strstr(cli_output, ".h5\n"));
+}
+
+static void steps_in_the_wrong_order(void **state) {
+  (void)state;
+  expect_refusal(2, "train --data atlas --out early --stage denoiser", "no finished autoencoder", NULL);
+}
+
+static void too_many_ranks_for_the_lanes(void **state) {
+  (void)state;
+  cli_expect(3,
+             "timeout 60 mpirun -n 3 $cytoforge train --data atlas --out few --set data.lanes=2 --stage autoencoder");
+  cli_expect_text("lanes");
+  cli_expect_one_error("cytoforge: error");
+}
+
+static void synth_refuses_nonsense(void **state) {
+  (void)state;
+  expect_refusal(2, "synth -o out.h5ad --cells 0", "cells", "out.h5ad");
+  expect_refusal(2, "synth -o out.h5ad --types 0", "types", "out.h5ad");
+  expect_refusal(5, "synth -o nowhere/out.h5ad", "nowhere/out.h5ad", NULL);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_missing_or_truncated_file),
+      cmocka_unit_test(a_truncated_shard),
+      cmocka_unit_test(a_label_column_that_is_not_there),
+      cmocka_unit_test(an_atlas_that_exists_is_kept),
+      cmocka_unit_test(a_full_disk),
+      cmocka_unit_test(steps_in_the_wrong_order),
+      cmocka_unit_test(too_many_ranks_for_the_lanes),
+      cmocka_unit_test(synth_refuses_nonsense),
+  };
+  return cmocka_run_group_tests(tests, setup, cli_teardown);
+}
