@@ -19,10 +19,16 @@ static void help(FILE *stream) {
   cyf_options_print_help(&usage, NULL, 0, stream);
 }
 
+/* Without any cells (an imported model does not know them) the names alone. */
 static void print_categories(const char *name, const cyf_names *categories, const int64_t *n_cells) {
+  bool any = false;
+  for (int64_t c = 0; c < categories->n; c++) any = any || n_cells[c] > 0;
   printf("  %s: %lld categories\n", name, (long long)categories->n);
   for (int64_t c = 0; c < categories->n && c < SHOWN_CATEGORIES; c++)
-    printf("    %-40s %lld cells\n", categories->name[c], (long long)n_cells[c]);
+    if (any)
+      printf("    %-40s %lld cells\n", categories->name[c], (long long)n_cells[c]);
+    else
+      printf("    %s\n", categories->name[c]);
   if (categories->n > SHOWN_CATEGORIES)
     printf("    ... and %lld more\n", (long long)(categories->n - SHOWN_CATEGORIES));
 }
@@ -55,9 +61,13 @@ static cyf_status describe_model(const char *path) {
     printf("%s: model of cytoforge %s, made %s\n", path, model->version, model->created);
     printf("  %lld genes (%s), latent %lld, latent scale %.6g\n", (long long)model->genes.n,
            cyf_expression_kind_name(model->kind), (long long)s->autoencoder.latent, model->latent_scale);
-    printf("  autoencoder %.2f million parameters, denoiser %.2f million, T = %lld\n",
-           (double)cyf_autoencoder_parameters(model->autoencoder)->layout.total / 1e6,
-           (double)cyf_denoiser_parameters(model->denoiser)->layout.total / 1e6, (long long)s->diffusion.timesteps);
+    printf("  autoencoder %.2f million parameters, ",
+           (double)cyf_autoencoder_parameters(model->autoencoder)->layout.total / 1e6);
+    if (model->denoiser != NULL)
+      printf("denoiser %.2f million, T = %lld\n", (double)cyf_denoiser_parameters(model->denoiser)->layout.total / 1e6,
+             (long long)s->diffusion.timesteps);
+    else
+      printf("no denoiser (encode and decode only)\n");
     printf("  atlas %s\n  made by: %s\n", model->atlas_fingerprint, model->command_line);
     for (int64_t i = 0; i < model->n_attributes; i++) {
       const cyf_model_attribute *a = &model->attributes[i];

@@ -93,6 +93,10 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
 static cyf_status open_sampling(sampling *s) {
   const arguments *a = s->arguments;
   CYF_TRY(cyf_model_load(a->model, s->device, &s->model));
+  if (s->model->denoiser == NULL)
+    return CYF_FAIL(CYF_ERR_INPUT,
+                    "%s has no denoiser, so it cannot sample (encode and decode work); import it with --denoiser F",
+                    a->model);
   CYF_TRY(cyf_conditions_make(s->model, &a->where, a->like, a->by, a->n_cells, (uint64_t)a->seed, &s->conditions));
   CYF_TRY(cyf_schedule_respace(s->model->schedule, a->steps, -1, &s->schedule));
   s->config = (cyf_sampler_config){.method = strcmp(a->method, "ddim") == 0 ? CYF_SAMPLER_DDIM : CYF_SAMPLER_DDPM,

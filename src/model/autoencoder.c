@@ -56,6 +56,15 @@ static cyf_status declare(cyf_autoencoder *a) {
   return declare_coder(&a->parameters, "decoder", n_hidden, mirrored, &a->decoder);
 }
 
+cyf_status cyf_autoencoder_layouts(const cyf_autoencoder_config *config, cyf_parameters *ret_parameters) {
+  cyf_autoencoder shape = {.config = *config};
+  CYF_TRY(check_config(config));
+  const cyf_status status = declare(&shape);
+  *ret_parameters = shape.parameters;
+  if (status != CYF_OK) cyf_parameters_destroy(ret_parameters);
+  return status;
+}
+
 cyf_status cyf_autoencoder_create(cyf_device *device, const cyf_autoencoder_config *config, int with_gradient,
                                   cyf_autoencoder **ret_autoencoder) {
   cyf_autoencoder *a = NULL;

@@ -22,6 +22,8 @@ typedef struct cyf_autoencoder cyf_autoencoder;
  * Not collective. */
 cyf_status cyf_autoencoder_create(cyf_device *device, const cyf_autoencoder_config *config, int with_gradient,
                                   cyf_autoencoder **ret_autoencoder);
+/* The layouts alone of a model of this shape; no device, no values. Freed with cyf_parameters_destroy. */
+cyf_status cyf_autoencoder_layouts(const cyf_autoencoder_config *config, cyf_parameters *ret_parameters);
 void cyf_autoencoder_destroy(cyf_autoencoder **autoencoder);
 cyf_status cyf_autoencoder_init(cyf_autoencoder *autoencoder, uint64_t seed);
 cyf_parameters *cyf_autoencoder_parameters(cyf_autoencoder *autoencoder);

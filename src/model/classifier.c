@@ -43,6 +43,15 @@ static cyf_status declare(cyf_classifier *m) {
                             &m->out);
 }
 
+cyf_status cyf_classifier_layouts(const cyf_classifier_config *config, cyf_parameters *ret_parameters) {
+  cyf_classifier shape = {.config = *config};
+  CYF_TRY(check_config(config));
+  const cyf_status status = declare(&shape);
+  *ret_parameters = shape.parameters;
+  if (status != CYF_OK) cyf_parameters_destroy(ret_parameters);
+  return status;
+}
+
 cyf_status cyf_classifier_create(cyf_device *device, const cyf_classifier_config *config, int with_gradient,
                                  cyf_classifier **ret_classifier) {
   cyf_classifier *m = NULL;

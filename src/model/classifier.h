@@ -20,6 +20,8 @@ typedef struct cyf_classifier cyf_classifier;
 /* Tensor names: time_embed.{0,2}, fc{1,2,3}, emb_layers{1,2,3}.1, norm{1,2,3}, out. */
 cyf_status cyf_classifier_create(cyf_device *device, const cyf_classifier_config *config, int with_gradient,
                                  cyf_classifier **ret_classifier);
+/* The layouts alone of a model of this shape; no device, no values. Freed with cyf_parameters_destroy. */
+cyf_status cyf_classifier_layouts(const cyf_classifier_config *config, cyf_parameters *ret_parameters);
 void cyf_classifier_destroy(cyf_classifier **classifier);
 cyf_status cyf_classifier_init(cyf_classifier *classifier, uint64_t seed);
 cyf_parameters *cyf_classifier_parameters(cyf_classifier *classifier);

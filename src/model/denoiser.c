@@ -51,6 +51,15 @@ static cyf_status declare(cyf_denoiser *m) {
   return cyf_linear_declare(p, "out2", CYF_TENSOR_PLAIN, 2 * hidden[1], config->latent, &m->out2);
 }
 
+cyf_status cyf_denoiser_layouts(const cyf_denoiser_config *config, cyf_parameters *ret_parameters) {
+  cyf_denoiser shape = {.config = *config};
+  CYF_TRY(check_config(config));
+  const cyf_status status = declare(&shape);
+  *ret_parameters = shape.parameters;
+  if (status != CYF_OK) cyf_parameters_destroy(ret_parameters);
+  return status;
+}
+
 cyf_status cyf_denoiser_create(cyf_device *device, const cyf_denoiser_config *config, int with_gradient,
                                cyf_denoiser **ret_denoiser) {
   cyf_denoiser *m = NULL;

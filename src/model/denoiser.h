@@ -20,6 +20,8 @@ typedef struct cyf_denoiser cyf_denoiser;
  * time_embedding.time_embed.{0,2}.*. */
 cyf_status cyf_denoiser_create(cyf_device *device, const cyf_denoiser_config *config, int with_gradient,
                                cyf_denoiser **ret_denoiser);
+/* The layouts alone of a model of this shape; no device, no values. Freed with cyf_parameters_destroy. */
+cyf_status cyf_denoiser_layouts(const cyf_denoiser_config *config, cyf_parameters *ret_parameters);
 void cyf_denoiser_destroy(cyf_denoiser **denoiser);
 cyf_status cyf_denoiser_init(cyf_denoiser *denoiser, uint64_t seed);
 cyf_parameters *cyf_denoiser_parameters(cyf_denoiser *denoiser);

@@ -90,7 +90,8 @@ static cyf_status write_header(cyf_tensor_file *file, const cyf_model *model) {
 static cyf_status write_all(cyf_tensor_file *file, const cyf_model *model) {
   CYF_TRY(write_header(file, model));
   CYF_TRY(write_parameters(file, "autoencoder", cyf_autoencoder_parameters(model->autoencoder)));
-  CYF_TRY(write_parameters(file, "denoiser", cyf_denoiser_parameters(model->denoiser)));
+  CYF_TRY(cyf_tensor_file_write_int(file, "has_denoiser", model->denoiser != NULL));
+  if (model->denoiser != NULL) CYF_TRY(write_parameters(file, "denoiser", cyf_denoiser_parameters(model->denoiser)));
   for (int64_t i = 0; i < model->n_attributes; i++) CYF_TRY(write_attribute(file, i, &model->attributes[i]));
   return CYF_OK;
 }
@@ -156,15 +157,22 @@ static cyf_status read_header(cyf_tensor_file *file, cyf_model *model) {
   return cyf_tensor_file_read_int(file, "attributes/n", &model->n_attributes);
 }
 
+static cyf_status read_denoiser(cyf_tensor_file *file, cyf_model *model) {
+  int64_t has_denoiser = 1; /* files from before models could lack one */
+  if (cyf_tensor_file_has(file, "has_denoiser")) CYF_TRY(cyf_tensor_file_read_int(file, "has_denoiser", &has_denoiser));
+  if (!has_denoiser) return CYF_OK;
+  cyf_denoiser_config config = cyf_settings_denoiser(&model->settings);
+  CYF_TRY(cyf_denoiser_create(model->device, &config, 0, &model->denoiser));
+  return read_parameters(file, "denoiser", cyf_denoiser_parameters(model->denoiser));
+}
+
 static cyf_status read_all(cyf_tensor_file *file, cyf_model *model) {
   CYF_TRY(read_header(file, model));
   const cyf_settings *settings = &model->settings;
   cyf_autoencoder_config autoencoder = cyf_settings_autoencoder(settings, model->genes.n);
-  cyf_denoiser_config denoiser = cyf_settings_denoiser(settings);
   CYF_TRY(cyf_autoencoder_create(model->device, &autoencoder, 0, &model->autoencoder));
   CYF_TRY(read_parameters(file, "autoencoder", cyf_autoencoder_parameters(model->autoencoder)));
-  CYF_TRY(cyf_denoiser_create(model->device, &denoiser, 0, &model->denoiser));
-  CYF_TRY(read_parameters(file, "denoiser", cyf_denoiser_parameters(model->denoiser)));
+  CYF_TRY(read_denoiser(file, model));
   CYF_TRY(cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, (int)settings->diffusion.timesteps,
                               &model->schedule));
   CYF_TRY(CYF_NEW(&model->attributes, model->n_attributes));

@@ -25,7 +25,7 @@ typedef struct cyf_model {
   cyf_expression_kind kind; /* of the atlas */
   cyf_names genes;
   cyf_autoencoder *autoencoder;
-  cyf_denoiser *denoiser;
+  cyf_denoiser *denoiser; /* NULL in an imported model that came without one: it encodes and decodes */
   cyf_schedule *schedule; /* full */
   double latent_scale;
   cyf_model_attribute *attributes;

@@ -117,6 +117,9 @@ static const cyf_config_field fields[] = {
     {"autoencoder.latent", CYF_CONFIG_INT, AT(autoencoder.latent), "128", 2, 65536, NULL, "latent coordinates"},
     {"autoencoder.sync_batch_norm", CYF_CONFIG_BOOL, AT(autoencoder.sync_batch_norm), "true", UNBOUNDED, NULL,
      "batch statistics over all ranks (false: each rank's own, and results depend on the number of ranks)"},
+    {"autoencoder.init", CYF_CONFIG_STRING, AT(autoencoder.init), "", UNBOUNDED, NULL,
+     "SCimilarity directory (encoder.ckpt, decoder.ckpt, gene_order.tsv) whose weights training starts from; \"\": "
+     "none"},
 #define STAGE autoencoder.stage
     STAGE_FIELDS("autoencoder", "20_000", "128", "5e-4", "0.01", "constant", "0", "true"),
 #undef STAGE

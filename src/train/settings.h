@@ -45,6 +45,7 @@ typedef struct cyf_settings {
     cyf_config_ints hidden;
     int64_t latent;
     bool sync_batch_norm;
+    char *init; /* SCimilarity directory to start from, "" for none */
     cyf_stage_settings stage;
   } autoencoder;
   struct {

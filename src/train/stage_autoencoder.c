@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "kernels/backend.h"
+#include "train/fine_tune.h"
 #include "train/stages.h"
 
 typedef struct autoencoder_stage {
@@ -85,6 +86,8 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
   bool has_validation = false;
   cyf_status status = cyf_autoencoder_create(environment->device, &config, 1, &s.model);
   if (status == CYF_OK) status = cyf_autoencoder_init(s.model, (uint64_t)settings->seed);
+  if (status == CYF_OK && settings->autoencoder.init[0] != '\0')
+    status = cyf_autoencoder_start_from(s.model, settings->autoencoder.init, &environment->atlas->genes);
   CYF_TRY_CLEANUP(cyf_comm_agree(environment->loop.comm, status));
   CYF_TRY_CLEANUP(open_validation(&s, &has_validation));
   CYF_TRY_CLEANUP(open_stream(&s, (cyf_cursor){0, 0}));

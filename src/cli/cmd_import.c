@@ -1,0 +1,128 @@
+/* import: published PyTorch weights to a model. */
+#include <string.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/command.h"
+#include "train/import.h"
+
+static const cyf_usage usage = {
+    .command = "import",
+    .arguments =
+        "--autoencoder F | --scimilarity DIR [--denoiser F] [--classifier ATTR=F,LABELS.txt]... [--genes LIST] "
+        "-o model.h5",
+    .text =
+        "Makes a model of PyTorch checkpoints (torch.save, state dicts): scDiffusion's autoencoder, denoiser and "
+        "classifiers,\n"
+        "or SCimilarity's encoder.ckpt, decoder.ckpt and gene_order.tsv. Shapes are inferred from the tensors. Nothing "
+        "in the\n"
+        "files is executed. Without a denoiser the model encodes and decodes only.",
+    .examples =
+        "  cytoforge import --scimilarity model_v1.1 -o scimilarity.h5\n"
+        "  cytoforge import --autoencoder model_seed=0_step=150000.pt --genes genes.txt --denoiser "
+        "ema_0.9999_600000.pt "
+        "\\\n"
+        "    --classifier cell_type=model200000.pt,cell_types.txt -o scdiffusion.h5\n"};
+
+typedef struct arguments {
+  const char *autoencoder, *scimilarity, *denoiser, *genes, *output;
+  cyf_texts classifiers;
+  bool force;
+} arguments;
+
+enum { N_OPTIONS = 7 };
+
+static void list_options(arguments *a, cyf_option *o) {
+  const cyf_option table[N_OPTIONS] = {
+      {"autoencoder", 0, CYF_OPTION_TEXT, &a->autoencoder, "F", "state dict of encoder and decoder"},
+      {"scimilarity", 0, CYF_OPTION_TEXT, &a->scimilarity, "DIR",
+       "directory of encoder.ckpt, decoder.ckpt and gene_order.tsv"},
+      {"denoiser", 0, CYF_OPTION_TEXT, &a->denoiser, "F", "state dict of the denoiser (its EMA is the better one)"},
+      {"classifier", 0, CYF_OPTION_LIST, &a->classifiers, "ATTR=F,LABELS.txt",
+       "an attribute's classifier and its labels, one a line in the order of the classes; may be repeated"},
+      {"genes", 0, CYF_OPTION_TEXT, &a->genes, "LIST",
+       "genes, one a line in the order of training (default: DIR/gene_order.tsv)"},
+      {"output", 'o', CYF_OPTION_TEXT, &a->output, "model.h5", "file to write"},
+      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
+  for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
+}
+
+static void help(FILE *stream) {
+  arguments a = {0};
+  cyf_option options[N_OPTIONS];
+  list_options(&a, options);
+  cyf_options_print_help(&usage, options, N_OPTIONS, stream);
+}
+
+/* "ATTR=F,LABELS": cut at the first '=' and the last ','. The parts point into *ret_copy, freed with cyf_free. */
+static cyf_status parse_classifier(const char *text, char **ret_copy, cyf_import_classifier *ret_classifier) {
+  CYF_TRY(cyf_strdup(text, ret_copy));
+  char *equals = strchr(*ret_copy, '='), *comma = strrchr(*ret_copy, ',');
+  if (equals == NULL || comma == NULL || comma < equals || equals == *ret_copy || comma == equals + 1 ||
+      comma[1] == '\0')
+    return CYF_FAIL(CYF_ERR_USAGE, "import: --classifier wants ATTR=F,LABELS.txt, not '%s'", text);
+  *equals = *comma = '\0';
+  *ret_classifier = (cyf_import_classifier){*ret_copy, equals + 1, comma + 1};
+  return CYF_OK;
+}
+
+static cyf_status check(const arguments *a, const cyf_texts *extra) {
+  if (extra->n > 0) return CYF_FAIL(CYF_ERR_USAGE, "import: '%s' is no option", extra->item[0]);
+  if ((a->autoencoder == NULL) == (a->scimilarity == NULL))
+    return CYF_FAIL(CYF_ERR_USAGE, "import: one of --autoencoder F and --scimilarity DIR is needed");
+  CYF_TRY(cyf_need(&usage, a->output, "-o model.h5"));
+  return cyf_check_output(a->output, a->force);
+}
+
+static cyf_status import_model(const cyf_import_options *options, const char *output) {
+  cyf_device *device = NULL;
+  cyf_model *model = NULL;
+  cyf_status status;
+  CYF_TRY(cyf_device_create_cpu(0, &device));
+  CYF_TRY_CLEANUP(cyf_model_import(options, device, &model));
+  CYF_TRY_CLEANUP(cyf_model_save(model, output));
+  cyf_info("wrote %s (%.1f MB)", output, (double)cyf_file_size_bytes(output) / 1e6);
+cleanup:
+  cyf_model_destroy(&model);
+  cyf_device_destroy(&device);
+  return status;
+}
+
+static cyf_status run_checked(const cyf_context *context, const arguments *a) {
+  const int64_t n = a->classifiers.n;
+  char **copies = NULL;
+  cyf_import_classifier *classifiers = NULL;
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&copies, n));
+  CYF_TRY_CLEANUP(CYF_NEW(&classifiers, n));
+  for (int64_t i = 0; i < n; i++)
+    CYF_TRY_CLEANUP(parse_classifier(a->classifiers.item[i], &copies[i], &classifiers[i]));
+  const cyf_import_options options = {.autoencoder = a->autoencoder,
+                                      .scimilarity = a->scimilarity,
+                                      .denoiser = a->denoiser,
+                                      .genes = a->genes,
+                                      .classifiers = classifiers,
+                                      .n_classifiers = n,
+                                      .command_line = context->command_line};
+  CYF_TRY_CLEANUP(import_model(&options, a->output));
+cleanup:
+  for (int64_t i = 0; i < n && copies != NULL; i++) cyf_free(copies[i]);
+  cyf_free(copies);
+  cyf_free(classifiers);
+  return status;
+}
+
+static cyf_status run(cyf_context *context, int argc, char **argv) {
+  arguments a = {0};
+  cyf_texts extra = {0};
+  cyf_option options[N_OPTIONS];
+  list_options(&a, options);
+  cyf_status status = cyf_options_parse(&usage, argc, argv, options, N_OPTIONS, &extra);
+  if (status == CYF_OK) status = check(&a, &extra);
+  if (status == CYF_OK) status = run_checked(context, &a);
+  cyf_options_free(options, N_OPTIONS, &extra);
+  return status;
+}
+
+const cyf_command cyf_cmd_import = {"import", "make a model of PyTorch checkpoints", false, run, help};
