@@ -211,7 +211,7 @@ static uint32_t crc32_of(const uint8_t *bytes, size_t n) {
 }
 
 static void put(FILE *out, uint64_t value, int n) {
-  for (int i = 0; i < n; i++) fputc((int)(value >> (8 * i) & 0xff), out);
+  for (int i = 0; i < n; i++) fputc(i < 8 ? (int)(value >> (8 * i) & 0xff) : 0, out);
 }
 
 static void put_fields(FILE *out, const entry *e, bool central) {

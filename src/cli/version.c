@@ -2,6 +2,7 @@
 
 #include "base/yaml_version.h"
 #include "comm/comm_version.h"
+#include "data/torch_zip.h"
 #include "data/version_hdf5.h"
 #include "kernels/cpu/cpu_version.h"
 
@@ -15,6 +16,7 @@ void cyf_print_version(FILE *stream) {
   fprintf(stream, "  HDF5       %s\n", hdf5);
   fprintf(stream, "  BLAS       %s, kernels for %s\n", cyf_blas_version(), cyf_blas_core());
   fprintf(stream, "  libyaml    %s\n", cyf_yaml_version());
+  fprintf(stream, "  libzip     %s\n", cyf_torch_zip_version());
   fprintf(stream, "  random     Philox4x32-10 (Random123)\n");
   fprintf(stream, "  backends   cpu\n");
 }

@@ -24,6 +24,9 @@ typedef struct cyf_pickle_reader {
   int64_t n_memo;
 } cyf_pickle_reader;
 
+/* The error for an opcode that is not read, by its name. */
+cyf_status cyf_pickle_refuse_opcode(const cyf_pickle_reader *r, uint8_t code);
+
 /* A new value on the stack; *ret_value is valid until the next push. */
 cyf_status cyf_pickle_push(cyf_pickle_reader *r, cyf_pickle_kind kind, cyf_pickle_value **ret_value);
 cyf_status cyf_pickle_pop(cyf_pickle_reader *r, int32_t *ret_value);

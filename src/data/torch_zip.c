@@ -123,6 +123,10 @@ void cyf_torch_zip_close(cyf_torch_zip **zip) {
   cyf_free(*zip);
 }
 
+const char *cyf_torch_zip_version(void) {
+  return zip_libzip_version();
+}
+
 int64_t cyf_torch_zip_find(const cyf_torch_zip *zip, const char *name) {
   return cyf_names_find(&zip->names, name);
 }

@@ -21,5 +21,7 @@ int64_t cyf_torch_zip_find(const cyf_torch_zip *zip, const char *name);
 int64_t cyf_torch_zip_size_bytes(const cyf_torch_zip *zip, int64_t entry);
 /* The entry's bytes, checked against its CRC; freed with cyf_free. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_torch_zip_read(cyf_torch_zip *zip, int64_t entry, uint8_t **ret_bytes);
+/* libzip's version, as loaded. */
+const char *cyf_torch_zip_version(void);
 
 #endif

@@ -18,7 +18,7 @@ enum { STORAGE_BYTES = 256, TENSORS_READ_MAX = 64 };
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static void put(FILE *out, uint64_t value, int n) {
-  for (int i = 0; i < n; i++) fputc((int)(value >> (8 * i) & 0xff), out);
+  for (int i = 0; i < n; i++) fputc(i < 8 ? (int)(value >> (8 * i) & 0xff) : 0, out);
 }
 
 /* The fields that a local and a central header share: from the version to the extra field's length. */
