@@ -160,6 +160,8 @@ static void what_does_not_fit_is_refused(void **state) {
   const char *import = "$cytoforge import --scimilarity $fixtures/scimilarity -o x.h5";
   cli_expect(4, "%s --denoiser $fixtures/denoiser_other.pt", import);
   cli_expect_text("latent coordinates, but the autoencoder has");
+  cli_expect(4, "%s --denoiser $fixtures/denoiser_diverged.pt", import);
+  cli_expect_text("tensor out2.bias holds nan");
   cli_expect(4, "%s --denoiser $fixtures/classifier.pt", import);
   cli_expect_text("is no denoiser of scDiffusion");
   cli_expect(4, "%s --classifier t=$fixtures/classifier.pt,$fixtures/scimilarity/gene_order.tsv", import);

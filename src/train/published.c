@@ -1,6 +1,7 @@
 #include "train/published.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -209,7 +210,13 @@ cyf_status cyf_published_read(const cyf_published *published, const cyf_named_te
   int64_t index = 0;
   if (!find(published, tensor->name, &file, &index) || cyf_torch_file_tensor(file, index)->count != tensor->count)
     return CYF_FAIL(CYF_ERR_INTERNAL, "tensor %s was not checked", tensor->name);
-  return cyf_torch_file_read_floats(file, index, values);
+  CYF_TRY(cyf_torch_file_read_floats(file, index, values));
+  for (int64_t i = 0; i < tensor->count; i++)
+    if (!isfinite(values[i]))
+      return CYF_FAIL(CYF_ERR_INPUT,
+                      "%s: tensor %s holds %g; was it saved from a run that diverged, or is it too large for float32?",
+                      cyf_torch_file_path(file), tensor->name, (double)values[i]);
+  return CYF_OK;
 }
 
 static cyf_status load_layout(const cyf_published *published, const cyf_layout *layout, cyf_device *device, float *to) {

@@ -33,7 +33,8 @@ cyf_status cyf_published_autoencoder(const cyf_published *published, cyf_autoenc
 cyf_status cyf_published_denoiser(const cyf_published *published, cyf_denoiser_config *ret_config);
 cyf_status cyf_published_classifier(const cyf_published *published, cyf_classifier_config *ret_config);
 
-/* One tensor of a layout in PyTorch's order; values[tensor->count]. */
+/* One tensor of a layout in PyTorch's order; values[tensor->count]. Errors: CYF_ERR_INPUT, also for a value that is not
+ * finite. */
 cyf_status cyf_published_read(const cyf_published *published, const cyf_named_tensor *tensor, float *values);
 /* All parameters and buffers of a model whose shape was checked. Not collective. */
 cyf_status cyf_published_load(const cyf_published *published, cyf_parameters *parameters);

@@ -99,6 +99,10 @@ torch.save({"state_dict": autoencoder.decoder.state_dict()}, path("scimilarity/d
 
 torch.save(randomize(Denoiser(shapes["latent"][0] + 1, [4, 4]), generator).state_dict(), path("denoiser_other.pt"))
 
+diverged = randomize(Denoiser(shapes["latent"][0], [4, 4]), generator).state_dict()
+diverged["out2.bias"][0] = math.nan
+torch.save(diverged, path("denoiser_diverged.pt"))
+
 # What is refused: the old format, a whole module, something that would run a command.
 torch.save({"weight": torch.ones(2)}, path("legacy.pt"), _use_new_zipfile_serialization=False)
 torch.save(torch.nn.Linear(2, 2), path("module.pt"))
