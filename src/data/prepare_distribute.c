@@ -122,7 +122,7 @@ cyf_status cyf_prepare_distribute(cyf_prepare_job *job) {
   job->shuffle_key = cyf_rng_key_make(job->options->seed, CYF_RNG_SHUFFLE);
   job->cells_per_shard = choose_cells_per_shard(job);
   job->n_shards = (job->summary.n_cells_train + job->cells_per_shard - 1) / job->cells_per_shard;
-  cyf_info("%lld shards of up to %lld cells", (long long)job->n_shards, (long long)job->cells_per_shard);
+  cyf_info("%lld shard%s of up to %lld cells", (long long)job->n_shards, job->n_shards == 1 ? "" : "s", (long long)job->cells_per_shard);
   CYF_TRY(cyf_comm_agree(job->comm, distribute_local(job)));
   CYF_TRY(cyf_comm_sum_int64(job->comm, job->gene_cells, job->genes.n));
   CYF_TRY(cyf_comm_sum_int64(job->comm, job->gene_checksum, job->genes.n));
