@@ -11,7 +11,7 @@ build:
 demo: build
 	@scripts/demo.sh
 
-test:
+test: demo
 	@scripts/install-deps.sh --test
 	@scripts/test.sh release
 

@@ -51,4 +51,16 @@ cpu=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
 } > "$results/quality.md"
 cp "$work/synthetic.json" "$results/quality_synthetic.json"
 cp "$work/decoded.json" "$results/quality_decoded.json"
+
+# The bounds this benchmark is held to: Spearman at least 0.91, MMD at most 1.3 times that of decode(encode(held-out)), label accuracy at least 0.95 of
+# that of the real held-out cells.
+measure() { awk -v name="$2" 'index($0, name) == 1 {print $(split(name, words, " ") + 1); exit}' "$1"; }
+spearman=$(measure "$work/synthetic.txt" "gene means, Spearman")
+mmd=$(measure "$work/synthetic.txt" "maximum mean discrepancy")
+bound=$(measure "$work/decoded.txt" "maximum mean discrepancy")
+ratio=$(awk '/synthetic \/ real/ {print $4; exit}' "$work/synthetic.txt")
+awk -v s="$spearman" -v m="$mmd" -v b="$bound" -v r="$ratio" 'BEGIN {
+  printf "Spearman %.4f (at least 0.91); MMD %.4f = %.2f x decode(encode(held-out)) %.4f (at most 1.3); label accuracy %.3f of real (at least 0.95)\n", s, m, m / b, b, r
+  exit !(s >= 0.91 && m <= 1.3 * b && r >= 0.95)
+}' | tee -a "$results/quality.md"
 echo "wrote $results/quality.md; $taken s from the raw file to cells"

@@ -21,7 +21,7 @@ say "train on 2 ranks"
 run mpirun -n 2 $cytoforge train -c configs/quickstart.yaml --data demo/atlas --out demo/run
 
 say "sample as many cells as were held out, in their proportions"
-run mpirun -n 2 $cytoforge sample -m demo/run/model.h5 --like demo/atlas/heldout.h5ad --by cell_type --steps 100 -o demo/synthetic.h5ad
+run mpirun -n 2 $cytoforge sample -m demo/run/model.h5 --like demo/atlas/heldout.h5ad --by cell_type -o demo/synthetic.h5ad
 
 say "compare them with the held-out cells"
 run $cytoforge evaluate --real demo/atlas/heldout.h5ad --train demo/atlas/train.h5ad --synthetic demo/synthetic.h5ad --label cell_type \

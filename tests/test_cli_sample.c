@@ -170,6 +170,15 @@ static void unknown_conditions_list_the_known_ones(void **state) {
   assert_int_not_equal(access("x.h5ad", F_OK), 0);
 }
 
+/* Contradictions and folders that are not there are found before any work. */
+static void impossible_conditions_are_refused(void **state) {
+  (void)state;
+  cli_expect(2, "$cytoforge sample -m run/model.h5 -n 10 --where cell_type=type_1 --where cell_type=type_2 -o x.h5ad");
+  cli_expect_text("'cell_type' is asked for twice");
+  cli_expect(5, "$cytoforge sample -m run/model.h5 -n 10 -o nowhere/x.h5ad");
+  cli_expect_text("cannot write nowhere/x.h5ad");
+}
+
 static void outputs_are_not_overwritten_unasked(void **state) {
   (void)state;
   cli_expect(0, "$cytoforge sample -m run/model.h5 -n 10 --steps 2 -o once.h5ad");
@@ -198,6 +207,7 @@ int main(void) {
       cmocka_unit_test(conditions_come_true),
       cmocka_unit_test(encode_and_decode_are_inverse_in_format),
       cmocka_unit_test(unknown_conditions_list_the_known_ones),
+      cmocka_unit_test(impossible_conditions_are_refused),
       cmocka_unit_test(outputs_are_not_overwritten_unasked),
       cmocka_unit_test(info_says_what_files_are),
   };

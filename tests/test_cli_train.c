@@ -22,34 +22,47 @@ static int setup(void **state) {
 
 static const char *const stages[] = {"autoencoder", "denoiser", "classifier:cell_type"};
 
-/* Largest relative difference of two runs' curves over all stages; both must have `n` training lines a stage. */
-static double curve_difference(const char *run, const char *reference, int n) {
+/* Largest relative difference of two runs' curves of one stage; both must have `n` training lines. */
+static double stage_difference(const char *run, const char *reference, const char *stage, int n) {
   static long steps_a[CAPACITY], steps_b[CAPACITY];
   static double a[CAPACITY], b[CAPACITY];
   double worst = 0;
-  for (size_t s = 0; s < 3; s++) {
-    assert_int_equal(cli_read_metrics(reference, stages[s], "loss", CAPACITY, steps_b, b), n);
-    assert_int_equal(cli_read_metrics(run, stages[s], "loss", CAPACITY, steps_a, a), n);
-    for (int i = 0; i < n; i++) {
-      assert_int_equal(steps_a[i], i + 1);
-      assert_int_equal(steps_b[i], i + 1);
-      worst = fmax(worst, fabs(a[i] - b[i]) / fabs(b[i]));
-    }
+  assert_int_equal(cli_read_metrics(reference, stage, "loss", CAPACITY, steps_b, b), n);
+  assert_int_equal(cli_read_metrics(run, stage, "loss", CAPACITY, steps_a, a), n);
+  for (int i = 0; i < n; i++) {
+    assert_int_equal(steps_a[i], i + 1);
+    assert_int_equal(steps_b[i], i + 1);
+    worst = fmax(worst, fabs(a[i] - b[i]) / fabs(b[i]));
   }
   return worst;
 }
 
-/* 60 steps of each stage on 1 to 4 ranks: 1e-4 relative at learning rate 5e-5, 1e-3 at 5e-4. */
+static double curve_difference(const char *run, const char *reference, int n) {
+  double worst = 0;
+  for (size_t s = 0; s < 3; s++) worst = fmax(worst, stage_difference(run, reference, stages[s], n));
+  return worst;
+}
+
+/* 60 steps of each stage on 1 to 4 ranks: 1e-4 relative at learning rate 5e-5, 1e-3 at 5e-4. The stages behind the
+ * autoencoder start from the same one, so that each curve shows its own stage. */
 static void curves_agree(const char *rate, double tolerance) {
-  char name[64], reference[64];
-  snprintf(reference, sizeof reference, "curve_%s_1", rate);
+  char rates[256];
+  snprintf(rates, sizeof rates,
+           "--set autoencoder.learning_rate=%s --set denoiser.learning_rate=%s --set classifier.learning_rate=%s", rate,
+           rate, rate);
   for (int ranks = 1; ranks <= 4; ranks++) {
-    snprintf(name, sizeof name, "curve_%s_%d", rate, ranks);
-    cli_expect(0,
-               "mpirun -n %d $cytoforge train --data atlas --out %s --threads 1 " SMALL
-               "--set autoencoder.learning_rate=%s --set denoiser.learning_rate=%s --set classifier.learning_rate=%s",
-               ranks, name, rate, rate, rate);
-    double difference = curve_difference(name, reference, N_STEPS);
+    char first[64], first_1[64], all[64], all_1[64];
+    snprintf(first, sizeof first, "first_%s_%d", rate, ranks);
+    snprintf(first_1, sizeof first_1, "first_%s_1", rate);
+    snprintf(all, sizeof all, "curve_%s_%d", rate, ranks);
+    snprintf(all_1, sizeof all_1, "curve_%s_1", rate);
+    cli_expect(0, "mpirun -n %d $cytoforge train --data atlas --out %s --stage autoencoder --threads 1 " SMALL "%s",
+               ranks, first, rates);
+    cli_expect(
+        0, "cp -r %s %s && mpirun -n %d $cytoforge train --data atlas --out %s --resume auto --threads 1 " SMALL "%s",
+        first_1, all, ranks, all, rates);
+    double difference =
+        fmax(stage_difference(first, first_1, stages[0], N_STEPS), curve_difference(all, all_1, N_STEPS));
     print_message("learning rate %s: %d ranks differ from 1 by at most %.2g (tolerance %g)\n", rate, ranks, difference,
                   tolerance);
     assert_true(difference <= tolerance);
@@ -83,25 +96,29 @@ static void losses_go_down(void **state) {
   "pid=$!; for i in $(seq 1200); do " condition " 2>/dev/null && break; sleep 0.05; done; pkill -" signal \
   " -P $pid; wait $pid"
 
+/* Steps that take long enough to be hit: killed after 20 of 60 steps of the denoiser on 2 ranks, the run goes on on 3.
+ */
+#define SLOW                                                                                               \
+  "--set denoiser.hidden='[512, 512, 256]' --set denoiser.batch_cells=1024 --set data.validation=0 --set " \
+  "latents.type=float16 "
+
 static void a_killed_run_goes_on_on_other_ranks(void **state) {
   (void)state;
-  const char *rates =
-      "--set autoencoder.learning_rate=5e-4 --set denoiser.learning_rate=5e-4 --set classifier.learning_rate=5e-4";
-  int code = cli_run("mpirun -n 2 $cytoforge train --data atlas --out killed --threads 1 " SMALL
-                     "%s & " SIGNAL_AT("[ -e killed/checkpoints/denoiser-00000020.h5 ]", "KILL"),
-                     rates);
+  cli_expect(0, "$cytoforge train --data atlas --out whole --threads 2 " SMALL SLOW);
+  int code = cli_run("mpirun -n 2 $cytoforge train --data atlas --out killed --threads 1 " SMALL SLOW
+                     "& " SIGNAL_AT("[ -e killed/checkpoints/denoiser-00000020.h5 ]", "KILL"));
   assert_int_not_equal(code, 0);
   assert_int_not_equal(access("killed/model.h5", F_OK), 0);
   /* Without --resume the run is refused, not overwritten. */
-  cli_expect(5, "$cytoforge train --data atlas --out killed " SMALL "%s", rates);
+  cli_expect(5, "$cytoforge train --data atlas --out killed " SMALL SLOW);
   cli_expect_text("--resume auto");
-  cli_expect(0, "mpirun -n 3 $cytoforge train --data atlas --out killed --resume auto --threads 1 " SMALL "%s", rates);
+  cli_expect(0, "mpirun -n 3 $cytoforge train --data atlas --out killed --resume auto --threads 1 " SMALL SLOW);
   cli_expect_text("going on from step");
-  double difference = curve_difference("killed", "curve_5e-4_1", N_STEPS);
+  double difference = curve_difference("killed", "whole", N_STEPS);
   print_message("killed on 2 ranks and resumed on 3: curves differ by at most %.2g (tolerance 1e-3)\n", difference);
   assert_true(difference <= 1e-3);
   /* All finished: a further resume has nothing to do. */
-  cli_expect(0, "$cytoforge train --data atlas --out killed --resume auto --threads 1 " SMALL "%s", rates);
+  cli_expect(0, "$cytoforge train --data atlas --out killed --resume auto --threads 1 " SMALL SLOW);
   cli_expect_text("already finished");
 }
 
@@ -115,6 +132,21 @@ static void sigterm_ends_a_run_after_a_checkpoint(void **state) {
   cli_expect_text("cytoforge: stopped: stopped by a signal at step");
   cli_expect_one_error("cytoforge: stopped:");
   cli_expect(0, "ls stopped/checkpoints/denoiser-0*.h5");
+}
+
+/* Ctrl-C at mpirun itself, which kills its ranks after the time it is told to leave them. */
+static void a_signal_to_mpirun_stops_cleanly(void **state) {
+  (void)state;
+  cli_run(
+      "mpirun --mca odls_base_sigkill_timeout 5 -n 2 $cytoforge train --data atlas --out stopped_mpirun --threads "
+      "1 " SMALL
+      "--set denoiser.steps=100_000 --set checkpoint.every=50_000 --set denoiser.validate_every=0 & "
+      "pid=$!; for i in $(seq 1200); do grep -q denoiser stopped_mpirun/metrics.jsonl 2>/dev/null && break; sleep "
+      "0.05; done; "
+      "kill -INT $pid; wait $pid");
+  cli_expect_text("cytoforge: stopped: stopped by a signal at step");
+  cli_expect(0,
+             "ls stopped_mpirun/checkpoints/denoiser-0*.h5 && ! ls stopped_mpirun/checkpoints/*.partial 2>/dev/null");
 }
 
 static void a_damaged_checkpoint_is_passed_over(void **state) {
@@ -141,11 +173,43 @@ static void a_changed_stream_is_refused(void **state) {
   cli_expect_one_error("cytoforge: error");
 }
 
+/* A resumed run with other diffusion settings must not put them into the model file beside weights that were trained
+ * with the old ones. */
+static void changed_diffusion_settings_are_refused(void **state) {
+  (void)state;
+  cli_expect(0, "cp -r curve_5e-4_1 rescaled && cp rescaled/config.yaml before.yaml");
+  cli_expect(3, "$cytoforge train --data atlas --out rescaled --resume auto " SMALL "--set diffusion.latent_scale=1");
+  cli_expect_text("was written with diffusion.latent_scale auto and this run has 1");
+  cli_expect(0, "cmp rescaled/config.yaml before.yaml");
+}
+
+/* A retrained autoencoder makes the other stages' weights stale: none of them enters a model file. */
+static void stale_stages_do_not_enter_the_model(void **state) {
+  (void)state;
+  cli_expect(0,
+             "cp -r curve_5e-4_1 stale && rm stale/model.h5 && "
+             "$cytoforge train --data atlas --out stale --stage autoencoder --force --threads 1 " SMALL
+             "--set autoencoder.learning_rate=1e-3");
+  cli_expect(3, "$cytoforge train --data atlas --out stale --stage classifier:cell_type --force --threads 1 " SMALL);
+  cli_expect_text("latents of another autoencoder");
+  assert_int_not_equal(access("stale/model.h5", F_OK), 0);
+}
+
 static void divergence_is_an_error_on_every_rank(void **state) {
   (void)state;
   cli_expect(8, "mpirun -n 2 $cytoforge train --data atlas --out diverged --stage autoencoder --threads 1 " SMALL
                 "--set autoencoder.learning_rate=10 --set autoencoder.weight_decay=10 --set autoencoder.steps=100000");
   cli_expect_text("is not finite");
+}
+
+static void few_cells_train_without_validation(void **state) {
+  (void)state;
+  cli_expect(0,
+             "$cytoforge synth -o few.h5ad --cells 20 --genes 100 --types 2 --counts 500 && "
+             "$cytoforge prepare few.h5ad -o few_atlas --label cell_type --min-cells 1");
+  cli_expect(
+      0, "mpirun -n 2 $cytoforge train --data few_atlas --out few --threads 1 " SMALL "--set data.validation=0.001");
+  cli_expect_text("training without validation");
 }
 
 static void patience_stops_early_with_the_best(void **state) {
@@ -173,6 +237,8 @@ int main(void) {
       cmocka_unit_test(curves_agree_on_1_to_4_ranks),         cmocka_unit_test(losses_go_down),
       cmocka_unit_test(a_killed_run_goes_on_on_other_ranks),  cmocka_unit_test(sigterm_ends_a_run_after_a_checkpoint),
       cmocka_unit_test(a_damaged_checkpoint_is_passed_over),  cmocka_unit_test(a_changed_stream_is_refused),
+      cmocka_unit_test(a_signal_to_mpirun_stops_cleanly),     cmocka_unit_test(changed_diffusion_settings_are_refused),
+      cmocka_unit_test(stale_stages_do_not_enter_the_model),  cmocka_unit_test(few_cells_train_without_validation),
       cmocka_unit_test(divergence_is_an_error_on_every_rank), cmocka_unit_test(patience_stops_early_with_the_best),
       cmocka_unit_test(accumulation_and_clipping_train),
   };

@@ -187,22 +187,57 @@ static void float16_rounds_to_nearest(void **state) {
   cyf_atlas_close(&atlas);
 }
 
+/* With few cells all may fall to training: then there is nothing to validate with, and that is no failure. */
+static void an_empty_validation_split_is_legal(void **state) {
+  const fixture *shared = *state;
+  cyf_atlas *atlas = make_atlas(shared);
+  char directory[128];
+  fixture_path(shared, "empty", directory);
+  write_latents(shared, atlas, directory, CYF_LATENT_FLOAT16);
+  cyf_loader_options options = loader_options();
+  cyf_latent_loader *loader = NULL;
+  cyf_latent_batch batch;
+  options.split = CYF_SPLIT_VALIDATION;
+  for (int64_t attribute = -1; attribute < 1; attribute++) {
+    assert_ok(cyf_latent_loader_create(shared->comm, atlas, directory, model, &options, attribute, (cyf_cursor){0, 0},
+                                       &loader));
+    assert_int_equal(cyf_latent_loader_n_cells(loader), 0);
+    assert_int_equal(cyf_latent_loader_batches_per_epoch(loader), 0);
+    assert_int_equal(cyf_latent_loader_width(loader), WIDTH);
+    assert_fails(cyf_latent_loader_next(loader, &batch), CYF_ERR_INTERNAL, "without cells");
+    assert_int_equal(batch.n_global, 0);
+    cyf_latent_loader_destroy(&loader);
+  }
+  options.split = CYF_SPLIT_TRAIN;
+  options.validation = 0.9999999;
+  assert_fails(
+      cyf_latent_loader_create(shared->comm, atlas, directory, model, &options, -1, (cyf_cursor){0, 0}, &loader),
+      CYF_ERR_CONFIG, "lower data.validation");
+  assert_fails(
+      cyf_latent_loader_create(shared->comm, atlas, directory, model, &options, 0, (cyf_cursor){0, 0}, &loader),
+      CYF_ERR_CONFIG, "'cell type'");
+  assert_null(loader);
+  cyf_atlas_close(&atlas);
+}
+
 static void stale_and_missing_files_are_told(void **state) {
   const fixture *shared = *state;
   cyf_atlas *atlas = make_atlas(shared);
   char directory[128], path[160];
   fixture_path(shared, "stale", directory);
-  for (int64_t s = 0; s < atlas->n_shards; s++) assert_false(cyf_latents_shard_done(directory, atlas, s, model));
+  for (int64_t s = 0; s < atlas->n_shards; s++)
+    assert_false(cyf_latents_shard_done(directory, atlas, s, model, CYF_LATENT_FLOAT16));
   assert_ok(cyf_comm_barrier(shared->comm));
   write_latents(shared, atlas, directory, CYF_LATENT_FLOAT16);
   for (int64_t s = 0; s < atlas->n_shards; s++) {
-    assert_true(cyf_latents_shard_done(directory, atlas, s, model));
-    assert_false(cyf_latents_shard_done(directory, atlas, s, model + 1));
+    assert_true(cyf_latents_shard_done(directory, atlas, s, model, CYF_LATENT_FLOAT16));
+    assert_false(cyf_latents_shard_done(directory, atlas, s, model + 1, CYF_LATENT_FLOAT16));
+    assert_false(cyf_latents_shard_done(directory, atlas, s, model, CYF_LATENT_FLOAT32)); /* stored otherwise */
   }
   assert_string_equal(cyf_status_message(), ""); /* asking is no failure */
   cyf_atlas other = *atlas;
   other.fingerprint = (char *)"0123456789abcdef";
-  assert_false(cyf_latents_shard_done(directory, &other, 0, model));
+  assert_false(cyf_latents_shard_done(directory, &other, 0, model, CYF_LATENT_FLOAT16));
   const cyf_loader_options options = loader_options();
   cyf_latent_loader *loader = NULL;
   assert_fails(
@@ -258,8 +293,8 @@ static void differing_widths_are_refused(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       TEST(batches_do_not_depend_on_the_ranks), TEST(an_epoch_is_a_shuffle_of_every_cell),
-      TEST(float16_rounds_to_nearest),          TEST(stale_and_missing_files_are_told),
-      TEST(differing_widths_are_refused),
+      TEST(float16_rounds_to_nearest),          TEST(an_empty_validation_split_is_legal),
+      TEST(stale_and_missing_files_are_told),   TEST(differing_widths_are_refused),
   };
   return FIXTURE_RUN(tests);
 }

@@ -429,9 +429,21 @@ static void tiny_atlases_work(void **state) {
   }
   cyf_loader_options options = loader_options();
   cyf_loader *loader = NULL;
-  options.split = CYF_SPLIT_VALIDATION; /* of a fraction of 0 */
+  for (int io = 0; io < 2; io++) {
+    options.split = CYF_SPLIT_VALIDATION; /* of a fraction of 0: empty, which is legal */
+    options.io = io ? CYF_LOADER_MPIO : CYF_LOADER_POSIX;
+    assert_ok(cyf_loader_create(shared->comm, atlas, &options, (cyf_cursor){0, 0}, &loader));
+    assert_int_equal(cyf_loader_n_cells(loader), 0);
+    assert_int_equal(cyf_loader_batches_per_epoch(loader), 0);
+    cyf_batch batch;
+    assert_fails(cyf_loader_next(loader, &batch), CYF_ERR_INTERNAL, "without cells");
+    assert_int_equal(batch.n_global, 0);
+    cyf_loader_destroy(&loader);
+  }
+  options.split = CYF_SPLIT_TRAIN; /* a run needs cells to train on */
+  options.validation = 0.9999999;
   assert_fails(cyf_loader_create(shared->comm, atlas, &options, (cyf_cursor){0, 0}, &loader), CYF_ERR_CONFIG,
-               "validation split");
+               "lower data.validation");
   assert_null(loader);
   cyf_atlas_close(&atlas);
 }

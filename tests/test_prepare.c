@@ -1,6 +1,10 @@
 /* cytoforge prepare: files to an atlas. What it should write is worked out here by simple loops over dense arrays,
  * without ranks or blocks. */
+#include <signal.h>
+#include <unistd.h>
+
 #include "atlas_fixture.h"
+#include "base/interrupt.h"
 #include "data/gene_list.h"
 
 enum { N_FILES = 2, CELLS_MAX = 2400 };
@@ -365,6 +369,21 @@ static void unsuitable_inputs_are_refused(void **state) {
   check_refused(shared, &options, CYF_ERR_INPUT, "log.h5ad");
   options = fixture_options(twice, N_FILES, output);
   check_refused(shared, &options, CYF_ERR_INPUT, "twice");
+  char respelt[160], linked[128];
+  const char *slash = strrchr(path[0], '/');
+  snprintf(respelt, sizeof(respelt), "%.*s/.%s", (int)(slash - path[0]), path[0], slash);
+  fixture_path(shared, "linked.h5ad", linked);
+  if (shared->rank == 0) assert_int_equal(symlink(path[0], linked), 0);
+  assert_ok(cyf_comm_barrier(shared->comm));
+  twice[1] = respelt;
+  check_refused(shared, &options, CYF_ERR_INPUT, "same file");
+  twice[1] = linked;
+  check_refused(shared, &options, CYF_ERR_INPUT, "same file");
+  static const char *const unaskable[1] = {"cell=type"};
+  options = fixture_options(both, N_FILES, output);
+  options.labels = unaskable;
+  options.n_labels = 1;
+  check_refused(shared, &options, CYF_ERR_INPUT, "--where");
   static const char *const labels[1] = {"celltype"};
   options = fixture_options(both, N_FILES, output);
   options.labels = labels;
@@ -409,8 +428,30 @@ static void an_atlas_is_replaced_only_by_force(void **state) {
   assert_ok(cyf_atlas_open(output, &atlas));
   assert_true(atlas->n_cells > 900); /* that of two files */
   cyf_atlas_close(&atlas);
-  /* A folder that is no atlas is never replaced. */
+  /* Nor is what someone put into an atlas' folder removed with it. */
   assert_ok(cyf_comm_barrier(shared->comm));
+  static const char *const notes[] = {"notes.txt", "shard-1.h5ad", ".hidden"};
+  for (size_t i = 0; i < sizeof(notes) / sizeof(*notes); i++) {
+    snprintf(file, sizeof(file), "%s/%s", output, notes[i]);
+    if (shared->rank == 0) assert_ok(cyf_write_text_file(file, "text"));
+    assert_ok(cyf_comm_barrier(shared->comm));
+    check_refused(shared, &options, CYF_ERR_IO, notes[i]);
+    assert_true(cyf_file_exists(file));
+    assert_ok(cyf_comm_barrier(shared->comm));
+    if (shared->rank == 0) assert_ok(cyf_remove_file(file));
+  }
+  assert_ok(cyf_comm_barrier(shared->comm));
+  options.n_inputs = 1; /* with hold-out files this time, and then without */
+  options.holdout = 0.2;
+  assert_ok(cyf_prepare(shared->comm, &options, NULL));
+  snprintf(file, sizeof(file), "%s/heldout.h5ad", output);
+  assert_true(cyf_file_exists(file));
+  assert_ok(cyf_comm_barrier(shared->comm));
+  options.holdout = 0;
+  assert_ok(cyf_prepare(shared->comm, &options, NULL));
+  assert_false(cyf_file_exists(file));
+  assert_ok(cyf_comm_barrier(shared->comm));
+  /* A folder that is no atlas is never replaced. */
   fixture_path(shared, "precious", output);
   snprintf(file, sizeof(file), "%s/thesis.txt", output);
   if (shared->rank == 0) {
@@ -522,6 +563,20 @@ static void real_cells_pass_through_unchanged(void **state) {
   cyf_atlas_close(&atlas);
 }
 
+/* A signal to one rank stops all of them. The last test: a request to stop cannot be taken back. */
+static void a_signal_stops_all_ranks(void **state) {
+  const fixture *shared = *state;
+  char path[N_FILES][128], output[128];
+  write_inputs(shared, path);
+  fixture_path(shared, "stopped", output);
+  const char *inputs[N_FILES] = {path[0], path[1]};
+  const cyf_prepare_options options = fixture_options(inputs, N_FILES, output);
+  cyf_interrupt_install();
+  assert_ok(cyf_comm_barrier(shared->comm));
+  if (shared->rank == shared->size - 1) raise(SIGTERM);
+  check_refused(shared, &options, CYF_ERR_INTERRUPTED, "nothing was written");
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       TEST(the_atlas_holds_every_kept_cell_once),
@@ -533,6 +588,7 @@ int main(int argc, char **argv) {
       TEST(damaged_atlases_are_told),
       TEST(gene_lists_are_read_strictly),
       TEST(real_cells_pass_through_unchanged),
+      TEST(a_signal_stops_all_ranks),
   };
   return FIXTURE_RUN(tests);
 }

@@ -1,8 +1,10 @@
 /* The simulator: its counts are negative binomial with the stated means, cells depend on (seed, index) only, and the
  * file is whole. */
 #include <math.h>
+#include <signal.h>
 #include <stdbool.h>
 
+#include "base/interrupt.h"
 #include "check.h"
 #include "data/h5ad_reader.h"
 #include "data/synth.h"
@@ -180,6 +182,22 @@ static void bad_requests_are_refused(void **state) {
   check_remove_folder(folder);
 }
 
+/* The last test: a request to stop cannot be taken back. */
+static void a_signal_leaves_nothing_behind(void **state) {
+  (void)state;
+  char folder[64], path[128], partial[160];
+  check_make_folder(folder);
+  snprintf(path, sizeof(path), "%s/cells.h5ad", folder);
+  snprintf(partial, sizeof(partial), "%s.partial", path);
+  const cyf_synth_options options = small_options(path);
+  cyf_interrupt_install();
+  raise(SIGINT);
+  assert_fails(cyf_synth(&options), CYF_ERR_INTERRUPTED, "stopped by a signal");
+  assert_false(cyf_file_exists(path));
+  assert_false(cyf_file_exists(partial));
+  check_remove_folder(folder);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, check_clear)
 int main(void) {
   const struct CMUnitTest tests[] = {
@@ -188,6 +206,7 @@ int main(void) {
       TEST(the_file_has_the_wanted_sparsity_and_labels),
       TEST(the_path_leads_from_the_first_type_to_the_second),
       TEST(bad_requests_are_refused),
+      TEST(a_signal_leaves_nothing_behind),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

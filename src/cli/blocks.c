@@ -89,14 +89,14 @@ static int64_t share_of(const runner *r, int64_t round, int rank, int64_t *ret_f
 
 /* Rank 0 writes its own blocks, then the other ranks' as they come, one at a time: memory stays bounded by one rank's
  * blocks. */
-static cyf_status collect_round(runner *r, int64_t round, cyf_block *received) {
+static cyf_status collect_round(runner *r, int64_t round, cyf_block *received, cyf_status *ret_emit) {
   int size = cyf_comm_size(r->comm), rank = cyf_comm_rank(r->comm);
   int64_t first, n = share_of(r, round, rank, &first);
   if (rank != 0) {
     for (int64_t i = 0; i < n; i++) CYF_TRY(send_block(r->comm, &r->blocks[i], r->job->width));
     return CYF_OK;
   }
-  /* After a failed write the peers' blocks are still received, so that nobody waits; the failure is agreed afterwards.
+  /* After a failed write the peers' blocks are still received, so that nobody waits; that failure is agreed afterwards.
    */
   cyf_status status = CYF_OK;
   for (int64_t i = 0; i < n && status == CYF_OK; i++) status = r->job->emit(r->job->context, &r->blocks[i]);
@@ -107,7 +107,8 @@ static cyf_status collect_round(runner *r, int64_t round, cyf_block *received) {
       if (status == CYF_OK) status = r->job->emit(r->job->context, received);
     }
   }
-  return status;
+  *ret_emit = status;
+  return CYF_OK;
 }
 
 static void show_progress(const runner *r, int64_t n_blocks_done) {
@@ -134,7 +135,9 @@ static cyf_status run_rounds(runner *r, cyf_block *received) {
     cyf_status status = check_signal();
     if (status == CYF_OK) status = compute_round(r, first, n);
     CYF_TRY(cyf_comm_agree(r->comm, status));
-    CYF_TRY(cyf_comm_agree(r->comm, collect_round(r, round, received)));
+    cyf_status emitted = CYF_OK;
+    CYF_TRY(collect_round(r, round, received, &emitted)); /* out of step with the peers: ends all ranks */
+    CYF_TRY(cyf_comm_agree(r->comm, emitted));
     show_progress(r, (round + 1) * per_round);
   }
   return CYF_OK;

@@ -1,6 +1,5 @@
 #include "cli/cells_in.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,21 +15,24 @@ static cyf_status match_genes(const char *path, const cyf_names *theirs, const c
   }
   if (cells->n_matched == 0)
     return CYF_FAIL(CYF_ERR_INPUT,
-                    "%s: none of its %lld genes is one of the model's %lld (its first is '%s', the model's '%s')", path,
-                    (long long)theirs->n, (long long)ours->n, theirs->n > 0 ? theirs->name[0] : "",
+                    "%s: none of its %lld genes is one of the model's %lld (its first is '%s', the model's '%s'); "
+                    "--gene-column may name another var column",
+                    path, (long long)theirs->n, (long long)ours->n, theirs->n > 0 ? theirs->name[0] : "",
                     ours->n > 0 ? ours->name[0] : "");
-  cyf_info("%s: %lld cells; %lld of the model's %lld genes are there, the others are zero", path,
-           (long long)cells->n_cells, (long long)cells->n_matched, (long long)ours->n);
+  cyf_log(2 * cells->n_matched < ours->n ? CYF_LOG_WARN : CYF_LOG_INFO,
+          "%s: %lld cells; %lld of the model's %lld genes are there, the others are zero", path,
+          (long long)cells->n_cells, (long long)cells->n_matched, (long long)ours->n);
   return CYF_OK;
 }
 
-static cyf_status open_cells(const char *path, const char *matrix, const cyf_names *genes, cyf_cells_in *cells) {
+static cyf_status open_cells(const char *path, const char *matrix, const char *gene_column, const cyf_names *genes,
+                             cyf_cells_in *cells) {
   cyf_names theirs = {0};
   CYF_TRY(cyf_h5ad_open(path, matrix, &cells->file));
   cells->n_cells = cyf_h5ad_n_cells(cells->file);
   cells->n_genes = genes->n;
   if (cells->n_cells == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s has no cells", path);
-  cyf_status status = cyf_h5ad_read_genes(cells->file, NULL, &theirs);
+  cyf_status status = cyf_h5ad_read_genes(cells->file, gene_column, &theirs);
   if (status == CYF_OK) status = match_genes(path, &theirs, genes, cells);
   cyf_names_destroy(&theirs);
   CYF_TRY(status);
@@ -41,10 +43,11 @@ static cyf_status open_cells(const char *path, const char *matrix, const cyf_nam
   return CYF_OK;
 }
 
-cyf_status cyf_cells_in_open(const char *path, const char *matrix, const cyf_names *genes, cyf_cells_in *ret_cells) {
+cyf_status cyf_cells_in_open(const char *path, const char *matrix, const char *gene_column, const cyf_names *genes,
+                             cyf_cells_in *ret_cells) {
   *ret_cells = (cyf_cells_in){0};
   pthread_mutex_init(&ret_cells->lock, NULL);
-  cyf_status status = open_cells(path, matrix, genes, ret_cells);
+  cyf_status status = open_cells(path, matrix, gene_column, genes, ret_cells);
   if (status != CYF_OK) cyf_cells_in_close(ret_cells);
   return status;
 }
@@ -110,25 +113,6 @@ cleanup:
   return status;
 }
 
-static cyf_status copy_numbers(const cyf_label_column *column, const char *name, cyf_h5ad_writer *writer) {
-  double *values = NULL;
-  CYF_TRY(CYF_NEW(&values, column->n_cells));
-  for (int64_t i = 0; i < column->n_cells; i++)
-    values[i] = column->code[i] < 0 ? NAN : strtod(column->categories.name[column->code[i]], NULL);
-  cyf_status status = cyf_h5ad_writer_add_numbers(writer, name, values, column->n_cells);
-  cyf_free(values);
-  return status;
-}
-
-static cyf_status copy_column(cyf_h5ad *file, const char *name, cyf_h5ad_writer *writer) {
-  cyf_label_column column = {0};
-  CYF_TRY(cyf_h5ad_read_labels(file, name, &column));
-  cyf_status status = cyf_h5ad_column_is_numeric(file, name) ? copy_numbers(&column, name, writer)
-                                                             : cyf_h5ad_writer_add_labels(writer, &column);
-  cyf_label_column_destroy(&column);
-  return status;
-}
-
 cyf_status cyf_copy_obs(cyf_h5ad *file, cyf_h5ad_writer *writer) {
   char **names = NULL;
   cyf_names columns = {0};
@@ -139,7 +123,8 @@ cyf_status cyf_copy_obs(cyf_h5ad *file, cyf_h5ad_writer *writer) {
   cyf_free(names);
   CYF_TRY(status);
   CYF_TRY(cyf_h5ad_list_columns(file, &columns));
-  for (int64_t c = 0; c < columns.n && status == CYF_OK; c++) status = copy_column(file, columns.name[c], writer);
+  for (int64_t c = 0; c < columns.n && status == CYF_OK; c++)
+    status = cyf_h5ad_copy_column(file, columns.name[c], writer);
   cyf_names_destroy(&columns);
   return status;
 }

@@ -17,17 +17,17 @@ typedef struct cyf_cells_in {
   pthread_mutex_t lock; /* the reader is for one thread at a time */
 } cyf_cells_in;
 
-/* Opens the file's matrix (NULL: X). Genes are matched by name; missing ones are zero. Errors: CYF_ERR_INPUT (not one
- * gene matches, neither counts nor log-normalised). Not collective. */
-cyf_status cyf_cells_in_open(const char *path, const char *matrix, const cyf_names *genes, cyf_cells_in *ret_cells);
+/* Opens the file's matrix (NULL: X). Genes are matched by name (gene_column NULL: the var index); missing ones are
+ * zero. Errors: CYF_ERR_INPUT (not one gene matches, neither counts nor log-normalised). Not collective. */
+cyf_status cyf_cells_in_open(const char *path, const char *matrix, const char *gene_column, const cyf_names *genes,
+                             cyf_cells_in *ret_cells);
 void cyf_cells_in_close(cyf_cells_in *cells);
 
 /* Rows [first, first + n) over the model's genes, log1p(counts / total x 1e4) with the total over those genes; appended
  * to `rows`. Thread-safe. */
 cyf_status cyf_cells_in_read(cyf_cells_in *cells, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
-/* Copies cell names and obs columns of an open file to a writer: categories, strings and booleans as labels, numbers as
- * numbers. */
+/* Copies cell names and obs columns, each with its kind, to a writer. */
 cyf_status cyf_copy_obs(cyf_h5ad *file, cyf_h5ad_writer *writer);
 
 #endif

@@ -49,5 +49,7 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_config = {"config", "print the resolved configuration with every default and its meaning",
-                                    false, run, help};
+const cyf_command cyf_cmd_config = {.name = "config",
+                                    .summary = "print the resolved configuration with every default and its meaning",
+                                    .run = run,
+                                    .help = help};

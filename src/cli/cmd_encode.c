@@ -29,12 +29,12 @@ static const cyf_usage decode_usage = {
     .examples = "  mpirun -n 2 cytoforge decode -m runs/first/model.h5 heldout_latent.h5ad -o heldout_decoded.h5ad\n"};
 
 typedef struct arguments {
-  const char *model, *output, *matrix;
+  const char *model, *output, *matrix, *gene_column;
   int64_t threads;
   bool force;
 } arguments;
 
-enum { N_OPTIONS = 5, BLOCK_CELLS = 256 };
+enum { N_OPTIONS = 6, N_DECODE_OPTIONS = 4, BLOCK_CELLS = 256 };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OPTIONS] = {
@@ -42,11 +42,13 @@ static void list_options(arguments *a, cyf_option *o) {
       {"output", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
       {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"},
-      {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "encode: X (default), layers/NAME or raw/X"}};
+      {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "X (default), layers/NAME or raw/X"},
+      {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
+       "var column with the gene names (default: the index)"}};
   for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
 }
 
-/* decode has no --matrix: the last option is left out. */
+/* decode reads no expression: the last two options are left out. */
 static void print_help(const cyf_usage *usage, size_t n_options, FILE *stream) {
   arguments a = {0};
   cyf_option options[N_OPTIONS];
@@ -58,7 +60,7 @@ static void encode_help(FILE *stream) {
   print_help(&encode_usage, N_OPTIONS, stream);
 }
 static void decode_help(FILE *stream) {
-  print_help(&decode_usage, N_OPTIONS - 1, stream);
+  print_help(&decode_usage, N_DECODE_OPTIONS, stream);
 }
 
 typedef struct conversion {
@@ -90,7 +92,7 @@ static cyf_status open_latents(conversion *c) {
 static cyf_status open_conversion(conversion *c) {
   CYF_TRY(cyf_model_load(c->arguments->model, c->device, &c->model));
   if (c->encodes) {
-    CYF_TRY(cyf_cells_in_open(c->input, c->arguments->matrix, &c->model->genes, &c->in));
+    CYF_TRY(cyf_cells_in_open(c->input, c->arguments->matrix, c->arguments->gene_column, &c->model->genes, &c->in));
     c->n_cells = c->in.n_cells;
   } else {
     CYF_TRY(open_latents(c));
@@ -210,8 +212,18 @@ static cyf_status run_encode(cyf_context *context, int argc, char **argv) {
   return run(context, &encode_usage, true, N_OPTIONS, argc, argv);
 }
 static cyf_status run_decode(cyf_context *context, int argc, char **argv) {
-  return run(context, &decode_usage, false, N_OPTIONS - 1, argc, argv);
+  return run(context, &decode_usage, false, N_DECODE_OPTIONS, argc, argv);
 }
 
-const cyf_command cyf_cmd_encode = {"encode", "real cells to latents", true, run_encode, encode_help};
-const cyf_command cyf_cmd_decode = {"decode", "latents to expression", true, run_decode, decode_help};
+const cyf_command cyf_cmd_encode = {.name = "encode",
+                                    .summary = "real cells to latents",
+                                    .collective = true,
+                                    .stops_itself = true,
+                                    .run = run_encode,
+                                    .help = encode_help};
+const cyf_command cyf_cmd_decode = {.name = "decode",
+                                    .summary = "latents to expression",
+                                    .collective = true,
+                                    .stops_itself = true,
+                                    .run = run_decode,
+                                    .help = decode_help};

@@ -20,12 +20,12 @@ static const cyf_usage usage = {
         "cell_type\n"};
 
 typedef struct arguments {
-  const char *real, *synthetic, *train, *label, *output;
+  const char *real, *synthetic, *train, *label, *output, *gene_column;
   int64_t max_cells, seed, threads;
   bool json, force;
 } arguments;
 
-enum { N_OPTIONS = 10 };
+enum { N_OPTIONS = 11 };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OPTIONS] = {
@@ -34,6 +34,8 @@ static void list_options(arguments *a, cyf_option *o) {
       {"train", 0, CYF_OPTION_TEXT, &a->train, "T.h5ad",
        "training cells: ceilings and the label classifier come from them"},
       {"label", 0, CYF_OPTION_TEXT, &a->label, "COLUMN", "obs column for label accuracy"},
+      {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
+       "var column with the gene names (default: the index)"},
       {"json", 0, CYF_OPTION_FLAG, &a->json, NULL, "print JSON instead of the table"},
       {"output", 'o', CYF_OPTION_TEXT, &a->output, "FILE", "write the JSON to this file as well"},
       {"max-cells", 0, CYF_OPTION_INT, &a->max_cells, "N",
@@ -59,23 +61,23 @@ typedef struct sets {
 } sets;
 
 /* A label column that was asked for by name must be there. */
-static cyf_status need_labels(const arguments *a, const char *path, const cyf_cell_set *set) {
+static cyf_status need_labels(const arguments *a, const cyf_cell_set *set) {
   if (a->label == NULL || set->has_labels) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_INPUT, "%s: --label %s: %s", path, a->label,
-                  set->label_note != NULL ? set->label_note : "no labels");
+  return CYF_FAIL(CYF_ERR_INPUT, "--label %s: %s", a->label, set->label_note != NULL ? set->label_note : "no labels");
 }
 
 static cyf_status load(const arguments *a, sets *s) {
   cyf_load_options options = cyf_load_defaults();
   options.label = a->label;
+  options.gene_column = a->gene_column;
   options.max_cells = a->max_cells;
   options.seed = (uint64_t)a->seed;
   CYF_TRY(cyf_cell_set_load(a->real, &options, NULL, &s->real));
+  CYF_TRY(need_labels(a, &s->real));
   CYF_TRY(cyf_cell_set_load(a->synthetic, &options, &s->real.genes, &s->synthetic));
   if (a->train == NULL) return CYF_OK;
   CYF_TRY(cyf_cell_set_load(a->train, &options, &s->real.genes, &s->train));
-  CYF_TRY(need_labels(a, a->real, &s->real));
-  return need_labels(a, a->train, &s->train);
+  return need_labels(a, &s->train);
 }
 
 static cyf_status write_json(const arguments *a, const cyf_evaluation *evaluation) {
@@ -135,5 +137,5 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_evaluate = {"evaluate", "how real the cells are, each number beside its ceiling", false, run,
-                                      help};
+const cyf_command cyf_cmd_evaluate = {
+    .name = "evaluate", .summary = "how real the cells are, each number beside its ceiling", .run = run, .help = help};

@@ -158,4 +158,4 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_info = {"info", "say what a file is", false, run, help};
+const cyf_command cyf_cmd_info = {.name = "info", .summary = "say what a file is", .run = run, .help = help};

@@ -88,4 +88,9 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_prepare = {"prepare", "h5ad files to an atlas that ranks can stream", true, run, help};
+const cyf_command cyf_cmd_prepare = {.name = "prepare",
+                                     .summary = "h5ad files to an atlas that ranks can stream",
+                                     .collective = true,
+                                     .stops_itself = true,
+                                     .run = run,
+                                     .help = help};

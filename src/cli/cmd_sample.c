@@ -247,4 +247,9 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_sample = {"sample", "sample cells from a model", true, run, help};
+const cyf_command cyf_cmd_sample = {.name = "sample",
+                                    .summary = "sample cells from a model",
+                                    .collective = true,
+                                    .stops_itself = true,
+                                    .run = run,
+                                    .help = help};

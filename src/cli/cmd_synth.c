@@ -59,4 +59,8 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_synth = {"synth", "simulate single-cell counts for trying things out", false, run, help};
+const cyf_command cyf_cmd_synth = {.name = "synth",
+                                   .summary = "simulate single-cell counts for trying things out",
+                                   .stops_itself = true,
+                                   .run = run,
+                                   .help = help};

@@ -94,5 +94,9 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_train = {"train", "train the model's stages on an atlas, ending in model.h5", true, run,
-                                   help};
+const cyf_command cyf_cmd_train = {.name = "train",
+                                   .summary = "train the model's stages on an atlas, ending in model.h5",
+                                   .collective = true,
+                                   .stops_itself = true,
+                                   .run = run,
+                                   .help = help};

@@ -1,15 +1,31 @@
 #include "cli/command.h"
 
+#include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/files.h"
 #include "base/log.h"
+#include "base/memory.h"
+
+/* Found out before the work, not after it. */
+static cyf_status check_folder(const char *path) {
+  char *copy = NULL;
+  CYF_TRY(cyf_strdup(path, &copy));
+  const char *folder = dirname(copy);
+  cyf_status status = CYF_OK;
+  if (access(folder, W_OK | X_OK) != 0)
+    status = CYF_FAIL(CYF_ERR_IO, "cannot write %s: folder %s: %s", path, folder, strerror(errno));
+  cyf_free(copy);
+  return status;
+}
 
 cyf_status cyf_check_output(const char *path, bool force) {
   if (!force && cyf_file_exists(path))
     return CYF_FAIL(CYF_ERR_IO, "%s exists; give another name or --force to replace it", path);
-  return CYF_OK;
+  return check_folder(path);
 }
 
 cyf_status cyf_need(const cyf_usage *usage, const void *value, const char *what) {

@@ -19,6 +19,7 @@ typedef struct cyf_command {
   const char *name;
   const char *summary; /* one line for `cytoforge --help` */
   bool collective;     /* runs on every rank; otherwise on rank 0 only */
+  bool stops_itself;   /* polls for signals and cleans up; otherwise a signal ends the process as usual */
   cyf_status (*run)(cyf_context *context, int argc, char **argv);
   void (*help)(FILE *stream);
 } cyf_command;
@@ -31,7 +32,7 @@ extern const cyf_command cyf_cmd_prepare, cyf_cmd_train, cyf_cmd_sample, cyf_cmd
  * Collective. threads > 0 overrides. */
 cyf_status cyf_open_device(cyf_comm *comm, int64_t threads, cyf_device **ret_device);
 
-/* Refuses an existing output unless force: CYF_ERR_IO. */
+/* Refuses an existing output unless force, and a folder that cannot be written to: CYF_ERR_IO. */
 cyf_status cyf_check_output(const char *path, bool force);
 /* Complains when a needed option is missing: "sample: -m MODEL is needed; see cytoforge sample --help". */
 cyf_status cyf_need(const cyf_usage *usage, const void *value, const char *what);

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "data/h5ad_reader.h"
+#include "model/diffusion/sampler.h"
 
 static cyf_status add(const cyf_model *model, cyf_conditions *c, int64_t attribute, cyf_condition **ret_condition) {
   const cyf_model_attribute *a = &model->attributes[attribute];
@@ -18,10 +19,18 @@ static cyf_status add(const cyf_model *model, cyf_conditions *c, int64_t attribu
         CYF_ERR_USAGE,
         "the model has no classifier for '%s', so it cannot be asked for; train one with --stage classifier:%s",
         a->name, a->name);
+  if (c->n == CYF_GUIDES_MAX) return CYF_FAIL(CYF_ERR_USAGE, "sample: at most %d conditions at once", CYF_GUIDES_MAX);
   CYF_TRY(cyf_realloc((void **)&c->item, (size_t)c->n + 1, sizeof *c->item));
   *ret_condition = &c->item[c->n++];
   (*ret_condition)->attribute = attribute;
   return CYF_NEW(&(*ret_condition)->code, c->n_cells);
+}
+
+/* A category that no training cell has (a hold-out may take them all) cannot have been learnt. */
+static cyf_status need_cells(const cyf_model_attribute *attribute, int64_t code) {
+  if (attribute->n_cells[code] > 0) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_USAGE, "no training cell of the model has %s '%s', so it cannot be asked for",
+                  attribute->name, attribute->categories.name[code]);
 }
 
 static cyf_status add_where(const cyf_model *model, const char *text, cyf_conditions *c) {
@@ -36,6 +45,7 @@ static cyf_status add_where(const cyf_model *model, const char *text, cyf_condit
   cyf_free(name);
   CYF_TRY(status);
   CYF_TRY(cyf_model_find_value(&model->attributes[attribute], equals + 1, &code));
+  CYF_TRY(need_cells(&model->attributes[attribute], code));
   cyf_condition *condition = NULL;
   CYF_TRY(add(model, c, attribute, &condition));
   for (int64_t i = 0; i < c->n_cells; i++) condition->code[i] = (int32_t)code;
@@ -57,7 +67,10 @@ static cyf_status count_values(const cyf_model_attribute *attribute, const char 
   for (int64_t i = 0; i < column.n_cells; i++) {
     int32_t k = column.code[i];
     if (k < 0) continue;
-    if (code[k] < 0) CYF_TRY_CLEANUP(cyf_model_find_value(attribute, column.categories.name[k], &code[k]));
+    if (code[k] < 0) {
+      CYF_TRY_CLEANUP(cyf_model_find_value(attribute, column.categories.name[k], &code[k]));
+      CYF_TRY_CLEANUP(need_cells(attribute, code[k]));
+    }
     counts[code[k]]++;
     ++*ret_total;
   }

@@ -19,6 +19,9 @@ enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 /* A run that waits for a peer longer than this at start-up or in a command without its own setting gives up. */
 static const double DEFAULT_TIMEOUT_S = 1800;
 
+/* How long the other ranks wait for a command that runs on rank 0 alone: simulating an atlas may take days. */
+static const double ALONE_TIMEOUT_S = 1e7;
+
 static void print_help(FILE *stream) {
   fprintf(stream, "cytoforge " CYF_VERSION
                   ": train and sample latent diffusion models (scDiffusion) of single-cell atlases\n\n"
@@ -85,21 +88,32 @@ static cyf_status take_log_options(int *argc, char **argv, bool *ret_all, cyf_lo
   return CYF_OK;
 }
 
+/* " argument", in single quotes where a shell would read it otherwise. */
+static char *append_quoted(char *out, const char *argument) {
+  static const char *const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+  *out++ = ' ';
+  if (argument[0] != '\0' && argument[strspn(argument, plain)] == '\0') return stpcpy(out, argument);
+  *out++ = '\'';
+  for (const char *in = argument; *in != '\0'; in++) {
+    if (*in == '\'') out = stpcpy(out, "'\\'");
+    *out++ = *in;
+  }
+  return stpcpy(out, "'");
+}
+
 static cyf_status join_arguments(int argc, char **argv, char **ret_line) {
   size_t length = sizeof "cytoforge";
-  for (int i = 1; i < argc; i++) length += strlen(argv[i]) + 3;
+  for (int i = 1; i < argc; i++) length += 4 * strlen(argv[i]) + 3;
   CYF_TRY(CYF_NEW(ret_line, length));
   char *out = stpcpy(*ret_line, "cytoforge");
-  for (int i = 1; i < argc; i++) {
-    bool quote = strpbrk(argv[i], " \t'\"$*") != NULL || argv[i][0] == '\0';
-    out += sprintf(out, quote ? " '%s'" : " %s", argv[i]);
-  }
+  for (int i = 1; i < argc; i++) out = append_quoted(out, argv[i]);
   return CYF_OK;
 }
 
 /* Commands that are not collective run on rank 0; the others wait for how it went. */
 static cyf_status run_command(const cyf_command *command, cyf_context *context, int argc, char **argv) {
   if (command->collective) return command->run(context, argc, argv);
+  cyf_comm_set_timeout(context->comm, ALONE_TIMEOUT_S);
   cyf_status status = cyf_comm_rank(context->comm) == 0 ? command->run(context, argc, argv) : CYF_OK;
   return cyf_comm_agree(context->comm, status);
 }
@@ -126,7 +140,7 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool
     fprintf(stderr, "cytoforge: error: MPI could not be started\n");
     return CYF_ERR_COMM;
   }
-  cyf_interrupt_install();
+  if (command->stops_itself) cyf_interrupt_install();
   cyf_context context = {0};
   char *line = NULL;
   cyf_status status = cyf_comm_create(DEFAULT_TIMEOUT_S, &context.comm);

@@ -71,6 +71,10 @@ int cyf_comm_rank(const cyf_comm *comm) {
   return comm->rank;
 }
 
+bool cyf_comm_is_broken(const cyf_comm *comm) {
+  return comm->is_broken;
+}
+
 int cyf_comm_size(const cyf_comm *comm) {
   return comm->size;
 }

@@ -26,6 +26,9 @@ int cyf_comm_local_rank(const cyf_comm *comm); /* rank among those of the same h
 int cyf_comm_local_size(const cyf_comm *comm);
 /* True when MPI granted MPI_THREAD_MULTIPLE. */
 bool cyf_comm_threads_multiple(const cyf_comm *comm);
+/* True after a time-out or an MPI failure: peers may be gone, so nothing collective may be called any more, not even
+ * closing a file. */
+bool cyf_comm_is_broken(const cyf_comm *comm);
 /* Changes the time-out of later collectives. Same value on every rank. */
 void cyf_comm_set_timeout(cyf_comm *comm, double timeout_s);
 

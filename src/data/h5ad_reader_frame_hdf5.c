@@ -315,6 +315,9 @@ static cyf_status read_categorical_group(const cyf_h5ad *file, hid_t frame, cons
   hid_t group = H5Gopen2(frame, name, H5P_DEFAULT);
   CYF_TRY_CLEANUP(read_array(file, group, "codes", n, name, column));
   CYF_TRY_CLEANUP(read_array(file, group, "categories", -1, name, &categories));
+  int64_t ordered = 0, n_ordered = 0;
+  CYF_TRY_CLEANUP(cyf_h5_read_int_attribute(group, "ordered", file->path, 1, &ordered, &n_ordered));
+  column->ordered = n_ordered == 1 && ordered != 0;
   CYF_TRY_CLEANUP(make_categorical(file, &categories, name, column));
 cleanup:
   cyf_h5ad_column_destroy(&categories);

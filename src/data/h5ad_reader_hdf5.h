@@ -72,6 +72,7 @@ typedef struct cyf_column {
   int8_t *missing;  /* [n] 1 where there is no value; NULL: none */
   char **category;  /* CATEGORICAL: their names in order */
   int64_t n_categories;
+  bool ordered; /* CATEGORICAL: the categories have an order (where the file says so as anndata 0.8 does) */
 } cyf_column;
 
 /* Opens obs or var; `path` absent: object stays -1. n_rows is what the matrix needs. Errors: CYF_ERR_INPUT on another
@@ -87,6 +88,8 @@ void cyf_h5ad_column_destroy(cyf_column *column);
 /* Element i as a fresh string: numbers as short as they read back ("270", "10.5"), "True"/"False"; NULL when missing.
  */
 cyf_status cyf_h5ad_column_text(const cyf_column *column, int64_t i, char **ret_text);
+/* Any column as labels, the way cyf_h5ad_read_labels describes; the caller destroys *labels, also on an error. */
+cyf_status cyf_h5ad_column_to_labels(const cyf_column *column, const char *name, cyf_label_column *labels);
 /* Names of rows [first, first + n) into fresh strings. */
 cyf_status cyf_h5ad_frame_names(const cyf_h5ad *file, const cyf_h5ad_frame *frame, int64_t first, int64_t n,
                                 char **ret_names);

@@ -164,21 +164,18 @@ cleanup:
   return status;
 }
 
+cyf_status cyf_h5ad_column_to_labels(const cyf_column *column, const char *name, cyf_label_column *labels) {
+  CYF_TRY(cyf_strdup(name, &labels->attribute));
+  CYF_TRY(CYF_NEW(&labels->code, column->n));
+  labels->n_cells = column->n;
+  if (column->kind == CYF_COLUMN_CATEGORICAL) return from_categorical(column, labels);
+  return column->kind == CYF_COLUMN_TEXT ? from_text(column, labels) : from_numbers(column, labels);
+}
+
 static cyf_status read_labels(const cyf_h5ad *file, const char *name, cyf_label_column *labels) {
-  cyf_status status = CYF_OK;
   cyf_column column = {0};
   CYF_TRY(cyf_h5ad_column_read(file, &file->obs, name, &column));
-  CYF_TRY_CLEANUP(cyf_strdup(name, &labels->attribute));
-  CYF_TRY_CLEANUP(CYF_NEW(&labels->code, column.n));
-  labels->n_cells = column.n;
-  if (column.kind == CYF_COLUMN_CATEGORICAL) {
-    CYF_TRY_CLEANUP(from_categorical(&column, labels));
-  } else if (column.kind == CYF_COLUMN_TEXT) {
-    CYF_TRY_CLEANUP(from_text(&column, labels));
-  } else {
-    CYF_TRY_CLEANUP(from_numbers(&column, labels));
-  }
-cleanup:
+  const cyf_status status = cyf_h5ad_column_to_labels(&column, name, labels);
   cyf_h5ad_column_destroy(&column);
   return status;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "data/h5ad_reader.h"
 #include "data/labels.h"
 #include "kernels/csr.h"
 
@@ -60,6 +61,13 @@ cyf_status cyf_h5ad_writer_add_labels(cyf_h5ad_writer *writer, const cyf_label_c
 /* A numeric obs column. */
 cyf_status cyf_h5ad_writer_add_numbers(cyf_h5ad_writer *writer, const char *name, const double *values,
                                        int64_t n_cells);
+/* Copies an obs column of a file (its n_cells rows) with its kind: integers as int64, Booleans, reals as float32 or
+ * float64, strings, categoricals with their categories (as text) in order and whether they are ordered. Missing values
+ * stay missing: NaN among reals, anndata's nullable arrays for integers and Booleans; strings of which some are missing
+ * become a categorical, since only recent versions of anndata read missing strings. Any of the encodings that the
+ * reader understands is written as today's. Errors: CYF_ERR_INPUT as cyf_h5ad_read_labels and
+ * cyf_h5ad_writer_add_labels, CYF_ERR_IO. */
+cyf_status cyf_h5ad_copy_column(cyf_h5ad *file, const char *column, cyf_h5ad_writer *writer);
 /* obsm/NAME [n_cells, width] float32. */
 cyf_status cyf_h5ad_writer_set_obsm(cyf_h5ad_writer *writer, const char *name, int64_t n_cells, int64_t width,
                                     const float *values);

@@ -88,8 +88,7 @@ cyf_status cyf_h5ad_writer_create(const char *path, int64_t n_genes, const cyf_h
   return status;
 }
 
-/* Ends a public call: remembers that something went wrong, so that a half-written file can never be committed. */
-static cyf_status finish_call(cyf_h5ad_writer *writer, cyf_status status) {
+cyf_status cyf_h5ad_writer_finish_call(cyf_h5ad_writer *writer, cyf_status status) {
   if (status != CYF_OK) writer->failed = true;
   cyf_hdf5_unlock();
   return status;
@@ -97,12 +96,12 @@ static cyf_status finish_call(cyf_h5ad_writer *writer, cyf_status status) {
 
 cyf_status cyf_h5ad_writer_append_csr(cyf_h5ad_writer *writer, const cyf_csr *rows) {
   cyf_hdf5_lock();
-  return finish_call(writer, cyf_h5ad_matrix_append_csr(writer, rows));
+  return cyf_h5ad_writer_finish_call(writer, cyf_h5ad_matrix_append_csr(writer, rows));
 }
 
 cyf_status cyf_h5ad_writer_append_dense(cyf_h5ad_writer *writer, int64_t n_cells, const float *values) {
   cyf_hdf5_lock();
-  return finish_call(writer, cyf_h5ad_matrix_append_dense(writer, n_cells, values));
+  return cyf_h5ad_writer_finish_call(writer, cyf_h5ad_matrix_append_dense(writer, n_cells, values));
 }
 
 static cyf_status claim_rows(cyf_h5ad_writer *writer, const char *name, int64_t n_cells) {
@@ -135,7 +134,7 @@ static cyf_status set_genes(cyf_h5ad_writer *writer, const cyf_names *genes) {
 
 cyf_status cyf_h5ad_writer_set_genes(cyf_h5ad_writer *writer, const cyf_names *genes) {
   cyf_hdf5_lock();
-  return finish_call(writer, set_genes(writer, genes));
+  return cyf_h5ad_writer_finish_call(writer, set_genes(writer, genes));
 }
 
 static cyf_status set_cell_names(cyf_h5ad_writer *writer, const char *const *names, int64_t n_cells) {
@@ -150,11 +149,10 @@ static cyf_status set_cell_names(cyf_h5ad_writer *writer, const char *const *nam
 
 cyf_status cyf_h5ad_writer_set_cell_names(cyf_h5ad_writer *writer, const char *const *names, int64_t n_cells) {
   cyf_hdf5_lock();
-  return finish_call(writer, set_cell_names(writer, names, n_cells));
+  return cyf_h5ad_writer_finish_call(writer, set_cell_names(writer, names, n_cells));
 }
 
-/* Takes a column's name, once. */
-static cyf_status claim_column(cyf_h5ad_writer *writer, const char *name, int64_t n_cells) {
+cyf_status cyf_h5ad_writer_claim_column(cyf_h5ad_writer *writer, const char *name, int64_t n_cells) {
   int64_t n_before = writer->columns.n;
   if (name[0] == '\0' || name[0] == '/' || strcmp(name, "_index") == 0 || strcmp(name, ".") == 0) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: '%s' cannot be the name of an obs column", cyf_h5_output_path(writer->output),
@@ -167,13 +165,18 @@ static cyf_status claim_column(cyf_h5ad_writer *writer, const char *name, int64_
   return claim_rows(writer, name, n_cells);
 }
 
-/* "ordered", as h5py stores a Boolean: an enumeration of FALSE and TRUE over int8. */
-static cyf_status write_ordered_false(const cyf_h5ad_writer *writer, hid_t group) {
+hid_t cyf_h5ad_boolean_type(void) {
   int8_t no = 0, yes = 1;
   hid_t type = H5Tenum_create(H5T_STD_I8LE);
   H5Tenum_insert(type, "FALSE", &no);
   H5Tenum_insert(type, "TRUE", &yes);
-  cyf_status status = cyf_h5_write_ints_attribute(writer->output, group, "ordered", type, type, &no, -1);
+  return type;
+}
+
+static cyf_status write_ordered(const cyf_h5ad_writer *writer, hid_t group, bool ordered) {
+  const int8_t value = ordered;
+  hid_t type = cyf_h5ad_boolean_type();
+  cyf_status status = cyf_h5_write_ints_attribute(writer->output, group, "ordered", type, type, &value, -1);
   cyf_h5_close_id(&type);
   return status;
 }
@@ -193,7 +196,7 @@ cleanup:
   return status;
 }
 
-static cyf_status add_labels(cyf_h5ad_writer *writer, const cyf_label_column *column) {
+cyf_status cyf_h5ad_writer_put_labels(cyf_h5ad_writer *writer, const cyf_label_column *column, bool ordered) {
   cyf_status status = CYF_OK;
   hid_t group = H5I_INVALID_HID, categories = H5I_INVALID_HID;
   for (int64_t i = 0; i < column->n_cells; i++) {
@@ -203,9 +206,9 @@ static cyf_status add_labels(cyf_h5ad_writer *writer, const cyf_label_column *co
                       (long long)column->categories.n);
     }
   }
-  CYF_TRY(claim_column(writer, column->attribute, column->n_cells));
+  CYF_TRY(cyf_h5ad_writer_claim_column(writer, column->attribute, column->n_cells));
   CYF_TRY_CLEANUP(cyf_h5_create_group(writer->output, writer->obs, column->attribute, "categorical", "0.2.0", &group));
-  CYF_TRY_CLEANUP(write_ordered_false(writer, group));
+  CYF_TRY_CLEANUP(write_ordered(writer, group, ordered));
   CYF_TRY_CLEANUP(cyf_h5_write_strings(writer->output, group, "categories", column->categories.name,
                                        column->categories.n, &categories));
   CYF_TRY_CLEANUP(cyf_h5ad_write_encoding(writer->output, categories, "string-array", "0.2.0"));
@@ -218,12 +221,11 @@ cleanup:
 
 cyf_status cyf_h5ad_writer_add_labels(cyf_h5ad_writer *writer, const cyf_label_column *column) {
   cyf_hdf5_lock();
-  return finish_call(writer, add_labels(writer, column));
+  return cyf_h5ad_writer_finish_call(writer, cyf_h5ad_writer_put_labels(writer, column, false));
 }
 
-/* A whole array of one or two dimensions with anndata's encoding. */
-static cyf_status write_array(const cyf_h5ad_writer *writer, hid_t parent, const char *name, hid_t file_type,
-                              hid_t memory_type, int64_t n, int64_t width, const void *values) {
+cyf_status cyf_h5ad_write_array(const cyf_h5ad_writer *writer, hid_t parent, const char *name, hid_t file_type,
+                                hid_t memory_type, int64_t n, int64_t width, const void *values) {
   cyf_status status = CYF_OK;
   hid_t dataset = H5I_INVALID_HID;
   int64_t shape[2] = {n, width};
@@ -237,26 +239,26 @@ cleanup:
 }
 
 static cyf_status add_numbers(cyf_h5ad_writer *writer, const char *name, const double *values, int64_t n_cells) {
-  CYF_TRY(claim_column(writer, name, n_cells));
-  return write_array(writer, writer->obs, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, n_cells, -1, values);
+  CYF_TRY(cyf_h5ad_writer_claim_column(writer, name, n_cells));
+  return cyf_h5ad_write_array(writer, writer->obs, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, n_cells, -1, values);
 }
 
 cyf_status cyf_h5ad_writer_add_numbers(cyf_h5ad_writer *writer, const char *name, const double *values,
                                        int64_t n_cells) {
   cyf_hdf5_lock();
-  return finish_call(writer, add_numbers(writer, name, values, n_cells));
+  return cyf_h5ad_writer_finish_call(writer, add_numbers(writer, name, values, n_cells));
 }
 
 static cyf_status set_obsm(cyf_h5ad_writer *writer, const char *name, int64_t n_cells, int64_t width,
                            const float *values) {
   CYF_TRY(claim_rows(writer, name, n_cells));
-  return write_array(writer, writer->obsm, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, n_cells, width, values);
+  return cyf_h5ad_write_array(writer, writer->obsm, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, n_cells, width, values);
 }
 
 cyf_status cyf_h5ad_writer_set_obsm(cyf_h5ad_writer *writer, const char *name, int64_t n_cells, int64_t width,
                                     const float *values) {
   cyf_hdf5_lock();
-  return finish_call(writer, set_obsm(writer, name, n_cells, width, values));
+  return cyf_h5ad_writer_finish_call(writer, set_obsm(writer, name, n_cells, width, values));
 }
 
 static cyf_status set_uns_number(cyf_h5ad_writer *writer, const char *key, hid_t file_type, hid_t memory_type,
@@ -282,17 +284,17 @@ static cyf_status set_uns_text(cyf_h5ad_writer *writer, const char *key, const c
 
 cyf_status cyf_h5ad_writer_set_uns_text(cyf_h5ad_writer *writer, const char *key, const char *value) {
   cyf_hdf5_lock();
-  return finish_call(writer, set_uns_text(writer, key, value));
+  return cyf_h5ad_writer_finish_call(writer, set_uns_text(writer, key, value));
 }
 
 cyf_status cyf_h5ad_writer_set_uns_int(cyf_h5ad_writer *writer, const char *key, int64_t value) {
   cyf_hdf5_lock();
-  return finish_call(writer, set_uns_number(writer, key, H5T_STD_I64LE, H5T_NATIVE_INT64, &value));
+  return cyf_h5ad_writer_finish_call(writer, set_uns_number(writer, key, H5T_STD_I64LE, H5T_NATIVE_INT64, &value));
 }
 
 cyf_status cyf_h5ad_writer_set_uns_real(cyf_h5ad_writer *writer, const char *key, double value) {
   cyf_hdf5_lock();
-  return finish_call(writer, set_uns_number(writer, key, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value));
+  return cyf_h5ad_writer_finish_call(writer, set_uns_number(writer, key, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value));
 }
 
 static cyf_status check_claims(const cyf_h5ad_writer *writer) {

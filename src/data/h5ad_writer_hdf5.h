@@ -45,6 +45,18 @@ cyf_status cyf_h5ad_matrix_append_dense(cyf_h5ad_writer *writer, int64_t n_cells
 cyf_status cyf_h5ad_matrix_finish(cyf_h5ad_writer *writer);
 void cyf_h5ad_matrix_destroy(cyf_h5ad_writer *writer);
 
+/* Ends a public call that took the lock: remembers a failure, so that a half-written file can never be committed. */
+cyf_status cyf_h5ad_writer_finish_call(cyf_h5ad_writer *writer, cyf_status status);
+/* Takes an obs column's name, once. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_h5ad_writer_claim_column(cyf_h5ad_writer *writer, const char *name, int64_t n_cells);
+/* cyf_h5ad_writer_add_labels under the lock, with pandas' flag of categories that have an order. */
+cyf_status cyf_h5ad_writer_put_labels(cyf_h5ad_writer *writer, const cyf_label_column *column, bool ordered);
+/* A whole array of one (width < 0) or two dimensions with anndata's encoding. */
+cyf_status cyf_h5ad_write_array(const cyf_h5ad_writer *writer, hid_t parent, const char *name, hid_t file_type,
+                                hid_t memory_type, int64_t n, int64_t width, const void *values);
+/* h5py's Boolean, an enumeration of FALSE and TRUE over int8; the caller closes it. */
+hid_t cyf_h5ad_boolean_type(void);
+
 /* encoding-type and encoding-version of an object. */
 cyf_status cyf_h5ad_write_encoding(const cyf_h5_output *output, hid_t object, const char *type, const char *version);
 

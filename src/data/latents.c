@@ -28,19 +28,20 @@ struct cyf_latent_loader {
   int32_t *batch_codes;
 };
 
-bool cyf_latents_shard_done(const char *directory, const cyf_atlas *atlas, int64_t shard, uint64_t model_checksum) {
+bool cyf_latents_shard_done(const char *directory, const cyf_atlas *atlas, int64_t shard, uint64_t model_checksum,
+                            cyf_latent_type type) {
   char *path = NULL;
-  cyf_latent_type type;
+  cyf_latent_type stored = type;
   int64_t width = 0;
   const char *pending = cyf_status_message();
   const bool had_pending = pending[0] != '\0';
   cyf_status status = cyf_latents_path(directory, shard, &path);
   const bool there = status == CYF_OK && cyf_file_exists(path);
-  if (there) status = cyf_latents_describe(directory, atlas, shard, model_checksum, &type, &width);
+  if (there) status = cyf_latents_describe(directory, atlas, shard, model_checksum, &stored, &width);
   /* A file of another model is no failure: it will be written anew. */
   if (status != CYF_OK && !had_pending) cyf_status_clear();
   cyf_free(path);
-  return there && status == CYF_OK;
+  return there && status == CYF_OK && stored == type;
 }
 
 /* Reads the own cells' latents; every shard must agree in type and width. */
@@ -124,11 +125,13 @@ static cyf_status prepare_local(cyf_comm *comm, const char *directory, uint64_t 
 static cyf_status settle_epoch(cyf_cursor start, int64_t label_attribute, cyf_latent_loader *loader) {
   for (int64_t l = 0; l < loader->plan.n_lanes; l++) loader->n_cells += loader->lane_count[l];
   loader->batches_per_epoch = cyf_plan_batches(&loader->plan, loader->lane_count);
-  if (loader->n_cells == 0)
-    return CYF_FAIL(CYF_ERR_CONFIG, "no cell of '%s' is in the split%s%s", loader->atlas->directory,
-                    label_attribute >= 0 ? " and labelled with " : "",
-                    label_attribute >= 0 ? loader->atlas->attributes[label_attribute].name : "");
   loader->cursor = start;
+  if (loader->n_cells == 0 && label_attribute >= 0 && loader->plan.split != CYF_SPLIT_VALIDATION)
+    return CYF_FAIL(CYF_ERR_CONFIG,
+                    "no training cell of '%s' carries a label of '%s' (data.validation is %g; lower it if cells with "
+                    "labels are few)",
+                    loader->atlas->directory, loader->atlas->attributes[label_attribute].name, loader->plan.validation);
+  if (loader->n_cells == 0) return cyf_plan_check_empty(&loader->plan, loader->atlas->directory);
   return cyf_plan_check_cursor(loader->batches_per_epoch, &loader->cursor);
 }
 
@@ -199,6 +202,8 @@ static void gather_latent(const cyf_latent_loader *loader, int64_t cell, float *
 }
 
 cyf_status cyf_latent_loader_next(cyf_latent_loader *loader, cyf_latent_batch *ret_batch) {
+  memset(ret_batch, 0, sizeof(*ret_batch));
+  if (loader->n_cells == 0) return CYF_FAIL(CYF_ERR_INTERNAL, "a batch was asked for of a split without cells");
   if (loader->cursor.step == loader->batches_per_epoch) {
     loader->cursor = (cyf_cursor){loader->cursor.epoch + 1, 0};
     loader->ordered = false;

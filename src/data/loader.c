@@ -125,14 +125,11 @@ static cyf_status open_mpio(cyf_comm *comm, const cyf_atlas *atlas, cyf_loader *
 }
 
 /* Once the lanes' counts of all ranks are known; the same on every rank. */
-static cyf_status settle_epoch(const cyf_loader_options *options, cyf_cursor start, cyf_loader *loader) {
-  for (int64_t l = 0; l < options->n_lanes; l++) loader->n_cells += loader->lane_count[l];
+static cyf_status settle_epoch(cyf_cursor start, cyf_loader *loader) {
+  for (int64_t l = 0; l < loader->plan.n_lanes; l++) loader->n_cells += loader->lane_count[l];
   loader->batches_per_epoch = cyf_plan_batches(&loader->plan, loader->lane_count);
-  if (loader->n_cells == 0)
-    return CYF_FAIL(CYF_ERR_CONFIG, "the %s split of the %lld cells in '%s' is empty (validation fraction %g)",
-                    options->split == CYF_SPLIT_VALIDATION ? "validation" : "training",
-                    (long long)loader->atlas->n_cells, loader->atlas->directory, options->validation);
   loader->cursor = start;
+  if (loader->n_cells == 0) return cyf_plan_check_empty(&loader->plan, loader->atlas->directory);
   return cyf_plan_check_cursor(loader->batches_per_epoch, &loader->cursor);
 }
 
@@ -142,12 +139,17 @@ cyf_status cyf_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const cyf_l
   cyf_loader *loader = NULL;
   cyf_status status = CYF_NEW(&loader, 1);
   if (status == CYF_OK) {
+    loader->comm = comm;
     loader->atlas = atlas;
     status = prepare_local(atlas, options, cyf_comm_rank(comm), cyf_comm_size(comm), loader);
   }
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
   CYF_TRY_CLEANUP(cyf_comm_sum_int64(comm, loader->lane_count, options->n_lanes));
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, settle_epoch(options, start, loader)));
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, settle_epoch(start, loader)));
+  if (loader->n_cells == 0) { /* nothing to read: neither files nor the thread are needed */
+    *ret_loader = loader;
+    return CYF_OK;
+  }
   if (options->io == CYF_LOADER_MPIO) CYF_TRY_CLEANUP(open_mpio(comm, atlas, loader));
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, start_reader(loader)));
   *ret_loader = loader;
@@ -160,8 +162,12 @@ cleanup:
 void cyf_loader_destroy(cyf_loader **loader_at) {
   if (!loader_at || !*loader_at) return;
   cyf_loader *loader = *loader_at;
+  /* The reader's calls of MPI-IO are independent reads, which no peer can hold up: it can always be waited for. */
   stop_reader(loader);
   cyf_lanes_destroy(loader);
+  /* Closing an MPI-IO file waits for every rank that opened it. Where peers are gone, the files stay open on purpose:
+   * the process is about to be aborted, and must not hang before that. */
+  if (cyf_comm_is_broken(loader->comm)) cyf_shard_set_abandon_mpio(&loader->shards);
   cyf_shard_set_close(&loader->shards);
   for (int64_t i = 0; loader->slot && i < loader->n_slots; i++) cyf_batch_slot_destroy(&loader->slot[i]);
   cyf_free(loader->slot);
@@ -183,6 +189,7 @@ int64_t cyf_loader_n_cells(const cyf_loader *loader) {
 
 cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
   memset(ret_batch, 0, sizeof(*ret_batch));
+  if (loader->n_cells == 0) return CYF_FAIL(CYF_ERR_INTERNAL, "a batch was asked for of a split without cells");
   pthread_mutex_lock(&loader->mutex);
   if (loader->holding) {
     loader->holding = false;

@@ -47,17 +47,21 @@ typedef struct cyf_batch {
 typedef struct cyf_loader cyf_loader;
 
 /* Collective. Starts the reader thread at `start` (same on each rank). Errors: CYF_ERR_CONFIG where L, batch and ranks
- * do not fit (names a valid number), CYF_ERR_INPUT; agreed over ranks. The atlas must outlive the loader. */
+ * do not fit (names a valid number) or a training split is empty, CYF_ERR_INPUT; agreed over ranks. An empty validation
+ * split is legal: n_cells and batches_per_epoch are 0, and next is not to be called. The atlas and `comm` must outlive
+ * the loader. */
 cyf_status cyf_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const cyf_loader_options *options,
                              cyf_cursor start, cyf_loader **ret_loader);
-/* Stops the reader thread. Collective with io = MPIO (files close together). NULL-safe. */
+/* Stops the reader thread. Collective with io = MPIO (files close together), unless cyf_comm_is_broken: then the files
+ * are left open, for the process to be aborted with. NULL-safe. */
 void cyf_loader_destroy(cyf_loader **loader);
 /* Batches of one epoch (the same for every rank and epoch). */
 int64_t cyf_loader_batches_per_epoch(const cyf_loader *loader);
 /* Cells of the split over the whole atlas. */
 int64_t cyf_loader_n_cells(const cyf_loader *loader);
 /* The next batch; at an epoch's end the next epoch begins by itself. Not collective (each rank takes its own part; with
- * io = MPIO the reads are independent). Errors: CYF_ERR_INPUT from the reader thread. */
+ * io = MPIO the reads are independent). Errors: CYF_ERR_INPUT from the reader thread; CYF_ERR_INTERNAL where the split
+ * has no cells. */
 cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch);
 
 #endif

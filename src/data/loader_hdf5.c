@@ -254,3 +254,8 @@ void cyf_shard_part_close_hdf5(cyf_shard_part *part) {
   close_hdf5_id(&part->hdf5_file);
   cyf_hdf5_unlock();
 }
+
+void cyf_shard_set_abandon_mpio(cyf_shard_set *set) {
+  for (int64_t p = 0; p < set->n_parts; p++)
+    set->part[p].indices.hdf5_id = set->part[p].data.hdf5_id = set->part[p].hdf5_file = -1;
+}

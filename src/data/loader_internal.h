@@ -37,6 +37,7 @@ typedef struct cyf_batch_slot {
 } cyf_batch_slot;
 
 struct cyf_loader {
+  const cyf_comm *comm;
   const cyf_atlas *atlas;
   cyf_lane_plan plan;
   int64_t first_lane, n_lanes_local;

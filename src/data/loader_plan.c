@@ -171,6 +171,13 @@ int64_t cyf_plan_batch_cells(const cyf_lane_plan *plan, const int64_t *lane_coun
   return n;
 }
 
+cyf_status cyf_plan_check_empty(const cyf_lane_plan *plan, const char *directory) {
+  if (plan->split == CYF_SPLIT_VALIDATION) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_CONFIG,
+                  "'%s': none of its %lld cells is left to train on with data.validation %g; lower data.validation",
+                  directory, (long long)plan->n_cells, plan->validation);
+}
+
 cyf_status cyf_plan_check_cursor(int64_t batches_per_epoch, cyf_cursor *cursor) {
   if (cursor->epoch < 0 || cursor->step < 0 || cursor->step > batches_per_epoch)
     return CYF_FAIL(

@@ -66,6 +66,9 @@ int64_t cyf_plan_batches(const cyf_lane_plan *plan, const int64_t *lane_count);
 int64_t cyf_plan_lane_cells(const cyf_lane_plan *plan, int64_t lane_count, int64_t step);
 /* Cells of batch `step` over all lanes. */
 int64_t cyf_plan_batch_cells(const cyf_lane_plan *plan, const int64_t *lane_count, int64_t step);
+/* Judges a split without cells: legal for validation (a few cells may all fall to training), an error otherwise.
+ * Errors: CYF_ERR_CONFIG. */
+cyf_status cyf_plan_check_empty(const cyf_lane_plan *plan, const char *directory);
 /* Brings a cursor at an epoch's very end to the next epoch's start. Errors: CYF_ERR_CONFIG when it lies outside. */
 cyf_status cyf_plan_check_cursor(int64_t batches_per_epoch, cyf_cursor *cursor);
 

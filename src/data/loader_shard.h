@@ -58,6 +58,9 @@ cyf_status cyf_shard_set_open_mpio(cyf_comm *comm, const cyf_atlas *atlas, const
                                    cyf_shard_set *set);
 /* Collective over the ranks that share files where they were opened with the MPI-IO driver. NULL-safe fields. */
 void cyf_shard_set_close(cyf_shard_set *set);
+/* Forgets the files opened with the MPI-IO driver without closing them, so that a later close is not collective. For a
+ * process that is about to be aborted because peers are gone. */
+void cyf_shard_set_abandon_mpio(cyf_shard_set *set);
 /* The part that holds a cell. */
 cyf_shard_part *cyf_shard_set_find(cyf_shard_set *set, int64_t cell);
 /* One stored chunk through HDF5 (io = MPIO) into bytes[array->bytes[chunk - first_chunk]]. Takes the HDF5 lock. */

@@ -1,5 +1,6 @@
 #include "data/prepare.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,39 @@ static bool is_atlas(const char *directory) {
   const bool found = cyf_file_exists(path);
   cyf_free(path);
   return found;
+}
+
+/* What `prepare` itself puts into an atlas. */
+static bool is_atlas_file(const char *name) {
+  static const char *const others[] = {"manifest.yaml", "genes.tsv", "heldout.h5ad", "train.h5ad"};
+  for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+    if (strcmp(name, others[i]) == 0) return true;
+  long long shard = -1;
+  char again[32];
+  if (sscanf(name, "shard-%lld", &shard) != 1 || shard < 0) return false;
+  cyf_atlas_shard_name(shard, again);
+  return strcmp(name, again) == 0;
+}
+
+/* Replacing removes the former atlas' folder whole: not when anything else was put there. */
+static cyf_status check_nothing_else(const char *directory) {
+  DIR *folder = opendir(directory);
+  if (!folder) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", directory, strerror(errno));
+  cyf_status status = CYF_OK;
+  const struct dirent *entry = NULL;
+  while (status == CYF_OK && (entry = readdir(folder)) != NULL) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    char *path = NULL;
+    status = cyf_path_join(directory, entry->d_name, &path);
+    if (status == CYF_OK && (!is_atlas_file(entry->d_name) || cyf_is_directory(path)))
+      status = CYF_FAIL(CYF_ERR_IO,
+                        "%s: is no part of the atlas there, which --force would remove with its folder; move it away "
+                        "or give another output",
+                        path);
+    cyf_free(path);
+  }
+  closedir(folder);
+  return status;
 }
 
 static cyf_status check_options(const cyf_prepare_options *options) {
@@ -45,7 +79,7 @@ static cyf_status claim_output(const cyf_prepare_job *job) {
   if (!is_atlas(job->output))
     return CYF_FAIL(CYF_ERR_IO, "%s: exists and is no atlas (no manifest.yaml); not replaced, even with --force",
                     job->output);
-  return CYF_OK;
+  return check_nothing_else(job->output);
 }
 
 static cyf_status make_partial(const cyf_prepare_job *job) {
@@ -135,6 +169,7 @@ static cyf_status publish(const cyf_prepare_job *job) {
   CYF_TRY(cyf_remove_tree(job->spill_directory));
   CYF_TRY(write_manifest(job));
   if (!cyf_file_exists(job->output)) return rename_directory(job->partial, job->output);
+  CYF_TRY(check_nothing_else(job->output)); /* again: hours may have passed */
   char *old = NULL;
   CYF_TRY(cyf_format(&old, "%s.replaced", job->output));
   cyf_status status = cyf_remove_tree(old);
@@ -200,9 +235,9 @@ cyf_status cyf_prepare(cyf_comm *comm, const cyf_prepare_options *options, cyf_p
   /* Failures are agreed, so every rank is here and has closed its files. */
   if (status != CYF_OK && job.partial_made && job.rank == 0) (void)cyf_remove_tree(job.partial);
   if (status == CYF_OK)
-    cyf_info("%s: %lld cells x %lld genes, %lld values in %lld shards, %.1f MB", job.output,
+    cyf_info("%s: %lld cells x %lld genes, %lld values in %lld shard%s, %.1f MB", job.output,
              (long long)job.summary.n_cells_train, (long long)job.summary.n_genes, (long long)job.summary.nnz,
-             (long long)job.summary.n_shards, (double)job.summary.bytes / 1e6);
+             (long long)job.summary.n_shards, job.summary.n_shards == 1 ? "" : "s", (double)job.summary.bytes / 1e6);
   if (ret_summary) *ret_summary = job.summary;
   job_destroy(&job);
   return status;

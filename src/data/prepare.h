@@ -38,8 +38,9 @@ typedef struct cyf_prepare_summary {
  * also by the labels and names of all. The result is the same for any number of ranks. The atlas appears under its name
  * only when whole; a failed run leaves nothing. With holdout > 0 the atlas also holds heldout.h5ad and train.h5ad: raw
  * values over the atlas' genes, in input order. Sets the time-out of `comm` to a week, since ranks' shares of the
- * passes differ. Collective. Errors: CYF_ERR_USAGE for numbers out of range, CYF_ERR_INPUT, CYF_ERR_IO; agreed over all
- * ranks. ret_summary may be NULL. */
+ * passes differ. With `force` a former atlas of that name is replaced, but not where its folder holds files that are no
+ * part of an atlas. Signals (base/interrupt.h) are polled once a block. Collective. Errors: CYF_ERR_USAGE for numbers
+ * out of range, CYF_ERR_INPUT, CYF_ERR_IO, CYF_ERR_INTERRUPTED; agreed over all ranks. ret_summary may be NULL. */
 cyf_status cyf_prepare(cyf_comm *comm, const cyf_prepare_options *options, cyf_prepare_summary *ret_summary);
 
 #endif

@@ -152,6 +152,7 @@ cyf_status cyf_prepare_visit_blocks(cyf_prepare_job *job, bool with_obs, const c
     CYF_TRY_CLEANUP(open_input(&reader, input, with_obs));
     for (int64_t b = ahead; b < n_blocks; b += job->size) {
       const int64_t first = b * input->block_cells;
+      CYF_TRY_CLEANUP(cyf_prepare_check_signal());
       CYF_TRY_CLEANUP(visit_block(&reader, first, with_obs, visit, context));
       cyf_log_progress("%s: %.0f %%", what,
                        100.0 * (double)(input->first_cell + first) / (double)job->summary.n_cells_in);

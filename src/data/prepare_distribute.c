@@ -5,7 +5,10 @@
 #include "base/memory.h"
 #include "data/prepare_internal.h"
 
-enum { CELLS_PER_SHARD_MAX = 131072 };
+enum {
+  CELLS_PER_SHARD_MAX = 131072,
+  LABEL_CATEGORIES_FEW = 10 /* no identifier, however few the cells */
+};
 static const double shard_bytes_wanted = 256e6;
 
 /* Shards of a file size that is handy to copy and to read in parallel. */
@@ -118,11 +121,24 @@ static void say_genes(const cyf_prepare_job *job) {
   }
 }
 
+/* A model conditions on each category; one with a handful of cells each is of no use, and costs memory. */
+static void warn_of_identifiers(const cyf_prepare_job *job) {
+  const int64_t n_kept = job->summary.n_cells_train + job->summary.n_cells_heldout;
+  for (int64_t a = 0; a < job->options->n_labels; a++) {
+    const int64_t n = job->attribute[a].categories.n;
+    if (n > LABEL_CATEGORIES_FEW && n > n_kept / 10)
+      cyf_warn("label column \"%s\" has %lld categories for %lld cells and looks like an identifier, not a label",
+               job->attribute[a].name, (long long)n, (long long)n_kept);
+  }
+}
+
 cyf_status cyf_prepare_distribute(cyf_prepare_job *job) {
   job->shuffle_key = cyf_rng_key_make(job->options->seed, CYF_RNG_SHUFFLE);
   job->cells_per_shard = choose_cells_per_shard(job);
   job->n_shards = (job->summary.n_cells_train + job->cells_per_shard - 1) / job->cells_per_shard;
-  cyf_info("%lld shards of up to %lld cells", (long long)job->n_shards, (long long)job->cells_per_shard);
+  warn_of_identifiers(job);
+  cyf_info("%lld shard%s of up to %lld cells", (long long)job->n_shards, job->n_shards == 1 ? "" : "s",
+           (long long)job->cells_per_shard);
   CYF_TRY(cyf_comm_agree(job->comm, distribute_local(job)));
   CYF_TRY(cyf_comm_sum_int64(job->comm, job->gene_cells, job->genes.n));
   CYF_TRY(cyf_comm_sum_int64(job->comm, job->gene_checksum, job->genes.n));

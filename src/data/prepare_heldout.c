@@ -31,6 +31,7 @@ static cyf_status obs_make(const cyf_prepare_job *job, int64_t n_cells, file_obs
 }
 
 static cyf_status append_rows(cyf_h5ad_writer *writer, cyf_csr_buffer *rows, int64_t n_genes) {
+  CYF_TRY(cyf_prepare_check_signal());
   const cyf_csr view = cyf_csr_view(rows);
   if (view.n_cells > 0) CYF_TRY(cyf_h5ad_writer_append_csr(writer, &view));
   cyf_csr_buffer_clear(rows, n_genes);

@@ -1,5 +1,6 @@
 /* Pass 0 of `prepare`: what the inputs hold, and how their genes and labels fit together. */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/files.h"
 #include "base/log.h"
@@ -13,13 +14,41 @@ enum {
   DETECT_CELLS_MAX = 2000  /* cells looked at to tell counts from logarithms */
 };
 
+/* One file may go by several names (./w.h5ad, links): the file system tells. */
+static cyf_status check_distinct(const cyf_prepare_options *options) {
+  struct stat *facts = NULL;
+  cyf_status status = CYF_OK;
+  CYF_TRY(CYF_NEW(&facts, options->n_inputs));
+  for (int64_t i = 0; i < options->n_inputs; i++) {
+    /* One that cannot be looked at fails with its reason when it is opened; st_nlink 0 marks it. */
+    if (stat(options->inputs[i], &facts[i]) != 0) facts[i].st_nlink = 0;
+    for (int64_t j = 0; j < i && facts[i].st_nlink > 0; j++) {
+      if (facts[j].st_nlink == 0 || facts[i].st_dev != facts[j].st_dev || facts[i].st_ino != facts[j].st_ino) continue;
+      if (strcmp(options->inputs[i], options->inputs[j]) == 0)
+        status = CYF_FAIL(CYF_ERR_INPUT, "%s: this input is given twice; its cells would stand in the atlas twice",
+                          options->inputs[i]);
+      else
+        status =
+            CYF_FAIL(CYF_ERR_INPUT,
+                     "%s: this input is the same file as %s, given twice; its cells would stand in the atlas twice",
+                     options->inputs[i], options->inputs[j]);
+      goto cleanup;
+    }
+  }
+cleanup:
+  cyf_free(facts);
+  return status;
+}
+
 static cyf_status check_lists(const cyf_prepare_options *options) {
   if (options->n_inputs < 1) return CYF_FAIL(CYF_ERR_INPUT, "no input file; expected one or more .h5ad files");
-  for (int64_t i = 0; i < options->n_inputs; i++)
-    for (int64_t j = 0; j < i; j++)
-      if (strcmp(options->inputs[i], options->inputs[j]) == 0)
-        return CYF_FAIL(CYF_ERR_INPUT, "%s: this input is given twice; its cells would stand in the atlas twice",
-                        options->inputs[i]);
+  CYF_TRY(check_distinct(options));
+  for (int64_t i = 0; i < options->n_labels; i++)
+    if (strchr(options->labels[i], '='))
+      return CYF_FAIL(CYF_ERR_INPUT,
+                      "label column \"%s\": a name with '=' cannot be asked for later (--where NAME=VALUE); rename the "
+                      "column",
+                      options->labels[i]);
   for (int64_t i = 0; i < options->n_labels; i++)
     for (int64_t j = 0; j < i; j++)
       if (strcmp(options->labels[i], options->labels[j]) == 0)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/interrupt.h"
 #include "base/rng.h"
 #include "comm/comm.h"
 #include "data/atlas.h"
@@ -79,6 +80,13 @@ static inline int64_t cyf_checksum_add(int64_t a, int64_t b) {
   return (a + b) & INT64_C(0xffffffffffff);
 }
 
+/* Polled once a block: a signal is a failure like any other of this rank, agreed on at the phase's end, after which
+ * everything written is removed. */
+static inline cyf_status cyf_prepare_check_signal(void) {
+  return cyf_interrupt_requested() == 0 ? CYF_OK
+                                        : CYF_FAIL(CYF_ERR_INTERRUPTED, "stopped by a signal; nothing was written");
+}
+
 /* ---- pass 0: prepare_inputs.c ---- */
 /* Reads sizes, genes and label columns of every input on every rank and unifies them. Local (the same on each rank). */
 cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job);
@@ -96,7 +104,7 @@ typedef struct cyf_prepare_block {
 } cyf_prepare_block;
 typedef cyf_status (*cyf_prepare_visitor)(cyf_prepare_job *job, const cyf_prepare_block *block, void *context);
 /* Calls visit with each block of this rank, in ascending order. Local. Errors: CYF_ERR_INPUT (also a value that is no
- * count among counts). */
+ * count among counts), CYF_ERR_INTERRUPTED after a signal, as for all phases below. */
 cyf_status cyf_prepare_visit_blocks(cyf_prepare_job *job, bool with_obs, const char *what, cyf_prepare_visitor visit,
                                     void *context);
 

@@ -90,6 +90,7 @@ static cyf_status append_cells(const cyf_prepare_job *job, const cyf_spill *spil
   for (int64_t first = 0; first < cells->n_cells; first += APPEND_CELLS) {
     const int64_t end = first + APPEND_CELLS < cells->n_cells ? first + APPEND_CELLS : cells->n_cells;
     int64_t used = 0;
+    CYF_TRY_CLEANUP(cyf_prepare_check_signal());
     CYF_TRY_CLEANUP(cyf_csr_buffer_reserve(&rows, APPEND_CELLS, 0));
     cyf_csr_buffer_clear(&rows, job->atlas_genes.n);
     for (int64_t i = first; i < end; i++) {

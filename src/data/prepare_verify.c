@@ -40,6 +40,7 @@ static cyf_status sum_values(const cyf_prepare_job *job, const int32_t *gene_old
   CYF_TRY_CLEANUP(cyf_shard_set_open(&alone, 0, shard.n_cells, &set));
   for (int64_t first = 0; first < shard.n_cells; first += READ_CELLS) {
     const int64_t end = first + READ_CELLS < shard.n_cells ? first + READ_CELLS : shard.n_cells;
+    CYF_TRY_CLEANUP(cyf_prepare_check_signal());
     CYF_TRY_CLEANUP(cyf_block_read(&set, first, end, &block));
     CYF_TRY_CLEANUP(sum_block(job, gene_old, &block, written->first_cell, indices, values, checksum));
   }

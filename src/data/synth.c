@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/h5ad_writer.h"
@@ -129,6 +130,8 @@ static cyf_status write_cells(synth_run *run) {
   const int64_t n_cells = run->options->n_cells;
   const double start_s = cyf_clock_s();
   for (int64_t first = 0; first < n_cells; first += BLOCK_CELLS) {
+    if (cyf_interrupt_requested() != 0)
+      return CYF_FAIL(CYF_ERR_INTERRUPTED, "stopped by a signal; nothing was written");
     CYF_TRY(draw_block(run, first, n_cells - first < BLOCK_CELLS ? n_cells - first : BLOCK_CELLS));
     cyf_log_progress("simulating: %.0f %%", 100.0 * (double)first / (double)n_cells);
   }

@@ -32,7 +32,8 @@ typedef struct cyf_synth_options {
 /* Writes counts (CSR float32, gzip 0) with obs columns cell_type, donor (categorical), pseudotime (numeric, along the
  * path from the first type to the second; NaN elsewhere). Cell i depends on (seed, i) and the model's parameters only,
  * not on n_cells or threads. Not collective. Memory: the tables (40 bytes a gene and type) and 16 bytes a cell of obs.
- * Errors: CYF_ERR_USAGE for numbers out of range, CYF_ERR_IO (an existing output without force, a full disk). */
+ * Errors: CYF_ERR_USAGE for numbers out of range, CYF_ERR_IO (an existing output without force, a full disk),
+ * CYF_ERR_INTERRUPTED after a signal (base/interrupt.h, polled once a block; nothing is left behind). */
 cyf_status cyf_synth(const cyf_synth_options *options);
 
 #endif

@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,8 @@
 #include "base/memory.h"
 #include "data/tensor_file.h"
 #include "kernels/backend.h"
+
+enum { PATH_TEXT_MAX = 128 };
 
 /* A host copy of `count` device floats. */
 static cyf_status to_host(cyf_device *device, const float *values, int64_t count, float **ret_host) {
@@ -46,55 +50,52 @@ static cyf_status read_layout(cyf_tensor_file *file, const char *group, cyf_devi
   return status;
 }
 
-static cyf_status write_identity(cyf_tensor_file *file, const cyf_stream_identity *identity) {
-  CYF_TRY(cyf_tensor_file_write_text(file, "identity/atlas", identity->atlas_fingerprint));
-  CYF_TRY(cyf_tensor_file_write_int(file, "identity/seed", identity->seed));
-  CYF_TRY(cyf_tensor_file_write_int(file, "identity/lanes", identity->lanes));
-  CYF_TRY(cyf_tensor_file_write_int(file, "identity/batch_cells", identity->batch_cells));
-  CYF_TRY(cyf_tensor_file_write_int(file, "identity/accumulate", identity->accumulate));
-  CYF_TRY(cyf_tensor_file_write_int(file, "identity/block_cells", identity->block_cells));
-  CYF_TRY(cyf_tensor_file_write_int(file, "identity/window_blocks", identity->window_blocks));
-  CYF_TRY(cyf_tensor_file_write_real(file, "identity/validation", identity->validation));
-  return cyf_tensor_file_write_int(file, "identity/autoencoder", (int64_t)identity->autoencoder_checksum);
+void cyf_identity_add(cyf_identity *identity, bool of_model, const char *key, const char *format, ...) {
+  va_list arguments;
+  if (identity->n == CYF_IDENTITY_ITEMS_MAX)
+    return; /* more items than that are a bug that the tests of resuming show */
+  va_start(arguments, format);
+  vsnprintf(identity->item[identity->n].value, CYF_IDENTITY_TEXT_MAX, format, arguments);
+  va_end(arguments);
+  identity->item[identity->n].key = key;
+  identity->item[identity->n++].of_model = of_model;
 }
 
-static cyf_status same_int(cyf_tensor_file *file, const char *path, const char *what, int64_t now) {
-  int64_t then = 0;
-  CYF_TRY(cyf_tensor_file_read_int(file, path, &then));
-  if (then == now) return CYF_OK;
+static cyf_status write_identity(cyf_tensor_file *file, const cyf_identity *identity) {
+  char path[PATH_TEXT_MAX];
+  for (int i = 0; i < identity->n; i++) {
+    snprintf(path, sizeof path, "identity/%s", identity->item[i].key);
+    CYF_TRY(cyf_tensor_file_write_text(file, path, identity->item[i].value));
+  }
+  return CYF_OK;
+}
+
+static cyf_status other_identity(cyf_tensor_file *file, const char *key, const char *then, const char *now) {
+  const char *path = cyf_tensor_file_path(file);
+  if (strcmp(key, "atlas") == 0)
+    return CYF_FAIL(CYF_ERR_CONFIG,
+                    "%s was trained on another atlas; give that one with --data, or start over with --force", path);
+  if (strcmp(key, "autoencoder weights") == 0)
+    return CYF_FAIL(CYF_ERR_CONFIG,
+                    "%s was trained on the latents of another autoencoder; start this stage over with --force", path);
   return CYF_FAIL(CYF_ERR_CONFIG,
-                  "%s was written with %s %lld and this run has %lld; set it back, or start over with --force",
-                  cyf_tensor_file_path(file), what, (long long)then, (long long)now);
+                  "%s was written with %s %s and this run has %s; set it back, or start over with --force", path, key,
+                  then, now);
 }
 
-static cyf_status check_identity(cyf_tensor_file *file, const cyf_stream_identity *identity) {
-  char *atlas = NULL;
-  CYF_TRY(cyf_tensor_file_read_text(file, "identity/atlas", &atlas));
-  bool same_atlas = strcmp(atlas, identity->atlas_fingerprint) == 0;
-  cyf_free(atlas);
-  if (!same_atlas)
-    return CYF_FAIL(CYF_ERR_CONFIG,
-                    "%s was trained on another atlas; give that one with --data, or start over with --force",
-                    cyf_tensor_file_path(file));
-  CYF_TRY(same_int(file, "identity/seed", "seed", identity->seed));
-  CYF_TRY(same_int(file, "identity/lanes", "data.lanes", identity->lanes));
-  CYF_TRY(same_int(file, "identity/batch_cells", "batch_cells", identity->batch_cells));
-  CYF_TRY(same_int(file, "identity/accumulate", "accumulate", identity->accumulate));
-  CYF_TRY(same_int(file, "identity/block_cells", "data.block_cells", identity->block_cells));
-  CYF_TRY(same_int(file, "identity/window_blocks", "data.window_blocks", identity->window_blocks));
-  double validation = 0;
-  CYF_TRY(cyf_tensor_file_read_real(file, "identity/validation", &validation));
-  if (validation != identity->validation)
-    return CYF_FAIL(
-        CYF_ERR_CONFIG,
-        "%s was written with data.validation %g and this run has %g; set it back, or start over with --force",
-        cyf_tensor_file_path(file), validation, identity->validation);
-  int64_t autoencoder = 0;
-  CYF_TRY(cyf_tensor_file_read_int(file, "identity/autoencoder", &autoencoder));
-  if (autoencoder != (int64_t)identity->autoencoder_checksum)
-    return CYF_FAIL(CYF_ERR_CONFIG,
-                    "%s was trained on the latents of another autoencoder; start this stage over with --force",
-                    cyf_tensor_file_path(file));
+static cyf_status check_identity(cyf_tensor_file *file, const cyf_identity *identity, bool model_only) {
+  char path[PATH_TEXT_MAX];
+  for (int i = 0; i < identity->n; i++) {
+    if (model_only && !identity->item[i].of_model) continue;
+    char *then = NULL;
+    snprintf(path, sizeof path, "identity/%s", identity->item[i].key);
+    CYF_TRY(cyf_tensor_file_read_text(file, path, &then));
+    cyf_status status = CYF_OK;
+    if (strcmp(then, identity->item[i].value) != 0)
+      status = other_identity(file, identity->item[i].key, then, identity->item[i].value);
+    cyf_free(then);
+    CYF_TRY(status);
+  }
   return CYF_OK;
 }
 
@@ -149,7 +150,7 @@ static cyf_status read_moments(cyf_tensor_file *file, cyf_optimizer *optimizer) 
   return status;
 }
 
-static cyf_status write_contents(cyf_tensor_file *file, const char *stage, const cyf_stream_identity *identity,
+static cyf_status write_contents(cyf_tensor_file *file, const char *stage, const cyf_identity *identity,
                                  const cyf_stage_state *state, const cyf_optimizer *optimizer, bool final) {
   const cyf_parameters *parameters = optimizer->parameters;
   CYF_TRY(cyf_tensor_file_write_text(file, "kind", "checkpoint"));
@@ -197,8 +198,19 @@ static cyf_status step_path(const char *directory, const char *stage, int64_t st
 
 enum { LISTED_MAX = 1024 };
 
+/* What a killed writer left: STAGE-*.h5.partial. */
+static void remove_partials(const char *directory, const char *stage) {
+  char pattern[4096];
+  glob_t found;
+  snprintf(pattern, sizeof pattern, "%s/%s-*.h5.partial", directory, stage);
+  if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0)
+    for (size_t i = 0; i < found.gl_pathc; i++) (void)cyf_remove_file(found.gl_pathv[i]);
+  globfree(&found);
+}
+
 static cyf_status remove_old(const char *directory, const char *stage, int64_t keep) {
   int64_t steps[LISTED_MAX], n = 0;
+  remove_partials(directory, stage);
   CYF_TRY(list_steps(directory, stage, LISTED_MAX, steps, &n));
   for (int64_t i = keep; i < n && i < LISTED_MAX; i++) {
     char *path = NULL;
@@ -214,7 +226,7 @@ static cyf_status final_path(const char *directory, const char *stage, char **re
   return cyf_format(ret_path, "%s/%s-final.h5", directory, stage);
 }
 
-cyf_status cyf_checkpoint_save(const char *directory, const char *stage, const cyf_stream_identity *identity,
+cyf_status cyf_checkpoint_save(const char *directory, const char *stage, const cyf_identity *identity,
                                const cyf_stage_state *state, const cyf_optimizer *optimizer, bool final, int64_t keep) {
   char *path = NULL;
   CYF_TRY(final ? final_path(directory, stage, &path) : step_path(directory, stage, state->step, &path));
@@ -230,13 +242,13 @@ cleanup:
   return status;
 }
 
-static cyf_status load_one(const char *path, const cyf_stream_identity *identity, cyf_stage_state *state,
+static cyf_status load_one(const char *path, const cyf_identity *identity, cyf_stage_state *state,
                            cyf_optimizer *optimizer) {
   cyf_tensor_file *file = NULL;
   cyf_parameters *parameters = optimizer->parameters;
   CYF_TRY(cyf_tensor_file_open(path, &file));
   cyf_status status;
-  CYF_TRY_CLEANUP(check_identity(file, identity));
+  CYF_TRY_CLEANUP(check_identity(file, identity, false));
   CYF_TRY_CLEANUP(read_state(file, state));
   CYF_TRY_CLEANUP(read_layout(file, "parameters", optimizer->device, &parameters->layout, parameters->value));
   CYF_TRY_CLEANUP(read_layout(file, "buffers", optimizer->device, &parameters->buffer_layout, parameters->buffer));
@@ -247,10 +259,11 @@ cleanup:
 }
 
 /* Rank 0 tries the files from the newest on; the step it could read is what the others read. */
-static cyf_status load_newest(const char *directory, const char *stage, const cyf_stream_identity *identity,
+static cyf_status load_newest(const char *directory, const char *stage, const cyf_identity *identity,
                               cyf_stage_state *state, cyf_optimizer *optimizer, int64_t *ret_step) {
   int64_t steps[LISTED_MAX], n = 0;
   *ret_step = -1;
+  remove_partials(directory, stage);
   CYF_TRY(list_steps(directory, stage, LISTED_MAX, steps, &n));
   for (int64_t i = 0; i < n && i < LISTED_MAX; i++) {
     char *path = NULL;
@@ -272,9 +285,8 @@ static cyf_status load_newest(const char *directory, const char *stage, const cy
   return CYF_OK;
 }
 
-cyf_status cyf_checkpoint_load(cyf_comm *comm, const char *directory, const char *stage,
-                               const cyf_stream_identity *identity, cyf_stage_state *ret_state,
-                               cyf_optimizer *optimizer, bool *ret_found) {
+cyf_status cyf_checkpoint_load(cyf_comm *comm, const char *directory, const char *stage, const cyf_identity *identity,
+                               cyf_stage_state *ret_state, cyf_optimizer *optimizer, bool *ret_found) {
   int64_t step = -1;
   cyf_status status = CYF_OK;
   if (cyf_comm_rank(comm) == 0) status = load_newest(directory, stage, identity, ret_state, optimizer, &step);
@@ -290,12 +302,14 @@ cyf_status cyf_checkpoint_load(cyf_comm *comm, const char *directory, const char
   return cyf_comm_agree(comm, status);
 }
 
-cyf_status cyf_checkpoint_load_final(const char *directory, const char *stage, cyf_parameters *parameters) {
+cyf_status cyf_checkpoint_load_final(const char *directory, const char *stage, const cyf_identity *identity,
+                                     cyf_parameters *parameters) {
   char *path = NULL;
   CYF_TRY(final_path(directory, stage, &path));
   cyf_tensor_file *file = NULL;
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_tensor_file_open(path, &file));
+  if (identity != NULL) CYF_TRY_CLEANUP(check_identity(file, identity, true));
   CYF_TRY_CLEANUP(read_layout(file, "parameters", parameters->device, &parameters->layout, parameters->value));
   CYF_TRY_CLEANUP(read_layout(file, "buffers", parameters->device, &parameters->buffer_layout, parameters->buffer));
 cleanup:
@@ -312,7 +326,7 @@ bool cyf_checkpoint_has_final(const char *directory, const char *stage) {
   return has;
 }
 
-cyf_status cyf_checkpoint_is_complete(const char *directory, const char *stage, const cyf_stream_identity *identity,
+cyf_status cyf_checkpoint_is_complete(const char *directory, const char *stage, const cyf_identity *identity,
                                       int64_t steps, bool *ret_complete) {
   *ret_complete = false;
   if (!cyf_checkpoint_has_final(directory, stage)) return CYF_OK;
@@ -322,7 +336,7 @@ cyf_status cyf_checkpoint_is_complete(const char *directory, const char *stage, 
   int64_t planned = 0;
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_tensor_file_open(path, &file));
-  CYF_TRY_CLEANUP(check_identity(file, identity));
+  CYF_TRY_CLEANUP(check_identity(file, identity, false));
   CYF_TRY_CLEANUP(cyf_tensor_file_read_int(file, "planned_steps", &planned));
   *ret_complete = planned >= steps;
 cleanup:

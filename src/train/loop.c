@@ -100,21 +100,25 @@ static cyf_status log_window(loop *l) {
   return CYF_OK;
 }
 
-/* Ranks that summed in another order would drift apart unseen over a week: compare, and take rank 0's weights where
- * they differ. */
+/* The ring sum gives every rank the same bits, so weights can only differ after a fault of memory or of the network:
+ * compare, say so, and take rank 0's. */
 static cyf_status keep_ranks_equal(loop *l) {
-  if (cyf_comm_size(l->env->comm) == 1) return CYF_OK;
+  cyf_comm *comm = l->env->comm;
+  if (cyf_comm_size(comm) == 1) return CYF_OK;
   cyf_parameters *parameters = l->optimizer->parameters;
   uint64_t sum = 0;
-  CYF_TRY(cyf_comm_agree(l->env->comm, cyf_parameters_checksum(parameters, &sum)));
+  CYF_TRY(cyf_comm_agree(comm, cyf_parameters_checksum(parameters, &sum)));
   int64_t range[2] = {(int64_t)(sum >> 1), -(int64_t)(sum >> 1)};
-  CYF_TRY(cyf_comm_max_int64(l->env->comm, range, 2));
+  CYF_TRY(cyf_comm_max_int64(comm, range, 2));
   if (range[0] == -range[1]) return CYF_OK;
-  cyf_debug("%s: weights differ between ranks at step %lld; rank 0's are taken", l->stage->name,
-            (long long)l->state.step);
-  CYF_TRY(cyf_comm_broadcast(l->env->comm, parameters->value, (int64_t)sizeof(float) * parameters->layout.total, 0));
-  return cyf_comm_broadcast(l->env->comm, parameters->buffer, (int64_t)sizeof(float) * parameters->buffer_layout.total,
-                            0);
+  cyf_warn("%s: the ranks' weights differ at step %lld; rank 0's are taken. Check memory and network", l->stage->name,
+           (long long)l->state.step);
+  int64_t bytes = (int64_t)sizeof(float) * parameters->layout.total;
+  float *const arrays[] = {parameters->value, l->optimizer->first_moment, l->optimizer->second_moment,
+                           l->optimizer->ema};
+  for (int i = 0; i < 4; i++)
+    if (arrays[i] != NULL) CYF_TRY(cyf_comm_broadcast(comm, arrays[i], bytes, 0));
+  return cyf_comm_broadcast(comm, parameters->buffer, (int64_t)sizeof(float) * parameters->buffer_layout.total, 0);
 }
 
 static cyf_status save(loop *l, bool final) {
@@ -187,7 +191,7 @@ static cyf_status take_best(loop *l) {
   if (l->stage->settings->patience == 0 || !isfinite(l->state.best_loss)) return CYF_OK;
   char *stem = NULL;
   CYF_TRY(best_stem(l, &stem));
-  cyf_status status = cyf_checkpoint_load_final(l->env->checkpoint_directory, stem, l->optimizer->parameters);
+  cyf_status status = cyf_checkpoint_load_final(l->env->checkpoint_directory, stem, NULL, l->optimizer->parameters);
   cyf_free(stem);
   CYF_TRY(cyf_comm_agree(l->env->comm, status));
   cyf_device *device = l->optimizer->device;
@@ -248,15 +252,30 @@ static cyf_status resume_or_start(loop *l) {
     l->last_saved_step = l->state.step;
     cyf_info("%s: going on from step %lld", l->stage->name, (long long)l->state.step);
   }
-  cyf_status status = is_root(l) ? cyf_metrics_rewind(l->env->metrics, l->stage->name, l->state.step) : CYF_OK;
+  cyf_status status = CYF_OK;
+  if (is_root(l)) status = cyf_write_text_file(l->env->config_path, l->env->config_text);
+  if (is_root(l) && status == CYF_OK) status = cyf_metrics_rewind(l->env->metrics, l->stage->name, l->state.step);
   CYF_TRY(cyf_comm_agree(l->env->comm, status));
   return l->stage->open(l->stage->context, l->state.cursor);
+}
+
+/* A small data set may have no validation cell; only early stopping cannot do without. */
+static cyf_status check_validation(const cyf_loop_environment *environment, const cyf_stage *stage) {
+  bool wanted = environment->settings->data.validation > 0 && stage->settings->validate_every > 0;
+  if (!wanted || stage->validate != NULL) return CYF_OK;
+  if (stage->settings->patience > 0)
+    return CYF_FAIL(CYF_ERR_CONFIG, "%s: patience needs validation cells, and none fell into data.validation %g",
+                    stage->name, environment->settings->data.validation);
+  cyf_warn("%s: no cell fell into data.validation %g; training without validation", stage->name,
+           environment->settings->data.validation);
+  return CYF_OK;
 }
 
 cyf_status cyf_loop_run(const cyf_loop_environment *environment, const cyf_stage *stage) {
   loop l = {.env = environment, .stage = stage, .last_saved_step = -1, .last_validation = NAN};
   l.state.best_loss = INFINITY;
-  cyf_status status = cyf_optimizer_create(stage->parameters, stage->settings, &l.optimizer);
+  cyf_status status = check_validation(environment, stage);
+  if (status == CYF_OK) status = cyf_optimizer_create(stage->parameters, stage->settings, &l.optimizer);
   CYF_TRY(cyf_comm_agree(environment->comm, status));
   CYF_TRY_CLEANUP(resume_or_start(&l));
   cyf_progress_begin(&l.progress, stage->name, stage->settings->steps, l.state.step, stage->settings->batch_cells);

@@ -25,7 +25,7 @@ typedef struct cyf_stage {
   const char *file_stem; /* of its checkpoints: "autoencoder", "classifier-0" */
   const cyf_stage_settings *settings;
   cyf_parameters *parameters;
-  cyf_stream_identity identity;
+  cyf_identity identity;
   void *context;
   int64_t cells_per_epoch, batches_per_epoch;
   /* Opens the training stream at the cursor. Collective. */
@@ -44,6 +44,7 @@ typedef struct cyf_loop_environment {
   const cyf_settings *settings;
   cyf_metrics *metrics;
   const char *checkpoint_directory;
+  const char *config_path, *config_text; /* written once a stage really starts: a refused run leaves the old file */
   bool resume;
 } cyf_loop_environment;
 

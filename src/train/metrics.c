@@ -60,34 +60,47 @@ cyf_status cyf_metrics_write(cyf_metrics *metrics, const cyf_metrics_line *line)
   return CYF_OK;
 }
 
-/* True for a whole line of this stage with a later step; also for a last line that a kill cut short. */
-static bool is_beyond(const char *line, size_t length, const char *stage, int64_t step) {
-  if (length == 0 || line[length - 1] != '}') return true;
-  char *text = strndup(line, length);
-  if (text == NULL) return false;
-  const char *at_stage = strstr(text, "\"stage\":"), *at_step = strstr(text, "\"step\":");
-  bool beyond = false;
-  if (at_stage != NULL && at_step != NULL) {
-    at_stage += strlen("\"stage\":");
-    while (*at_stage == ' ') at_stage++;
-    size_t n = strlen(stage);
-    bool same = at_stage[0] == '"' && strncmp(at_stage + 1, stage, n) == 0 && at_stage[n + 1] == '"';
-    beyond = same && strtoll(at_step + strlen("\"step\":"), NULL, 10) > step;
-  }
+/* The text `"stage": "NAME"` as cyf_metrics_write writes it, escapes included. */
+static cyf_status stage_member(const char *stage, char **ret_member) {
+  size_t size = 0;
+  char *text = NULL;
+  FILE *stream = open_memstream(&text, &size);
+  if (stream == NULL) return CYF_FAIL(CYF_ERR_MEMORY, "out of memory");
+  cyf_json json;
+  cyf_json_init(&json, stream, false);
+  cyf_json_object_begin(&json, NULL);
+  cyf_json_text(&json, "stage", stage);
+  cyf_json_object_end(&json);
+  fclose(stream);
+  cyf_status status = cyf_strdup(text + 1, ret_member);
+  if (status == CYF_OK) (*ret_member)[strlen(*ret_member) - 1] = '\0';
   free(text);
-  return beyond;
+  return status;
+}
+
+/* True for a whole line with this member and a later step; also for a last line that a kill cut short. */
+static bool is_beyond(const char *line, size_t length, const char *member, int64_t step) {
+  if (length == 0 || line[length - 1] != '}') return true;
+  const char *key = "\"step\":", *at_step = memmem(line, length, key, strlen(key));
+  if (at_step == NULL || memmem(line, length, member, strlen(member)) == NULL) return false;
+  return strtoll(at_step + strlen(key), NULL, 10) > step;
 }
 
 cyf_status cyf_metrics_rewind(cyf_metrics *metrics, const char *stage, int64_t step) {
   if (metrics->stream == NULL) return CYF_OK;
-  char *text = NULL;
-  CYF_TRY(cyf_read_text_file(metrics->path, &text));
+  char *text = NULL, *member = NULL;
+  CYF_TRY(stage_member(stage, &member));
+  cyf_status status = cyf_read_text_file(metrics->path, &text);
+  if (status != CYF_OK) {
+    cyf_free(member);
+    return status;
+  }
   char *out = text;
   for (const char *line = text; *line != '\0';) {
     const char *end = strchrnul(line, '\n');
     size_t length = (size_t)(end - line);
     const char *next = *end == '\0' ? end : end + 1;
-    if (!is_beyond(line, length, stage, step)) {
+    if (!is_beyond(line, length, member, step)) {
       memmove(out, line, length);
       out += length;
       *out++ = '\n';
@@ -97,8 +110,9 @@ cyf_status cyf_metrics_rewind(cyf_metrics *metrics, const char *stage, int64_t s
   *out = '\0';
   fclose(metrics->stream);
   metrics->stream = NULL;
-  cyf_status status = cyf_write_text_file(metrics->path, text);
+  status = cyf_write_text_file(metrics->path, text);
   cyf_free(text);
+  cyf_free(member);
   if (status == CYF_OK) status = open_for_append(metrics);
   return status;
 }

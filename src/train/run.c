@@ -16,7 +16,7 @@ typedef struct run {
   cyf_device *device;
   cyf_atlas *atlas;
   cyf_metrics metrics;
-  char *checkpoints, *latents;
+  char *checkpoints, *latents, *config_path, *config_text;
   cyf_stage_environment environment;
 } run;
 
@@ -32,6 +32,25 @@ static int64_t n_classes_with_cells(const cyf_attribute *attribute) {
   int64_t n = 0;
   for (int64_t c = 0; c < attribute->categories.n; c++) n += attribute->n_cells[c] > 0;
   return n;
+}
+
+/* With `all`, a column that has one class, or hardly a cell a class, is passed over: it would end the run at its last
+ * stages. */
+static bool is_worth_classifying(const cyf_attribute *attribute) {
+  int64_t n_classes = n_classes_with_cells(attribute), n_labelled = 0;
+  for (int64_t c = 0; c < attribute->categories.n; c++) n_labelled += attribute->n_cells[c];
+  if (n_classes < 2) {
+    cyf_info("label column %s has fewer than two classes: no classifier", attribute->name);
+    return false;
+  }
+  if (n_labelled < 3 * n_classes) {
+    cyf_warn(
+        "label column %s has %lld labelled cells of %lld classes: too few for a classifier; --stage classifier:%s "
+        "insists",
+        attribute->name, (long long)n_labelled, (long long)n_classes, attribute->name);
+    return false;
+  }
+  return true;
 }
 
 static cyf_status plan_classifier(const cyf_atlas *atlas, const char *name, plan *p) {
@@ -58,7 +77,7 @@ static cyf_status make_plan(const run *r, plan *p) {
   p->denoiser = all || strcmp(stage, "denoiser") == 0;
   if (all)
     for (int64_t i = 0; i < r->atlas->n_attributes; i++)
-      p->classifier[i] = n_classes_with_cells(&r->atlas->attributes[i]) >= 2;
+      p->classifier[i] = is_worth_classifying(&r->atlas->attributes[i]);
   if (strncmp(stage, "classifier:", 11) == 0) return plan_classifier(r->atlas, stage + 11, p);
   if (p->autoencoder || p->encode || p->denoiser) return CYF_OK;
   return CYF_FAIL(CYF_ERR_USAGE,
@@ -97,7 +116,28 @@ static cyf_status clear_planned(const run *r, const plan *p) {
 /* ---- model.h5 -----------------------------------------------------------------------------------------------------
  */
 
-static cyf_status fill_attributes(const run *r, cyf_model *model) {
+/* The attribute's classifier, if it was trained on these latents; one that was not (the autoencoder has been trained
+ * anew) is left out. */
+static cyf_status load_classifier(const run *r, uint64_t autoencoder_checksum, int64_t attribute,
+                                  cyf_classifier **ret_classifier) {
+  char stem[CYF_STAGE_STEM_MAX];
+  cyf_classifier_stem(attribute, stem);
+  if (!cyf_checkpoint_has_final(r->checkpoints, stem)) return CYF_OK;
+  const cyf_attribute *of = &r->atlas->attributes[attribute];
+  cyf_classifier_config config = cyf_settings_classifier(r->options->settings, of->categories.n);
+  cyf_identity identity = cyf_classifier_identity(&r->environment, autoencoder_checksum, attribute);
+  CYF_TRY(cyf_classifier_create(r->device, &config, 0, ret_classifier));
+  cyf_status status =
+      cyf_checkpoint_load_final(r->checkpoints, stem, &identity, cyf_classifier_parameters(*ret_classifier));
+  if (status == CYF_OK) return CYF_OK;
+  cyf_classifier_destroy(ret_classifier);
+  if (status != CYF_ERR_CONFIG) return status;
+  cyf_warn("model.h5 leaves out the classifier of %s: %s", of->name, cyf_status_message());
+  cyf_status_clear();
+  return CYF_OK;
+}
+
+static cyf_status fill_attributes(const run *r, uint64_t autoencoder_checksum, cyf_model *model) {
   const cyf_atlas *atlas = r->atlas;
   CYF_TRY(CYF_NEW(&model->attributes, atlas->n_attributes));
   model->n_attributes = atlas->n_attributes;
@@ -108,12 +148,7 @@ static cyf_status fill_attributes(const run *r, cyf_model *model) {
     CYF_TRY(cyf_names_copy(&from->categories, &to->categories));
     CYF_TRY(CYF_NEW(&to->n_cells, from->categories.n));
     memcpy(to->n_cells, from->n_cells, sizeof(int64_t) * (size_t)from->categories.n);
-    char stem[CYF_STAGE_STEM_MAX];
-    cyf_classifier_stem(i, stem);
-    if (!cyf_checkpoint_has_final(r->checkpoints, stem)) continue;
-    cyf_classifier_config config = cyf_settings_classifier(r->options->settings, from->categories.n);
-    CYF_TRY(cyf_classifier_create(r->device, &config, 0, &to->classifier));
-    CYF_TRY(cyf_checkpoint_load_final(r->checkpoints, stem, cyf_classifier_parameters(to->classifier)));
+    CYF_TRY(load_classifier(r, autoencoder_checksum, i, &to->classifier));
   }
   return CYF_OK;
 }
@@ -139,13 +174,13 @@ static cyf_status fill_model(const run *r, cyf_model *model) {
   CYF_TRY(cyf_strdup(r->options->command_line != NULL ? r->options->command_line : "", &model->command_line));
   CYF_TRY(cyf_strdup(CYF_VERSION, &model->version));
   CYF_TRY(cyf_names_copy(&r->atlas->genes, &model->genes));
-  cyf_autoencoder_config autoencoder = cyf_settings_autoencoder(settings, r->atlas->n_genes);
+  uint64_t checksum = 0;
+  CYF_TRY(cyf_load_autoencoder(&r->environment, &model->autoencoder, &checksum));
   cyf_denoiser_config denoiser = cyf_settings_denoiser(settings);
-  CYF_TRY(cyf_autoencoder_create(r->device, &autoencoder, 0, &model->autoencoder));
-  CYF_TRY(cyf_checkpoint_load_final(r->checkpoints, "autoencoder", cyf_autoencoder_parameters(model->autoencoder)));
+  cyf_identity identity = cyf_denoiser_identity(&r->environment, checksum);
   CYF_TRY(cyf_denoiser_create(r->device, &denoiser, 0, &model->denoiser));
-  CYF_TRY(cyf_checkpoint_load_final(r->checkpoints, "denoiser", cyf_denoiser_parameters(model->denoiser)));
-  return fill_attributes(r, model);
+  CYF_TRY(cyf_checkpoint_load_final(r->checkpoints, "denoiser", &identity, cyf_denoiser_parameters(model->denoiser)));
+  return fill_attributes(r, checksum, model);
 }
 
 static cyf_status write_model(const run *r) {
@@ -175,38 +210,42 @@ static cyf_status update_model(run *r) {
 /* ---- running ------------------------------------------------------------------------------------------------------
  */
 
-static cyf_status is_complete(run *r, const char *stem, const cyf_stage_settings *stage, uint64_t autoencoder_checksum,
+static cyf_status is_complete(run *r, const char *name, const char *stem, const cyf_identity *identity, int64_t steps,
                               bool *ret_complete) {
-  cyf_stream_identity identity = cyf_stage_identity(&r->environment, stage, autoencoder_checksum);
   *ret_complete = false;
   if (!r->options->resume) return CYF_OK;
-  cyf_status status = cyf_checkpoint_is_complete(r->checkpoints, stem, &identity, stage->steps, ret_complete);
+  cyf_status status = cyf_checkpoint_is_complete(r->checkpoints, stem, identity, steps, ret_complete);
   CYF_TRY(cyf_comm_agree(r->comm, status));
   int64_t done = *ret_complete;
   CYF_TRY(cyf_comm_broadcast(r->comm, &done, sizeof done, 0));
   *ret_complete = done != 0;
-  if (*ret_complete) cyf_info("%s: already finished", stem);
+  if (*ret_complete) cyf_info("%s: already finished", name);
   return CYF_OK;
 }
 
 static cyf_status run_autoencoder(run *r) {
   bool complete = false;
-  CYF_TRY(is_complete(r, "autoencoder", &r->options->settings->autoencoder.stage, 0, &complete));
+  cyf_identity identity = cyf_autoencoder_identity(&r->environment);
+  CYF_TRY(is_complete(r, "autoencoder", "autoencoder", &identity, r->options->settings->autoencoder.stage.steps,
+                      &complete));
   return complete ? CYF_OK : cyf_train_autoencoder(&r->environment);
 }
 
-static cyf_status run_denoiser(run *r, uint64_t autoencoder_checksum) {
+static cyf_status run_denoiser(run *r, uint64_t checksum) {
   bool complete = false;
-  CYF_TRY(is_complete(r, "denoiser", &r->options->settings->denoiser.stage, autoencoder_checksum, &complete));
-  return complete ? CYF_OK : cyf_train_denoiser(&r->environment, autoencoder_checksum);
+  cyf_identity identity = cyf_denoiser_identity(&r->environment, checksum);
+  CYF_TRY(is_complete(r, "denoiser", "denoiser", &identity, r->options->settings->denoiser.stage.steps, &complete));
+  return complete ? CYF_OK : cyf_train_denoiser(&r->environment, checksum);
 }
 
-static cyf_status run_classifier(run *r, uint64_t autoencoder_checksum, int64_t attribute) {
+static cyf_status run_classifier(run *r, uint64_t checksum, int64_t attribute) {
   bool complete = false;
   char stem[CYF_STAGE_STEM_MAX];
   cyf_classifier_stem(attribute, stem);
-  CYF_TRY(is_complete(r, stem, &r->options->settings->classifier.stage, autoencoder_checksum, &complete));
-  return complete ? CYF_OK : cyf_train_classifier(&r->environment, autoencoder_checksum, attribute);
+  cyf_identity identity = cyf_classifier_identity(&r->environment, checksum, attribute);
+  CYF_TRY(is_complete(r, r->atlas->attributes[attribute].name, stem, &identity,
+                      r->options->settings->classifier.stage.steps, &complete));
+  return complete ? CYF_OK : cyf_train_classifier(&r->environment, checksum, attribute);
 }
 
 static cyf_status run_plan(run *r, const plan *p) {
@@ -227,27 +266,17 @@ static cyf_status run_plan(run *r, const plan *p) {
   return any_classifier ? update_model(r) : CYF_OK;
 }
 
-/* Folders and config.yaml, on rank 0. */
-static cyf_status open_folder(const run *r, const plan *p) {
-  char *path = NULL, *text = NULL;
-  CYF_TRY(cyf_make_directory(r->checkpoints));
-  CYF_TRY(clear_planned(r, p));
-  cyf_status status;
-  CYF_TRY_CLEANUP(cyf_path_join(r->options->directory, "config.yaml", &path));
-  CYF_TRY_CLEANUP(cyf_config_to_text(cyf_settings_schema(), r->options->settings, &text));
-  status = cyf_write_text_file(path, text);
-cleanup:
-  cyf_free(path);
-  cyf_free(text);
-  return status;
-}
-
 static cyf_status open_run(run *r, plan *p) {
   CYF_TRY(cyf_path_join(r->options->directory, "checkpoints", &r->checkpoints));
   CYF_TRY(cyf_path_join(r->options->directory, "latents", &r->latents));
   CYF_TRY(cyf_atlas_open(r->options->atlas, &r->atlas));
   CYF_TRY(make_plan(r, p));
-  if (cyf_comm_rank(r->comm) == 0) CYF_TRY(open_folder(r, p));
+  CYF_TRY(cyf_path_join(r->options->directory, "config.yaml", &r->config_path));
+  CYF_TRY(cyf_config_to_text(cyf_settings_schema(), r->options->settings, &r->config_text));
+  if (cyf_comm_rank(r->comm) == 0) {
+    CYF_TRY(cyf_make_directory(r->checkpoints));
+    CYF_TRY(clear_planned(r, p));
+  }
   return cyf_metrics_open(r->options->directory, cyf_comm_rank(r->comm), &r->metrics);
 }
 
@@ -256,6 +285,8 @@ static void close_run(run *r, plan *p) {
   cyf_atlas_close(&r->atlas);
   cyf_free(r->checkpoints);
   cyf_free(r->latents);
+  cyf_free(r->config_path);
+  cyf_free(r->config_text);
   cyf_free(p->classifier);
 }
 
@@ -268,6 +299,8 @@ cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *op
                                                    .settings = options->settings,
                                                    .metrics = &r.metrics,
                                                    .checkpoint_directory = r.checkpoints,
+                                                   .config_path = r.config_path,
+                                                   .config_text = r.config_text,
                                                    .resume = options->resume},
                                           .atlas = r.atlas,
                                           .device = device,

@@ -95,7 +95,7 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
                      .file_stem = "autoencoder",
                      .settings = &settings->autoencoder.stage,
                      .parameters = cyf_autoencoder_parameters(s.model),
-                     .identity = cyf_stage_identity(environment, &settings->autoencoder.stage, 0),
+                     .identity = cyf_autoencoder_identity(environment),
                      .context = &s,
                      .cells_per_epoch = cyf_loader_n_cells(s.train),
                      .batches_per_epoch = cyf_loader_batches_per_epoch(s.train),

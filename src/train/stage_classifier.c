@@ -174,7 +174,7 @@ static cyf_status run(classifier_stage *s, const char *name) {
                      .file_stem = stem,
                      .settings = &settings->classifier.stage,
                      .parameters = cyf_classifier_parameters(s->model),
-                     .identity = cyf_stage_identity(environment, &settings->classifier.stage, s->autoencoder_checksum),
+                     .identity = cyf_classifier_identity(environment, s->autoencoder_checksum, s->attribute),
                      .context = s,
                      .cells_per_epoch = cyf_latent_loader_n_cells(s->train),
                      .batches_per_epoch = cyf_latent_loader_batches_per_epoch(s->train),

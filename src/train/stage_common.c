@@ -1,23 +1,79 @@
 #include <stdio.h>
 
+#include "model/diffusion/schedule.h"
 #include "train/stages.h"
 
 void cyf_classifier_stem(int64_t attribute, char stem[CYF_STAGE_STEM_MAX]) {
   snprintf(stem, CYF_STAGE_STEM_MAX, "classifier-%lld", (long long)attribute);
 }
 
-cyf_stream_identity cyf_stage_identity(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
-                                       uint64_t autoencoder_checksum) {
+/* "[512, 512, 256]" */
+static void list_widths(const cyf_config_ints *widths, char text[CYF_IDENTITY_TEXT_MAX]) {
+  int at = 0;
+  for (int i = 0; i < widths->n && at < CYF_IDENTITY_TEXT_MAX; i++)
+    at += snprintf(text + at, (size_t)(CYF_IDENTITY_TEXT_MAX - at), "%s%lld", i == 0 ? "[" : ", ",
+                   (long long)widths->value[i]);
+  if (at < CYF_IDENTITY_TEXT_MAX) snprintf(text + at, (size_t)(CYF_IDENTITY_TEXT_MAX - at), "]");
+}
+
+static void add_common(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
+                       cyf_identity *identity) {
   const cyf_settings *settings = environment->loop.settings;
-  return (cyf_stream_identity){.atlas_fingerprint = environment->atlas->fingerprint,
-                               .seed = settings->seed,
-                               .lanes = settings->data.lanes,
-                               .batch_cells = stage->batch_cells,
-                               .accumulate = stage->accumulate,
-                               .block_cells = settings->data.block_cells,
-                               .window_blocks = settings->data.window_blocks,
-                               .validation = settings->data.validation,
-                               .autoencoder_checksum = autoencoder_checksum};
+  cyf_identity_add(identity, true, "atlas", "%s", environment->atlas->fingerprint);
+  cyf_identity_add(identity, true, "autoencoder.latent", "%lld", (long long)settings->autoencoder.latent);
+  cyf_identity_add(identity, false, "seed", "%lld", (long long)settings->seed);
+  cyf_identity_add(identity, false, "data.lanes", "%lld", (long long)settings->data.lanes);
+  cyf_identity_add(identity, false, "data.block_cells", "%lld", (long long)settings->data.block_cells);
+  cyf_identity_add(identity, false, "data.window_blocks", "%lld", (long long)settings->data.window_blocks);
+  cyf_identity_add(identity, false, "data.validation", "%.17g", settings->data.validation);
+  cyf_identity_add(identity, false, "batch_cells", "%lld", (long long)stage->batch_cells);
+  cyf_identity_add(identity, false, "accumulate", "%lld", (long long)stage->accumulate);
+}
+
+/* What noised latents depend on. */
+static void add_diffusion(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
+                          cyf_identity *identity) {
+  const cyf_settings *settings = environment->loop.settings;
+  cyf_identity_add(identity, true, "autoencoder weights", "%016llx", (unsigned long long)autoencoder_checksum);
+  cyf_identity_add(identity, true, "diffusion.timesteps", "%lld", (long long)settings->diffusion.timesteps);
+  cyf_identity_add(identity, true, "diffusion.betas", "%s",
+                   settings->diffusion.betas == CYF_BETAS_COSINE ? "cosine" : "linear");
+  cyf_identity_add(identity, true, "diffusion.latent_scale", "%s", settings->diffusion.latent_scale);
+}
+
+cyf_identity cyf_autoencoder_identity(const cyf_stage_environment *environment) {
+  cyf_identity identity = {0};
+  char widths[CYF_IDENTITY_TEXT_MAX] = "";
+  add_common(environment, &environment->loop.settings->autoencoder.stage, &identity);
+  list_widths(&environment->loop.settings->autoencoder.hidden, widths);
+  cyf_identity_add(&identity, true, "autoencoder.hidden", "%s", widths);
+  return identity;
+}
+
+cyf_identity cyf_denoiser_identity(const cyf_stage_environment *environment, uint64_t autoencoder_checksum) {
+  cyf_identity identity = {0};
+  char widths[CYF_IDENTITY_TEXT_MAX] = "";
+  add_common(environment, &environment->loop.settings->denoiser.stage, &identity);
+  add_diffusion(environment, autoencoder_checksum, &identity);
+  list_widths(&environment->loop.settings->denoiser.hidden, widths);
+  cyf_identity_add(&identity, true, "denoiser.hidden", "%s", widths);
+  return identity;
+}
+
+cyf_identity cyf_classifier_identity(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
+                                     int64_t attribute) {
+  cyf_identity identity = {0};
+  const cyf_settings *settings = environment->loop.settings;
+  char widths[CYF_IDENTITY_TEXT_MAX] = "";
+  add_common(environment, &settings->classifier.stage, &identity);
+  add_diffusion(environment, autoencoder_checksum, &identity);
+  list_widths(&settings->classifier.hidden, widths);
+  cyf_identity_add(&identity, true, "classifier.hidden", "%s", widths);
+  cyf_identity_add(&identity, true, "label column", "%s", environment->atlas->attributes[attribute].name);
+  cyf_identity_add(&identity, true, "diffusion.guide_below", "%lld", (long long)settings->diffusion.guide_below);
+  cyf_identity_add(&identity, false, "classifier.dropout", "%.17g", settings->classifier.dropout);
+  cyf_identity_add(&identity, false, "classifier.balance", "%d", settings->classifier.balance);
+  return identity;
 }
 
 cyf_loader_options cyf_stage_loader_options(const cyf_stage_environment *environment, const cyf_stage_settings *stage,

@@ -91,7 +91,7 @@ cyf_status cyf_train_denoiser(const cyf_stage_environment *environment, uint64_t
                      .file_stem = "denoiser",
                      .settings = &settings->denoiser.stage,
                      .parameters = cyf_denoiser_parameters(s.model),
-                     .identity = cyf_stage_identity(environment, &settings->denoiser.stage, autoencoder_checksum),
+                     .identity = cyf_denoiser_identity(environment, autoencoder_checksum),
                      .context = &s,
                      .cells_per_epoch = cyf_latent_loader_n_cells(s.train),
                      .batches_per_epoch = cyf_latent_loader_batches_per_epoch(s.train),

@@ -58,7 +58,9 @@ static cyf_status encode_own_shards(const cyf_stage_environment *env, const cyf_
   CYF_TRY(cyf_scratch_create(env->device, &scratch));
   cyf_status status = CYF_OK;
   for (int64_t shard = rank; shard < env->atlas->n_shards && status == CYF_OK; shard += size) {
-    if (cyf_latents_shard_done(env->latents_directory, env->atlas, shard, checksum)) continue;
+    if (cyf_latents_shard_done(env->latents_directory, env->atlas, shard, checksum,
+                               (cyf_latent_type)env->loop.settings->latents.type))
+      continue;
     if (cyf_interrupt_requested() != 0)
       status = CYF_FAIL(CYF_ERR_INTERRUPTED,
                         "stopped by a signal while encoding; finished shards are kept; --resume auto goes on");
@@ -72,19 +74,26 @@ static cyf_status encode_own_shards(const cyf_stage_environment *env, const cyf_
   return status;
 }
 
+cyf_status cyf_load_autoencoder(const cyf_stage_environment *environment, cyf_autoencoder **ret_model,
+                                uint64_t *ret_checksum) {
+  const char *checkpoints = environment->loop.checkpoint_directory;
+  cyf_autoencoder_config config = cyf_settings_autoencoder(environment->loop.settings, environment->atlas->n_genes);
+  cyf_identity identity = cyf_autoencoder_identity(environment);
+  if (!cyf_checkpoint_has_final(checkpoints, "autoencoder"))
+    return CYF_FAIL(CYF_ERR_USAGE, "there is no finished autoencoder in %s; run --stage autoencoder first",
+                    checkpoints);
+  CYF_TRY(cyf_autoencoder_create(environment->device, &config, 0, ret_model));
+  cyf_parameters *parameters = cyf_autoencoder_parameters(*ret_model);
+  cyf_status status = cyf_checkpoint_load_final(checkpoints, "autoencoder", &identity, parameters);
+  if (status == CYF_OK) status = cyf_parameters_checksum(parameters, ret_checksum);
+  if (status != CYF_OK) cyf_autoencoder_destroy(ret_model);
+  return status;
+}
+
 cyf_status cyf_encode_atlas(const cyf_stage_environment *environment, uint64_t *ret_checksum) {
   cyf_comm *comm = environment->loop.comm;
-  const char *checkpoints = environment->loop.checkpoint_directory;
   cyf_autoencoder *model = NULL;
-  cyf_autoencoder_config config = cyf_settings_autoencoder(environment->loop.settings, environment->atlas->n_genes);
-  cyf_status status = CYF_OK;
-  if (!cyf_checkpoint_has_final(checkpoints, "autoencoder"))
-    status =
-        CYF_FAIL(CYF_ERR_USAGE, "there is no finished autoencoder in %s; run --stage autoencoder first", checkpoints);
-  if (status == CYF_OK) status = cyf_autoencoder_create(environment->device, &config, 0, &model);
-  if (status == CYF_OK)
-    status = cyf_checkpoint_load_final(checkpoints, "autoencoder", cyf_autoencoder_parameters(model));
-  if (status == CYF_OK) status = cyf_parameters_checksum(cyf_autoencoder_parameters(model), ret_checksum);
+  cyf_status status = cyf_load_autoencoder(environment, &model, ret_checksum);
   if (status == CYF_OK) status = cyf_make_directory(environment->latents_directory);
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, encode_own_shards(environment, model, *ret_checksum)));

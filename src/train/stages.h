@@ -23,6 +23,10 @@ void cyf_classifier_stem(int64_t attribute, char stem[CYF_STAGE_STEM_MAX]);
 
 /* Trains the autoencoder on log-normalised cells (mean squared error). */
 cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment);
+/* The finished autoencoder, for inference, and its checksum. Not collective. Errors: CYF_ERR_USAGE when it is not
+ * finished, CYF_ERR_CONFIG when it was trained with other settings or on another atlas. */
+cyf_status cyf_load_autoencoder(const cyf_stage_environment *environment, cyf_autoencoder **ret_model,
+                                uint64_t *ret_checksum);
 /* Encodes every cell of the atlas with the finished autoencoder into RUN/latents; shards already done are kept.
  * *ret_checksum: of the autoencoder. Errors: CYF_ERR_USAGE when the autoencoder is not finished. */
 cyf_status cyf_encode_atlas(const cyf_stage_environment *environment, uint64_t *ret_checksum);
@@ -32,9 +36,11 @@ cyf_status cyf_train_denoiser(const cyf_stage_environment *environment, uint64_t
 cyf_status cyf_train_classifier(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
                                 int64_t attribute);
 
-/* The identity that a stage's checkpoints carry. */
-cyf_stream_identity cyf_stage_identity(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
-                                       uint64_t autoencoder_checksum);
+/* The identities that the stages' checkpoints carry. attribute: of the classifier. */
+cyf_identity cyf_autoencoder_identity(const cyf_stage_environment *environment);
+cyf_identity cyf_denoiser_identity(const cyf_stage_environment *environment, uint64_t autoencoder_checksum);
+cyf_identity cyf_classifier_identity(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
+                                     int64_t attribute);
 /* Loader options of a stage. */
 cyf_loader_options cyf_stage_loader_options(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
                                             cyf_split split);

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Checks that the obs columns of COPY are those of SOURCE, with their kinds. Every warning on reading COPY is an error.
+
+    compare_obs.py SOURCE COPY
+
+Integers come back as int64, reals as float32 or float64, strings of which some are missing as a categorical, the categories of a categorical as
+text; all else is equal.
+"""
+
+import sys
+import warnings
+
+import anndata
+import numpy as np
+import pandas as pd
+
+from dump_h5ad import label_text
+
+
+def expected(column):
+    """What a copied column should be."""
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return column.cat.rename_categories([label_text(c) for c in column.cat.categories])
+    if isinstance(kind, pd.StringDtype) or kind == object:
+        return pd.Series(pd.Categorical(column.astype(object))) if column.isna().any() else column.astype(object)
+    if isinstance(kind, pd.BooleanDtype):
+        return column
+    if pd.api.types.is_extension_array_dtype(kind):
+        return column.astype("Int64")
+    if kind.kind in "iu":
+        return column.astype(np.int64)
+    return column.astype(np.float32) if kind == np.float16 else column
+
+
+def main():
+    warnings.simplefilter("ignore")  # the source may be of an old format
+    source = anndata.read_h5ad(sys.argv[1]).obs
+    warnings.simplefilter("error")
+    copy = anndata.read_h5ad(sys.argv[2]).obs
+    assert list(source.columns) == list(copy.columns), (source.columns, copy.columns)
+    assert list(source.index) == list(copy.index)
+    for name in source.columns:
+        wanted, got = expected(source[name]).reset_index(drop=True), copy[name].reset_index(drop=True)
+        if wanted.dtype == object:
+            got = got.astype(object)
+        pd.testing.assert_series_equal(got, wanted, check_names=False, obj=name)
+        if isinstance(wanted.dtype, pd.CategoricalDtype):
+            assert got.cat.ordered == wanted.cat.ordered, name
+    print(f"{len(source.columns)} columns of {len(source)} cells as they were")
+
+
+main()
