@@ -78,4 +78,5 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_export = {"export", "write a model's weights for PyTorch", false, run, help};
+const cyf_command cyf_cmd_export = {
+    .name = "export", .summary = "write a model's weights for PyTorch", .run = run, .help = help};

@@ -125,4 +125,5 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_import = {"import", "make a model of PyTorch checkpoints", false, run, help};
+const cyf_command cyf_cmd_import = {
+    .name = "import", .summary = "make a model of PyTorch checkpoints", .run = run, .help = help};

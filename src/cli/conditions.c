@@ -26,9 +26,12 @@ static cyf_status add(const cyf_model *model, cyf_conditions *c, int64_t attribu
   return CYF_NEW(&(*ret_condition)->code, c->n_cells);
 }
 
-/* A category that no training cell has (a hold-out may take them all) cannot have been learnt. */
+/* A category that no training cell has (a hold-out may take them all) cannot have been learnt. Imported models count no
+ * cells at all. */
 static cyf_status need_cells(const cyf_model_attribute *attribute, int64_t code) {
-  if (attribute->n_cells[code] > 0) return CYF_OK;
+  int64_t n_counted = 0;
+  for (int64_t c = 0; c < attribute->categories.n; c++) n_counted += attribute->n_cells[c];
+  if (n_counted == 0 || attribute->n_cells[code] > 0) return CYF_OK;
   return CYF_FAIL(CYF_ERR_USAGE, "no training cell of the model has %s '%s', so it cannot be asked for",
                   attribute->name, attribute->categories.name[code]);
 }

@@ -47,6 +47,7 @@ cyf_identity cyf_autoencoder_identity(const cyf_stage_environment *environment) 
   add_common(environment, &environment->loop.settings->autoencoder.stage, &identity);
   list_widths(&environment->loop.settings->autoencoder.hidden, widths);
   cyf_identity_add(&identity, true, "autoencoder.hidden", "%s", widths);
+  cyf_identity_add(&identity, false, "autoencoder.init", "%s", environment->loop.settings->autoencoder.init);
   return identity;
 }
 
