@@ -14,41 +14,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/tensor_file.h"
-#include "kernels/backend.h"
+#include "train/parameters_file.h"
 
 enum { PATH_TEXT_MAX = 128 };
-
-/* A host copy of `count` device floats. */
-static cyf_status to_host(cyf_device *device, const float *values, int64_t count, float **ret_host) {
-  CYF_TRY(CYF_NEW(ret_host, count));
-  if (count == 0) return CYF_OK;
-  cyf_status status = device->ops->download(device, *ret_host, values, sizeof(float) * (size_t)count);
-  if (status == CYF_OK) status = device->ops->synchronize(device);
-  if (status != CYF_OK) cyf_free(*ret_host);
-  return status;
-}
-
-static cyf_status write_layout(cyf_tensor_file *file, const char *group, cyf_device *device, const cyf_layout *layout,
-                               const float *values) {
-  float *host = NULL;
-  CYF_TRY(to_host(device, values, layout->total, &host));
-  cyf_status status = cyf_tensor_file_write_layout(file, group, layout, host);
-  cyf_free(host);
-  return status;
-}
-
-static cyf_status read_layout(cyf_tensor_file *file, const char *group, cyf_device *device, const cyf_layout *layout,
-                              float *values) {
-  float *host = NULL;
-  CYF_TRY(CYF_NEW(&host, layout->total));
-  cyf_status status = cyf_tensor_file_read_layout(file, group, layout, host);
-  if (status == CYF_OK && layout->total > 0) {
-    status = device->ops->upload(device, values, host, sizeof(float) * (size_t)layout->total);
-    if (status == CYF_OK) status = device->ops->synchronize(device);
-  }
-  cyf_free(host);
-  return status;
-}
 
 void cyf_identity_add(cyf_identity *identity, bool of_model, const char *key, const char *format, ...) {
   va_list arguments;
@@ -124,7 +92,7 @@ static cyf_status write_moments(cyf_tensor_file *file, const cyf_optimizer *opti
   for (int i = 0; i < 3; i++) {
     if (arrays[i] == NULL) continue;
     float *host = NULL;
-    CYF_TRY(to_host(device, arrays[i], total, &host));
+    CYF_TRY(cyf_floats_to_host(device, arrays[i], total, &host));
     cyf_status status = cyf_tensor_file_write_floats(file, names[i], host, total);
     cyf_free(host);
     CYF_TRY(status);
@@ -143,8 +111,7 @@ static cyf_status read_moments(cyf_tensor_file *file, cyf_optimizer *optimizer) 
   for (int i = 0; i < 3 && status == CYF_OK; i++) {
     if (arrays[i] == NULL) continue;
     status = cyf_tensor_file_read_floats(file, names[i], host, total);
-    if (status == CYF_OK) status = device->ops->upload(device, arrays[i], host, sizeof(float) * (size_t)total);
-    if (status == CYF_OK) status = device->ops->synchronize(device);
+    if (status == CYF_OK) status = cyf_floats_to_device(device, host, total, arrays[i]);
   }
   cyf_free(host);
   return status;
@@ -159,8 +126,7 @@ static cyf_status write_contents(cyf_tensor_file *file, const char *stage, const
   CYF_TRY(write_state(file, state));
   CYF_TRY(cyf_tensor_file_write_int(file, "planned_steps", optimizer->settings.steps));
   const float *weights = final && optimizer->ema != NULL ? optimizer->ema : parameters->value;
-  CYF_TRY(write_layout(file, "parameters", optimizer->device, &parameters->layout, weights));
-  CYF_TRY(write_layout(file, "buffers", optimizer->device, &parameters->buffer_layout, parameters->buffer));
+  CYF_TRY(cyf_parameters_write(file, "", parameters, weights));
   if (!final) CYF_TRY(write_moments(file, optimizer));
   return CYF_OK;
 }
@@ -250,8 +216,7 @@ static cyf_status load_one(const char *path, const cyf_identity *identity, cyf_s
   cyf_status status;
   CYF_TRY_CLEANUP(check_identity(file, identity, false));
   CYF_TRY_CLEANUP(read_state(file, state));
-  CYF_TRY_CLEANUP(read_layout(file, "parameters", optimizer->device, &parameters->layout, parameters->value));
-  CYF_TRY_CLEANUP(read_layout(file, "buffers", optimizer->device, &parameters->buffer_layout, parameters->buffer));
+  CYF_TRY_CLEANUP(cyf_parameters_read(file, "", parameters));
   CYF_TRY_CLEANUP(read_moments(file, optimizer));
 cleanup:
   cyf_tensor_file_close(&file);
@@ -310,8 +275,7 @@ cyf_status cyf_checkpoint_load_final(const char *directory, const char *stage, c
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_tensor_file_open(path, &file));
   if (identity != NULL) CYF_TRY_CLEANUP(check_identity(file, identity, true));
-  CYF_TRY_CLEANUP(read_layout(file, "parameters", parameters->device, &parameters->layout, parameters->value));
-  CYF_TRY_CLEANUP(read_layout(file, "buffers", parameters->device, &parameters->buffer_layout, parameters->buffer));
+  CYF_TRY_CLEANUP(cyf_parameters_read(file, "", parameters));
 cleanup:
   cyf_tensor_file_close(&file);
   cyf_free(path);
@@ -363,8 +327,9 @@ cyf_status cyf_checkpoint_remove(const char *directory, const char *stage) {
 cyf_status cyf_parameters_checksum(const cyf_parameters *parameters, uint64_t *ret_checksum) {
   float *weights = NULL, *buffers = NULL;
   cyf_status status;
-  CYF_TRY_CLEANUP(to_host(parameters->device, parameters->value, parameters->layout.total, &weights));
-  CYF_TRY_CLEANUP(to_host(parameters->device, parameters->buffer, parameters->buffer_layout.total, &buffers));
+  CYF_TRY_CLEANUP(cyf_floats_to_host(parameters->device, parameters->value, parameters->layout.total, &weights));
+  CYF_TRY_CLEANUP(
+      cyf_floats_to_host(parameters->device, parameters->buffer, parameters->buffer_layout.total, &buffers));
   uint64_t sum = cyf_checksum(1, weights, sizeof(float) * (size_t)parameters->layout.total);
   *ret_checksum = cyf_checksum(sum, buffers, sizeof(float) * (size_t)parameters->buffer_layout.total);
 cleanup:

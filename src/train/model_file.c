@@ -5,50 +5,9 @@
 
 #include "base/memory.h"
 #include "data/tensor_file.h"
-#include "kernels/backend.h"
+#include "train/parameters_file.h"
 
 enum { PATH_MAX_TEXT = 128 };
-
-static cyf_status write_parameters(cyf_tensor_file *file, const char *group, const cyf_parameters *parameters) {
-  cyf_device *device = parameters->device;
-  const cyf_layout *layouts[] = {&parameters->layout, &parameters->buffer_layout};
-  const float *const values[] = {parameters->value, parameters->buffer};
-  const char *const parts[] = {"parameters", "buffers"};
-  for (int i = 0; i < 2; i++) {
-    if (layouts[i]->total == 0) continue;
-    char path[PATH_MAX_TEXT];
-    snprintf(path, sizeof path, "%s/%s", group, parts[i]);
-    float *host = NULL;
-    CYF_TRY(CYF_NEW(&host, layouts[i]->total));
-    cyf_status status = device->ops->download(device, host, values[i], sizeof(float) * (size_t)layouts[i]->total);
-    if (status == CYF_OK) status = device->ops->synchronize(device);
-    if (status == CYF_OK) status = cyf_tensor_file_write_layout(file, path, layouts[i], host);
-    cyf_free(host);
-    CYF_TRY(status);
-  }
-  return CYF_OK;
-}
-
-static cyf_status read_parameters(cyf_tensor_file *file, const char *group, cyf_parameters *parameters) {
-  cyf_device *device = parameters->device;
-  const cyf_layout *layouts[] = {&parameters->layout, &parameters->buffer_layout};
-  float *const values[] = {parameters->value, parameters->buffer};
-  const char *const parts[] = {"parameters", "buffers"};
-  for (int i = 0; i < 2; i++) {
-    if (layouts[i]->total == 0) continue;
-    char path[PATH_MAX_TEXT];
-    snprintf(path, sizeof path, "%s/%s", group, parts[i]);
-    float *host = NULL;
-    CYF_TRY(CYF_NEW(&host, layouts[i]->total));
-    cyf_status status = cyf_tensor_file_read_layout(file, path, layouts[i], host);
-    if (status == CYF_OK)
-      status = device->ops->upload(device, values[i], host, sizeof(float) * (size_t)layouts[i]->total);
-    if (status == CYF_OK) status = device->ops->synchronize(device);
-    cyf_free(host);
-    CYF_TRY(status);
-  }
-  return CYF_OK;
-}
 
 /* ---- writing ------------------------------------------------------------------------------------------------------
  */
@@ -66,7 +25,7 @@ static cyf_status write_attribute(cyf_tensor_file *file, int64_t index, const cy
   CYF_TRY(cyf_tensor_file_write_int(file, path, attribute->classifier != NULL));
   if (attribute->classifier == NULL) return CYF_OK;
   snprintf(path, sizeof path, "%s/classifier", group);
-  return write_parameters(file, path, cyf_classifier_parameters(attribute->classifier));
+  return cyf_parameters_write(file, path, cyf_classifier_parameters(attribute->classifier), NULL);
 }
 
 static cyf_status write_header(cyf_tensor_file *file, const cyf_model *model) {
@@ -89,9 +48,10 @@ static cyf_status write_header(cyf_tensor_file *file, const cyf_model *model) {
 
 static cyf_status write_all(cyf_tensor_file *file, const cyf_model *model) {
   CYF_TRY(write_header(file, model));
-  CYF_TRY(write_parameters(file, "autoencoder", cyf_autoencoder_parameters(model->autoencoder)));
+  CYF_TRY(cyf_parameters_write(file, "autoencoder", cyf_autoencoder_parameters(model->autoencoder), NULL));
   CYF_TRY(cyf_tensor_file_write_int(file, "has_denoiser", model->denoiser != NULL));
-  if (model->denoiser != NULL) CYF_TRY(write_parameters(file, "denoiser", cyf_denoiser_parameters(model->denoiser)));
+  if (model->denoiser != NULL)
+    CYF_TRY(cyf_parameters_write(file, "denoiser", cyf_denoiser_parameters(model->denoiser), NULL));
   for (int64_t i = 0; i < model->n_attributes; i++) CYF_TRY(write_attribute(file, i, &model->attributes[i]));
   return CYF_OK;
 }
@@ -130,7 +90,7 @@ static cyf_status read_attribute(cyf_tensor_file *file, int64_t index, cyf_model
   cyf_classifier_config config = cyf_settings_classifier(&model->settings, attribute->categories.n);
   CYF_TRY(cyf_classifier_create(model->device, &config, 0, &attribute->classifier));
   snprintf(path, sizeof path, "%s/classifier", group);
-  return read_parameters(file, path, cyf_classifier_parameters(attribute->classifier));
+  return cyf_parameters_read(file, path, cyf_classifier_parameters(attribute->classifier));
 }
 
 static cyf_status read_header(cyf_tensor_file *file, cyf_model *model) {
@@ -163,7 +123,7 @@ static cyf_status read_denoiser(cyf_tensor_file *file, cyf_model *model) {
   if (!has_denoiser) return CYF_OK;
   cyf_denoiser_config config = cyf_settings_denoiser(&model->settings);
   CYF_TRY(cyf_denoiser_create(model->device, &config, 0, &model->denoiser));
-  return read_parameters(file, "denoiser", cyf_denoiser_parameters(model->denoiser));
+  return cyf_parameters_read(file, "denoiser", cyf_denoiser_parameters(model->denoiser));
 }
 
 static cyf_status read_all(cyf_tensor_file *file, cyf_model *model) {
@@ -171,7 +131,7 @@ static cyf_status read_all(cyf_tensor_file *file, cyf_model *model) {
   const cyf_settings *settings = &model->settings;
   cyf_autoencoder_config autoencoder = cyf_settings_autoencoder(settings, model->genes.n);
   CYF_TRY(cyf_autoencoder_create(model->device, &autoencoder, 0, &model->autoencoder));
-  CYF_TRY(read_parameters(file, "autoencoder", cyf_autoencoder_parameters(model->autoencoder)));
+  CYF_TRY(cyf_parameters_read(file, "autoencoder", cyf_autoencoder_parameters(model->autoencoder)));
   CYF_TRY(read_denoiser(file, model));
   CYF_TRY(cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, (int)settings->diffusion.timesteps,
                               &model->schedule));
