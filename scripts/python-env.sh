@@ -9,7 +9,7 @@ if [ ! -e "$marker" ]; then
   mkdir -p build
   base=""
   for candidate in python3.12 python3.11 python3; do
-    command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' && base=$candidate && break
+    command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && base=$candidate && break
   done
   [ -n "$base" ] || { echo "python-env: no Python 3.11 or later; interchange tests will be skipped" >&2; exit 0; }
   echo "python-env: making $environment (anndata, scanpy)" >&2
