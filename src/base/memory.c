@@ -112,3 +112,12 @@ int64_t cyf_memory_bytes_now(void) {
 int64_t cyf_memory_bytes_peak(void) {
   return atomic_load(&bytes_peak);
 }
+
+int64_t cyf_memory_available_bytes(void) {
+  FILE *file = fopen("/proc/meminfo", "r");
+  char line[128];
+  long long kib = 0;
+  while (file && kib == 0 && fgets(line, sizeof(line), file)) sscanf(line, "MemAvailable: %lld kB", &kib);
+  if (file) fclose(file);
+  return (int64_t)kib * 1024;
+}

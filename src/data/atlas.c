@@ -42,24 +42,41 @@ int64_t cyf_atlas_find_attribute(const cyf_atlas *atlas, const char *name) {
   return -1;
 }
 
+/* Reads one attribute's labels of a shard, which must be those of the manifest. */
+static cyf_status read_shard_labels(const cyf_shard *shard, const cyf_attribute *attribute, cyf_h5ad *file,
+                                    cyf_label_column *ret_column) {
+  CYF_TRY(cyf_h5ad_read_labels(file, attribute->name, ret_column));
+  bool same = ret_column->n_cells == shard->n_cells && ret_column->categories.n == attribute->categories.n;
+  for (int64_t c = 0; same && c < ret_column->categories.n; c++)
+    same = strcmp(ret_column->categories.name[c], attribute->categories.name[c]) == 0;
+  if (same) return CYF_OK;
+  cyf_label_column_destroy(ret_column);
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: labels \"%s\" are not those of the atlas' manifest", shard->path,
+                  attribute->name);
+}
+
+cyf_status cyf_atlas_check_labels(const cyf_atlas *atlas, int64_t shard) {
+  if (atlas->n_attributes == 0) return CYF_OK;
+  cyf_h5ad *file = NULL;
+  CYF_TRY(cyf_h5ad_open(atlas->shards[shard].path, NULL, &file));
+  cyf_status status = CYF_OK;
+  for (int64_t a = 0; a < atlas->n_attributes && status == CYF_OK; a++) {
+    cyf_label_column column = {0};
+    status = read_shard_labels(&atlas->shards[shard], &atlas->attributes[a], file, &column);
+    cyf_label_column_destroy(&column);
+  }
+  cyf_h5ad_close(&file);
+  return status;
+}
+
 /* Copies the codes of the shard's cells [first, first + n) (indices within the shard) of one attribute. */
 static cyf_status read_shard_codes(const cyf_shard *shard, const cyf_attribute *attribute, cyf_h5ad *file,
                                    int64_t first, int64_t n, int32_t *ret_codes) {
   cyf_label_column column = {0};
-  cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_h5ad_read_labels(file, attribute->name, &column));
-  bool same = column.n_cells == shard->n_cells && column.categories.n == attribute->categories.n;
-  for (int64_t c = 0; same && c < column.categories.n; c++)
-    same = strcmp(column.categories.name[c], attribute->categories.name[c]) == 0;
-  if (!same) {
-    status =
-        CYF_FAIL(CYF_ERR_INPUT, "%s: labels \"%s\" are not those of the atlas' manifest", shard->path, attribute->name);
-    goto cleanup;
-  }
+  CYF_TRY(read_shard_labels(shard, attribute, file, &column));
   memcpy(ret_codes, column.code + first, (size_t)n * sizeof(*ret_codes));
-cleanup:
   cyf_label_column_destroy(&column);
-  return status;
+  return CYF_OK;
 }
 
 cyf_status cyf_atlas_read_codes(const cyf_atlas *atlas, int64_t first, int64_t n, int32_t *ret_codes) {

@@ -41,6 +41,9 @@ cyf_status cyf_atlas_open(const char *directory, cyf_atlas **ret_atlas);
 void cyf_atlas_close(cyf_atlas **atlas);
 /* Index of the attribute, -1 when absent. */
 int64_t cyf_atlas_find_attribute(const cyf_atlas *atlas, const char *name);
+/* Checks that a shard has the manifest's label columns, with the same categories in the same order. Errors:
+ * CYF_ERR_INPUT. */
+cyf_status cyf_atlas_check_labels(const cyf_atlas *atlas, int64_t shard);
 /* Codes [n_attributes][n_cells range] of cells [first, first+n): ret_codes[a*n + i]; caller's memory. Reads the shards'
  * obs. */
 cyf_status cyf_atlas_read_codes(const cyf_atlas *atlas, int64_t first, int64_t n, int32_t *ret_codes);

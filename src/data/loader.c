@@ -7,7 +7,46 @@
 #include "base/memory.h"
 #include "data/loader_internal.h"
 
-/* ---- the reader thread ---- */
+/* ---- between the threads ---- */
+
+static cyf_window *pop(const cyf_loader *loader, cyf_window_queue *queue) {
+  cyf_window *window = queue->item[queue->first];
+  queue->first = (queue->first + 1) % loader->n_windows;
+  queue->n--;
+  return window;
+}
+
+static void push(cyf_loader *loader, cyf_window_queue *queue, cyf_window *window) {
+  pthread_mutex_lock(&loader->mutex);
+  queue->item[(queue->first + queue->n++) % loader->n_windows] = window;
+  pthread_cond_broadcast(&loader->changed);
+  pthread_mutex_unlock(&loader->mutex);
+}
+
+void cyf_loader_put_free(cyf_loader *loader, cyf_window *window) {
+  push(loader, &loader->free_windows, window);
+}
+
+void cyf_loader_put_ready(cyf_loader *loader, cyf_window *window) {
+  push(loader, &loader->ready_windows, window);
+}
+
+cyf_window *cyf_loader_take_free(cyf_loader *loader, bool wait) {
+  pthread_mutex_lock(&loader->mutex);
+  while (wait && !loader->stopping && loader->free_windows.n == 0) pthread_cond_wait(&loader->changed, &loader->mutex);
+  cyf_window *window = loader->stopping || loader->free_windows.n == 0 ? NULL : pop(loader, &loader->free_windows);
+  pthread_mutex_unlock(&loader->mutex);
+  return window;
+}
+
+cyf_window *cyf_loader_take_ready(cyf_loader *loader) {
+  pthread_mutex_lock(&loader->mutex);
+  while (!loader->stopping && loader->failure == CYF_OK && loader->ready_windows.n == 0)
+    pthread_cond_wait(&loader->changed, &loader->mutex);
+  cyf_window *window = loader->stopping || loader->ready_windows.n == 0 ? NULL : pop(loader, &loader->ready_windows);
+  pthread_mutex_unlock(&loader->mutex);
+  return window;
+}
 
 /* Waits for a free slot; NULL when the loader is being destroyed. */
 static cyf_batch_slot *await_free_slot(cyf_loader *loader) {
@@ -19,69 +58,105 @@ static cyf_batch_slot *await_free_slot(cyf_loader *loader) {
   return slot;
 }
 
-static void publish(cyf_loader *loader, cyf_status status) {
-  char *message = NULL;
-  if (status != CYF_OK) {
-    /* The pending message belongs to this thread; without memory for a copy the code alone is handed over. */
-    (void)cyf_strdup(cyf_status_message(), &message);
-    cyf_status_clear();
-  }
+static void publish_batch(cyf_loader *loader) {
   pthread_mutex_lock(&loader->mutex);
-  loader->failure = status;
-  loader->failure_message = message;
-  if (status == CYF_OK) loader->n_filled++;
+  loader->n_filled++;
   pthread_cond_broadcast(&loader->changed);
   pthread_mutex_unlock(&loader->mutex);
 }
 
+/* The first failure of a thread is the loader's. */
+static void publish_failure(cyf_loader *loader, cyf_status status) {
+  char *message = NULL;
+  /* The pending message belongs to this thread; without memory for a copy the code alone is handed over. */
+  (void)cyf_strdup(cyf_status_message(), &message);
+  cyf_status_clear();
+  pthread_mutex_lock(&loader->mutex);
+  if (loader->failure == CYF_OK) {
+    loader->failure = status;
+    loader->failure_message = message;
+    message = NULL;
+  }
+  pthread_cond_broadcast(&loader->changed);
+  pthread_mutex_unlock(&loader->mutex);
+  cyf_free(message);
+}
+
 static void *reader_main(void *argument) {
   cyf_loader *loader = argument;
-  cyf_status status = cyf_lanes_seek(loader);
-  while (status == CYF_OK) {
-    cyf_batch_slot *slot = await_free_slot(loader);
-    if (!slot) return NULL;
-    status = cyf_batch_fill(loader, slot);
-    if (status == CYF_OK) publish(loader, CYF_OK);
-  }
-  publish(loader, status);
+  const cyf_status status = cyf_windows_read(loader);
+  if (status != CYF_OK) publish_failure(loader, status);
   return NULL;
 }
 
-static cyf_status start_reader(cyf_loader *loader) {
-  if (pthread_mutex_init(&loader->mutex, NULL) != 0) return CYF_FAIL(CYF_ERR_MEMORY, "no mutex for the reader thread");
-  if (pthread_cond_init(&loader->changed, NULL) != 0) {
-    pthread_mutex_destroy(&loader->mutex);
-    return CYF_FAIL(CYF_ERR_MEMORY, "no condition variable for the reader thread");
+static void *assembler_main(void *argument) {
+  cyf_loader *loader = argument;
+  for (;;) {
+    cyf_batch_slot *slot = await_free_slot(loader);
+    if (!slot) return NULL;
+    bool stopped = false;
+    const cyf_status status = cyf_batch_fill(loader, slot, &stopped);
+    if (status != CYF_OK) publish_failure(loader, status);
+    if (status != CYF_OK || stopped) return NULL;
+    publish_batch(loader);
   }
-  loader->has_mutex = true;
+}
+
+static cyf_status start_thread(void *(*body)(void *), cyf_loader *loader, pthread_t *thread, bool *ret_started) {
   /* Signals are for the main thread, whose loop polls their flag. */
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int failed = pthread_create(&loader->thread, NULL, reader_main, loader);
+  const int failed = pthread_create(thread, NULL, body, loader);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (failed) return CYF_FAIL(CYF_ERR_MEMORY, "cannot start the reader thread: %s", strerror(failed));
-  loader->has_thread = true;
+  if (failed) return CYF_FAIL(CYF_ERR_MEMORY, "cannot start a thread of the loader: %s", strerror(failed));
+  *ret_started = true;
   return CYF_OK;
 }
 
-static void stop_reader(cyf_loader *loader) {
-  if (loader->has_thread) {
-    pthread_mutex_lock(&loader->mutex);
-    loader->stopping = true;
-    pthread_cond_broadcast(&loader->changed);
-    pthread_mutex_unlock(&loader->mutex);
-    pthread_join(loader->thread, NULL);
-  }
-  if (loader->has_mutex) {
-    pthread_cond_destroy(&loader->changed);
+static cyf_status start_threads(cyf_loader *loader) {
+  if (pthread_mutex_init(&loader->mutex, NULL) != 0) return CYF_FAIL(CYF_ERR_MEMORY, "no mutex for the loader");
+  if (pthread_cond_init(&loader->changed, NULL) != 0) {
     pthread_mutex_destroy(&loader->mutex);
+    return CYF_FAIL(CYF_ERR_MEMORY, "no condition variable for the loader");
   }
+  loader->has_mutex = true;
+  CYF_TRY(start_thread(reader_main, loader, &loader->reader, &loader->has_reader));
+  return start_thread(assembler_main, loader, &loader->assembler, &loader->has_assembler);
+}
+
+static void stop_threads(cyf_loader *loader) {
+  if (!loader->has_mutex) return;
+  pthread_mutex_lock(&loader->mutex);
+  loader->stopping = true;
+  pthread_cond_broadcast(&loader->changed);
+  pthread_mutex_unlock(&loader->mutex);
+  if (loader->has_reader) pthread_join(loader->reader, NULL);
+  if (loader->has_assembler) pthread_join(loader->assembler, NULL);
+  pthread_cond_destroy(&loader->changed);
+  pthread_mutex_destroy(&loader->mutex);
 }
 
 /* ---- creation ---- */
 
-/* What each rank does by itself: plan, lanes, codes, shards' tables. */
+/* Refuses to keep more in memory than there is. */
+static cyf_status check_residency(const cyf_loader *loader) {
+  if (loader->residency != CYF_RESIDENCY_HOST) return CYF_OK;
+  int64_t bytes = 0;
+  for (int64_t p = 0; p < loader->shards.n_parts; p++) {
+    const cyf_shard_part *part = &loader->shards.part[p];
+    bytes += part->n_entries * (cyf_stored_width(part->indices.stored_as) + cyf_stored_width(part->data.stored_as));
+  }
+  const int64_t available = cyf_memory_available_bytes();
+  if (available > 0 && bytes > available)
+    return CYF_FAIL(CYF_ERR_CONFIG,
+                    "data.residency: host keeps %.1f GB of cells a rank, and %.1f GB of memory are available; use more "
+                    "nodes, or stream",
+                    (double)bytes / 1e9, (double)available / 1e9);
+  return CYF_OK;
+}
+
+/* What each rank does by itself: plan, shards' tables, lanes. */
 static cyf_status prepare_local(const cyf_atlas *atlas, const cyf_loader_options *options, int rank, int size,
                                 cyf_loader *loader) {
   CYF_TRY(cyf_lane_plan_make(options, atlas->n_cells, size, &loader->plan));
@@ -89,19 +164,20 @@ static cyf_status prepare_local(const cyf_atlas *atlas, const cyf_loader_options
     return CYF_FAIL(CYF_ERR_CONFIG, "prefetch_batches is %lld; at least 1 is needed",
                     (long long)options->prefetch_batches);
   loader->decode_threads = options->decode_threads > 1 ? options->decode_threads : 1;
+  loader->residency = options->residency;
   loader->first_lane = cyf_lane_first_cell(options->n_lanes, size, rank);
   loader->n_lanes_local = cyf_lane_first_cell(options->n_lanes, size, rank + 1) - loader->first_lane;
-  loader->first_cell = cyf_lane_first_cell(atlas->n_cells, options->n_lanes, loader->first_lane);
+  const int64_t first_cell = cyf_lane_first_cell(atlas->n_cells, options->n_lanes, loader->first_lane);
   const int64_t end_cell =
       cyf_lane_first_cell(atlas->n_cells, options->n_lanes, loader->first_lane + loader->n_lanes_local);
-  loader->n_cells_local = end_cell - loader->first_cell;
+  CYF_TRY(cyf_balance_make(atlas, options, &loader->balance));
+  CYF_TRY(cyf_shard_set_open(atlas, first_cell, end_cell, &loader->shards));
+  CYF_TRY(check_residency(loader));
   CYF_TRY(cyf_lanes_make(loader));
   CYF_TRY(CYF_NEW(&loader->lane_count, options->n_lanes));
   for (int64_t l = 0; l < loader->n_lanes_local; l++)
     loader->lane_count[loader->first_lane + l] = loader->lane[l].count;
-  CYF_TRY(CYF_NEW(&loader->codes, atlas->n_attributes * loader->n_cells_local));
-  CYF_TRY(cyf_atlas_read_codes(atlas, loader->first_cell, loader->n_cells_local, loader->codes));
-  CYF_TRY(cyf_shard_set_open(atlas, loader->first_cell, end_cell, &loader->shards));
+  CYF_TRY(cyf_windows_make(loader));
   loader->n_slots = options->prefetch_batches + 1; /* one is with the consumer */
   CYF_TRY(CYF_NEW(&loader->slot, loader->n_slots));
   for (int64_t i = 0; i < loader->n_slots; i++) CYF_TRY(cyf_batch_slot_make(loader, &loader->slot[i]));
@@ -146,12 +222,12 @@ cyf_status cyf_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const cyf_l
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
   CYF_TRY_CLEANUP(cyf_comm_sum_int64(comm, loader->lane_count, options->n_lanes));
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, settle_epoch(start, loader)));
-  if (loader->n_cells == 0) { /* nothing to read: neither files nor the thread are needed */
+  if (loader->n_cells == 0) { /* nothing to read: neither files nor threads are needed */
     *ret_loader = loader;
     return CYF_OK;
   }
   if (options->io == CYF_LOADER_MPIO) CYF_TRY_CLEANUP(open_mpio(comm, atlas, loader));
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, start_reader(loader)));
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, start_threads(loader)));
   *ret_loader = loader;
   return CYF_OK;
 cleanup:
@@ -163,8 +239,10 @@ void cyf_loader_destroy(cyf_loader **loader_at) {
   if (!loader_at || !*loader_at) return;
   cyf_loader *loader = *loader_at;
   /* The reader's calls of MPI-IO are independent reads, which no peer can hold up: it can always be waited for. */
-  stop_reader(loader);
+  stop_threads(loader);
+  cyf_windows_destroy(loader);
   cyf_lanes_destroy(loader);
+  cyf_balance_destroy(&loader->balance);
   /* Closing an MPI-IO file waits for every rank that opened it. Where peers are gone, the files stay open on purpose:
    * the process is about to be aborted, and must not hang before that. */
   if (cyf_comm_is_broken(loader->comm)) cyf_shard_set_abandon_mpio(&loader->shards);
@@ -172,7 +250,6 @@ void cyf_loader_destroy(cyf_loader **loader_at) {
   for (int64_t i = 0; loader->slot && i < loader->n_slots; i++) cyf_batch_slot_destroy(&loader->slot[i]);
   cyf_free(loader->slot);
   cyf_free(loader->lane_count);
-  cyf_free(loader->codes);
   cyf_free(loader->failure_message);
   cyf_free(*loader_at);
 }
@@ -187,6 +264,10 @@ int64_t cyf_loader_n_cells(const cyf_loader *loader) {
   return loader->n_cells;
 }
 
+int64_t cyf_loader_bytes_read(const cyf_loader *loader) {
+  return atomic_load_explicit(&loader->bytes_read, memory_order_relaxed);
+}
+
 cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
   memset(ret_batch, 0, sizeof(*ret_batch));
   if (loader->n_cells == 0) return CYF_FAIL(CYF_ERR_INTERNAL, "a batch was asked for of a split without cells");
@@ -199,7 +280,7 @@ cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
     pthread_cond_wait(&loader->changed, &loader->mutex);
   if (loader->n_filled == loader->n_taken) {
     const cyf_status failure = loader->failure;
-    cyf_status_set(failure, loader->failure_message ? loader->failure_message : "the reader thread failed");
+    cyf_status_set(failure, loader->failure_message ? loader->failure_message : "a thread of the loader failed");
     pthread_mutex_unlock(&loader->mutex);
     return failure;
   }

@@ -13,6 +13,11 @@
 typedef enum cyf_loader_io { CYF_LOADER_POSIX, CYF_LOADER_MPIO } cyf_loader_io;
 typedef enum cyf_split { CYF_SPLIT_TRAIN, CYF_SPLIT_VALIDATION, CYF_SPLIT_ALL } cyf_split;
 
+/* How often an epoch emits a cell: once, or by the size of its category. */
+typedef enum cyf_sampling { CYF_SAMPLING_PLAIN, CYF_SAMPLING_SQRT, CYF_SAMPLING_UNIFORM } cyf_sampling;
+/* Where the cells stay between epochs: on disk, or compact in this rank's memory once they were read. */
+typedef enum cyf_residency { CYF_RESIDENCY_STREAM, CYF_RESIDENCY_HOST } cyf_residency;
+
 typedef struct cyf_loader_options {
   int64_t batch_cells;      /* the global batch; a multiple of n_lanes */
   int64_t n_lanes;          /* L; at least the number of ranks */
@@ -24,7 +29,10 @@ typedef struct cyf_loader_options {
   bool shuffle; /* false: ascending order within each lane */
   uint64_t seed;
   cyf_loader_io io;
-  int decode_threads; /* threads that widen and normalise a batch's cells; 0: 1, the reader thread alone */
+  int decode_threads; /* threads that widen and normalise a batch's cells; 0: 1 */
+  cyf_sampling sampling;
+  const char *balance_label; /* attribute by whose categories cells are weighted; used unless sampling is PLAIN */
+  cyf_residency residency;
 } cyf_loader_options;
 
 /* Where a stream stands: batches already taken of an epoch. */
@@ -46,21 +54,26 @@ typedef struct cyf_batch {
 
 typedef struct cyf_loader cyf_loader;
 
-/* Collective. Starts the reader thread at `start` (same on each rank). Errors: CYF_ERR_CONFIG where L, batch and ranks
- * do not fit (names a valid number) or a training split is empty, CYF_ERR_INPUT; agreed over ranks. An empty validation
+/* Collective. Starts two threads at `start` (same on each rank): a reader that fetches the windows of lanes in the
+ * order of their need, and an assembler that decodes batches, with `decode_threads` threads. Memory: one window a lane
+ * and some ahead, as stored, the batches kept ready, and a bit a cell at most; with residency HOST this rank's cells as
+ * stored. Errors: CYF_ERR_CONFIG where L, batch and ranks do not fit (names a valid number), a training split is empty,
+ * or resident cells exceed the memory available; CYF_ERR_INPUT; agreed over ranks. An empty validation
  * split is legal: n_cells and batches_per_epoch are 0, and next is not to be called. The atlas and `comm` must outlive
  * the loader. */
 cyf_status cyf_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const cyf_loader_options *options,
                              cyf_cursor start, cyf_loader **ret_loader);
-/* Stops the reader thread. Collective with io = MPIO (files close together), unless cyf_comm_is_broken: then the files
+/* Stops the threads. Collective with io = MPIO (files close together), unless cyf_comm_is_broken: then the files
  * are left open, for the process to be aborted with. NULL-safe. */
 void cyf_loader_destroy(cyf_loader **loader);
 /* Batches of one epoch (the same for every rank and epoch). */
 int64_t cyf_loader_batches_per_epoch(const cyf_loader *loader);
-/* Cells of the split over the whole atlas. */
+/* Cells an epoch emits over the whole atlas: those of the split; with balanced sampling about as many. */
 int64_t cyf_loader_n_cells(const cyf_loader *loader);
+/* Bytes of stored chunks this rank has read so far. */
+int64_t cyf_loader_bytes_read(const cyf_loader *loader);
 /* The next batch; at an epoch's end the next epoch begins by itself. Not collective (each rank takes its own part; with
- * io = MPIO the reads are independent). Errors: CYF_ERR_INPUT from the reader thread; CYF_ERR_INTERNAL where the split
+ * io = MPIO the reads are independent). Errors: CYF_ERR_INPUT from the threads; CYF_ERR_INTERNAL where the split
  * has no cells. */
 cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch);
 

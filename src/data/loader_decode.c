@@ -2,48 +2,110 @@
 #include <string.h>
 
 #include "data/loader_shard.h"
+#include "kernels/csr.h"
 
 int64_t cyf_stored_width(cyf_stored_as stored_as) {
   return stored_as == CYF_STORED_BE8 ? 1 : stored_as == CYF_STORED_BE16 ? 2 : 4;
 }
 
-static inline uint16_t load_be16(const uint8_t *bytes) {
+static inline uint32_t load_8(const uint8_t *bytes, int64_t i) {
+  return bytes[i];
+}
+
+static inline uint32_t load_be16(const uint8_t *bytes, int64_t i) {
   uint16_t word;
-  memcpy(&word, bytes, sizeof(word));
+  memcpy(&word, bytes + 2 * i, sizeof(word));
   return __builtin_bswap16(word);
 }
 
-void cyf_decode_indices(cyf_stored_as stored_as, const uint8_t *restrict bytes, int64_t n,
-                        int32_t *restrict ret_indices) {
-  switch (stored_as) {
-    case CYF_STORED_BE8:
-      for (int64_t i = 0; i < n; i++) ret_indices[i] = bytes[i];
-      break;
-    case CYF_STORED_BE16:
-      for (int64_t i = 0; i < n; i++) ret_indices[i] = load_be16(bytes + 2 * i);
-      break;
-    default:
-      memcpy(ret_indices, bytes, (size_t)n * sizeof(*ret_indices));
+static inline uint32_t load_le32(const uint8_t *bytes, int64_t i) {
+  uint32_t word;
+  memcpy(&word, bytes + 4 * i, sizeof(word));
+  return word;
+}
+
+/* One loop, compiled for each stored form. */
+#define WITH_LOAD(stored_as, LOOP)           \
+  do {                                       \
+    if ((stored_as) == CYF_STORED_BE8)       \
+      LOOP(load_8)                           \
+    else if ((stored_as) == CYF_STORED_BE16) \
+      LOOP(load_be16)                        \
+    else                                     \
+      LOOP(load_le32)                        \
+  } while (0)
+
+uint32_t cyf_decode_indices(cyf_stored_as stored_as, const uint8_t *restrict bytes, int64_t n,
+                            int32_t *restrict ret_indices) {
+  uint32_t largest = 0;
+#define WIDEN(load)                                \
+  {                                                \
+    for (int64_t i = 0; i < n; i++) {              \
+      const uint32_t index = load(bytes, i);       \
+      ret_indices[i] = (int32_t)index;             \
+      largest = index > largest ? index : largest; \
+    }                                              \
   }
+  WITH_LOAD(stored_as, WIDEN);
+#undef WIDEN
+  return largest;
 }
 
 void cyf_decode_values(cyf_stored_as stored_as, const uint8_t *restrict bytes, int64_t n, float *restrict ret_values) {
-  switch (stored_as) {
-    case CYF_STORED_BE8:
-      for (int64_t i = 0; i < n; i++) ret_values[i] = (float)(int32_t)bytes[i];
-      break;
-    case CYF_STORED_BE16:
-      for (int64_t i = 0; i < n; i++) ret_values[i] = (float)(int32_t)load_be16(bytes + 2 * i);
-      break;
-    case CYF_STORED_LE32:
-      for (int64_t i = 0; i < n; i++) {
-        int32_t word;
-        memcpy(&word, bytes + 4 * i, sizeof(word));
-        ret_values[i] = (float)word;
-      }
-      break;
-    case CYF_STORED_FLOAT32:
-      memcpy(ret_values, bytes, (size_t)n * sizeof(*ret_values));
-      break;
+  if (stored_as == CYF_STORED_FLOAT32) {
+    memcpy(ret_values, bytes, (size_t)n * sizeof(*ret_values));
+    return;
   }
+#define WIDEN(load)                                                                 \
+  {                                                                                 \
+    for (int64_t i = 0; i < n; i++) ret_values[i] = (float)(int32_t)load(bytes, i); \
+  }
+  WITH_LOAD(stored_as, WIDEN);
+#undef WIDEN
+}
+
+void cyf_decode_sum(cyf_stored_as stored_as, const uint8_t *restrict bytes, int64_t n, int64_t *total,
+                    uint32_t *largest) {
+  uint32_t most = *largest;
+  int64_t sum = 0;
+  /* Pieces whose sum fits 32 bits whatever the 16-bit words: half the width, twice the speed. */
+  enum { PIECE = 32768 };
+#define ADD(load)                                                \
+  {                                                              \
+    for (int64_t start = 0; start < n; start += PIECE) {         \
+      const int64_t end = n - start < PIECE ? n : start + PIECE; \
+      uint32_t part = 0;                                         \
+      for (int64_t i = start; i < end; i++) {                    \
+        const uint32_t count = load(bytes, i);                   \
+        part += count;                                           \
+        most = count > most ? count : most;                      \
+      }                                                          \
+      sum += part;                                               \
+    }                                                            \
+  }
+  if (stored_as == CYF_STORED_LE32) {
+    for (int64_t i = 0; i < n; i++) {
+      const uint32_t count = load_le32(bytes, i);
+      sum += count;
+      most = count > most ? count : most;
+    }
+  } else {
+    WITH_LOAD(stored_as, ADD);
+  }
+#undef ADD
+  *total += sum;
+  *largest = most;
+}
+
+void cyf_decode_log_counts(cyf_stored_as stored_as, const uint8_t *restrict bytes, int64_t n, float factor,
+                           const float *restrict table, uint32_t n_table, float *restrict ret_values) {
+#define LOOK_UP(load)                                                                                     \
+  {                                                                                                       \
+    for (int64_t i = 0; i < n; i++) {                                                                     \
+      const uint32_t count = load(bytes, i);                                                              \
+      ret_values[i] = count < n_table ? table[count] : cyf_log_normalized((float)(int32_t)count, factor); \
+    }                                                                                                     \
+  }
+  WITH_LOAD(stored_as, LOOK_UP);
+#undef LOOK_UP
 }

@@ -54,24 +54,55 @@ static cyf_status describe_array(hid_t dataset, const char *path, const char *na
   return status;
 }
 
+int64_t cyf_chunk_address(const cyf_stored_array *array, int64_t chunk, int64_t *ret_bytes) {
+  int64_t low = 0, high = array->n_runs - 1; /* the last run that begins at or before the chunk */
+  while (low < high) {
+    const int64_t middle = (low + high + 1) / 2;
+    if (array->run[middle].first_chunk <= chunk) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  const cyf_chunk_run *run = &array->run[low];
+  *ret_bytes = run->bytes;
+  return run->address + (chunk - run->first_chunk) * run->stride;
+}
+
+/* Adds the next chunk to the last run, or begins one. */
+static cyf_status add_chunk(cyf_stored_array *array, int64_t chunk, int64_t address, int64_t bytes) {
+  cyf_chunk_run *last = array->n_runs > 0 ? &array->run[array->n_runs - 1] : NULL;
+  if (last && last->bytes == bytes) {
+    if (last->n_chunks == 1) last->stride = address - last->address;
+    if (address == last->address + last->n_chunks * last->stride) {
+      last->n_chunks++;
+      return CYF_OK;
+    }
+  }
+  if (array->n_runs == array->runs_capacity) {
+    const int64_t capacity = array->runs_capacity ? 2 * array->runs_capacity : 8;
+    CYF_TRY(cyf_realloc((void **)&array->run, (size_t)capacity, sizeof(*array->run)));
+    array->runs_capacity = capacity;
+  }
+  array->run[array->n_runs++] = (cyf_chunk_run){chunk, 1, address, 0, bytes};
+  return CYF_OK;
+}
+
 /* Looks up where the chunks with the entries [first, end) lie. */
 static cyf_status locate_chunks(hid_t dataset, const char *path, const char *name, int64_t first, int64_t end,
                                 cyf_stored_array *array) {
-  array->first_chunk = first / array->chunk_values;
-  array->n_chunks = first == end ? 0 : (end - 1) / array->chunk_values + 1 - array->first_chunk;
-  CYF_TRY(CYF_NEW(&array->address, array->n_chunks));
-  CYF_TRY(CYF_NEW(&array->bytes, array->n_chunks));
+  const int64_t first_chunk = first / array->chunk_values;
+  const int64_t end_chunk = first == end ? first_chunk : (end - 1) / array->chunk_values + 1;
   const int64_t least_bytes = array->chunk_values * cyf_stored_width(array->stored_as);
-  for (int64_t c = 0; c < array->n_chunks; c++) {
-    const hsize_t at = (hsize_t)((array->first_chunk + c) * array->chunk_values);
+  for (int64_t c = first_chunk; c < end_chunk; c++) {
+    const hsize_t at = (hsize_t)(c * array->chunk_values);
     unsigned mask = 0;
     haddr_t address = HADDR_UNDEF;
     hsize_t bytes = 0;
     if (H5Dget_chunk_info_by_coord(dataset, &at, &mask, &address, &bytes) < 0 || address == HADDR_UNDEF)
       return unsuitable(path, name, "lacks a stored chunk");
     if (mask != 0 || (int64_t)bytes < least_bytes) return unsuitable(path, name, "has a chunk of unexpected size");
-    array->address[c] = (int64_t)address;
-    array->bytes[c] = (int64_t)bytes;
+    CYF_TRY(add_chunk(array, c, (int64_t)address, (int64_t)bytes));
   }
   return CYF_OK;
 }
@@ -80,15 +111,15 @@ static cyf_status locate_chunks(hid_t dataset, const char *path, const char *nam
  * format is not part of its documented interface, so we make sure before trusting our own decoding. */
 static cyf_status check_decoding(hid_t dataset, const char *path, const char *name, int64_t nnz,
                                  const cyf_stored_array *array) {
-  if (array->n_chunks == 0) return CYF_OK;
-  const int64_t at = array->first_chunk * array->chunk_values;
+  if (array->n_runs == 0) return CYF_OK;
+  const int64_t at = array->run[0].first_chunk * array->chunk_values;
   const int64_t n = nnz - at < array->chunk_values ? nnz - at : array->chunk_values;
   const hsize_t offset = (hsize_t)at;
   uint8_t *stored = NULL;
   float *ours = NULL, *theirs = NULL;
   uint32_t mask = 0;
   cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(CYF_NEW(&stored, array->bytes[0]));
+  CYF_TRY_CLEANUP(CYF_NEW(&stored, array->run[0].bytes));
   CYF_TRY_CLEANUP(CYF_NEW(&ours, n));
   CYF_TRY_CLEANUP(CYF_NEW(&theirs, n));
   CYF_TRY_CLEANUP(cyf_h5_read_range(dataset, H5T_NATIVE_FLOAT, sizeof(float), at, n, -1, path, name, theirs));
@@ -117,35 +148,78 @@ static cyf_status open_array(hid_t file, const char *name, const cyf_shard *shar
   return status;
 }
 
-static cyf_status read_row_bounds(hid_t file, const cyf_shard *shard, cyf_shard_part *part) {
-  CYF_TRY(CYF_NEW(&part->indptr, part->n_cells + 1));
-  hid_t dataset = H5Dopen2(file, "X/indptr", H5P_DEFAULT);
-  if (dataset < 0) return unsuitable(shard->path, "X/indptr", "is missing");
-  const cyf_status status =
-      cyf_h5_read_range(dataset, H5T_NATIVE_INT64, sizeof(int64_t), part->first_cell - shard->first_cell,
-                        part->n_cells + 1, -1, shard->path, "X/indptr", part->indptr);
+/* Finds a dataset of plain numbers in one piece. */
+static cyf_status locate_plain(hid_t location, const char *name, const char *path, int64_t n, cyf_plain_array *array) {
+  hid_t dataset = H5Dopen2(location, name, H5P_DEFAULT);
+  if (dataset < 0) return unsuitable(path, name, "is missing");
+  hid_t type = H5Dget_type(dataset), creation = H5Dget_create_plist(dataset);
+  int n_dims = 0;
+  int64_t shape[4] = {0};
+  cyf_status status = cyf_h5_extent(dataset, path, name, &n_dims, shape);
+  const haddr_t address = H5Dget_offset(dataset);
+  array->width = (int64_t)H5Tget_size(type);
+  array->address = (int64_t)address;
+  if (status == CYF_OK && (n_dims != 1 || shape[0] != n)) status = unsuitable(path, name, "has another length");
+  if (status == CYF_OK &&
+      (H5Pget_layout(creation) != H5D_CONTIGUOUS || H5Tget_class(type) != H5T_INTEGER ||
+       H5Tget_order(type) == H5T_ORDER_BE || H5Tget_sign(type) != H5T_SGN_2 || (n > 0 && address == HADDR_UNDEF)))
+    status = unsuitable(path, name, "is not stored as plain signed integers in one piece");
+  cyf_h5_close_id(&type);
+  cyf_h5_close_id(&creation);
   cyf_h5_close_id(&dataset);
-  CYF_TRY(status);
-  bool sound = part->indptr[0] >= 0 && part->indptr[part->n_cells] <= shard->nnz;
-  for (int64_t i = 0; i < part->n_cells; i++) sound = sound && part->indptr[i] <= part->indptr[i + 1];
-  return sound ? CYF_OK : unsuitable(shard->path, "X/indptr", "does not ascend within the entries");
+  return status;
 }
 
-static cyf_status open_part(const cyf_shard *shard, bool check, cyf_shard_part *part) {
+/* The entries of this rank's cells. */
+static cyf_status read_ends(hid_t file, const cyf_shard *shard, cyf_shard_part *part) {
+  hid_t dataset = H5Dopen2(file, "X/indptr", H5P_DEFAULT);
+  if (dataset < 0) return unsuitable(shard->path, "X/indptr", "is missing");
+  const int64_t first = part->first_cell - shard->first_cell;
+  int64_t end = 0;
+  cyf_status status = cyf_h5_read_range(dataset, H5T_NATIVE_INT64, sizeof(int64_t), first, 1, -1, shard->path,
+                                        "X/indptr", &part->first_entry);
+  if (status == CYF_OK)
+    status = cyf_h5_read_range(dataset, H5T_NATIVE_INT64, sizeof(int64_t), first + part->n_cells, 1, -1, shard->path,
+                               "X/indptr", &end);
+  cyf_h5_close_id(&dataset);
+  CYF_TRY(status);
+  part->n_entries = end - part->first_entry;
+  if (part->first_entry < 0 || part->n_entries < 0 || end > shard->nnz)
+    return unsuitable(shard->path, "X/indptr", "does not ascend within the entries");
+  return CYF_OK;
+}
+
+static cyf_status locate_codes(hid_t file, const cyf_atlas *atlas, const cyf_shard *shard, cyf_shard_part *part) {
+  CYF_TRY(CYF_NEW(&part->codes, atlas->n_attributes));
+  hid_t obs = H5Gopen2(file, "obs", H5P_DEFAULT);
+  if (obs < 0) return unsuitable(shard->path, "obs", "is missing");
+  cyf_status status = CYF_OK;
+  for (int64_t a = 0; a < atlas->n_attributes && status == CYF_OK; a++) {
+    char *name = NULL;
+    status = cyf_format(&name, "%s/codes", atlas->attributes[a].name);
+    if (status == CYF_OK) status = locate_plain(obs, name, shard->path, shard->n_cells, &part->codes[a]);
+    cyf_free(name);
+  }
+  cyf_h5_close_id(&obs);
+  return status;
+}
+
+static cyf_status open_part(const cyf_atlas *atlas, const cyf_shard *shard, bool check, cyf_shard_part *part) {
   hid_t file = -1;
   CYF_TRY(cyf_h5_open_file(shard->path, &file));
-  cyf_status status = read_row_bounds(file, shard, part);
-  if (status == CYF_OK) {
-    const int64_t first = part->indptr[0], end = part->indptr[part->n_cells];
-    status = open_array(file, "X/indices", shard, first, end, check, &part->indices);
-    if (status == CYF_OK) status = open_array(file, "X/data", shard, first, end, check, &part->data);
-  }
+  cyf_status status = locate_plain(file, "X/indptr", shard->path, shard->n_cells + 1, &part->indptr);
+  if (status == CYF_OK) status = read_ends(file, shard, part);
+  const int64_t first = part->first_entry, end = first + part->n_entries;
+  if (status == CYF_OK) status = open_array(file, "X/indices", shard, first, end, check, &part->indices);
+  if (status == CYF_OK) status = open_array(file, "X/data", shard, first, end, check, &part->data);
+  if (status == CYF_OK) status = locate_codes(file, atlas, shard, part);
   cyf_h5_close_id(&file);
   return status;
 }
 
 cyf_status cyf_shard_set_open(const cyf_atlas *atlas, int64_t first, int64_t end, cyf_shard_set *set) {
   memset(set, 0, sizeof(*set));
+  set->atlas = atlas;
   CYF_TRY(CYF_NEW(&set->part, atlas->n_shards));
   for (int64_t s = 0; s < atlas->n_shards; s++) {
     const cyf_shard *shard = &atlas->shards[s];
@@ -154,13 +228,16 @@ cyf_status cyf_shard_set_open(const cyf_atlas *atlas, int64_t first, int64_t end
     if (from >= to) continue;
     cyf_shard_part *part = &set->part[set->n_parts++];
     part->path = shard->path;
+    part->shard_first_cell = shard->first_cell;
+    part->shard_nnz = shard->nnz;
     part->first_cell = from;
     part->n_cells = to - from;
     part->file = -1;
     part->hdf5_file = -1;
     part->indices.hdf5_id = part->data.hdf5_id = -1;
+    CYF_TRY(cyf_atlas_check_labels(atlas, s));
     cyf_hdf5_lock();
-    const cyf_status status = open_part(shard, set->n_parts == 1, part);
+    const cyf_status status = open_part(atlas, shard, set->n_parts == 1, part);
     cyf_hdf5_unlock();
     CYF_TRY(status);
   }

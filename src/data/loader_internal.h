@@ -1,32 +1,55 @@
-/* Inside the loader: what the reader thread and the consumer share. */
+/* Inside the loader: what the reader, the assembler and the consumer share.
+ *
+ *   reader thread:    walks through the lanes as batches will, fetches the windows they need  -> queue of windows
+ *   assembler thread: takes windows as lanes run out, decodes cells into batches               -> ring of batches
+ *   consumer:         cyf_loader_next
+ */
 #ifndef CYF_DATA_LOADER_INTERNAL_H
 #define CYF_DATA_LOADER_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "data/loader.h"
+#include "data/loader_balance.h"
 #include "data/loader_plan.h"
 #include "data/loader_shard.h"
 
-/* One of this rank's lanes within the present epoch. */
+/* Blocks of one lane that are shuffled together, in memory. */
+typedef struct cyf_window {
+  int64_t lane;      /* index among this rank's lanes */
+  cyf_block *own;    /* [window_blocks] memory for blocks that are streamed */
+  cyf_block **block; /* [window_blocks] the blocks: own ones, or resident ones */
+  int64_t n_blocks;
+  cyf_window_entry *entry; /* cells in the order of their emission */
+  int64_t n_entries, next_entry, entries_capacity;
+} cyf_window;
+
+/* One of this rank's lanes. The reader's members change with its walk, up to an epoch ahead of the assembler's. */
 typedef struct cyf_lane {
   int64_t lane; /* global number */
+  int64_t first_cell, n_cells;
   int64_t n_blocks;
-  int64_t count;        /* cells of the split */
-  int32_t *block_count; /* [n_blocks] cells of the split in each block */
+  int64_t count; /* cells it emits an epoch */
+  /* the reader's */
+  int32_t *block_count; /* [n_blocks] cells each block emits in the epoch */
   int64_t *order;       /* [n_blocks] blocks in reading order */
+  uint8_t *extra;       /* balanced sampling: [(n_cells + 7) / 8] bits, see cyf_balance_extra */
+  cyf_block *resident;  /* [n_blocks] with residency HOST; end_cell 0: not read yet */
   int64_t next_window;
-  cyf_block *window; /* [window_blocks] the blocks in memory */
-  cyf_window_entry *entry;
-  int64_t n_entries, next_entry, entries_capacity;
+  int64_t skip;  /* cells of the next window that are before the cursor */
+  int64_t ahead; /* cells fetched beyond the walk's place */
+  /* the assembler's */
+  cyf_window *window; /* the cells being emitted; NULL at first */
 } cyf_lane;
 
 /* A batch with memory of its own. */
 typedef struct cyf_batch_slot {
   cyf_csr_buffer cells;
   const cyf_block **block; /* [batch] where each cell is to be decoded from */
+  int64_t n_placed;        /* cells with a place */
   int64_t n_decoded;       /* the cells before this one are in place */
   float *total;
   int64_t *cell;
@@ -36,42 +59,76 @@ typedef struct cyf_batch_slot {
   cyf_cursor cursor;
 } cyf_batch_slot;
 
+/* First in, first out; capacity for all windows there are. */
+typedef struct cyf_window_queue {
+  cyf_window **item;
+  int64_t first, n;
+} cyf_window_queue;
+
 struct cyf_loader {
   const cyf_comm *comm;
   const cyf_atlas *atlas;
   cyf_lane_plan plan;
+  cyf_balance balance;
+  cyf_residency residency;
   int64_t first_lane, n_lanes_local;
-  int64_t first_cell, n_cells_local; /* of this rank's lanes */
-  int64_t *lane_count;               /* [n_lanes] cells of the split */
+  int64_t *lane_count; /* [n_lanes] cells each emits an epoch */
   int64_t n_cells, batches_per_epoch;
   cyf_lane *lane; /* [n_lanes_local] */
-  bool *in_split; /* [block_cells] scratch */
   int decode_threads;
-  int32_t *codes; /* [n_attributes][n_cells_local] */
-  cyf_shard_set shards;
-  cyf_cursor cursor; /* of the batch the reader makes next */
+  cyf_shard_set shards; /* the reader's, once it runs */
+  atomic_llong bytes_read;
 
-  /* A ring: the reader fills slots [taken, taken + n_slots), the consumer holds slot taken - 1. */
+  /* the reader's walk: the next need to look at */
+  bool *in_split;      /* [most cells of a lane] scratch */
+  int32_t *lane_codes; /* [most cells of a lane] scratch, with balanced sampling */
+  cyf_cursor walk;
+  int64_t walk_lane;
+
+  cyf_window *window; /* [n_windows], all there are */
+  int64_t n_windows;
+  cyf_cursor cursor; /* of the batch the assembler makes next */
+
+  /* A ring: the assembler fills slots [taken, taken + n_slots), the consumer holds slot taken - 1. */
   cyf_batch_slot *slot;
   int64_t n_slots;
-  pthread_t thread;
+  pthread_t reader, assembler;
   pthread_mutex_t mutex;
   pthread_cond_t changed;
-  bool has_thread, has_mutex;
-  bool stopping;             /* guarded by mutex, as is all below */
+  bool has_reader, has_assembler, has_mutex;
+  /* guarded by mutex, as is all below */
+  bool stopping;
+  cyf_window_queue free_windows, ready_windows;
   int64_t n_filled, n_taken; /* batches since the start */
   bool holding;              /* the consumer holds a slot */
-  cyf_status failure;        /* of the reader, with its message */
+  cyf_status failure;        /* of a thread, with its message */
   char *failure_message;
 };
 
-/* Counts the split's cells of each own block and lane (lane->block_count, lane->count). Not collective. */
+/* ---- loader_windows.c ---- */
+
+/* Counts what each own lane emits (lane->count). Not collective. */
 cyf_status cyf_lanes_make(cyf_loader *loader);
 void cyf_lanes_destroy(cyf_loader *loader);
-/* Puts every own lane where it stands at loader->cursor; reads nothing but the windows the cursor lies within. */
-cyf_status cyf_lanes_seek(cyf_loader *loader);
-/* Makes the batch at loader->cursor in the slot and moves the cursor on. Called by the reader thread. */
-cyf_status cyf_batch_fill(cyf_loader *loader, cyf_batch_slot *slot);
+/* Makes the windows: one a lane and some ahead. */
+cyf_status cyf_windows_make(cyf_loader *loader);
+void cyf_windows_destroy(cyf_loader *loader);
+/* The reader thread: from loader->cursor on, until stopping. */
+cyf_status cyf_windows_read(cyf_loader *loader);
+
+/* ---- loader.c: the queue between the threads ---- */
+
+/* A window to fill: waits where `wait`, else *ret_window may be NULL. NULL also when the loader is stopping. */
+cyf_window *cyf_loader_take_free(cyf_loader *loader, bool wait);
+/* The next window that was fetched; NULL when stopping or after a failure of the reader. */
+cyf_window *cyf_loader_take_ready(cyf_loader *loader);
+void cyf_loader_put_free(cyf_loader *loader, cyf_window *window);
+void cyf_loader_put_ready(cyf_loader *loader, cyf_window *window);
+
+/* ---- loader_batch.c: the assembler ---- */
+
+/* Makes the batch at loader->cursor in the slot and moves the cursor on; *ret_stopped where windows have ended. */
+cyf_status cyf_batch_fill(cyf_loader *loader, cyf_batch_slot *slot, bool *ret_stopped);
 cyf_status cyf_batch_slot_make(const cyf_loader *loader, cyf_batch_slot *slot);
 void cyf_batch_slot_destroy(cyf_batch_slot *slot);
 

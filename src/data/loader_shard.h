@@ -1,5 +1,6 @@
-/* One rank's part of a shard: row bounds, and where its stored chunks lie. Stored chunks are fetched whole and decoded
- * by us (loader_decode.c), since the HDF5 library's own N-bit filter runs far below memory speed. */
+/* One rank's part of a shard: where its row bounds, labels and stored chunks lie. Stored chunks are fetched whole and
+ * decoded by us (loader_decode.c), since the HDF5 library's own N-bit filter runs far below memory speed. What is kept
+ * of a shard does not grow with its cells: bounds and labels are read with each block. */
 #ifndef CYF_DATA_LOADER_SHARD_H
 #define CYF_DATA_LOADER_SHARD_H
 
@@ -19,20 +20,37 @@ typedef enum cyf_stored_as {
   CYF_STORED_FLOAT32 /* plain little-endian float32 */
 } cyf_stored_as;
 
-/* A chunked one-dimensional dataset, X/indices or X/data; chunks [first_chunk, first_chunk + n_chunks) are known. */
+/* Stored chunks that follow one another at one distance: chunk c of the run lies at address + (c - first_chunk) *
+ * stride. A writer that alternates between two arrays leaves long runs, so a shard has few. */
+typedef struct cyf_chunk_run {
+  int64_t first_chunk, n_chunks;
+  int64_t address, stride;
+  int64_t bytes; /* stored size of each */
+} cyf_chunk_run;
+
+/* A chunked one-dimensional dataset, X/indices or X/data. */
 typedef struct cyf_stored_array {
   cyf_stored_as stored_as;
   int64_t chunk_values; /* values a chunk */
-  int64_t first_chunk, n_chunks;
-  int64_t *address; /* [n_chunks] byte offset in the file */
-  int64_t *bytes;   /* [n_chunks] stored size */
-  int64_t hdf5_id;  /* the open dataset with io = MPIO, else -1 */
+  cyf_chunk_run *run;   /* of the chunks that hold the part's entries, ascending */
+  int64_t n_runs, runs_capacity;
+  int64_t hdf5_id; /* the open dataset with io = MPIO, else -1 */
 } cyf_stored_array;
 
+/* A one-dimensional dataset of plain little-endian signed integers in one piece of the file. */
+typedef struct cyf_plain_array {
+  int64_t address;
+  int64_t width; /* bytes a number: 1, 2, 4 or 8 */
+} cyf_plain_array;
+
 typedef struct cyf_shard_part {
-  const char *path;            /* the atlas' */
-  int64_t first_cell, n_cells; /* global cells of this rank in this shard */
-  int64_t *indptr;             /* [n_cells + 1] entries within the shard */
+  const char *path;               /* the atlas' */
+  int64_t shard_first_cell;       /* of the whole shard */
+  int64_t first_cell, n_cells;    /* global cells of this rank in this shard */
+  int64_t shard_nnz;              /* entries of the whole shard */
+  int64_t first_entry, n_entries; /* of this rank, within the shard */
+  cyf_plain_array indptr;
+  cyf_plain_array *codes; /* [n_attributes] */
   cyf_stored_array indices, data;
   int file;           /* POSIX descriptor, -1 when closed */
   uint64_t last_used; /* for closing the longest unused descriptor */
@@ -41,19 +59,23 @@ typedef struct cyf_shard_part {
 
 /* Where the parts of this rank's cells lie. */
 typedef struct cyf_shard_set {
+  const cyf_atlas *atlas;
   cyf_shard_part *part;
   int64_t n_parts;
   int n_files_open;
   uint64_t clock;
   cyf_loader_io io;
+  uint8_t *scratch; /* plain numbers as they are stored */
+  int64_t scratch_bytes;
 } cyf_shard_set;
 
-/* Reads row bounds and chunk tables of the cells [first, end) with the serial driver. Not collective. Errors:
- * CYF_ERR_INPUT for a shard that is not laid out as `prepare` writes it. */
+/* Finds where the cells [first, end) lie, with the serial driver; checks that the shards' label columns are those of
+ * the manifest. `atlas` must outlive the set. Not collective. Errors: CYF_ERR_INPUT for a shard that is not laid out as
+ * `prepare` writes it. */
 cyf_status cyf_shard_set_open(const cyf_atlas *atlas, int64_t first, int64_t end, cyf_shard_set *set);
 /* Opens the parts' files with the MPI-IO driver, each by the ranks whose cells lie in it; rank r owns cells
- * [rank_first[r], rank_first[r + 1]). Collective; failures are agreed. Needs MPI_THREAD_MULTIPLE for reading from a
- * thread. */
+ * [rank_first[r], rank_first[r + 1]). Bulk reads then go through it; row bounds and labels are small and read by
+ * address either way. Collective; failures are agreed. Needs MPI_THREAD_MULTIPLE for reading from a thread. */
 cyf_status cyf_shard_set_open_mpio(cyf_comm *comm, const cyf_atlas *atlas, const int64_t *rank_first,
                                    cyf_shard_set *set);
 /* Collective over the ranks that share files where they were opened with the MPI-IO driver. NULL-safe fields. */
@@ -61,46 +83,104 @@ void cyf_shard_set_close(cyf_shard_set *set);
 /* Forgets the files opened with the MPI-IO driver without closing them, so that a later close is not collective. For a
  * process that is about to be aborted because peers are gone. */
 void cyf_shard_set_abandon_mpio(cyf_shard_set *set);
-/* The part that holds a cell. */
+/* The part that holds a cell; NULL when it is not of this rank. */
 cyf_shard_part *cyf_shard_set_find(cyf_shard_set *set, int64_t cell);
-/* One stored chunk through HDF5 (io = MPIO) into bytes[array->bytes[chunk - first_chunk]]. Takes the HDF5 lock. */
+/* Makes part->file the descriptor of the part's file. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_shard_part_open_file(cyf_shard_set *set, cyf_shard_part *part);
+/* Reads bytes [address, address + n_bytes) of the part's open file. Errors: CYF_ERR_INPUT, also when it is too short.
+ */
+cyf_status cyf_shard_read_bytes(const cyf_shard_part *part, int64_t address, int64_t n_bytes, uint8_t *ret_bytes);
+/* Labels of the cells [first, end) of one attribute, -1 for none: ret_codes[end - first]. Not thread-safe for one set.
+ * Errors: CYF_ERR_INPUT, also for codes without a category. */
+cyf_status cyf_shard_read_codes(cyf_shard_set *set, int64_t attribute, int64_t first, int64_t end, int32_t *ret_codes);
+/* Entries [ret_bounds[i], ret_bounds[i + 1]) of the shard are those of cell first + i, for cells [first, end) of one
+ * part: ret_bounds[end - first + 1]. Errors: CYF_ERR_INPUT, also where they do not ascend. */
+cyf_status cyf_shard_read_bounds(cyf_shard_set *set, cyf_shard_part *part, int64_t first, int64_t end,
+                                 int64_t *ret_bounds);
+/* Address and stored size of a chunk. */
+int64_t cyf_chunk_address(const cyf_stored_array *array, int64_t chunk, int64_t *ret_bytes);
+/* One stored chunk through HDF5 (io = MPIO). Takes the HDF5 lock. */
 cyf_status cyf_shard_read_chunk_mpio(const cyf_shard_part *part, const cyf_stored_array *array, int64_t chunk,
                                      uint8_t *bytes);
-
 /* Closes what cyf_shard_set_open_mpio opened for one part. Collective as above. */
 void cyf_shard_part_close_hdf5(cyf_shard_part *part);
 
 /* Bytes a value takes in a stored chunk. */
 int64_t cyf_stored_width(cyf_stored_as stored_as);
-/* Widens n stored values to int32 gene indices / float32 values. */
-void cyf_decode_indices(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, int32_t *ret_indices);
+/* Widens n stored gene indices to int32 and returns the largest of them as unsigned (0 for none): a negative one shows
+ * as a large one. */
+uint32_t cyf_decode_indices(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, int32_t *ret_indices);
+/* Widens n stored values to float32. */
 void cyf_decode_values(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, float *ret_values);
 
-/* A block of cells as stored: the chunks that hold it, undecoded (3 to 4 bytes an entry rather than 8). */
+/* Sum and maximum of stored counts; the integer forms only (not FLOAT32). Adds to *total, raises *largest. */
+void cyf_decode_sum(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, int64_t *total, uint32_t *largest);
+/* Stored counts to log1p(count * factor), the integer forms only; table[n_table] holds the results for counts below
+ * n_table. */
+void cyf_decode_log_counts(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, float factor, const float *table,
+                           uint32_t n_table, float *ret_values);
+
+/* ---- blocks ---- */
+
+/* The part of a block that lies in one shard. */
 typedef struct cyf_block_piece {
   cyf_shard_part *part;
   int64_t first_cell, end_cell;
-  int64_t first_index_chunk, first_data_chunk;
-  int64_t first_index_slot, first_data_slot; /* of the block's chunk_at */
+  int64_t first_bound;                         /* of the block's bound[]: end_cell - first_cell + 1 of them */
+  int64_t first_index_chunk, first_data_chunk; /* of the shard's arrays */
+  int64_t first_index_slot, first_data_slot;   /* of the block's chunk[] */
 } cyf_block_piece;
 
+/* A stored chunk of a block: where it is in the file and in the block's memory. */
+typedef struct cyf_block_chunk {
+  const cyf_stored_array *array;
+  int64_t chunk;
+  int64_t address, bytes;
+  int64_t at; /* offset in the block's memory */
+} cyf_block_chunk;
+
+/* One contiguous read. */
+typedef struct cyf_block_run {
+  cyf_shard_part *part;
+  int64_t address, bytes, at;
+} cyf_block_run;
+
+/* A block of cells as stored: the chunks that hold it, undecoded (3 to 4 bytes an entry rather than 8), and its row
+ * bounds and labels. Memory is kept for the next use. */
 typedef struct cyf_block {
   int64_t first_cell, end_cell;
   cyf_block_piece *piece;
   int64_t n_pieces, pieces_capacity;
-  int64_t *chunk_at; /* byte offset of each chunk in `bytes` */
+  cyf_block_chunk *chunk;
   int64_t n_chunks, chunks_capacity;
+  cyf_block_run *run;
+  int64_t n_runs, runs_capacity;
+  int64_t *bound;
+  int64_t n_bounds, bounds_capacity;
+  int32_t *codes; /* [n_attributes][n_cells] */
+  int64_t codes_capacity;
   uint8_t *bytes;
-  int64_t bytes_capacity;
+  int64_t n_bytes, bytes_capacity;
+  bool fetched;
 } cyf_block;
 
-/* Fetches the cells [first, end), all of this rank. Errors: CYF_ERR_INPUT naming the shard. */
+/* Finds what the cells [first, end), all of this rank, need: reads their bounds and labels and lists the chunks. With
+ * io = POSIX the kernel is told to read ahead. Errors: CYF_ERR_INPUT naming the shard. */
+cyf_status cyf_block_plan(cyf_shard_set *set, int64_t first, int64_t end, cyf_block *block);
+/* Fetches what was planned. */
+cyf_status cyf_block_fetch(cyf_shard_set *set, cyf_block *block);
+/* Both. */
 cyf_status cyf_block_read(cyf_shard_set *set, int64_t first, int64_t end, cyf_block *block);
 void cyf_block_destroy(cyf_block *block); /* frees the memory, zeroes; NULL-safe */
 /* Entries of one cell. */
 int64_t cyf_block_row_nnz(const cyf_block *block, int64_t cell);
-/* Decodes one cell into indices[nnz], values[nnz]. Errors: CYF_ERR_INPUT for a gene index outside of [0, n_genes). */
+/* Decodes one cell into indices[nnz], values[nnz], as stored. Thread-safe on one block. Errors: CYF_ERR_INPUT for a
+ * gene index outside of [0, n_genes). */
 cyf_status cyf_block_decode_row(const cyf_block *block, int64_t cell, int64_t n_genes, int32_t *ret_indices,
                                 float *ret_values);
+/* The same with values log1p(count / total * target_sum), and the cell's total. The bits are those of
+ * cyf_csr_log_normalize. */
+cyf_status cyf_block_decode_normalized(const cyf_block *block, int64_t cell, int64_t n_genes, double target_sum,
+                                       int32_t *ret_indices, float *ret_values, float *ret_total);
 
 #endif

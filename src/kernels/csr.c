@@ -1,7 +1,6 @@
 /* Compressed sparse rows that grow, views of them, and log-normalisation. */
 #include "kernels/csr.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -72,28 +71,12 @@ cyf_csr cyf_csr_rows(const cyf_csr *matrix, int64_t first, int64_t n) {
   return rows;
 }
 
-static inline float log_normalized(float value, double factor) {
-  return log1pf((float)(value * factor));
-}
-
-/* Most counts of a cell are small integers: a table of theirs costs less than a logarithm a value, and gives the same
- * bits. */
-static void log_normalize_row(int64_t n, float *values, double factor) {
-  enum { SMALL = 16 };
-  float table[SMALL];
-  int n_table = n >= 4 * SMALL ? SMALL : 0;
-  for (int k = 0; k < n_table; k++) table[k] = log_normalized((float)k, factor);
-  for (int64_t i = 0; i < n; i++) {
-    float value = values[i];
-    int k = value >= 0 && value < (float)n_table ? (int)value : -1;
-    values[i] = k >= 0 && (float)k == value ? table[k] : log_normalized(value, factor);
-  }
-}
-
 void cyf_csr_log_normalize(int64_t n_cells, const int64_t *indptr, float *values, double target_sum) {
   for (int64_t i = 0; i < n_cells; ++i) {
     double total = 0.0;
     for (int64_t k = indptr[i]; k < indptr[i + 1]; ++k) total += values[k];
-    if (total != 0.0) log_normalize_row(indptr[i + 1] - indptr[i], values + indptr[i], target_sum / total);
+    if (total == 0.0) continue;
+    const float factor = (float)(target_sum / total);
+    for (int64_t k = indptr[i]; k < indptr[i + 1]; ++k) values[k] = cyf_log_normalized(values[k], factor);
   }
 }

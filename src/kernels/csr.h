@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/math/elementary.h"
 
 /* [n_cells, n_genes], float32. Row i holds indices/values [indptr[i], indptr[i+1]); gene indices ascend within a row.
  * Whoever made it owns the arrays; models only read. In training, values are log1p(counts / total x 1e4). */
@@ -37,8 +38,13 @@ cyf_csr cyf_csr_view(const cyf_csr_buffer *buffer);
 /* A read-only view of rows [first, first + n). */
 cyf_csr cyf_csr_rows(const cyf_csr *matrix, int64_t first, int64_t n);
 
+/* log1p(value * factor), factor = target_sum / total of the cell: the one formula of log-normalisation. */
+static inline float cyf_log_normalized(float value, float factor) {
+  return cyf_log1pf(value * factor);
+}
+
 /* Replaces counts by log1p(count / total x target_sum) row by row, total over the genes present in the batch; a row
- * with total 0 stays zero. In place on values[nnz]. */
+ * with total 0 stays zero. Values must not be negative. In place on values[nnz]. */
 void cyf_csr_log_normalize(int64_t n_cells, const int64_t *indptr, float *values, double target_sum);
 
 #endif

@@ -1,0 +1,116 @@
+/* The assembler: takes cells from the lanes' windows and decodes them into batches. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "data/loader_internal.h"
+
+/* Counts a cell after normalisation, as scanpy's and scDiffusion's normalize_total. */
+static const double target_sum = 1e4;
+
+/* Decodes and normalises one cell of the batch, whose place is already set. */
+static cyf_status decode_cell(const cyf_loader *loader, const cyf_batch_slot *slot, int64_t i) {
+  const cyf_csr_buffer *cells = &slot->cells;
+  int32_t *indices = cells->indices + cells->indptr[i];
+  float *values = cells->values + cells->indptr[i];
+  if (loader->atlas->kind == CYF_EXPRESSION_COUNTS)
+    return cyf_block_decode_normalized(slot->block[i], slot->cell[i], cells->n_genes, target_sum, indices, values,
+                                       &slot->total[i]);
+  return cyf_block_decode_row(slot->block[i], slot->cell[i], cells->n_genes, indices, values);
+}
+
+/* Decodes the cells that were placed since the last time: before a window's blocks are given back, and at the end. */
+static cyf_status decode_placed(const cyf_loader *loader, cyf_batch_slot *slot) {
+  int64_t failed = -1;
+  const int threads = slot->n_placed - slot->n_decoded > 1 ? loader->decode_threads : 1;
+#pragma omp parallel for schedule(dynamic, 16) num_threads(threads) if (threads > 1)
+  for (int64_t i = slot->n_decoded; i < slot->n_placed; i++) {
+    if (decode_cell(loader, slot, i) == CYF_OK) continue;
+    cyf_status_clear(); /* messages are each thread's own: it is raised again below, in the assembler */
+#pragma omp atomic write
+    failed = i;
+  }
+  if (failed >= 0) return decode_cell(loader, slot, failed);
+  slot->n_decoded = slot->n_placed;
+  return CYF_OK;
+}
+
+/* Exchanges the lane's window, which has run out, for its next one. */
+static cyf_status next_window(cyf_loader *loader, cyf_lane *lane, cyf_batch_slot *slot, bool *ret_stopped) {
+  if (lane->window) {
+    CYF_TRY(decode_placed(loader, slot));
+    cyf_loader_put_free(loader, lane->window);
+  }
+  lane->window = cyf_loader_take_ready(loader);
+  *ret_stopped = lane->window == NULL;
+  if (lane->window && &loader->lane[lane->window->lane] != lane)
+    return CYF_FAIL(CYF_ERR_INTERNAL, "the loader's reader fetched another lane than the one that was due");
+  return CYF_OK;
+}
+
+/* Places the lane's next cell in the batch. */
+static cyf_status place_cell(cyf_loader *loader, cyf_lane *lane, int64_t place, cyf_batch_slot *slot,
+                             bool *ret_stopped) {
+  while (!lane->window || lane->window->next_entry == lane->window->n_entries) {
+    CYF_TRY(next_window(loader, lane, slot, ret_stopped));
+    if (*ret_stopped) return CYF_OK;
+  }
+  const cyf_window_entry entry = lane->window->entry[lane->window->next_entry++];
+  const cyf_block *block = lane->window->block[entry.slot];
+  const int64_t cell = block->first_cell + entry.row, nnz = cyf_block_row_nnz(block, cell), i = slot->n_placed++;
+  cyf_csr_buffer *cells = &slot->cells;
+  const int64_t end = cells->indptr[i] + nnz, n_block = block->end_cell - block->first_cell;
+  if (end > cells->nnz_capacity) CYF_TRY(cyf_csr_buffer_reserve(cells, slot->n_local, end + end / 2));
+  cells->indptr[i + 1] = end;
+  cells->n_cells = i + 1;
+  slot->block[i] = block;
+  slot->cell[i] = cell;
+  slot->position[i] = lane->lane * loader->plan.lane_batch + place;
+  slot->total[i] = 0;
+  for (int64_t a = 0; a < loader->atlas->n_attributes; a++)
+    slot->codes[a * slot->n_local + i] = block->codes[a * n_block + entry.row];
+  return CYF_OK;
+}
+
+cyf_status cyf_batch_fill(cyf_loader *loader, cyf_batch_slot *slot, bool *ret_stopped) {
+  *ret_stopped = false;
+  if (loader->cursor.step == loader->batches_per_epoch) loader->cursor = (cyf_cursor){loader->cursor.epoch + 1, 0};
+  const int64_t step = loader->cursor.step;
+  slot->n_local = slot->n_placed = slot->n_decoded = 0;
+  for (int64_t l = 0; l < loader->n_lanes_local; l++)
+    slot->n_local += cyf_plan_lane_cells(&loader->plan, loader->lane[l].count, step);
+  slot->cursor = loader->cursor;
+  slot->n_global = cyf_plan_batch_cells(&loader->plan, loader->lane_count, step);
+  cyf_csr_buffer_clear(&slot->cells, loader->atlas->n_genes);
+  for (int64_t l = 0; l < loader->n_lanes_local; l++) {
+    cyf_lane *lane = &loader->lane[l];
+    const int64_t n = cyf_plan_lane_cells(&loader->plan, lane->count, step);
+    for (int64_t place = 0; place < n; place++) {
+      CYF_TRY(place_cell(loader, lane, place, slot, ret_stopped));
+      if (*ret_stopped) return CYF_OK;
+    }
+  }
+  CYF_TRY(decode_placed(loader, slot));
+  loader->cursor.step++;
+  return CYF_OK;
+}
+
+cyf_status cyf_batch_slot_make(const cyf_loader *loader, cyf_batch_slot *slot) {
+  const int64_t n = loader->n_lanes_local * loader->plan.lane_batch;
+  CYF_TRY(CYF_NEW(&slot->block, n));
+  CYF_TRY(CYF_NEW(&slot->total, n));
+  CYF_TRY(CYF_NEW(&slot->cell, n));
+  CYF_TRY(CYF_NEW(&slot->position, n));
+  CYF_TRY(CYF_NEW(&slot->codes, n * loader->atlas->n_attributes));
+  CYF_TRY(cyf_csr_buffer_reserve(&slot->cells, n, 0));
+  cyf_csr_buffer_clear(&slot->cells, loader->atlas->n_genes);
+  return CYF_OK;
+}
+
+void cyf_batch_slot_destroy(cyf_batch_slot *slot) {
+  cyf_csr_buffer_destroy(&slot->cells);
+  cyf_free(slot->block);
+  cyf_free(slot->total);
+  cyf_free(slot->cell);
+  cyf_free(slot->position);
+  cyf_free(slot->codes);
+}
