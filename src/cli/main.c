@@ -13,7 +13,7 @@
 
 static const cyf_command *const commands[] = {&cyf_cmd_prepare, &cyf_cmd_train,    &cyf_cmd_sample, &cyf_cmd_encode,
                                               &cyf_cmd_decode,  &cyf_cmd_evaluate, &cyf_cmd_import, &cyf_cmd_export,
-                                              &cyf_cmd_info,    &cyf_cmd_synth,    &cyf_cmd_config};
+                                              &cyf_cmd_info,    &cyf_cmd_synth,    &cyf_cmd_config, &cyf_cmd_bench};
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* A run that waits for a peer longer than this at start-up or in a command without its own setting gives up. */

@@ -2,9 +2,13 @@
 #ifndef CYF_CLI_RESOURCES_H
 #define CYF_CLI_RESOURCES_H
 
+#include <stdint.h>
+
 #include "base/status.h"
 #include "comm/comm.h"
 
+/* The most memory this process has had resident so far. */
+int64_t cyf_peak_memory_bytes(void);
 /* Logs the largest peak resident memory over ranks. Collective. */
 cyf_status cyf_report_resources(cyf_comm *comm);
 
