@@ -114,13 +114,14 @@ static cyf_status start_thread(void *(*body)(void *), cyf_loader *loader, pthrea
   return CYF_OK;
 }
 
-static cyf_status start_threads(cyf_loader *loader) {
+static cyf_status start_threads(int decode_threads, cyf_loader *loader) {
   if (pthread_mutex_init(&loader->mutex, NULL) != 0) return CYF_FAIL(CYF_ERR_MEMORY, "no mutex for the loader");
   if (pthread_cond_init(&loader->changed, NULL) != 0) {
     pthread_mutex_destroy(&loader->mutex);
     return CYF_FAIL(CYF_ERR_MEMORY, "no condition variable for the loader");
   }
   loader->has_mutex = true;
+  CYF_TRY(cyf_loader_pool_create(decode_threads, &loader->pool));
   CYF_TRY(start_thread(reader_main, loader, &loader->reader, &loader->has_reader));
   return start_thread(assembler_main, loader, &loader->assembler, &loader->has_assembler);
 }
@@ -133,6 +134,7 @@ static void stop_threads(cyf_loader *loader) {
   pthread_mutex_unlock(&loader->mutex);
   if (loader->has_reader) pthread_join(loader->reader, NULL);
   if (loader->has_assembler) pthread_join(loader->assembler, NULL);
+  cyf_loader_pool_destroy(&loader->pool);
   pthread_cond_destroy(&loader->changed);
   pthread_mutex_destroy(&loader->mutex);
 }
@@ -163,7 +165,6 @@ static cyf_status prepare_local(const cyf_atlas *atlas, const cyf_loader_options
   if (options->prefetch_batches < 1)
     return CYF_FAIL(CYF_ERR_CONFIG, "prefetch_batches is %lld; at least 1 is needed",
                     (long long)options->prefetch_batches);
-  loader->decode_threads = options->decode_threads > 1 ? options->decode_threads : 1;
   loader->residency = options->residency;
   loader->first_lane = cyf_lane_first_cell(options->n_lanes, size, rank);
   loader->n_lanes_local = cyf_lane_first_cell(options->n_lanes, size, rank + 1) - loader->first_lane;
@@ -227,7 +228,7 @@ cyf_status cyf_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const cyf_l
     return CYF_OK;
   }
   if (options->io == CYF_LOADER_MPIO) CYF_TRY_CLEANUP(open_mpio(comm, atlas, loader));
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, start_threads(loader)));
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, start_threads(options->decode_threads, loader)));
   *ret_loader = loader;
   return CYF_OK;
 cleanup:

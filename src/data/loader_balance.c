@@ -16,8 +16,8 @@ static cyf_status no_such_label(const cyf_atlas *atlas, const char *name) {
                   atlas->n_attributes ? list : "none");
 }
 
-cyf_status cyf_balance_make(const cyf_atlas *atlas, const cyf_loader_options *options, cyf_balance *ret_balance) {
-  *ret_balance = (cyf_balance){.attribute = -1};
+cyf_status cyf_balance_make(const cyf_atlas *atlas, const cyf_loader_options *options, cyf_cell_weights *ret_balance) {
+  *ret_balance = (cyf_cell_weights){.attribute = -1};
   if (options->sampling == CYF_SAMPLING_PLAIN) return CYF_OK;
   const char *name = options->balance_label ? options->balance_label : "";
   const int64_t a = cyf_atlas_find_attribute(atlas, name);
@@ -39,34 +39,34 @@ cyf_status cyf_balance_make(const cyf_atlas *atlas, const cyf_loader_options *op
   return CYF_OK;
 }
 
-void cyf_balance_destroy(cyf_balance *balance) {
+void cyf_balance_destroy(cyf_cell_weights *balance) {
   if (balance) cyf_free(balance->weight);
 }
 
-int64_t cyf_balance_whole(const cyf_balance *balance, int32_t code) {
+int64_t cyf_balance_whole(const cyf_cell_weights *balance, int32_t code) {
   return (int64_t)balance->weight[code + 1];
 }
 
-static double fraction(const cyf_balance *balance, int32_t code) {
+static double fraction(const cyf_cell_weights *balance, int32_t code) {
   const double weight = balance->weight[code + 1];
   return weight - floor(weight);
 }
 
-static double sum_fractions(const cyf_balance *balance, int64_t n, const int32_t *codes, const bool *in_split) {
+static double sum_fractions(const cyf_cell_weights *balance, int64_t n, const int32_t *codes, const bool *in_split) {
   double sum = 0;
   for (int64_t i = 0; i < n; i++)
     if (in_split[i]) sum += fraction(balance, codes[i]);
   return sum;
 }
 
-int64_t cyf_balance_count(const cyf_balance *balance, int64_t n, const int32_t *codes, const bool *in_split) {
+int64_t cyf_balance_count(const cyf_cell_weights *balance, int64_t n, const int32_t *codes, const bool *in_split) {
   int64_t count = llround(sum_fractions(balance, n, codes, in_split));
   for (int64_t i = 0; i < n; i++)
     if (in_split[i]) count += cyf_balance_whole(balance, codes[i]);
   return count;
 }
 
-void cyf_balance_extra(const cyf_balance *balance, int64_t epoch, int64_t lane, int64_t n, const int32_t *codes,
+void cyf_balance_extra(const cyf_cell_weights *balance, int64_t epoch, int64_t lane, int64_t n, const int32_t *codes,
                        const bool *in_split, uint8_t *ret_extra) {
   memset(ret_extra, 0, (size_t)((n + 7) / 8));
   const double sum = sum_fractions(balance, n, codes, in_split);

@@ -7,6 +7,8 @@
 /* Counts a cell after normalisation, as scanpy's and scDiffusion's normalize_total. */
 static const double target_sum = 1e4;
 
+enum { PIECE_CELLS = 16 }; /* that a thread decodes at a time */
+
 /* Decodes and normalises one cell of the batch, whose place is already set. */
 static cyf_status decode_cell(const cyf_loader *loader, const cyf_batch_slot *slot, int64_t i) {
   const cyf_csr_buffer *cells = &slot->cells;
@@ -18,18 +20,26 @@ static cyf_status decode_cell(const cyf_loader *loader, const cyf_batch_slot *sl
   return cyf_block_decode_row(slot->block[i], slot->cell[i], cells->n_genes, indices, values);
 }
 
+typedef struct decode_job {
+  const cyf_loader *loader;
+  const cyf_batch_slot *slot;
+} decode_job;
+
+static cyf_status decode_cells(void *context, int64_t first, int64_t end) {
+  const decode_job *job = context;
+  const cyf_batch_slot *slot = job->slot;
+  for (int64_t i = first; i < end; i++) {
+    /* Rows of a shuffled window lie far apart: the next one is on its way while this one is worked on. */
+    if (i + 1 < end) cyf_block_prefetch(slot->block[i + 1], slot->cell[i + 1]);
+    CYF_TRY(decode_cell(job->loader, slot, i));
+  }
+  return CYF_OK;
+}
+
 /* Decodes the cells that were placed since the last time: before a window's blocks are given back, and at the end. */
 static cyf_status decode_placed(const cyf_loader *loader, cyf_batch_slot *slot) {
-  int64_t failed = -1;
-  const int threads = slot->n_placed - slot->n_decoded > 1 ? loader->decode_threads : 1;
-#pragma omp parallel for schedule(dynamic, 16) num_threads(threads) if (threads > 1)
-  for (int64_t i = slot->n_decoded; i < slot->n_placed; i++) {
-    if (decode_cell(loader, slot, i) == CYF_OK) continue;
-    cyf_status_clear(); /* messages are each thread's own: it is raised again below, in the assembler */
-#pragma omp atomic write
-    failed = i;
-  }
-  if (failed >= 0) return decode_cell(loader, slot, failed);
+  decode_job job = {loader, slot};
+  CYF_TRY(cyf_loader_pool_run(loader->pool, slot->n_decoded, slot->n_placed, PIECE_CELLS, decode_cells, &job));
   slot->n_decoded = slot->n_placed;
   return CYF_OK;
 }

@@ -208,6 +208,22 @@ static const uint8_t *locate_data(const row_place *row, int64_t i, int64_t *ret_
                 row->start + i, row->n - i, ret_n);
 }
 
+/* A row's bytes of one array, up to the end of their first chunk: most rows lie within one. */
+static void prefetch_array(const row_place *row, const cyf_stored_array *array, int64_t first_chunk,
+                           int64_t first_slot) {
+  enum { LINE_BYTES = 64 };
+  int64_t n = 0;
+  const uint8_t *bytes = locate(row->block, array, first_chunk, first_slot, row->start, row->n, &n);
+  for (int64_t at = 0; at < n * cyf_stored_width(array->stored_as); at += LINE_BYTES) __builtin_prefetch(bytes + at);
+}
+
+void cyf_block_prefetch(const cyf_block *block, int64_t cell) {
+  const row_place row = find_row(block, cell);
+  if (row.n == 0) return;
+  prefetch_array(&row, &row.piece->part->data, row.piece->first_data_chunk, row.piece->first_data_slot);
+  prefetch_array(&row, &row.piece->part->indices, row.piece->first_index_chunk, row.piece->first_index_slot);
+}
+
 static cyf_status decode_indices(const row_place *row, int64_t cell, int64_t n_genes, int32_t *ret_indices) {
   const cyf_stored_array *array = &row->piece->part->indices;
   uint32_t highest = 0;
@@ -256,7 +272,7 @@ static void normalize_integers(const row_place *row, double target_sum, float *r
   for (uint32_t k = 0; k < n_table; k++) table[k] = cyf_log_normalized((float)(int32_t)k, factor);
   for (int64_t i = 0; i < row->n; i += n_here) {
     const uint8_t *bytes = locate_data(row, i, &n_here);
-    cyf_decode_log_counts(stored_as, bytes, n_here, factor, table, n_table, ret_values + i);
+    cyf_decode_log_counts(stored_as, bytes, n_here, largest, factor, table, n_table, ret_values + i);
   }
 }
 

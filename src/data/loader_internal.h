@@ -15,6 +15,7 @@
 #include "data/loader.h"
 #include "data/loader_balance.h"
 #include "data/loader_plan.h"
+#include "data/loader_pool.h"
 #include "data/loader_shard.h"
 
 /* Blocks of one lane that are shuffled together, in memory. */
@@ -69,14 +70,14 @@ struct cyf_loader {
   const cyf_comm *comm;
   const cyf_atlas *atlas;
   cyf_lane_plan plan;
-  cyf_balance balance;
+  cyf_cell_weights balance;
   cyf_residency residency;
   int64_t first_lane, n_lanes_local;
   int64_t *lane_count; /* [n_lanes] cells each emits an epoch */
   int64_t n_cells, batches_per_epoch;
-  cyf_lane *lane; /* [n_lanes_local] */
-  int decode_threads;
-  cyf_shard_set shards; /* the reader's, once it runs */
+  cyf_lane *lane;        /* [n_lanes_local] */
+  cyf_loader_pool *pool; /* decodes, with the assembler */
+  cyf_shard_set shards;  /* the reader's, once it runs */
   atomic_llong bytes_read;
 
   /* the reader's walk: the next need to look at */

@@ -115,10 +115,10 @@ void cyf_decode_values(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n,
 
 /* Sum and maximum of stored counts; the integer forms only (not FLOAT32). Adds to *total, raises *largest. */
 void cyf_decode_sum(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, int64_t *total, uint32_t *largest);
-/* Stored counts to log1p(count * factor), the integer forms only; table[n_table] holds the results for counts below
- * n_table. */
-void cyf_decode_log_counts(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, float factor, const float *table,
-                           uint32_t n_table, float *ret_values);
+/* Stored counts to log1p(count * factor), the integer forms only; none exceeds `largest`. table[n_table] holds the
+ * results for counts below n_table >= 1. */
+void cyf_decode_log_counts(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, uint32_t largest, float factor,
+                           const float *table, uint32_t n_table, float *ret_values);
 
 /* ---- blocks ---- */
 
@@ -174,6 +174,8 @@ cyf_status cyf_block_read(cyf_shard_set *set, int64_t first, int64_t end, cyf_bl
 void cyf_block_destroy(cyf_block *block); /* frees the memory, zeroes; NULL-safe */
 /* Entries of one cell. */
 int64_t cyf_block_row_nnz(const cyf_block *block, int64_t cell);
+/* Asks for a cell's stored bytes to be brought into the cache. */
+void cyf_block_prefetch(const cyf_block *block, int64_t cell);
 /* Decodes one cell into indices[nnz], values[nnz], as stored. Thread-safe on one block. Errors: CYF_ERR_INPUT for a
  * gene index outside of [0, n_genes). */
 cyf_status cyf_block_decode_row(const cyf_block *block, int64_t cell, int64_t n_genes, int32_t *ret_indices,

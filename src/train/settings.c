@@ -102,9 +102,17 @@ static const cyf_config_field fields[] = {
     {"data.window_blocks", CYF_CONFIG_INT, AT(data.window_blocks), "8", 1, 4096, NULL,
      "blocks of a lane whose cells are shuffled together"},
     {"data.prefetch_batches", CYF_CONFIG_INT, AT(data.prefetch_batches), "3", 1, 1024, NULL,
-     "batches the reader thread keeps ready"},
+     "batches the loader keeps ready"},
+    {"data.decode_threads", CYF_CONFIG_INT, AT(data.decode_threads), "1", 1, 1024, NULL,
+     "threads a rank decodes batches with, beside the reader; with a GPU give it the rank's CPUs"},
     {"data.io", CYF_CONFIG_CHOICE, AT(data.io), "posix", UNBOUNDED, "posix|mpio",
      "read stored chunks by pread or through HDF5's MPI-IO driver"},
+    {"data.residency", CYF_CONFIG_CHOICE, AT(data.residency), "stream", UNBOUNDED, "stream|host|device",
+     "read cells from disk each epoch, or keep a rank's cells in its memory, as stored, once they were read"},
+    {"data.balance", CYF_CONFIG_CHOICE, AT(data.balance), "none", UNBOUNDED, "none|sqrt|uniform",
+     "the autoencoder and the denoiser see cells by 1/sqrt(n) or 1/n of their data.balance_label, n its cells"},
+    {"data.balance_label", CYF_CONFIG_STRING, AT(data.balance_label), "", UNBOUNDED, NULL,
+     "label column for data.balance"},
     {"data.validation", CYF_CONFIG_REAL, AT(data.validation), "0.05", 0, 0.5, NULL,
      "fraction of the cells kept for validation"},
 
@@ -158,6 +166,9 @@ static const cyf_config_field fields[] = {
     {"log.every", CYF_CONFIG_INT, AT(log.every), "50", 1, 1e12, NULL, "steps between lines of metrics.jsonl"},
 };
 
+/* The third choice of data.residency; no loader has it without a GPU. */
+enum { RESIDENCY_DEVICE = CYF_RESIDENCY_HOST + 1 };
+
 static const cyf_config_schema schema = {fields, sizeof fields / sizeof fields[0]};
 
 const cyf_config_schema *cyf_settings_schema(void) {
@@ -191,7 +202,20 @@ static cyf_status check_latent_scale(const cyf_settings *settings) {
   return CYF_OK;
 }
 
+static cyf_status check_data(const cyf_settings *settings) {
+  if (settings->data.balance != CYF_SAMPLING_PLAIN && settings->data.balance_label[0] == '\0')
+    return CYF_FAIL(CYF_ERR_CONFIG,
+                    "data.balance needs data.balance_label, the label column whose values are balanced");
+  if (settings->data.residency == RESIDENCY_DEVICE)
+    return CYF_FAIL(
+        CYF_ERR_CONFIG,
+        "data.residency: device keeps cells in GPU memory, and this build computes on CPUs; host keeps them "
+        "in the rank's memory");
+  return CYF_OK;
+}
+
 static cyf_status check(const cyf_settings *settings) {
+  CYF_TRY(check_data(settings));
   CYF_TRY(check_stage("autoencoder", settings, &settings->autoencoder.stage));
   CYF_TRY(check_stage("denoiser", settings, &settings->denoiser.stage));
   CYF_TRY(check_stage("classifier", settings, &settings->classifier.stage));

@@ -33,9 +33,12 @@ typedef struct cyf_stage_settings {
 typedef struct cyf_settings {
   int64_t seed;
   struct {
-    int64_t lanes, block_cells, window_blocks, prefetch_batches;
-    int io; /* cyf_loader_io */
+    int64_t lanes, block_cells, window_blocks, prefetch_batches, decode_threads;
+    int io;        /* cyf_loader_io */
+    int residency; /* cyf_residency */
     double validation;
+    int balance;         /* cyf_sampling */
+    char *balance_label; /* attribute, "" for none */
   } data;
   struct {
     double timeout_s;

@@ -26,6 +26,8 @@ static void add_common(const cyf_stage_environment *environment, const cyf_stage
   cyf_identity_add(identity, false, "data.block_cells", "%lld", (long long)settings->data.block_cells);
   cyf_identity_add(identity, false, "data.window_blocks", "%lld", (long long)settings->data.window_blocks);
   cyf_identity_add(identity, false, "data.validation", "%.17g", settings->data.validation);
+  cyf_identity_add(identity, false, "data.balance", "%d", settings->data.balance);
+  cyf_identity_add(identity, false, "data.balance_label", "%s", settings->data.balance_label);
   cyf_identity_add(identity, false, "batch_cells", "%lld", (long long)stage->batch_cells);
   cyf_identity_add(identity, false, "accumulate", "%lld", (long long)stage->accumulate);
 }
@@ -80,14 +82,19 @@ cyf_identity cyf_classifier_identity(const cyf_stage_environment *environment, u
 cyf_loader_options cyf_stage_loader_options(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
                                             cyf_split split) {
   const cyf_settings *settings = environment->loop.settings;
-  return (cyf_loader_options){.batch_cells = stage->batch_cells,
-                              .n_lanes = settings->data.lanes,
-                              .block_cells = settings->data.block_cells,
-                              .window_blocks = settings->data.window_blocks,
-                              .prefetch_batches = settings->data.prefetch_batches,
-                              .validation = settings->data.validation,
-                              .split = split,
-                              .shuffle = split == CYF_SPLIT_TRAIN,
-                              .seed = (uint64_t)settings->seed,
-                              .io = (cyf_loader_io)settings->data.io};
+  return (cyf_loader_options){
+      .batch_cells = stage->batch_cells,
+      .n_lanes = settings->data.lanes,
+      .block_cells = settings->data.block_cells,
+      .window_blocks = settings->data.window_blocks,
+      .prefetch_batches = settings->data.prefetch_batches,
+      .decode_threads = (int)settings->data.decode_threads,
+      .residency = (cyf_residency)settings->data.residency,
+      .sampling = split == CYF_SPLIT_TRAIN ? (cyf_sampling)settings->data.balance : CYF_SAMPLING_PLAIN,
+      .balance_label = settings->data.balance_label,
+      .validation = settings->data.validation,
+      .split = split,
+      .shuffle = split == CYF_SPLIT_TRAIN,
+      .seed = (uint64_t)settings->seed,
+      .io = (cyf_loader_io)settings->data.io};
 }
