@@ -173,6 +173,7 @@ static cyf_status prepare_local(const cyf_atlas *atlas, const cyf_loader_options
       cyf_lane_first_cell(atlas->n_cells, options->n_lanes, loader->first_lane + loader->n_lanes_local);
   CYF_TRY(cyf_balance_make(atlas, options, &loader->balance));
   CYF_TRY(cyf_shard_set_open(atlas, first_cell, end_cell, &loader->shards));
+  CYF_TRY(cyf_shard_set_read_ahead(&loader->shards));
   CYF_TRY(check_residency(loader));
   CYF_TRY(cyf_lanes_make(loader));
   CYF_TRY(CYF_NEW(&loader->lane_count, options->n_lanes));

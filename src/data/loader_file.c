@@ -30,6 +30,8 @@ cyf_status cyf_shard_part_open_file(cyf_shard_set *set, cyf_shard_part *part) {
   part->file = open(part->path, O_RDONLY | O_CLOEXEC);
   if (part->file < 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: cannot open the shard: %s", part->path, strerror(errno));
   set->n_files_open++;
+  /* Blocks are asked for by their exact extent; the system's own guess of what comes next would be read in vain. */
+  (void)posix_fadvise(part->file, 0, 0, POSIX_FADV_RANDOM);
   return CYF_OK;
 }
 
@@ -90,6 +92,22 @@ static cyf_status read_plain(cyf_shard_set *set, cyf_shard_part *part, const cyf
     set->scratch_bytes = n_bytes;
   }
   return cyf_shard_read_bytes(part, array->address + first * array->width, n_bytes, set->scratch);
+}
+
+/* Only advice: where it is not taken, the reads wait. */
+static void advise(const cyf_shard_part *part, const cyf_plain_array *array, int64_t n) {
+  (void)posix_fadvise(part->file, (off_t)(array->address + (part->first_cell - part->shard_first_cell) * array->width),
+                      (off_t)(n * array->width), POSIX_FADV_WILLNEED);
+}
+
+cyf_status cyf_shard_set_read_ahead(cyf_shard_set *set) {
+  for (int64_t p = 0; p < set->n_parts; p++) {
+    cyf_shard_part *part = &set->part[p];
+    CYF_TRY(cyf_shard_part_open_file(set, part));
+    advise(part, &part->indptr, part->n_cells + 1);
+    for (int64_t a = 0; a < set->atlas->n_attributes; a++) advise(part, &part->codes[a], part->n_cells);
+  }
+  return CYF_OK;
 }
 
 static int64_t plain_number(const uint8_t *bytes, int64_t width, int64_t i) {

@@ -87,6 +87,9 @@ void cyf_shard_set_abandon_mpio(cyf_shard_set *set);
 cyf_shard_part *cyf_shard_set_find(cyf_shard_set *set, int64_t cell);
 /* Makes part->file the descriptor of the part's file. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_shard_part_open_file(cyf_shard_set *set, cyf_shard_part *part);
+/* Asks the system to bring the row bounds and labels of all parts into its cache: a few bytes a cell, which blocks
+ * would otherwise wait for one by one. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_shard_set_read_ahead(cyf_shard_set *set);
 /* Reads bytes [address, address + n_bytes) of the part's open file. Errors: CYF_ERR_INPUT, also when it is too short.
  */
 cyf_status cyf_shard_read_bytes(const cyf_shard_part *part, int64_t address, int64_t n_bytes, uint8_t *ret_bytes);

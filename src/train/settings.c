@@ -98,7 +98,7 @@ static const cyf_config_field fields[] = {
 
     {"data.lanes", CYF_CONFIG_INT, AT(data.lanes), "64", 1, 65536, NULL,
      "streams the atlas is cut into; at least the number of ranks"},
-    {"data.block_cells", CYF_CONFIG_INT, AT(data.block_cells), "64", 1, 1e6, NULL, "cells of one contiguous read"},
+    {"data.block_cells", CYF_CONFIG_INT, AT(data.block_cells), "128", 1, 1e6, NULL, "cells of one contiguous read"},
     {"data.window_blocks", CYF_CONFIG_INT, AT(data.window_blocks), "8", 1, 4096, NULL,
      "blocks of a lane whose cells are shuffled together"},
     {"data.prefetch_batches", CYF_CONFIG_INT, AT(data.prefetch_batches), "3", 1, 1024, NULL,
