@@ -1,0 +1,79 @@
+/* `bench loader` and the data settings of a run, as users meet them. */
+#include "cli.h"
+
+static double json_number(const char *key) {
+  char wanted[64];
+  snprintf(wanted, sizeof wanted, "\"%s\":", key);
+  const char *at = strstr(cli_output, wanted);
+  if (!at) print_error("no %s in:\n%s\n", key, cli_output);
+  assert_non_null(at);
+  return atof(at + strlen(wanted));
+}
+
+static int make_atlas(void **state) {
+  if (cli_setup(state) != 0) return -1;
+  return cli_run(
+      "$cytoforge synth -o cells.h5ad --cells 700 --genes 500 --types 3 && "
+      "$cytoforge prepare cells.h5ad -o atlas --label cell_type --shard-cells 200");
+}
+
+/* Two epochs are two times every cell, on one rank and on three, warm and cold, by both ways of reading. */
+static void every_cell_of_an_epoch_is_counted(void **state) {
+  (void)state;
+  static const char *const ways[] = {"", "--cold", "--io mpio", "--residency host"};
+  for (int ranks = 1; ranks <= 3; ranks += 2)
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+      cli_expect(0, "mpirun -n %d $cytoforge bench loader --data atlas --batch 64 --epochs 2 %s --json 2>errors.txt",
+                 ranks, ways[i]);
+      assert_true(json_number("n_cells") == 1400);
+      assert_true(json_number("atlas_cells") == 700);
+      assert_true(json_number("ranks") == ranks);
+      assert_true(json_number("cells_per_s") > 0 && json_number("plain_read_bytes_per_s") > 0);
+      const double ratio = json_number("n_cells") / json_number("seconds") / json_number("cells_per_s");
+      assert_true(ratio > 0.999 && ratio < 1.001);
+    }
+  cli_expect(0, "$cytoforge bench loader --data atlas --batch 64 --seconds 0.1");
+  cli_expect_text("cells/s");
+  cli_expect_text("peak memory");
+}
+
+static void wrong_requests_get_one_line(void **state) {
+  (void)state;
+  cli_expect(2, "$cytoforge bench --data atlas");
+  cli_expect_text("cytoforge bench loader --data ATLAS");
+  cli_expect(2, "$cytoforge bench loader");
+  cli_expect_text("--data ATLAS is needed");
+  cli_expect(2, "$cytoforge bench loader --data atlas --io tape");
+  cli_expect_text("--io is posix or mpio, not 'tape'");
+  cli_expect(3, "$cytoforge bench loader --data atlas --batch 100");
+  cli_expect_text("64 or 128 is valid");
+  cli_expect(4, "$cytoforge bench loader --data nothing");
+  cli_expect(3, "$cytoforge train --data atlas --out run --set data.residency=device");
+  cli_expect_text("data.residency: device");
+  cli_expect(3, "$cytoforge train --data atlas --out run --set data.balance=uniform");
+  cli_expect_text("needs data.balance_label");
+  cli_expect(3,
+             "mpirun -n 2 $cytoforge train --data atlas --out run --set data.balance=uniform --set "
+             "data.balance_label=donor --stage autoencoder");
+  cli_expect_text("'donor' is no label of atlas, which has: cell_type");
+}
+
+/* A run on balanced cells that stay in memory. */
+static void runs_take_balance_and_residency(void **state) {
+  (void)state;
+  cli_expect(
+      0,
+      "mpirun -n 2 $cytoforge train -c $CYTOFORGE_SOURCE/configs/quickstart.yaml --data atlas --out run "
+      "--stage autoencoder --set data.balance=sqrt --set data.balance_label=cell_type --set "
+      "data.residency=host --set data.decode_threads=2 --set autoencoder.steps=12 --set autoencoder.hidden=[16]");
+  cli_expect_text("autoencoder: done after 12 steps");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_cell_of_an_epoch_is_counted),
+      cmocka_unit_test(wrong_requests_get_one_line),
+      cmocka_unit_test(runs_take_balance_and_residency),
+  };
+  return cmocka_run_group_tests(tests, make_atlas, cli_teardown);
+}
