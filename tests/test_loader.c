@@ -99,7 +99,15 @@ static cyf_atlas *open_atlas(const fixture *shared) {
   fixture_path(shared, "cells.h5ad", input);
   fixture_path(shared, "atlas", output);
   if (!cyf_file_exists(output)) {
-    const cyf_synth_options synth = {input, 1501, 1200, 3, 2, 1500, 0.25, 4, true};
+    const cyf_synth_options synth = {.output = input,
+                                     .n_cells = 1501,
+                                     .n_genes = 1200,
+                                     .n_types = 3,
+                                     .n_donors = 2,
+                                     .mean_counts = 1500,
+                                     .expressed_fraction = 0.25,
+                                     .seed = 4,
+                                     .force = true};
     assert_ok(cyf_comm_barrier(shared->comm));
     if (shared->rank == 0) assert_ok(cyf_synth(&synth));
     assert_ok(cyf_comm_barrier(shared->comm));
@@ -391,7 +399,15 @@ static void every_stored_form_is_read(void **state) {
       prepare.min_genes = prepare.min_cells = 0;
     } else {
       fixture_path(shared, name, input);
-      const cyf_synth_options wide = {input, 90, 33000, 2, 2, 3000, 0.02, 1, true};
+      const cyf_synth_options wide = {.output = input,
+                                      .n_cells = 90,
+                                      .n_genes = 33000,
+                                      .n_types = 2,
+                                      .n_donors = 2,
+                                      .mean_counts = 3000,
+                                      .expressed_fraction = 0.02,
+                                      .seed = 1,
+                                      .force = true};
       if (shared->rank == 0) assert_ok(cyf_synth(&wide));
       assert_ok(cyf_comm_barrier(shared->comm));
       prepare = fixture_options(inputs, 1, output);

@@ -65,6 +65,44 @@ static void counts_are_negative_binomial(void **state) {
   cyf_synth_model_destroy(&model);
 }
 
+/* How often each count occurs, over all genes of an atlas-like profile (few expressed, means from 10^-4 to 50), against
+ * the distribution's own probabilities given each cell's obs. */
+static void counts_occur_as_often_as_they_should(void **state) {
+  (void)state;
+  cyf_synth_options options = small_options("unused");
+  options.expressed_fraction = 0.06;
+  enum { N_CELLS = 1500, MOST = 12 };
+  cyf_synth_model *model = NULL;
+  cyf_synth_scratch scratch = {0};
+  assert_ok(cyf_synth_model_create(&options, &model));
+  assert_ok(cyf_synth_scratch_make(model, &scratch));
+  double seen[MOST + 1] = {0}, expected[MOST + 1] = {0}, variance[MOST + 1] = {0};
+  for (int64_t i = 0; i < N_CELLS; i++) {
+    cyf_synth_cell cell;
+    int64_t nnz = 0;
+    cyf_synth_draw_cell(model, i, &scratch, &cell, &nnz);
+    seen[0] += (double)(options.n_genes - nnz);
+    for (int64_t e = 0; e < nnz; e++) {
+      assert_true(scratch.values[e] >= 1 && scratch.values[e] == floorf(scratch.values[e]));
+      seen[scratch.values[e] < MOST ? (int)scratch.values[e] : MOST]++;
+    }
+    for (int64_t g = 0; g < options.n_genes; g++) {
+      const double mu = cyf_synth_expected_count(model, &cell, g), theta = cyf_synth_size(), q = mu / (mu + theta);
+      double p = pow(1 - q, theta), rest = 1;
+      for (int k = 0; k <= MOST; k++) {
+        const double probability = k < MOST ? p : rest;
+        expected[k] += probability;
+        variance[k] += probability * (1 - probability);
+        rest -= p;
+        p *= q * (k + theta) / (k + 1);
+      }
+    }
+  }
+  for (int k = 0; k <= MOST; k++) assert_true(fabs(seen[k] - expected[k]) < 4.5 * sqrt(variance[k]) + 1);
+  cyf_synth_scratch_destroy(&scratch);
+  cyf_synth_model_destroy(&model);
+}
+
 static void a_cell_depends_on_seed_and_index_only(void **state) {
   (void)state;
   char folder[64], path[2][96];
@@ -202,6 +240,7 @@ static void a_signal_leaves_nothing_behind(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(counts_are_negative_binomial),
+      TEST(counts_occur_as_often_as_they_should),
       TEST(a_cell_depends_on_seed_and_index_only),
       TEST(the_file_has_the_wanted_sparsity_and_labels),
       TEST(the_path_leads_from_the_first_type_to_the_second),

@@ -6,23 +6,24 @@
 #include "base/memory.h"
 
 /* Parameters of the model in synth.h. */
-static const double nb_size = 2.0;
 static const double marker_fraction = 0.05;
 static const double donor_log_sd = 0.15, donor_factor_max = 1.35;
 static const double library_log_sd = 0.35, library_max_ratio = 3.0;
-static const double level_ratio[CYF_SYNTH_LEVELS] = {
-    0.85, 1.3, 3.0}; /* library sizes over their mean, the last library_max_ratio */
 
-/* Streams of the simulator's key: the `step` of the counter tells what is drawn. */
-enum { DRAW_CELL, DRAW_BASE, DRAW_MARKERS, DRAW_DONORS };
+/* Library size over its mean at which the tables bound rates. Larger cells are proposed clusters in proportion, a bound
+ * since rates are concave in the mean; smaller ones, one in thirty, as many as at this size. */
+static const double base_ratio = 0.5;
+
+/* Finer slots mean fewer proposals in vain and larger tables: at 4 an eighth is in vain. */
+enum { SLOTS_A_GENE = 4 };
 
 double cyf_synth_size(void) {
-  return nb_size;
+  return CYF_SYNTH_SIZE;
 }
 
 /* Rate of clusters of a gene with expected count mu: -log P(count = 0). */
 static double cluster_rate(double mu) {
-  return nb_size * log1p(mu / nb_size);
+  return CYF_SYNTH_SIZE * log1p(mu / CYF_SYNTH_SIZE);
 }
 
 static double normal_of(const cyf_synth_model *model, uint32_t draw, uint64_t position) {
@@ -34,7 +35,7 @@ static double normal_of(const cyf_synth_model *model, uint32_t draw, uint64_t po
 /* Log-fold of a gene in a type: 0 unless it is a marker. */
 static double marker_lift(const cyf_synth_model *model, int64_t type, int64_t gene) {
   cyf_rng_stream stream;
-  cyf_rng_stream_init(&stream, model->key, DRAW_MARKERS, (uint64_t)type << 32 | (uint64_t)gene);
+  cyf_rng_stream_init(&stream, model->key, CYF_SYNTH_DRAW_MARKERS, (uint64_t)type << 32 | (uint64_t)gene);
   return cyf_rng_next_unit(&stream) < marker_fraction ? 1 + fabs(cyf_rng_next_normal(&stream)) : 0;
 }
 
@@ -66,93 +67,118 @@ static double solve_sigma(const cyf_synth_model *model, const double *z, const d
   return (low + high) / 2;
 }
 
-/* Walker's alias method (Vose 1991): each gene is one of n boxes of equal weight, shared with at most one other. */
-static cyf_status build_alias(cyf_synth_table *table, int64_t n) {
-  double *weight = NULL;
-  int32_t *small = NULL;
-  int64_t n_small = 0, n_large = 0;
-  cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(CYF_NEW(&weight, n));
-  CYF_TRY_CLEANUP(CYF_NEW(&small, n)); /* light ones grow from the front, heavy ones from the back */
-  for (int64_t g = 0; g < n; g++) {
-    weight[g] = (double)table->rate[g] / table->total_rate * (double)n;
-    table->keep[g] = 1;
-    table->other[g] = (int32_t)g;
-    if (weight[g] < 1) {
-      small[n_small++] = (int32_t)g;
-    } else {
-      small[n - ++n_large] = (int32_t)g;
-    }
-  }
-  while (n_small > 0 && n_large > 0) {
-    const int32_t light = small[--n_small], heavy = small[n - n_large];
-    table->keep[light] = (float)weight[light];
-    table->other[light] = heavy;
-    weight[heavy] -= 1 - weight[light];
-    if (weight[heavy] < 1) {
-      n_large--;
-      small[n_small++] = heavy;
-    }
-  }
-cleanup:
-  cyf_free(weight);
-  cyf_free(small);
-  return status;
-}
-
-static cyf_status make_table(const cyf_synth_model *model, const float *share, double mean_max,
-                             cyf_synth_table *table) {
+/* Lays the genes out in slots: gene g gets ceil(rate / slot_rate) of them, at least one, so that its slots bound its
+ * rate of clusters at library sizes up to base_ratio times the mean. `top` is the largest share a cell may give to
+ * each. */
+static cyf_status make_table(const cyf_synth_model *model, const float *top, cyf_synth_table *table) {
   const int64_t n = model->n_genes;
-  CYF_TRY(CYF_NEW(&table->keep, n));
-  CYF_TRY(CYF_NEW(&table->other, n));
-  CYF_TRY(CYF_NEW(&table->rate, n));
-  for (int64_t g = 0; g < n; g++) {
-    table->rate[g] = (float)cluster_rate(mean_max * (double)share[g]);
-    table->total_rate += (double)table->rate[g];
+  const double mean_max = model->base_library * donor_factor_max, margin = 1 + 1e-5; /* float32's errors */
+  double total = 0;
+  for (int64_t g = 0; g < n; g++) total += cluster_rate(mean_max * (double)top[g]);
+  table->slot_rate = total / (double)(SLOTS_A_GENE * n);
+  const int64_t n_words = ((SLOTS_A_GENE + 1) * n + 1) / 64 + 2; /* rounding up adds less than a slot a gene */
+  CYF_TRY(CYF_NEW(&table->bound, n + 1));
+  CYF_TRY(CYF_NEW(&table->words, n_words));
+  int64_t slot = 0;
+  for (int64_t g = 0; g <= n; g++) { /* the last is no gene: where proposals beyond the end land */
+    table->words[slot / 64].first |= UINT64_C(1) << (slot % 64);
+    table->bound[g] = 1;
+    if (g == n) break;
+    double n_slots = ceil(margin * cluster_rate(mean_max * (double)top[g]) / table->slot_rate);
+    if (n_slots < 1) n_slots = 1;
+    table->bound[g] = (float)(n_slots * table->slot_rate);
+    slot += (int64_t)n_slots;
   }
-  return build_alias(table, n);
+  table->n_slots = slot;
+  int32_t before = -1;
+  for (int64_t w = 0; w < n_words; w++) {
+    table->words[w].gene_before = before;
+    before += __builtin_popcountll(table->words[w].first);
+  }
+  return CYF_OK;
 }
 
-static cyf_status make_type(const cyf_synth_model *model, int64_t type, const double *z) {
-  float *share = model->share + type * model->n_genes;
+static void make_share(const cyf_synth_model *model, int64_t type, const double *z) {
+  float *share = model->share + type * (model->n_genes + 1);
   double total = 0;
   for (int64_t g = 0; g < model->n_genes; g++) {
     share[g] = (float)exp(model->sigma * z[g] + marker_lift(model, type, g));
     total += (double)share[g];
   }
   for (int64_t g = 0; g < model->n_genes; g++) share[g] = (float)((double)share[g] / total);
-  for (int l = 0; l < CYF_SYNTH_LEVELS; l++)
-    CYF_TRY(make_table(model, share, model->mean_counts * level_ratio[l] * donor_factor_max,
-                       &model->table[type * CYF_SYNTH_LEVELS + l]));
+  share[model->n_genes] = 0;
+}
+
+/* A table a type; the path's cells lie between those at the ends of their segment, whose larger share bounds theirs. */
+static cyf_status make_type_tables(cyf_synth_model *model) {
+  const int64_t n = model->n_genes;
+  const float *first = model->share, *second = model->share + (n + 1);
+  float *top = NULL;
+  cyf_status status = CYF_OK;
+  CYF_TRY(CYF_NEW(&top, n));
+  for (int64_t t = 0; t < model->n_tables; t++) {
+    if (model->n_types < 2 || t >= CYF_SYNTH_SEGMENTS) {
+      const int64_t type = model->n_types < 2 ? 0 : t - CYF_SYNTH_SEGMENTS + 2;
+      CYF_TRY_CLEANUP(make_table(model, model->share + type * (n + 1), &model->table[t]));
+      continue;
+    }
+    const float u = (float)t / CYF_SYNTH_SEGMENTS, v = (float)(t + 1) / CYF_SYNTH_SEGMENTS;
+    for (int64_t g = 0; g < n; g++)
+      top[g] = fmaxf((1 - u) * first[g] + u * second[g], (1 - v) * first[g] + v * second[g]);
+    CYF_TRY_CLEANUP(make_table(model, top, &model->table[t]));
+  }
+cleanup:
+  cyf_free(top);
+  return status;
+}
+
+static cyf_status make_donors(cyf_synth_model *model) {
+  const int64_t n = model->n_genes;
+  CYF_TRY(CYF_NEW(&model->donor_factor, model->n_donors * (n + 1)));
+  for (int64_t d = 0; d < model->n_donors; d++) {
+    float *of_donor = model->donor_factor + d * (n + 1);
+    for (int64_t g = 0; g < n; g++) {
+      const double factor = exp(donor_log_sd * normal_of(model, CYF_SYNTH_DRAW_DONORS, (uint64_t)(d * n + g)));
+      of_donor[g] = (float)(factor < donor_factor_max ? factor : donor_factor_max);
+    }
+    of_donor[n] = 1;
+  }
   return CYF_OK;
 }
 
-static cyf_status make_tables(const cyf_synth_options *options, cyf_synth_model *model) {
+static cyf_status make_type_weights(cyf_synth_model *model) {
+  CYF_TRY(CYF_NEW(&model->type_weight, model->n_types));
+  double total = 0;
+  for (int64_t t = 0; t < model->n_types; t++) model->type_weight[t] = total += 1 / sqrt((double)t + 1);
+  for (int64_t t = 0; t < model->n_types; t++) model->type_weight[t] /= total;
+  return CYF_OK;
+}
+
+static cyf_status make_profiles(const cyf_synth_options *options, cyf_synth_model *model) {
   double *z = NULL, *lift = NULL;
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(CYF_NEW(&z, model->n_genes));
   CYF_TRY_CLEANUP(CYF_NEW(&lift, model->n_genes));
   for (int64_t g = 0; g < model->n_genes; g++) {
-    z[g] = normal_of(model, DRAW_BASE, (uint64_t)g);
+    z[g] = normal_of(model, CYF_SYNTH_DRAW_BASE, (uint64_t)g);
     lift[g] = marker_lift(model, 0, g);
   }
   model->sigma = solve_sigma(model, z, lift, options->expressed_fraction);
-  CYF_TRY_CLEANUP(CYF_NEW(&model->share, model->n_types * model->n_genes));
-  CYF_TRY_CLEANUP(CYF_NEW(&model->table, model->n_types * CYF_SYNTH_LEVELS));
-  for (int64_t t = 0; t < model->n_types; t++) CYF_TRY_CLEANUP(make_type(model, t, z));
-  CYF_TRY_CLEANUP(CYF_NEW(&model->donor_factor, model->n_donors * model->n_genes));
-  for (int64_t i = 0; i < model->n_donors * model->n_genes; i++) {
-    const double factor = exp(donor_log_sd * normal_of(model, DRAW_DONORS, (uint64_t)i));
-    model->donor_factor[i] = (float)(factor < donor_factor_max ? factor : donor_factor_max);
-  }
-  CYF_TRY_CLEANUP(CYF_NEW(&model->type_weight, model->n_types));
-  double total = 0;
-  for (int64_t t = 0; t < model->n_types; t++) model->type_weight[t] = total += 1 / sqrt((double)t + 1);
-  for (int64_t t = 0; t < model->n_types; t++) model->type_weight[t] /= total;
+  CYF_TRY_CLEANUP(CYF_NEW(&model->share, model->n_types * (model->n_genes + 1)));
+  for (int64_t t = 0; t < model->n_types; t++) make_share(model, t, z);
 cleanup:
   cyf_free(z);
   cyf_free(lift);
   return status;
+}
+
+static cyf_status make_parts(const cyf_synth_options *options, cyf_synth_model *model) {
+  CYF_TRY(make_profiles(options, model));
+  model->n_tables = model->n_types < 2 ? 1 : CYF_SYNTH_SEGMENTS + model->n_types - 2;
+  CYF_TRY(CYF_NEW(&model->table, model->n_tables));
+  CYF_TRY(make_type_tables(model));
+  CYF_TRY(make_donors(model));
+  return make_type_weights(model);
 }
 
 cyf_status cyf_synth_model_create(const cyf_synth_options *options, cyf_synth_model **ret_model) {
@@ -163,8 +189,9 @@ cyf_status cyf_synth_model_create(const cyf_synth_options *options, cyf_synth_mo
   model->n_types = options->n_types;
   model->n_donors = options->n_donors;
   model->mean_counts = options->mean_counts;
+  model->base_library = options->mean_counts * base_ratio;
   model->key = cyf_rng_key_make(options->seed, CYF_RNG_SYNTH);
-  const cyf_status status = make_tables(options, model);
+  const cyf_status status = make_parts(options, model);
   if (status != CYF_OK) {
     cyf_synth_model_destroy(&model);
     return status;
@@ -176,10 +203,9 @@ cyf_status cyf_synth_model_create(const cyf_synth_options *options, cyf_synth_mo
 void cyf_synth_model_destroy(cyf_synth_model **model_at) {
   if (!model_at || !*model_at) return;
   cyf_synth_model *model = *model_at;
-  for (int64_t t = 0; model->table && t < model->n_types * CYF_SYNTH_LEVELS; t++) {
-    cyf_free(model->table[t].keep);
-    cyf_free(model->table[t].other);
-    cyf_free(model->table[t].rate);
+  for (int64_t t = 0; model->table && t < model->n_tables; t++) {
+    cyf_free(model->table[t].bound);
+    cyf_free(model->table[t].words);
   }
   cyf_free(model->table);
   cyf_free(model->share);
@@ -188,90 +214,30 @@ void cyf_synth_model_destroy(cyf_synth_model **model_at) {
   cyf_free(*model_at);
 }
 
-cyf_status cyf_synth_scratch_make(const cyf_synth_model *model, cyf_synth_scratch *scratch) {
-  CYF_TRY(CYF_NEW(&scratch->count, model->n_genes));
-  CYF_TRY(CYF_NEW(&scratch->occupied, (model->n_genes + 63) / 64));
-  CYF_TRY(CYF_NEW(&scratch->indices, model->n_genes));
-  return CYF_NEW(&scratch->values, model->n_genes);
-}
-
-void cyf_synth_scratch_destroy(cyf_synth_scratch *scratch) {
-  cyf_free(scratch->count);
-  cyf_free(scratch->occupied);
-  cyf_free(scratch->indices);
-  cyf_free(scratch->values);
-}
-
-static void draw_obs(const cyf_synth_model *model, cyf_rng_stream *stream, cyf_synth_cell *cell) {
-  const double u = cyf_rng_next_unit(stream);
-  cell->type = 0;
-  while (cell->type < model->n_types - 1 && u >= model->type_weight[cell->type]) cell->type++;
-  cell->donor = (int32_t)cyf_rng_next_below(stream, (uint64_t)model->n_donors);
-  const double v = cyf_rng_next_unit(stream);
-  cell->pseudotime = model->n_types < 2 || cell->type > 1 ? NAN : (v + cell->type) / 2;
-  const double ratio = exp(library_log_sd * cyf_rng_next_normal(stream) - library_log_sd * library_log_sd / 2);
-  cell->library_size = model->mean_counts * (ratio < library_max_ratio ? ratio : library_max_ratio);
+void cyf_synth_draw_obs(const cyf_synth_model *model, int64_t index, cyf_synth_cell *ret_cell) {
+  cyf_rng_stream stream;
+  cyf_rng_stream_init(&stream, model->key, CYF_SYNTH_DRAW_CELL, (uint64_t)index);
+  const double u = cyf_rng_next_unit(&stream);
+  ret_cell->type = 0;
+  while (ret_cell->type < model->n_types - 1 && u >= model->type_weight[ret_cell->type]) ret_cell->type++;
+  ret_cell->donor = (int32_t)cyf_rng_next_below(&stream, (uint64_t)model->n_donors);
+  const double v = cyf_rng_next_unit(&stream);
+  ret_cell->pseudotime = model->n_types < 2 || ret_cell->type > 1 ? NAN : (v + ret_cell->type) / 2;
+  const double ratio = exp(library_log_sd * cyf_rng_next_normal(&stream) - library_log_sd * library_log_sd / 2);
+  ret_cell->library_size = model->mean_counts * (ratio < library_max_ratio ? ratio : library_max_ratio);
 }
 
 double cyf_synth_expected_count(const cyf_synth_model *model, const cyf_synth_cell *cell, int64_t gene) {
-  const float *first = model->share, *second = model->share + model->n_genes;
+  const int64_t stride = model->n_genes + 1;
+  const float *first = model->share, *second = model->share + stride;
   const double share = isnan(cell->pseudotime)
-                           ? (double)model->share[cell->type * model->n_genes + gene]
+                           ? (double)model->share[cell->type * stride + gene]
                            : (1 - cell->pseudotime) * (double)first[gene] + cell->pseudotime * (double)second[gene];
-  return cell->library_size * share * (double)model->donor_factor[cell->donor * model->n_genes + gene];
+  return cell->library_size * share * (double)model->donor_factor[cell->donor * stride + gene];
 }
 
-/* A logarithmic variable with parameter q by Kemp's second method (Kemp, Applied Statistics 1981). */
-static int32_t draw_cluster_size(cyf_rng_stream *stream, double q) {
-  const double v = cyf_rng_next_unit(stream);
-  if (v >= q) return 1;
-  const double r = -expm1(cyf_rng_next_unit(stream) * log1p(-q));
-  if (v <= r * r) return (int32_t)(1 + log(v) / log(r));
-  return v <= r ? 2 : 1;
-}
-
-static int64_t draw_gene(const cyf_synth_table *table, int64_t n_genes, cyf_rng_stream *stream) {
-  const int64_t gene = (int64_t)cyf_rng_below(cyf_rng_next(stream), (uint32_t)n_genes);
-  return cyf_rng_next_unit(stream) < (double)table->keep[gene] ? gene : table->other[gene];
-}
-
-/* Adds the cell's counts to scratch->count. On the path, clusters are proposed from both ends' tables: their rates
- * together bound those of any mixture, since the rate is concave in the mean and zero at zero. */
-static void draw_counts(const cyf_synth_model *model, const cyf_synth_cell *cell, cyf_rng_stream *stream,
-                        cyf_synth_scratch *scratch) {
-  const bool on_path = !isnan(cell->pseudotime);
-  int level = 0;
-  while (level < CYF_SYNTH_LEVELS - 1 && cell->library_size > model->mean_counts * level_ratio[level]) level++;
-  const cyf_synth_table *first = &model->table[(on_path ? 0 : cell->type) * CYF_SYNTH_LEVELS + level];
-  const cyf_synth_table *second = on_path ? &model->table[CYF_SYNTH_LEVELS + level] : NULL;
-  const double total = first->total_rate + (second ? second->total_rate : 0);
-  const int64_t n_proposed = cyf_rng_next_poisson(stream, total);
-  for (int64_t i = 0; i < n_proposed; i++) {
-    const bool from_second = second && cyf_rng_next_unit(stream) * total >= first->total_rate;
-    const int64_t gene = draw_gene(from_second ? second : first, model->n_genes, stream);
-    const double mu = cyf_synth_expected_count(model, cell, gene);
-    const double bound = (double)first->rate[gene] + (second ? (double)second->rate[gene] : 0);
-    if (cyf_rng_next_unit(stream) * bound >= cluster_rate(mu)) continue;
-    scratch->count[gene] += draw_cluster_size(stream, mu / (mu + nb_size));
-    scratch->occupied[gene / 64] |= UINT64_C(1) << (gene % 64);
-  }
-}
-
-void cyf_synth_draw_cell(const cyf_synth_model *model, int64_t cell, cyf_synth_scratch *scratch,
-                         cyf_synth_cell *ret_cell, int64_t *ret_nnz) {
-  cyf_rng_stream stream;
-  cyf_rng_stream_init(&stream, model->key, DRAW_CELL, (uint64_t)cell);
-  draw_obs(model, &stream, ret_cell);
-  draw_counts(model, ret_cell, &stream, scratch);
-  int64_t n = 0;
-  for (int64_t w = 0; w < (model->n_genes + 63) / 64; w++) {
-    for (uint64_t word = scratch->occupied[w]; word != 0; word &= word - 1) {
-      const int64_t gene = w * 64 + __builtin_ctzll(word);
-      scratch->indices[n] = (int32_t)gene;
-      scratch->values[n++] = (float)scratch->count[gene];
-      scratch->count[gene] = 0;
-    }
-    scratch->occupied[w] = 0;
-  }
-  *ret_nnz = n;
+double cyf_synth_count_bound(const cyf_synth_model *model) {
+  float most = 0;
+  for (int64_t i = 0; i < model->n_types * (model->n_genes + 1); i++) most = fmaxf(most, model->share[i]);
+  return 30 * (model->mean_counts * library_max_ratio * donor_factor_max * (double)most + 1);
 }
