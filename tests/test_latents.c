@@ -30,13 +30,24 @@ static cyf_atlas *make_atlas(const fixture *shared) {
   return atlas;
 }
 
-/* Shards are written by different ranks. */
+static void write_part(const cyf_atlas *atlas, const char *directory, int64_t part, cyf_latent_type type, int64_t width,
+                       const float *values) {
+  int32_t codes[FIXTURE_LABELS * N_CELLS];
+  int64_t first = 0, end = 0;
+  cyf_latents_part(atlas, part, &first, &end);
+  assert_ok(cyf_atlas_read_codes(atlas, first, end - first, codes));
+  assert_ok(cyf_latents_write_part(directory, atlas, part, model, type, width, values, codes));
+}
+
+/* Parts are written by different ranks. */
 static void write_latents(const fixture *shared, const cyf_atlas *atlas, const char *directory, cyf_latent_type type) {
-  for (int64_t s = shared->rank; s < atlas->n_shards; s += shared->size) {
+  for (int64_t p = shared->rank; p < cyf_latents_n_parts(atlas); p += shared->size) {
     static float values[N_CELLS * WIDTH];
-    for (int64_t i = 0; i < atlas->shards[s].n_cells; i++)
-      for (int64_t j = 0; j < WIDTH; j++) values[i * WIDTH + j] = latent_of(atlas->shards[s].first_cell + i, j);
-    assert_ok(cyf_latents_write_shard(directory, atlas, s, model, type, WIDTH, values));
+    int64_t first = 0, end = 0;
+    cyf_latents_part(atlas, p, &first, &end);
+    for (int64_t i = 0; i < end - first; i++)
+      for (int64_t j = 0; j < WIDTH; j++) values[i * WIDTH + j] = latent_of(first + i, j);
+    write_part(atlas, directory, p, type, WIDTH, values);
   }
   assert_ok(cyf_comm_barrier(shared->comm));
 }
@@ -165,10 +176,11 @@ static void float16_rounds_to_nearest(void **state) {
   char directory[128];
   fixture_path(shared, "rounded", directory);
   static float values[N_CELLS * WIDTH];
-  for (int64_t s = 0; shared->rank == 0 && s < atlas->n_shards; s++) {
-    for (int64_t i = 0; i < atlas->shards[s].n_cells * WIDTH; i++)
-      values[i] = sinf((float)(atlas->shards[s].first_cell * WIDTH + i));
-    assert_ok(cyf_latents_write_shard(directory, atlas, s, model, CYF_LATENT_FLOAT16, WIDTH, values));
+  for (int64_t p = 0; shared->rank == 0 && p < cyf_latents_n_parts(atlas); p++) {
+    int64_t first = 0, end = 0;
+    cyf_latents_part(atlas, p, &first, &end);
+    for (int64_t i = 0; i < (end - first) * WIDTH; i++) values[i] = sinf((float)(first * WIDTH + i));
+    write_part(atlas, directory, p, CYF_LATENT_FLOAT16, WIDTH, values);
   }
   assert_ok(cyf_comm_barrier(shared->comm));
   const cyf_loader_options options = loader_options();
@@ -225,19 +237,21 @@ static void stale_and_missing_files_are_told(void **state) {
   cyf_atlas *atlas = make_atlas(shared);
   char directory[128], path[160];
   fixture_path(shared, "stale", directory);
-  for (int64_t s = 0; s < atlas->n_shards; s++)
-    assert_false(cyf_latents_shard_done(directory, atlas, s, model, CYF_LATENT_FLOAT16));
+  const int64_t n_parts = cyf_latents_n_parts(atlas);
+  assert_true(n_parts > 4);
+  for (int64_t p = 0; p < n_parts; p++)
+    assert_false(cyf_latents_part_done(directory, atlas, p, model, CYF_LATENT_FLOAT16));
   assert_ok(cyf_comm_barrier(shared->comm));
   write_latents(shared, atlas, directory, CYF_LATENT_FLOAT16);
-  for (int64_t s = 0; s < atlas->n_shards; s++) {
-    assert_true(cyf_latents_shard_done(directory, atlas, s, model, CYF_LATENT_FLOAT16));
-    assert_false(cyf_latents_shard_done(directory, atlas, s, model + 1, CYF_LATENT_FLOAT16));
-    assert_false(cyf_latents_shard_done(directory, atlas, s, model, CYF_LATENT_FLOAT32)); /* stored otherwise */
+  for (int64_t s = 0; s < n_parts; s++) {
+    assert_true(cyf_latents_part_done(directory, atlas, s, model, CYF_LATENT_FLOAT16));
+    assert_false(cyf_latents_part_done(directory, atlas, s, model + 1, CYF_LATENT_FLOAT16));
+    assert_false(cyf_latents_part_done(directory, atlas, s, model, CYF_LATENT_FLOAT32)); /* stored otherwise */
   }
   assert_string_equal(cyf_status_message(), ""); /* asking is no failure */
   cyf_atlas other = *atlas;
   other.fingerprint = (char *)"0123456789abcdef";
-  assert_false(cyf_latents_shard_done(directory, &other, 0, model, CYF_LATENT_FLOAT16));
+  assert_false(cyf_latents_part_done(directory, &other, 0, model, CYF_LATENT_FLOAT16));
   const cyf_loader_options options = loader_options();
   cyf_latent_loader *loader = NULL;
   assert_fails(
@@ -250,13 +264,15 @@ static void stale_and_missing_files_are_told(void **state) {
   snprintf(path, sizeof(path), "%s/latents-00001.h5", directory);
   assert_ok(cyf_comm_barrier(shared->comm));
   if (shared->rank == 0) {
+    static const uint8_t halves[] = {0x00, 0xb4, 0x00, 0xb6, 0x00, 0xb8, 0x00, 0xb9}; /* coordinates 2 to 5 of a cell */
+    static uint8_t bytes[1 << 16];
     FILE *stream = fopen(path, "r+b");
     assert_non_null(stream);
-    const int64_t middle = cyf_file_size_bytes(path) - 300; /* within the values, the last thing written */
-    assert_int_equal(fseek(stream, (long)middle, SEEK_SET), 0);
-    const int byte = fgetc(stream);
-    assert_int_equal(fseek(stream, (long)middle, SEEK_SET), 0);
-    fputc(byte ^ 0x55, stream);
+    const size_t n = fread(bytes, 1, sizeof(bytes), stream);
+    const uint8_t *found = memmem(bytes, n, halves, sizeof(halves));
+    assert_non_null(found);
+    assert_int_equal(fseek(stream, (long)(found - bytes), SEEK_SET), 0);
+    fputc(0x55, stream);
     fclose(stream);
   }
   assert_ok(cyf_comm_barrier(shared->comm));
@@ -272,6 +288,62 @@ static void stale_and_missing_files_are_told(void **state) {
   cyf_atlas_close(&atlas);
 }
 
+/* Balanced sampling: each cell floor or ceil of its weight times an epoch, every epoch as many cells, the same for any
+ * number of ranks; a resumed stream goes on with what is left. */
+static void balanced_cells_are_emitted_by_their_weight(void **state) {
+  const fixture *shared = *state;
+  enum { N_EPOCHS = 30 };
+  cyf_atlas *atlas = make_atlas(shared);
+  char directory[128];
+  fixture_path(shared, "balanced", directory);
+  write_latents(shared, atlas, directory, CYF_LATENT_FLOAT16);
+  int32_t codes[FIXTURE_LABELS * N_CELLS];
+  assert_ok(cyf_atlas_read_codes(atlas, 0, N_CELLS, codes));
+  cyf_loader_options options = loader_options();
+  options.sampling = CYF_SAMPLING_UNIFORM;
+  options.balance_label = "cell type";
+  const cyf_attribute *type = &atlas->attributes[0];
+  double labelled = 0;
+  for (int64_t k = 0; k < 3; k++) labelled += (double)type->n_cells[k];
+  cyf_latent_loader *loader = NULL;
+  assert_ok(cyf_latent_loader_create(shared->comm, atlas, directory, model, &options, -1, (cyf_cursor){0, 0}, &loader));
+  int64_t times[N_EPOCHS][N_CELLS] = {{0}};
+  double sum[N_CELLS] = {0};
+  for (int e = 0; e < N_EPOCHS; e++) {
+    for (int64_t step = 0; step < cyf_latent_loader_batches_per_epoch(loader); step++) {
+      cyf_latent_batch batch;
+      assert_ok(cyf_latent_loader_next(loader, &batch));
+      for (int64_t i = 0; i < batch.n_local; i++) times[e][batch.cell[i]]++;
+    }
+    assert_ok(cyf_comm_sum_int64(shared->comm, times[e], N_CELLS));
+    int64_t n = 0;
+    for (int64_t i = 0; i < N_CELLS; i++) {
+      const double weight = codes[i] < 0 ? 1 : labelled / 3 / (double)type->n_cells[codes[i]];
+      assert_true(times[e][i] == (int64_t)floor(weight) || times[e][i] == (int64_t)ceil(weight));
+      n += times[e][i];
+      sum[i] += (double)times[e][i] / N_EPOCHS - weight;
+    }
+    assert_int_equal(n, cyf_latent_loader_n_cells(loader));
+  }
+  for (int64_t i = 0; i < N_CELLS; i++) assert_true(fabs(sum[i]) < 0.45); /* standard error at most 0.09 */
+  cyf_latent_loader_destroy(&loader);
+  /* Epoch 3 from step 7 on, after its first 7 steps, by two loaders. */
+  int64_t again[N_CELLS] = {0};
+  for (int part = 0; part < 2; part++) {
+    assert_ok(cyf_latent_loader_create(shared->comm, atlas, directory, model, &options, -1,
+                                       (cyf_cursor){3, part ? 7 : 0}, &loader));
+    for (int64_t step = part ? 7 : 0; step < (part ? cyf_latent_loader_batches_per_epoch(loader) : 7); step++) {
+      cyf_latent_batch batch;
+      assert_ok(cyf_latent_loader_next(loader, &batch));
+      for (int64_t i = 0; i < batch.n_local; i++) again[batch.cell[i]]++;
+    }
+    cyf_latent_loader_destroy(&loader);
+  }
+  assert_ok(cyf_comm_sum_int64(shared->comm, again, N_CELLS));
+  assert_memory_equal(again, times[3], sizeof(again));
+  cyf_atlas_close(&atlas);
+}
+
 static void differing_widths_are_refused(void **state) {
   const fixture *shared = *state;
   cyf_atlas *atlas = make_atlas(shared);
@@ -279,8 +351,7 @@ static void differing_widths_are_refused(void **state) {
   fixture_path(shared, "widths", directory);
   write_latents(shared, atlas, directory, CYF_LATENT_FLOAT32);
   static float values[N_CELLS * WIDTH];
-  if (shared->rank == 0)
-    assert_ok(cyf_latents_write_shard(directory, atlas, 2, model, CYF_LATENT_FLOAT32, WIDTH - 1, values));
+  if (shared->rank == 0) write_part(atlas, directory, 2, CYF_LATENT_FLOAT32, WIDTH - 1, values);
   assert_ok(cyf_comm_barrier(shared->comm));
   const cyf_loader_options options = loader_options();
   cyf_latent_loader *loader = NULL;
@@ -292,9 +363,13 @@ static void differing_widths_are_refused(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      TEST(batches_do_not_depend_on_the_ranks), TEST(an_epoch_is_a_shuffle_of_every_cell),
-      TEST(float16_rounds_to_nearest),          TEST(an_empty_validation_split_is_legal),
-      TEST(stale_and_missing_files_are_told),   TEST(differing_widths_are_refused),
+      TEST(batches_do_not_depend_on_the_ranks),
+      TEST(an_epoch_is_a_shuffle_of_every_cell),
+      TEST(float16_rounds_to_nearest),
+      TEST(an_empty_validation_split_is_legal),
+      TEST(stale_and_missing_files_are_told),
+      TEST(differing_widths_are_refused),
+      TEST(balanced_cells_are_emitted_by_their_weight),
   };
   return FIXTURE_RUN(tests);
 }

@@ -2,22 +2,32 @@
  * obsm/X_latent, so that each takes the other's output. */
 #include <string.h>
 
+#include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/cells_in.h"
 #include "cli/cells_out.h"
 #include "cli/command.h"
 #include "cli/decode_block.h"
+#include "cli/resources.h"
 #include "kernels/backend.h"
+#include "train/checkpoint.h"
+#include "train/encode.h"
 
 static const cyf_usage encode_usage = {
     .command = "encode",
-    .arguments = "-m MODEL IN.h5ad -o OUT.h5ad [options]",
+    .arguments =
+        "-m MODEL IN.h5ad -o OUT.h5ad [options]\n       [mpirun -n R] cytoforge encode -m MODEL ATLAS -o FOLDER",
     .text =
         "Encodes cells. OUT has the log-normalised expression over the model's genes in X, IN's obs, and the "
         "unit-length latents in\n"
-        "obsm/X_latent. A cell's latent does not depend on the other cells.",
-    .examples = "  mpirun -n 2 cytoforge encode -m runs/first/model.h5 atlas/heldout.h5ad -o heldout_latent.h5ad\n"};
+        "obsm/X_latent. A cell's latent does not depend on the other cells.\n"
+        "Of an atlas (a folder that prepare made) all ranks write latents with their labels into FOLDER, in parts; the "
+        "same\n"
+        "command goes on after a stop, on any number of ranks.",
+    .examples =
+        "  mpirun -n 2 cytoforge encode -m runs/first/model.h5 atlas/heldout.h5ad -o heldout_latent.h5ad\n"
+        "  mpirun -n 8 cytoforge encode -m runs/first/model.h5 atlas -o latents --precision float32\n"};
 
 static const cyf_usage decode_usage = {
     .command = "decode",
@@ -29,12 +39,12 @@ static const cyf_usage decode_usage = {
     .examples = "  mpirun -n 2 cytoforge decode -m runs/first/model.h5 heldout_latent.h5ad -o heldout_decoded.h5ad\n"};
 
 typedef struct arguments {
-  const char *model, *output, *matrix, *gene_column;
+  const char *model, *output, *matrix, *gene_column, *precision;
   int64_t threads;
   bool force;
 } arguments;
 
-enum { N_OPTIONS = 6, N_DECODE_OPTIONS = 4, BLOCK_CELLS = 256 };
+enum { N_OPTIONS = 7, N_DECODE_OPTIONS = 4, BLOCK_CELLS = 256 };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OPTIONS] = {
@@ -44,11 +54,13 @@ static void list_options(arguments *a, cyf_option *o) {
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"},
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
-       "var column with the gene names (default: the index)"}};
+       "var column with the gene names (default: the index)"},
+      {"precision", 0, CYF_OPTION_TEXT, &a->precision, "TYPE",
+       "of an atlas' latents: float16 or float32 (default: the model's latents.type)"}};
   for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
 }
 
-/* decode reads no expression: the last two options are left out. */
+/* decode reads no expression: the last options are left out. */
 static void print_help(const cyf_usage *usage, size_t n_options, FILE *stream) {
   arguments a = {0};
   cyf_option options[N_OPTIONS];
@@ -164,9 +176,57 @@ static cyf_status finish(conversion *c, const char *command_line) {
   return CYF_OK;
 }
 
+/* ---- an atlas ---- */
+
+/* The type to store, as asked for or as the model was trained with. */
+static cyf_status choose_precision(const arguments *a, const cyf_model *model, cyf_latent_type *ret_type) {
+  *ret_type = (cyf_latent_type)model->settings.latents.type;
+  if (a->precision == NULL) return CYF_OK;
+  *ret_type = strcmp(a->precision, "float32") == 0 ? CYF_LATENT_FLOAT32 : CYF_LATENT_FLOAT16;
+  if (*ret_type == CYF_LATENT_FLOAT32 || strcmp(a->precision, "float16") == 0) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_USAGE, "encode: --precision is float16 or float32, not '%s'", a->precision);
+}
+
+static cyf_status check_genes(const cyf_model *model, const cyf_atlas *atlas) {
+  const cyf_names *ours = &model->genes, *theirs = &atlas->genes;
+  int64_t i = 0;
+  while (i < ours->n && i < theirs->n && strcmp(ours->name[i], theirs->name[i]) == 0) i++;
+  if (i == ours->n && i == theirs->n) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_INPUT,
+                  "%s has other genes than the model (%lld and %lld, different from gene %lld on); prepare the atlas "
+                  "with --genes, the list that `cytoforge export` writes as genes.txt",
+                  atlas->directory, (long long)theirs->n, (long long)ours->n, (long long)i + 1);
+}
+
+static cyf_status encode_atlas(cyf_context *context, const arguments *a, const char *directory) {
+  cyf_comm *comm = context->comm;
+  cyf_device *device = NULL;
+  cyf_model *model = NULL;
+  cyf_atlas *atlas = NULL;
+  cyf_latent_type type = CYF_LATENT_FLOAT16;
+  uint64_t checksum = 0;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, cyf_open_device(comm, a->threads, &device)));
+  status = cyf_model_load(a->model, device, &model);
+  if (status == CYF_OK) status = choose_precision(a, model, &type);
+  if (status == CYF_OK) status = cyf_atlas_open(directory, &atlas);
+  if (status == CYF_OK) status = check_genes(model, atlas);
+  if (status == CYF_OK) status = cyf_parameters_checksum(cyf_autoencoder_parameters(model->autoencoder), &checksum);
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
+  CYF_TRY_CLEANUP(cyf_encode_parts(comm, device, atlas, model->autoencoder, checksum, type, a->output));
+  status = cyf_report_resources(comm);
+cleanup:
+  cyf_atlas_close(&atlas);
+  cyf_model_destroy(&model);
+  cyf_device_destroy(&device);
+  return status;
+}
+
 static cyf_status check(const cyf_usage *usage, const arguments *a, const cyf_texts *inputs) {
   CYF_TRY(cyf_need(usage, a->model, "-m MODEL"));
   CYF_TRY(cyf_need(usage, a->output, "-o OUT.h5ad"));
+  if (a->precision != NULL)
+    return CYF_FAIL(CYF_ERR_USAGE, "encode: --precision is for an atlas; an h5ad's latents are float32");
   if (inputs->n != 1)
     return CYF_FAIL(CYF_ERR_USAGE, "%s: one input file is needed, not %lld", usage->command, (long long)inputs->n);
   return cyf_check_output(a->output, a->force);
@@ -203,7 +263,13 @@ static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes
   cyf_option options[N_OPTIONS];
   list_options(&a, options);
   cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(usage, argc, argv, options, n_options, &inputs));
-  if (status == CYF_OK) status = convert(context, usage, encodes, &a, &inputs);
+  if (status == CYF_OK && encodes && inputs.n == 1 && cyf_is_directory(inputs.item[0])) {
+    status = cyf_comm_agree(context->comm, cyf_need(usage, a.model, "-m MODEL"));
+    if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_need(usage, a.output, "-o FOLDER"));
+    if (status == CYF_OK) status = encode_atlas(context, &a, inputs.item[0]);
+  } else if (status == CYF_OK) {
+    status = convert(context, usage, encodes, &a, &inputs);
+  }
   cyf_options_free(options, n_options, &inputs);
   return status;
 }

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "data/latents_internal.h"
+#include "data/loader_balance.h"
 #include "data/loader_plan.h"
 
 struct cyf_latent_loader {
@@ -14,12 +15,14 @@ struct cyf_latent_loader {
   int64_t first_cell, n_cells_local;
   cyf_latent_type type;
   int64_t width;
-  void *values;        /* [n_cells_local, width] of `type`, in atlas order */
-  int32_t *codes;      /* [n_attributes][n_cells_local] */
-  int64_t *lane_count; /* [n_lanes] cells the stream emits */
-  int64_t *lane_start; /* [n_lanes_local + 1] into kept and order */
-  int64_t *kept;       /* emitted cells of the own lanes, ascending */
-  int64_t *order;      /* the same in this epoch's order */
+  void *values;   /* [n_cells_local, width] of `type`, in atlas order */
+  int32_t *codes; /* [n_attributes][n_cells_local] */
+  cyf_cell_weights weights;
+  bool *in_stream;     /* [n_cells_local] cells that are emitted at all (of the split, labelled) */
+  uint8_t *extra;      /* balanced sampling: scratch for a lane, see cyf_balance_extra */
+  int64_t *lane_count; /* [n_lanes] cells each emits an epoch */
+  int64_t *lane_start; /* [n_lanes_local + 1] into order */
+  int64_t *order;      /* the cells of the own lanes in this epoch's order */
   int64_t n_cells, batches_per_epoch;
   cyf_cursor cursor; /* of the next batch */
   bool ordered;      /* `order` is that of cursor.epoch */
@@ -28,71 +31,100 @@ struct cyf_latent_loader {
   int32_t *batch_codes;
 };
 
-bool cyf_latents_shard_done(const char *directory, const cyf_atlas *atlas, int64_t shard, uint64_t model_checksum,
-                            cyf_latent_type type) {
+/* Parts are large enough for few files and small enough that ranks share an atlas of any size evenly. */
+enum { PART_SHARE = 16, PART_MULTIPLE = 64, PART_CELLS_MAX = 65536 };
+
+static int64_t part_cells(const cyf_atlas *atlas) {
+  const int64_t share = (atlas->n_cells + PART_SHARE - 1) / PART_SHARE;
+  const int64_t cells = (share + PART_MULTIPLE - 1) / PART_MULTIPLE * PART_MULTIPLE;
+  return cells < PART_CELLS_MAX ? cells : PART_CELLS_MAX;
+}
+
+int64_t cyf_latents_n_parts(const cyf_atlas *atlas) {
+  const int64_t cells = part_cells(atlas);
+  return (atlas->n_cells + cells - 1) / cells;
+}
+
+void cyf_latents_part(const cyf_atlas *atlas, int64_t part, int64_t *ret_first, int64_t *ret_end) {
+  const int64_t cells = part_cells(atlas);
+  *ret_first = part * cells;
+  *ret_end = *ret_first + cells < atlas->n_cells ? *ret_first + cells : atlas->n_cells;
+}
+
+bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                           cyf_latent_type type) {
   char *path = NULL;
   cyf_latent_type stored = type;
   int64_t width = 0;
   const char *pending = cyf_status_message();
   const bool had_pending = pending[0] != '\0';
-  cyf_status status = cyf_latents_path(directory, shard, &path);
+  cyf_status status = cyf_latents_path(directory, part, &path);
   const bool there = status == CYF_OK && cyf_file_exists(path);
-  if (there) status = cyf_latents_describe(directory, atlas, shard, model_checksum, &stored, &width);
+  if (there) status = cyf_latents_describe(directory, atlas, part, model_checksum, &stored, &width);
   /* A file of another model is no failure: it will be written anew. */
   if (status != CYF_OK && !had_pending) cyf_status_clear();
   cyf_free(path);
   return there && status == CYF_OK && stored == type;
 }
 
-/* Reads the own cells' latents; every shard must agree in type and width. */
+/* Reads the own cells' latents and labels; every part must agree in type and width. */
 static cyf_status read_values(cyf_latent_loader *loader, const char *directory, uint64_t model_checksum) {
   const cyf_atlas *atlas = loader->atlas;
-  const int64_t end_cell = loader->first_cell + loader->n_cells_local;
+  const int64_t end_cell = loader->first_cell + loader->n_cells_local, n_parts = cyf_latents_n_parts(atlas);
   CYF_TRY(cyf_latents_describe(directory, atlas, 0, model_checksum, &loader->type, &loader->width));
   const size_t row_bytes = cyf_latent_type_bytes(loader->type) * (size_t)loader->width;
   CYF_TRY(cyf_alloc((size_t)loader->n_cells_local, row_bytes, &loader->values));
-  for (int64_t s = 0; s < atlas->n_shards; s++) {
-    const cyf_shard *shard = &atlas->shards[s];
-    const int64_t shard_end = shard->first_cell + shard->n_cells;
-    const int64_t from = loader->first_cell > shard->first_cell ? loader->first_cell : shard->first_cell;
-    const int64_t to = end_cell < shard_end ? end_cell : shard_end;
+  for (int64_t p = 0; p < n_parts; p++) {
+    int64_t part_first = 0, part_end = 0;
+    cyf_latents_part(atlas, p, &part_first, &part_end);
+    const int64_t from = loader->first_cell > part_first ? loader->first_cell : part_first;
+    const int64_t to = end_cell < part_end ? end_cell : part_end, row = from - loader->first_cell;
     if (from >= to) continue;
     cyf_latent_type type;
     int64_t width = 0;
-    CYF_TRY(cyf_latents_describe(directory, atlas, s, model_checksum, &type, &width));
+    CYF_TRY(cyf_latents_describe(directory, atlas, p, model_checksum, &type, &width));
     if (type != loader->type || width != loader->width)
-      return CYF_FAIL(CYF_ERR_INPUT, "%s: latents of shards 0 and %lld differ in type or width; encode them again",
-                      directory, (long long)s);
-    CYF_TRY(cyf_latents_read(directory, s, type, width, from - shard->first_cell, to - from,
-                             (char *)loader->values + (size_t)(from - loader->first_cell) * row_bytes));
+      return CYF_FAIL(CYF_ERR_INPUT, "%s: latents of parts 0 and %lld differ in type or width; encode them again",
+                      directory, (long long)p);
+    CYF_TRY(cyf_latents_read(directory, atlas, p, type, width, from - part_first, to - from,
+                             (char *)loader->values + (size_t)row * row_bytes, loader->codes + row,
+                             loader->n_cells_local));
   }
   return CYF_OK;
 }
 
-/* Lists each own lane's cells that are of the split and, where asked for, carry a label. */
-static cyf_status list_cells(cyf_latent_loader *loader, int64_t label_attribute) {
-  bool *in_split = NULL;
-  cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(CYF_NEW(&in_split, loader->n_cells_local));
-  CYF_TRY_CLEANUP(CYF_NEW(&loader->kept, loader->n_cells_local));
-  CYF_TRY_CLEANUP(CYF_NEW(&loader->order, loader->n_cells_local));
-  cyf_plan_split(&loader->plan, loader->first_cell, loader->n_cells_local, in_split);
-  const int32_t *codes = label_attribute >= 0 ? loader->codes + label_attribute * loader->n_cells_local : NULL;
-  int64_t n = 0;
+/* Cells of one own lane: global [*ret_first, ...), *ret_n of them; returns their first row. */
+static int64_t lane_rows(const cyf_latent_loader *loader, int64_t l, int64_t *ret_n) {
+  const int64_t lane = loader->first_lane + l;
+  const int64_t first = cyf_lane_first_cell(loader->plan.n_cells, loader->plan.n_lanes, lane);
+  *ret_n = cyf_lane_first_cell(loader->plan.n_cells, loader->plan.n_lanes, lane + 1) - first;
+  return first - loader->first_cell;
+}
+
+/* Which cells are of the split and, where asked for, carry a label, and how many each own lane emits an epoch. */
+static cyf_status count_lanes(cyf_latent_loader *loader, int64_t label_attribute) {
+  const int32_t *wanted = label_attribute >= 0 ? loader->codes + label_attribute * loader->n_cells_local : NULL;
+  const int64_t balanced = loader->weights.attribute;
+  int64_t most = 0;
+  CYF_TRY(CYF_NEW(&loader->in_stream, loader->n_cells_local));
+  cyf_plan_split(&loader->plan, loader->first_cell, loader->n_cells_local, loader->in_stream);
+  for (int64_t i = 0; wanted && i < loader->n_cells_local; i++)
+    loader->in_stream[i] = loader->in_stream[i] && wanted[i] >= 0;
   for (int64_t l = 0; l < loader->n_lanes_local; l++) {
-    const int64_t lane = loader->first_lane + l;
-    const int64_t end = cyf_lane_first_cell(loader->plan.n_cells, loader->plan.n_lanes, lane + 1);
-    loader->lane_start[l] = n;
-    for (int64_t cell = cyf_lane_first_cell(loader->plan.n_cells, loader->plan.n_lanes, lane); cell < end; cell++) {
-      const int64_t i = cell - loader->first_cell;
-      if (in_split[i] && (!codes || codes[i] >= 0)) loader->kept[n++] = cell;
+    int64_t n_cells = 0, n = 0;
+    const int64_t row = lane_rows(loader, l, &n_cells);
+    if (balanced >= 0) {
+      n = cyf_balance_count(&loader->weights, n_cells, loader->codes + balanced * loader->n_cells_local + row,
+                            loader->in_stream + row);
+    } else {
+      for (int64_t i = 0; i < n_cells; i++) n += loader->in_stream[row + i];
     }
-    loader->lane_count[lane] = n - loader->lane_start[l];
+    loader->lane_count[loader->first_lane + l] = n;
+    loader->lane_start[l + 1] = loader->lane_start[l] + n;
+    most = n_cells > most ? n_cells : most;
   }
-  loader->lane_start[loader->n_lanes_local] = n;
-cleanup:
-  cyf_free(in_split);
-  return status;
+  CYF_TRY(CYF_NEW(&loader->extra, (most + 7) / 8));
+  return CYF_NEW(&loader->order, loader->lane_start[loader->n_lanes_local]);
 }
 
 static cyf_status prepare_local(cyf_comm *comm, const char *directory, uint64_t model_checksum,
@@ -112,9 +144,11 @@ static cyf_status prepare_local(cyf_comm *comm, const char *directory, uint64_t 
   CYF_TRY(CYF_NEW(&loader->lane_count, options->n_lanes));
   CYF_TRY(CYF_NEW(&loader->lane_start, loader->n_lanes_local + 1));
   CYF_TRY(CYF_NEW(&loader->codes, atlas->n_attributes * loader->n_cells_local));
-  CYF_TRY(cyf_atlas_read_codes(atlas, loader->first_cell, loader->n_cells_local, loader->codes));
+  CYF_TRY(cyf_balance_make(atlas, options, &loader->weights));
+  if (loader->weights.attribute >= 0 && label_attribute >= 0)
+    return CYF_FAIL(CYF_ERR_INTERNAL, "balanced sampling of labelled cells alone");
   CYF_TRY(read_values(loader, directory, model_checksum));
-  CYF_TRY(list_cells(loader, label_attribute));
+  CYF_TRY(count_lanes(loader, label_attribute));
   const int64_t most = loader->n_lanes_local * loader->plan.lane_batch;
   CYF_TRY(CYF_NEW(&loader->batch_latent, most * loader->width));
   CYF_TRY(CYF_NEW(&loader->batch_cell, most));
@@ -162,7 +196,9 @@ void cyf_latent_loader_destroy(cyf_latent_loader **loader_at) {
   cyf_free(loader->codes);
   cyf_free(loader->lane_count);
   cyf_free(loader->lane_start);
-  cyf_free(loader->kept);
+  cyf_free(loader->in_stream);
+  cyf_free(loader->extra);
+  cyf_balance_destroy(&loader->weights);
   cyf_free(loader->order);
   cyf_free(loader->batch_latent);
   cyf_free(loader->batch_cell);
@@ -183,11 +219,28 @@ int64_t cyf_latent_loader_width(const cyf_latent_loader *loader) {
   return loader->width;
 }
 
+/* Lists a lane's cells as often as the epoch emits them. */
+static void list_lane(cyf_latent_loader *loader, int64_t l) {
+  int64_t n = 0, at = loader->lane_start[l];
+  const int64_t row = lane_rows(loader, l, &n), balanced = loader->weights.attribute;
+  const int32_t *codes = balanced >= 0 ? loader->codes + balanced * loader->n_cells_local + row : NULL;
+  if (codes)
+    cyf_balance_extra(&loader->weights, loader->cursor.epoch, loader->first_lane + l, n, codes, loader->in_stream + row,
+                      loader->extra);
+  for (int64_t i = 0; i < n; i++) {
+    if (!loader->in_stream[row + i]) continue;
+    const int64_t times =
+        codes ? cyf_balance_whole(&loader->weights, codes[i]) + cyf_balance_has_extra(loader->extra, i) : 1;
+    for (int64_t t = 0; t < times; t++) loader->order[at++] = loader->first_cell + row + i;
+  }
+}
+
 static void order_lanes(cyf_latent_loader *loader) {
-  memcpy(loader->order, loader->kept, (size_t)loader->lane_start[loader->n_lanes_local] * sizeof(*loader->order));
-  for (int64_t l = 0; l < loader->n_lanes_local; l++)
+  for (int64_t l = 0; l < loader->n_lanes_local; l++) {
+    list_lane(loader, l);
     cyf_plan_shuffle_lane(&loader->plan, loader->cursor.epoch, loader->first_lane + l,
                           loader->lane_start[l + 1] - loader->lane_start[l], loader->order + loader->lane_start[l]);
+  }
   loader->ordered = true;
 }
 

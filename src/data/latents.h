@@ -12,15 +12,20 @@
 
 typedef enum cyf_latent_type { CYF_LATENT_FLOAT16, CYF_LATENT_FLOAT32 } cyf_latent_type;
 
-/* Writing: one file a shard of the atlas, "latents-NNNNN.h5" in `directory`, each by one rank, each atomic; a file that
- * is already whole (same atlas fingerprint, model checksum and type) is kept, so that encoding restarts where it was.
- */
-cyf_status cyf_latents_write_shard(const char *directory, const cyf_atlas *atlas, int64_t shard,
-                                   uint64_t model_checksum, cyf_latent_type type, int64_t width,
-                                   const float *values /* [shard cells, width] */);
-/* True when that shard's file is there and whole for this atlas and model, and stores numbers of `type`. */
-bool cyf_latents_shard_done(const char *directory, const cyf_atlas *atlas, int64_t shard, uint64_t model_checksum,
-                            cyf_latent_type type);
+/* The store is cut into parts of consecutive cells, whatever the shards and ranks: a sixteenth of a small atlas, at
+ * most 65,536 cells. Part p is the file "latents-PPPPP.h5": dataset "latents" [cells, width], and of each attribute a
+ * group "labels/N" (attribute "name") with "codes" [cells], -1 for none, and "categories". */
+int64_t cyf_latents_n_parts(const cyf_atlas *atlas);
+/* Cells [*ret_first, *ret_end) of a part. */
+void cyf_latents_part(const cyf_atlas *atlas, int64_t part, int64_t *ret_first, int64_t *ret_end);
+
+/* Writes a part, values[cells of the part, width] and codes[n_attributes][cells of the part], under its name only when
+ * whole: encoding restarts where it was. Not collective. Errors: CYF_ERR_IO. */
+cyf_status cyf_latents_write_part(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                                  cyf_latent_type type, int64_t width, const float *values, const int32_t *codes);
+/* True when that part's file is there and whole for this atlas and model, and stores numbers of `type`. */
+bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                           cyf_latent_type type);
 
 /* A batch of latents. Memory belongs to the loader, valid until the next call. */
 typedef struct cyf_latent_batch {
@@ -36,11 +41,12 @@ typedef struct cyf_latent_batch {
 
 typedef struct cyf_latent_loader cyf_latent_loader;
 
-/* Reads this rank's lanes into memory; same lanes, positions, splits and cursors as cyf_loader, but each lane is
- * shuffled whole. Uses batch_cells, n_lanes, validation, split, shuffle and seed of the options. label_attribute >= 0
- * keeps only cells with a label of that attribute, -1 keeps all. An empty validation split is legal, as for cyf_loader
- * (n_cells and batches_per_epoch 0; next is CYF_ERR_INTERNAL); an empty training split is CYF_ERR_CONFIG. Collective;
- * errors agreed. */
+/* Reads this rank's lanes into memory, in the type they are stored in, with their labels; same lanes, positions,
+ * splits, balanced sampling and cursors as cyf_loader, but each lane is shuffled whole. Uses batch_cells, n_lanes,
+ * validation, split, shuffle, sampling, balance_label and seed of the options. label_attribute >= 0 keeps only cells
+ * with a label of that attribute (not with balanced sampling: CYF_ERR_INTERNAL), -1 keeps all. An empty validation
+ * split is legal, as for cyf_loader (n_cells and batches_per_epoch 0; next is CYF_ERR_INTERNAL); an empty training
+ * split is CYF_ERR_CONFIG. Collective; errors agreed. */
 cyf_status cyf_latent_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const char *directory,
                                     uint64_t model_checksum, const cyf_loader_options *options, int64_t label_attribute,
                                     cyf_cursor start, cyf_latent_loader **ret_loader);

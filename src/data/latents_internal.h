@@ -12,15 +12,16 @@ static inline size_t cyf_latent_type_bytes(cyf_latent_type type) {
   return type == CYF_LATENT_FLOAT16 ? 2 : 4;
 }
 
-/* Path of a shard's file; free with cyf_free. */
-cyf_status cyf_latents_path(const char *directory, int64_t shard, char **ret_path);
-/* Reads type and width of a shard's file after checking that it belongs to this atlas and model. Errors: CYF_ERR_INPUT.
+/* Path of a part's file; free with cyf_free. */
+cyf_status cyf_latents_path(const char *directory, int64_t part, char **ret_path);
+/* Reads type and width of a part's file after checking that it belongs to this atlas and model. Errors: CYF_ERR_INPUT.
  */
-cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, int64_t shard, uint64_t model_checksum,
+cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                                 cyf_latent_type *ret_type, int64_t *ret_width);
-/* Reads the cells [first, first + n) of a shard (indices within it) as stored: n * width numbers of `type`. Errors:
- * CYF_ERR_INPUT. */
-cyf_status cyf_latents_read(const char *directory, int64_t shard, cyf_latent_type type, int64_t width, int64_t first,
-                            int64_t n, void *ret_values);
+/* Reads the cells [first, first + n) of a part (indices within it) as stored: n * width numbers of `type`, and their
+ * codes, ret_codes[a * stride + i]. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_latents_read(const char *directory, const cyf_atlas *atlas, int64_t part, cyf_latent_type type,
+                            int64_t width, int64_t first, int64_t n, void *ret_values, int32_t *ret_codes,
+                            int64_t stride);
 
 #endif

@@ -27,8 +27,8 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment);
  * finished, CYF_ERR_CONFIG when it was trained with other settings or on another atlas. */
 cyf_status cyf_load_autoencoder(const cyf_stage_environment *environment, cyf_autoencoder **ret_model,
                                 uint64_t *ret_checksum);
-/* Encodes every cell of the atlas with the finished autoencoder into RUN/latents; shards already done are kept.
- * *ret_checksum: of the autoencoder. Errors: CYF_ERR_USAGE when the autoencoder is not finished. */
+/* Encodes every cell of the atlas with the finished autoencoder into RUN/latents (train/encode.h); parts already done
+ * are kept. *ret_checksum: of the autoencoder. Errors: CYF_ERR_USAGE when the autoencoder is not finished. */
 cyf_status cyf_encode_atlas(const cyf_stage_environment *environment, uint64_t *ret_checksum);
 /* Trains the denoiser on the stored latents (Ho et al. 2020, eq. 14: predicts the noise). */
 cyf_status cyf_train_denoiser(const cyf_stage_environment *environment, uint64_t autoencoder_checksum);
