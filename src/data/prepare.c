@@ -107,9 +107,9 @@ static cyf_status compare_with_inputs(cyf_prepare_job *job) {
   int64_t nnz = 0, sum = 0, checksum = cyf_checksum_add(job->label_checksum, 0), n_cells = 0, sum_read = 0, read = 0;
   for (int64_t g = 0; g < job->genes.n; g++) {
     if (job->gene_new[g] < 0) continue;
-    nnz += job->gene_cells[g];
-    sum += job->gene_sum[g];
-    checksum = cyf_checksum_add(checksum, job->gene_checksum[g]);
+    nnz += job->gene[g].cells;
+    sum += job->gene[g].sum;
+    checksum = cyf_checksum_add(checksum, (int64_t)(job->gene[g].checksum & INT64_MAX));
   }
   for (int64_t s = 0; s < job->n_shards; s++) {
     n_cells += job->shard[s].n_cells;
@@ -214,10 +214,7 @@ static void job_destroy(cyf_prepare_job *job) {
   cyf_prepare_release_partial(job);
   cyf_prepare_close_inputs(job);
   cyf_cell_fates_destroy(&job->fates);
-  cyf_free(job->gene_cells);
-  cyf_free(job->gene_checksum);
-  cyf_free(job->gene_sum);
-  cyf_free(job->gene_heldout);
+  cyf_free(job->gene);
   cyf_free(job->gene_new);
   cyf_free(job->shard);
   cyf_free(job->shard_bytes);

@@ -17,6 +17,7 @@ struct cyf_block_reader {
   const cyf_prepare_input *input; /* the open one; NULL: none */
   cyf_h5ad *file;
   int64_t block_cells;
+  bool same_genes; /* the file's genes are those in use, in order */
   cyf_csr_buffer rows;
   cyf_label_column *column; /* [n_labels] of the whole file */
   char **names;             /* of the present range of cells */
@@ -61,6 +62,8 @@ static cyf_status open_input(cyf_block_reader *reader, const cyf_prepare_input *
   if (cyf_h5ad_n_cells(reader->file) != input->n_cells || cyf_h5ad_n_genes(reader->file) != input->n_genes)
     return CYF_FAIL(CYF_ERR_INPUT, "%s: has changed while it was read", input->path);
   reader->block_cells = choose_block_cells(reader);
+  reader->same_genes = true;
+  for (int64_t g = 0; g < input->n_genes; g++) reader->same_genes = reader->same_genes && input->gene[g] == g;
   if (!reader->with_obs) return CYF_OK;
   CYF_TRY(CYF_NEW(&reader->column, options->n_labels));
   CYF_TRY(CYF_NEW(&reader->codes, options->n_labels));
@@ -80,16 +83,21 @@ static cyf_status read_names(cyf_block_reader *reader, int64_t first, int64_t n)
   return CYF_OK;
 }
 
+static bool is_count(float value) {
+  return value == rintf(value) && value <= count_max;
+}
+
 static cyf_status check_counts(const cyf_block_reader *reader, int64_t first) {
   const cyf_csr_buffer *rows = &reader->rows;
-  for (int64_t i = 0; i < rows->n_cells; i++)
-    for (int64_t e = rows->indptr[i]; e < rows->indptr[i + 1]; e++) {
-      const float value = rows->values[e];
-      if (value == rintf(value) && value <= count_max) continue;
-      return CYF_FAIL(CYF_ERR_INPUT, "%s: cell %lld has the value %g among counts; expected integers up to %.0f",
-                      reader->input->path, (long long)(first + i), (double)value, (double)count_max);
-    }
-  return CYF_OK;
+  const int64_t nnz = rows->indptr[rows->n_cells];
+  int bad = 0; /* gathered without branches, at memory speed */
+  for (int64_t e = 0; e < nnz; e++) bad |= !is_count(rows->values[e]);
+  if (!bad) return CYF_OK;
+  int64_t e = 0, cell = 0;
+  while (is_count(rows->values[e])) e++;
+  while (rows->indptr[cell + 1] <= e) cell++;
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: cell %lld has the value %g among counts; expected integers up to %.0f",
+                  reader->input->path, (long long)(first + cell), (double)rows->values[e], (double)count_max);
 }
 
 /* Sorts one row by gene: a radix sort of (gene << 32 | value bits) over the bytes that genes need. */
@@ -127,19 +135,20 @@ static cyf_status map_rows(cyf_block_reader *reader) {
   cyf_csr_buffer *rows = &reader->rows;
   const int32_t *gene = reader->input->gene;
   int64_t used = 0, start = 0;
+  rows->n_genes = reader->job->genes.n;
+  if (reader->same_genes) return CYF_OK;
   for (int64_t i = 0; i < rows->n_cells; i++) {
     const int64_t end = rows->indptr[i + 1], row = used;
     for (int64_t e = start; e < end; e++) {
       const int32_t mapped = gene[rows->indices[e]];
-      if (mapped < 0) continue;
       rows->indices[used] = mapped;
-      rows->values[used++] = rows->values[e];
+      rows->values[used] = rows->values[e];
+      used += mapped >= 0;
     }
     start = end;
     rows->indptr[i + 1] = used;
     if (!reader->input->ascending) CYF_TRY(sort_row(reader, used - row, rows->indices + row, rows->values + row));
   }
-  rows->n_genes = reader->job->genes.n;
   return CYF_OK;
 }
 

@@ -6,6 +6,8 @@
 #include "data/prepare_internal.h"
 #include "data/prepare_spill.h"
 
+#define CHECKSUM_MASK ((UINT64_C(1) << 48) - 1)
+
 /* Ahead of the packed numbers; the checksums of names stand behind it. */
 typedef struct counts_header {
   int64_t n_train, n_heldout, label_checksum, has_names;
@@ -14,10 +16,7 @@ typedef struct counts_header {
 cyf_status cyf_unit_counts_create(int64_t n_genes, const cyf_attribute *attribute, int64_t n_attributes,
                                   int64_t unit_cells, bool with_names, cyf_unit_counts *counts) {
   *counts = (cyf_unit_counts){.n_genes = n_genes, .n_attributes = n_attributes};
-  CYF_TRY(CYF_NEW(&counts->gene_cells, n_genes));
-  CYF_TRY(CYF_NEW(&counts->gene_checksum, n_genes));
-  CYF_TRY(CYF_NEW(&counts->gene_sum, n_genes));
-  CYF_TRY(CYF_NEW(&counts->gene_heldout, n_genes));
+  CYF_TRY(CYF_NEW(&counts->gene, n_genes));
   CYF_TRY(CYF_NEW(&counts->label_cells, n_attributes));
   CYF_TRY(CYF_NEW(&counts->n_categories, n_attributes));
   for (int64_t a = 0; a < n_attributes; a++) {
@@ -30,21 +29,14 @@ cyf_status cyf_unit_counts_create(int64_t n_genes, const cyf_attribute *attribut
 }
 
 void cyf_unit_counts_clear(cyf_unit_counts *counts) {
-  const size_t bytes = (size_t)counts->n_genes * sizeof(int64_t);
-  memset(counts->gene_cells, 0, bytes);
-  memset(counts->gene_checksum, 0, bytes);
-  memset(counts->gene_sum, 0, bytes);
-  memset(counts->gene_heldout, 0, bytes);
+  memset(counts->gene, 0, (size_t)counts->n_genes * sizeof(*counts->gene));
   for (int64_t a = 0; a < counts->n_attributes; a++)
     memset(counts->label_cells[a], 0, (size_t)counts->n_categories[a] * sizeof(int64_t));
   counts->label_checksum = counts->n_train = counts->n_heldout = 0;
 }
 
 void cyf_unit_counts_destroy(cyf_unit_counts *counts) {
-  cyf_free(counts->gene_cells);
-  cyf_free(counts->gene_checksum);
-  cyf_free(counts->gene_sum);
-  cyf_free(counts->gene_heldout);
+  cyf_free(counts->gene);
   for (int64_t a = 0; counts->label_cells && a < counts->n_attributes; a++) cyf_free(counts->label_cells[a]);
   cyf_free(counts->label_cells);
   cyf_free(counts->n_categories);
@@ -70,11 +62,12 @@ cyf_status cyf_unit_counts_pack(const cyf_unit_counts *counts, uint8_t **ret_byt
   for (int64_t a = 0; a < counts->n_attributes; a++)
     for (int64_t c = 0; c < counts->n_categories[a]; c++) to = cyf_pack_number((uint64_t)counts->label_cells[a][c], to);
   for (int64_t g = 0; g < counts->n_genes; g++) {
-    to = cyf_pack_number((uint64_t)counts->gene_cells[g], to);
-    to = cyf_pack_number((uint64_t)counts->gene_heldout[g], to);
-    if (counts->gene_cells[g] == 0) continue;
-    to = cyf_pack_number((uint64_t)counts->gene_checksum[g], to);
-    to = cyf_pack_number((uint64_t)counts->gene_sum[g], to);
+    const cyf_gene_counts *gene = &counts->gene[g];
+    to = cyf_pack_number((uint64_t)gene->cells, to);
+    to = cyf_pack_number((uint64_t)gene->heldout, to);
+    if (gene->cells == 0) continue;
+    to = cyf_pack_number(gene->checksum & CHECKSUM_MASK, to);
+    to = cyf_pack_number((uint64_t)gene->sum, to);
   }
   *ret_bytes = bytes;
   *ret_n_bytes = to - bytes;
@@ -114,13 +107,13 @@ cyf_status cyf_unit_counts_add(const uint8_t *bytes, int64_t n_bytes, cyf_unit_c
   for (int64_t g = 0; g < counts->n_genes; g++) {
     for (int i = 0; i < 2; i++)
       if (!(at = cyf_unpack_number(at, end, &number[i]))) return damaged();
-    counts->gene_cells[g] += (int64_t)number[0];
-    counts->gene_heldout[g] += (int64_t)number[1];
+    counts->gene[g].cells += (int64_t)number[0];
+    counts->gene[g].heldout += (int64_t)number[1];
     if (number[0] == 0) continue;
     for (int i = 2; i < 4; i++)
       if (!(at = cyf_unpack_number(at, end, &number[i]))) return damaged();
-    counts->gene_checksum[g] = cyf_checksum_add(counts->gene_checksum[g], (int64_t)number[2]);
-    counts->gene_sum[g] += (int64_t)number[3];
+    counts->gene[g].checksum = (counts->gene[g].checksum + number[2]) & CHECKSUM_MASK;
+    counts->gene[g].sum += (int64_t)number[3];
   }
   return at == end ? CYF_OK : damaged();
 }

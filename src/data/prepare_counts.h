@@ -9,13 +9,17 @@
 #include "base/status.h"
 #include "data/atlas.h"
 
+/* Of one gene over training cells. */
+typedef struct cyf_gene_counts {
+  int64_t cells;     /* in which it is detected */
+  uint64_t checksum; /* sum of entry checksums; modulo 2^48 once packed */
+  int64_t sum;       /* of counts; 0 where values are no counts */
+  int64_t heldout;   /* held-out cells in which it is detected */
+} cyf_gene_counts;
+
 typedef struct cyf_unit_counts {
   int64_t n_genes, n_attributes;
-  /* over training cells, [n_genes] */
-  int64_t *gene_cells;    /* cells in which the gene is detected */
-  int64_t *gene_checksum; /* sum of entry checksums, modulo 2^48 */
-  int64_t *gene_sum;      /* sum of counts; 0 where values are no counts */
-  int64_t *gene_heldout;  /* [n_genes] held-out cells in which the gene is detected */
+  cyf_gene_counts *gene;  /* [n_genes] */
   int64_t **label_cells;  /* [n_attributes][categories] training cells */
   int64_t *n_categories;  /* [n_attributes] */
   int64_t label_checksum; /* sum of label checksums, modulo 2^48 */

@@ -25,13 +25,12 @@ typedef struct distribution {
 
 /* Takes a training cell into the statistics. */
 static void count_train(const cyf_prepare_job *job, const cyf_spill_cell *cell, cyf_unit_counts *counts) {
-  const bool sums = job->kind == CYF_EXPRESSION_COUNTS;
+  const float counted = job->kind == CYF_EXPRESSION_COUNTS ? 1 : 0;
   for (int64_t e = 0; e < cell->nnz; e++) {
-    const int32_t gene = cell->indices[e];
-    counts->gene_cells[gene]++;
-    counts->gene_checksum[gene] =
-        cyf_checksum_add(counts->gene_checksum[gene], cyf_entry_checksum(cell->key, gene, cell->values[e]));
-    if (sums) counts->gene_sum[gene] += (int64_t)cell->values[e];
+    cyf_gene_counts *gene = &counts->gene[cell->indices[e]];
+    gene->cells++;
+    gene->checksum += (uint64_t)cyf_entry_checksum(cell->key, cell->indices[e], cell->values[e]);
+    gene->sum += (int64_t)(cell->values[e] * counted);
   }
   for (int64_t a = 0; a < job->options->n_labels; a++) {
     if (cell->codes[a] >= 0) counts->label_cells[a][cell->codes[a]]++;
@@ -40,7 +39,7 @@ static void count_train(const cyf_prepare_job *job, const cyf_spill_cell *cell, 
 }
 
 static cyf_status send_heldout(const cyf_prepare_job *job, distribution *way, const cyf_spill_cell *cell) {
-  for (int64_t e = 0; e < cell->nnz; e++) way->counts.gene_heldout[cell->indices[e]]++;
+  for (int64_t e = 0; e < cell->nnz; e++) way->counts.gene[cell->indices[e]].heldout++;
   way->counts.heldout_name[way->counts.n_heldout++] = cyf_checksum(0, cell->name, strlen(cell->name));
   return cyf_spill_append(way->spill, cyf_bin_heldout(job), cell);
 }
@@ -154,14 +153,10 @@ static cyf_status add_units(const cyf_prepare_job *job, cyf_unit_counts *counts)
 static cyf_status sum_counts(const cyf_prepare_job *job, cyf_unit_counts *counts) {
   cyf_comm *comm = job->comm;
   int64_t cells[2] = {counts->n_train, counts->n_heldout};
-  CYF_TRY(cyf_comm_sum_int64(comm, counts->gene_cells, counts->n_genes));
-  CYF_TRY(cyf_comm_sum_int64(comm, counts->gene_checksum, counts->n_genes));
-  CYF_TRY(cyf_comm_sum_int64(comm, counts->gene_sum, counts->n_genes));
-  CYF_TRY(cyf_comm_sum_int64(comm, counts->gene_heldout, counts->n_genes));
+  _Static_assert(sizeof(cyf_gene_counts) == 4 * sizeof(int64_t), "summed as so many integers");
+  CYF_TRY(cyf_comm_sum_int64(comm, (int64_t *)counts->gene, 4 * counts->n_genes));
   CYF_TRY(cyf_comm_sum_int64(comm, &counts->label_checksum, 1));
   CYF_TRY(cyf_comm_sum_int64(comm, cells, 2));
-  for (int64_t g = 0; g < counts->n_genes; g++)
-    counts->gene_checksum[g] = cyf_checksum_add(counts->gene_checksum[g], 0);
   for (int64_t a = 0; a < counts->n_attributes; a++)
     CYF_TRY(cyf_comm_sum_int64(comm, counts->label_cells[a], counts->n_categories[a]));
   if (cells[0] != job->summary.n_cells_train || cells[1] != job->summary.n_cells_heldout)
@@ -182,11 +177,8 @@ static cyf_status collect_counts(cyf_prepare_job *job) {
     for (int64_t a = 0; a < counts.n_attributes; a++)
       memcpy(job->attribute[a].n_cells, counts.label_cells[a], (size_t)counts.n_categories[a] * sizeof(int64_t));
     job->label_checksum = counts.label_checksum;
-    job->gene_cells = counts.gene_cells;
-    job->gene_checksum = counts.gene_checksum;
-    job->gene_sum = counts.gene_sum;
-    job->gene_heldout = counts.gene_heldout;
-    counts.gene_cells = counts.gene_checksum = counts.gene_sum = counts.gene_heldout = NULL;
+    job->gene = counts.gene;
+    counts.gene = NULL;
   }
   cyf_unit_counts_destroy(&counts);
   return status;
@@ -196,7 +188,7 @@ static cyf_status collect_counts(cyf_prepare_job *job) {
 static cyf_status filter_genes(cyf_prepare_job *job) {
   for (int64_t g = 0; g < job->genes.n; g++) {
     job->gene_new[g] = -1;
-    if (!job->has_gene_list && job->gene_cells[g] < job->options->min_cells) continue;
+    if (!job->has_gene_list && job->gene[g].cells < job->options->min_cells) continue;
     job->gene_new[g] = (int32_t)job->atlas_genes.n;
     CYF_TRY(cyf_names_add(&job->atlas_genes, job->genes.name[g], NULL));
   }

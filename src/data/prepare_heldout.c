@@ -96,7 +96,7 @@ static cyf_status start_file(const cyf_prepare_job *job, const char *path, bool 
   cyf_status status = CYF_OK;
   int64_t nnz = 0;
   for (int64_t g = 0; g < job->genes.n; g++)
-    if (job->gene_new[g] >= 0) nnz += train ? job->gene_cells[g] : job->gene_heldout[g];
+    if (job->gene_new[g] >= 0) nnz += train ? job->gene[g].cells : job->gene[g].heldout;
   CYF_TRY_CLEANUP(CYF_NEW(&columns, job->options->n_labels));
   for (int64_t a = 0; a < job->options->n_labels; a++)
     columns[a] = (cyf_label_column){job->attribute[a].name, job->attribute[a].categories, NULL, n_cells};

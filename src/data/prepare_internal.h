@@ -13,6 +13,7 @@
 #include "data/h5ad_reader.h"
 #include "data/h5ad_writer.h"
 #include "data/prepare.h"
+#include "data/prepare_counts.h"
 #include "data/prepare_plan.h"
 #include "data/prepare_spill.h"
 
@@ -53,12 +54,8 @@ typedef struct cyf_prepare_job {
   int64_t nnz_kept; /* entries of kept cells, before the gene filter */
   double largest;   /* value of kept cells, before the gene filter */
   cyf_rng_key shuffle_key;
-  int64_t n_shards; /* of plan.shard_cells cells but the last */
-  /* over training cells, [n genes in use] */
-  int64_t *gene_cells;    /* cells in which the gene is detected */
-  int64_t *gene_checksum; /* sum of entry checksums, modulo 2^48 */
-  int64_t *gene_sum;      /* sum of counts; 0 where values are no counts */
-  int64_t *gene_heldout;  /* held-out cells in which the gene is detected */
+  int64_t n_shards;       /* of plan.shard_cells cells but the last */
+  cyf_gene_counts *gene;  /* [n genes in use] */
   int64_t label_checksum; /* sum of label checksums, modulo 2^48 */
   int32_t *gene_new;      /* [n genes in use] place in the atlas, -1: dropped */
   /* [n_shards], after writing */
