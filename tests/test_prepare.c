@@ -228,6 +228,10 @@ static void the_atlas_holds_every_kept_cell_once(void **state) {
   assert_true(summary.n_cells_few_genes > 50 && summary.n_cells_heldout > 100 && summary.n_genes_few_cells > 0);
   assert_int_equal(summary.n_genes, expected.n_genes);
   assert_int_equal(summary.nnz, expected.nnz);
+  int64_t sum = 0;
+  for (int64_t i = 0; i < expected.n_train; i++)
+    for (int64_t k = 0; k < expected.n_genes; k++) sum += (int64_t)expected_value(&expected, expected.train[i], k);
+  assert_int_equal(summary.sum_counts, sum);
   if (shared->rank == 0) {
     check_atlas(output, &options, &expected);
     snprintf(file, sizeof(file), "%s/heldout.h5ad", output);
@@ -566,7 +570,7 @@ static void real_cells_pass_through_unchanged(void **state) {
 /* A signal to one rank stops all of them. The last test: a request to stop cannot be taken back. */
 static void a_signal_stops_all_ranks(void **state) {
   const fixture *shared = *state;
-  char path[N_FILES][128], output[128];
+  char path[N_FILES][128], output[128], partial[160];
   write_inputs(shared, path);
   fixture_path(shared, "stopped", output);
   const char *inputs[N_FILES] = {path[0], path[1]};
@@ -574,7 +578,12 @@ static void a_signal_stops_all_ranks(void **state) {
   cyf_interrupt_install();
   assert_ok(cyf_comm_barrier(shared->comm));
   if (shared->rank == shared->size - 1) raise(SIGTERM);
-  check_refused(shared, &options, CYF_ERR_INTERRUPTED, "nothing was written");
+  assert_fails(cyf_prepare(shared->comm, &options, NULL), CYF_ERR_INTERRUPTED, "stopped.partial holds what is done");
+  assert_true(cyf_comm_failure_agreed(shared->comm));
+  assert_ok(cyf_comm_barrier(shared->comm));
+  assert_false(cyf_file_exists(output));
+  snprintf(partial, sizeof(partial), "%s.partial", output);
+  assert_true(cyf_file_exists(partial)); /* for the same command to go on with */
 }
 
 int main(int argc, char **argv) {

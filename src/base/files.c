@@ -129,6 +129,11 @@ cyf_status cyf_commit_file(const char *partial, const char *path) {
   return sync_folder_of(path);
 }
 
+cyf_status cyf_rename(const char *from, const char *to) {
+  if (rename(from, to) == 0) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_IO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno));
+}
+
 static cyf_status write_all(int file, const char *path, const char *bytes, size_t size) {
   while (size > 0) {
     const ssize_t n = write(file, bytes, size);
@@ -141,6 +146,10 @@ static cyf_status write_all(int file, const char *path, const char *bytes, size_
 }
 
 cyf_status cyf_write_text_file(const char *path, const char *text) {
+  return cyf_write_bytes_file(path, text, strlen(text));
+}
+
+cyf_status cyf_write_bytes_file(const char *path, const void *bytes, size_t size) {
   cyf_status status = CYF_OK;
   char *partial = NULL;
   CYF_TRY(cyf_partial_path(path, &partial));
@@ -149,7 +158,7 @@ cyf_status cyf_write_text_file(const char *path, const char *text) {
     status = CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
     goto cleanup;
   }
-  status = write_all(file, path, text, strlen(text));
+  status = write_all(file, path, bytes, size);
   if (close(file) != 0 && status == CYF_OK) /* NFS reports a full disk here */
     status = CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
   if (status == CYF_OK) {
@@ -177,26 +186,36 @@ static cyf_status read_all(int file, const char *path, char **text, size_t *ret_
     if (n < 0) return CYF_FAIL(CYF_ERR_INPUT, "cannot read '%s': %s", path, strerror(errno));
     if (n == 0) break;
     size += (size_t)n;
-    if (size >= TEXT_FILE_BYTES_MAX) return CYF_FAIL(CYF_ERR_INPUT, "'%s' is no text file: 1 GiB or more", path);
+    if (size >= TEXT_FILE_BYTES_MAX) return CYF_FAIL(CYF_ERR_INPUT, "'%s' is no small file: 1 GiB or more", path);
   }
   *ret_size = size;
   return CYF_OK;
 }
 
-cyf_status cyf_read_text_file(const char *path, char **ret_text) {
+cyf_status cyf_read_bytes_file(const char *path, uint8_t **ret_bytes, size_t *ret_size) {
   char *text = NULL;
-  size_t size = 0;
-  *ret_text = NULL;
+  *ret_bytes = NULL;
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return CYF_FAIL(CYF_ERR_INPUT, "cannot open '%s': %s", path, strerror(errno));
-  cyf_status status = read_all(file, path, &text, &size);
+  const cyf_status status = read_all(file, path, &text, ret_size);
   close(file);
-  if (status == CYF_OK && memchr(text, '\0', size))
-    status = CYF_FAIL(CYF_ERR_INPUT, "'%s' is no text file: it holds NUL bytes", path);
   if (status != CYF_OK) {
     cyf_free(text);
     return status;
   }
-  *ret_text = text;
+  *ret_bytes = (uint8_t *)text;
+  return CYF_OK;
+}
+
+cyf_status cyf_read_text_file(const char *path, char **ret_text) {
+  uint8_t *bytes = NULL;
+  size_t size = 0;
+  *ret_text = NULL;
+  CYF_TRY(cyf_read_bytes_file(path, &bytes, &size));
+  if (memchr(bytes, '\0', size)) {
+    cyf_free(bytes);
+    return CYF_FAIL(CYF_ERR_INPUT, "'%s' is no text file: it holds NUL bytes", path);
+  }
+  *ret_text = (char *)bytes;
   return CYF_OK;
 }

@@ -29,11 +29,17 @@ cyf_status cyf_partial_path(const char *path, char **ret_partial);
  * and path is untouched. Errors: CYF_ERR_IO naming path and reason. */
 cyf_status cyf_commit_file(const char *partial, const char *path);
 
+/* rename(2). Errors: CYF_ERR_IO naming both. */
+cyf_status cyf_rename(const char *from, const char *to);
+
 /* Writes a whole small file atomically. Errors: CYF_ERR_IO. */
 cyf_status cyf_write_text_file(const char *path, const char *text);
+cyf_status cyf_write_bytes_file(const char *path, const void *bytes, size_t size);
 /* Reads a whole small text file (< 1 GiB), NUL-terminated; free with cyf_free. Errors: CYF_ERR_INPUT (absent,
  * unreadable, too large, or with NUL bytes inside). */
 cyf_status cyf_read_text_file(const char *path, char **ret_text);
+/* The same for any bytes. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_read_bytes_file(const char *path, uint8_t **ret_bytes, size_t *ret_size);
 
 /* 64-bit checksum of bytes, the same on every machine; not cryptographic. Passing one call's result as the next one's
  * seed chains pieces (the cuts between pieces count). The format is described in checksum.c. */

@@ -1,6 +1,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/resources.h"
+#include "cli/sizes.h"
 #include "data/prepare.h"
 
 static const cyf_usage usage = {
@@ -9,19 +11,23 @@ static const cyf_usage usage = {
     .text =
         "Turns h5ad files into an atlas: filtered, aligned to one gene list, shuffled, in shards that every rank can "
         "stream.\n"
-        "Raw counts stay raw; values that are already log-normalised are used as they are; a mix is refused.",
+        "Raw counts stay raw; values that are already log-normalised are used as they are; a mix is refused.\n"
+        "A run that was stopped or killed leaves ATLAS.partial: the same command goes on from there, on any number of "
+        "ranks.",
     .examples =
         "  cytoforge prepare pbmc.h5ad -o pbmc_atlas --label cell_type --holdout 0.2\n"
         "  mpirun -n 4 cytoforge prepare a.h5ad b.h5ad -o atlas --label cell_type --label donor --genes "
-        "gene_order.tsv\n"};
+        "gene_order.tsv\n"
+        "  cytoforge prepare *.h5ad -o atlas --label cell_type --memory 2G --dry-run\n"};
 
 typedef struct arguments {
   cyf_prepare_options prepare;
   cyf_texts labels;
   int64_t seed;
+  const char *memory;
 } arguments;
 
-enum { N_OPTIONS = 11 };
+enum { N_OPTIONS = 14 };
 
 static void list_options(arguments *a, cyf_option *o) {
   cyf_prepare_options *p = &a->prepare;
@@ -40,6 +46,10 @@ static void list_options(arguments *a, cyf_option *o) {
        "keep this share of the cells out: ATLAS/heldout.h5ad, and ATLAS/train.h5ad beside it"},
       {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of the shuffle and the hold-out (default 0)"},
       {"shard-cells", 0, CYF_OPTION_INT, &p->cells_per_shard, "N", "cells a shard (default: about 256 MB)"},
+      {"memory", 0, CYF_OPTION_TEXT, &a->memory, "SIZE",
+       "memory a rank may take, such as 2G or 800M (default: a quarter of the machine's for its ranks, at most 4G)"},
+      {"dry-run", 0, CYF_OPTION_FLAG, &p->dry_run, NULL, "print sizes, memory and time, and write nothing"},
+      {"fresh", 0, CYF_OPTION_FLAG, &p->fresh, NULL, "begin anew where a stopped run could be gone on with"},
       {"force", 0, CYF_OPTION_FLAG, &p->force, NULL, "replace an existing atlas"}};
   for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
 }
@@ -71,10 +81,13 @@ static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *i
   a->prepare.n_labels = a->labels.n;
   a->prepare.seed = (uint64_t)a->seed;
   a->prepare.command_line = context->command_line;
+  if (a->memory)
+    CYF_TRY(cyf_comm_agree(context->comm, cyf_parse_size(a->memory, "--memory", &a->prepare.memory_bytes)));
   if (a->labels.n == 0)
     cyf_warn("no --label was given: the model will have no classifiers, so cells of a type cannot be asked for");
   cyf_prepare_summary s;
-  return cyf_prepare(context->comm, &a->prepare, &s);
+  CYF_TRY(cyf_prepare(context->comm, &a->prepare, &s));
+  return a->prepare.dry_run ? CYF_OK : cyf_report_resources(context->comm);
 }
 
 static cyf_status run(cyf_context *context, int argc, char **argv) {

@@ -41,6 +41,8 @@ cyf_status cyf_h5ad_read_genes(cyf_h5ad *file, const char *column, cyf_names *re
 /* Cell names: the obs index ("0", "1", ... where the file has none). ret_names: n_cells strings, one cyf_free each and
  * of the array. */
 cyf_status cyf_h5ad_read_cell_names(cyf_h5ad *file, char ***ret_names);
+/* Those of cells [first, first + n) into ret_names[n]: fresh strings, all NULL on an error. */
+cyf_status cyf_h5ad_read_some_cell_names(cyf_h5ad *file, int64_t first, int64_t n, char **ret_names);
 /* An obs column as labels: categoricals keep their categories' order; strings and booleans become categories in sorted
  * order; numbers become categories in numeric order, written shortest ("270", "10.5"); missing: -1. Errors:
  * CYF_ERR_INPUT listing the columns there are. */

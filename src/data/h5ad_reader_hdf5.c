@@ -155,6 +155,15 @@ cyf_status cyf_h5ad_read_genes(cyf_h5ad *file, const char *column, cyf_names *re
   return status;
 }
 
+cyf_status cyf_h5ad_read_some_cell_names(cyf_h5ad *file, int64_t first, int64_t n, char **ret_names) {
+  memset(ret_names, 0, (size_t)n * sizeof(*ret_names));
+  cyf_hdf5_lock();
+  const cyf_status status = cyf_h5ad_frame_names(file, &file->obs, first, n, ret_names);
+  cyf_hdf5_unlock();
+  for (int64_t i = 0; status != CYF_OK && i < n; i++) cyf_free(ret_names[i]);
+  return status;
+}
+
 cyf_status cyf_h5ad_read_cell_names(cyf_h5ad *file, char ***ret_names) {
   *ret_names = NULL;
   char **names = NULL;

@@ -83,29 +83,23 @@ static cyf_status emit_row(const cyf_h5ad *file, int64_t cell, int64_t n, int32_
   return cyf_csr_buffer_append(rows, kept, genes, values);
 }
 
-/* Stored indices [first, first + n) into the scratch array. HDF5 clamps what does not fit int32, which leaves it out of
- * range all the same. */
-static cyf_status read_indices(cyf_h5ad *file, int64_t first, int64_t n) {
+/* Stored indices [first, first + n). HDF5 clamps what does not fit int32, which leaves it out of range all the same. */
+static cyf_status read_indices(cyf_h5ad *file, int64_t first, int64_t n, int32_t *indices) {
   bool done = false;
-  CYF_TRY(reserve_scratch(file, n));
-  if (file->indices_bits) {
-    CYF_TRY(cyf_h5ad_packed_read(file->indices, file->indices_bits, first, n, file->scratch_genes, NULL, &done));
-  }
+  if (file->indices_bits)
+    CYF_TRY(cyf_h5ad_packed_read(file->indices, file->indices_bits, first, n, indices, NULL, &done));
   if (done) return CYF_OK;
   return cyf_h5_read_range(file->indices, H5T_NATIVE_INT32, sizeof(int32_t), first, n, -1, file->path, "indices",
-                           file->scratch_genes);
+                           indices);
 }
 
-/* Stored entries [first, first + n) into the scratch arrays. */
-static cyf_status read_entries(cyf_h5ad *file, int64_t first, int64_t n) {
+/* Stored entries [first, first + n). */
+static cyf_status read_entries(cyf_h5ad *file, int64_t first, int64_t n, int32_t *indices, float *values) {
   bool done = false;
-  CYF_TRY(read_indices(file, first, n));
-  if (file->values_bits) {
-    CYF_TRY(cyf_h5ad_packed_read(file->values, file->values_bits, first, n, NULL, file->scratch_values, &done));
-  }
+  CYF_TRY(read_indices(file, first, n, indices));
+  if (file->values_bits) CYF_TRY(cyf_h5ad_packed_read(file->values, file->values_bits, first, n, NULL, values, &done));
   if (done) return CYF_OK;
-  return cyf_h5_read_range(file->values, H5T_NATIVE_FLOAT, sizeof(float), first, n, -1, file->path, "data",
-                           file->scratch_values);
+  return cyf_h5_read_range(file->values, H5T_NATIVE_FLOAT, sizeof(float), first, n, -1, file->path, "data", values);
 }
 
 /* How many rows (columns) from `first` on make a piece: at least one. */
@@ -115,11 +109,46 @@ static int64_t piece_end(const int64_t *indptr, int64_t first, int64_t end) {
   return last;
 }
 
+/* True when the row is as it should be, so that nothing needs to be done to it: genes ascend, values are above 0 and
+ * finite. Without branches, so that it runs at memory speed. */
+static bool is_clean(int64_t n_genes, int64_t n, const int32_t *genes, const float *values) {
+  int bad = 0;
+  for (int64_t i = 0; i < n; i++) bad |= !(values[i] > 0) | !(values[i] < INFINITY);
+  for (int64_t i = 1; i < n; i++) bad |= genes[i] <= genes[i - 1];
+  return !bad && (n == 0 || (genes[0] >= 0 && genes[n - 1] < n_genes));
+}
+
+/* Cells [from, to) straight into `rows`; *ret_clean is false, and `rows` as before, where a row needs more than that.
+ */
+static cyf_status read_clean(cyf_h5ad *file, int64_t from, int64_t to, cyf_csr_buffer *rows, bool *ret_clean) {
+  const int64_t *indptr = file->indptr;
+  const int64_t n = indptr[to] - indptr[from], n_cells = rows->n_cells, used = rows->indptr ? rows->indptr[n_cells] : 0;
+  if (used + n > rows->nnz_capacity)
+    CYF_TRY(cyf_csr_buffer_reserve(rows, n_cells + to - from, (used + n) + (used + n) / 4));
+  CYF_TRY(cyf_csr_buffer_reserve(rows, n_cells + to - from, used + n));
+  CYF_TRY(read_entries(file, indptr[from], n, rows->indices + used, rows->values + used));
+  *ret_clean = true;
+  for (int64_t cell = from; cell < to && *ret_clean; cell++) {
+    const int64_t at = used + indptr[cell] - indptr[from];
+    *ret_clean = is_clean(file->n_genes, indptr[cell + 1] - indptr[cell], rows->indices + at, rows->values + at);
+    rows->indptr[rows->n_cells + 1] = at + indptr[cell + 1] - indptr[cell];
+    rows->n_cells++;
+  }
+  if (!*ret_clean) rows->n_cells = n_cells;
+  return CYF_OK;
+}
+
 static cyf_status read_csr(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_buffer *rows) {
   const int64_t *indptr = file->indptr;
   for (int64_t from = first, to; from < first + n; from = to) {
+    bool clean = false;
     to = piece_end(indptr, from, first + n);
-    CYF_TRY(read_entries(file, indptr[from], indptr[to] - indptr[from]));
+    CYF_TRY(read_clean(file, from, to, rows, &clean));
+    if (clean) continue;
+    const int64_t n_entries = indptr[to] - indptr[from], used = rows->indptr[rows->n_cells];
+    CYF_TRY(reserve_scratch(file, n_entries));
+    memcpy(file->scratch_genes, rows->indices + used, (size_t)n_entries * sizeof(int32_t));
+    memcpy(file->scratch_values, rows->values + used, (size_t)n_entries * sizeof(float));
     for (int64_t cell = from; cell < to; cell++) {
       int64_t at = indptr[cell] - indptr[from];
       CYF_TRY(emit_row(file, cell, indptr[cell + 1] - indptr[cell], file->scratch_genes + at, file->scratch_values + at,
@@ -134,7 +163,8 @@ static cyf_status count_rows(cyf_h5ad *file) {
   for (int64_t from = 0, to; from < file->n_genes; from = to) {
     to = piece_end(file->indptr, from, file->n_genes);
     int64_t first = file->indptr[from], n = file->indptr[to] - first;
-    CYF_TRY(read_indices(file, first, n));
+    CYF_TRY(reserve_scratch(file, n));
+    CYF_TRY(read_indices(file, first, n, file->scratch_genes));
     for (int64_t i = 0; i < n; i++) {
       int32_t cell = file->scratch_genes[i];
       if (cell < 0 || cell >= file->n_cells) return bad_index(file, "entry", first + i, cell, file->n_cells);
@@ -151,7 +181,8 @@ static cyf_status place_entries(cyf_h5ad *file, int64_t *next) {
   for (int64_t from = 0, to; from < file->n_genes; from = to) {
     to = piece_end(file->indptr, from, file->n_genes);
     int64_t first = file->indptr[from];
-    CYF_TRY(read_entries(file, first, file->indptr[to] - first));
+    CYF_TRY(reserve_scratch(file, file->indptr[to] - first));
+    CYF_TRY(read_entries(file, first, file->indptr[to] - first, file->scratch_genes, file->scratch_values));
     for (int64_t gene = from; gene < to; gene++) {
       for (int64_t i = file->indptr[gene] - first; i < file->indptr[gene + 1] - first; i++) {
         int64_t at = next[file->scratch_genes[i]]++;

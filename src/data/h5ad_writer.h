@@ -58,6 +58,14 @@ cyf_status cyf_h5ad_writer_set_cell_names(cyf_h5ad_writer *writer, const char *c
 /* A categorical obs column; n_cells codes, -1 missing. Repeated for more columns; order is kept. Errors: CYF_ERR_INPUT
  * on a column name twice or one that is not usable ("", "_index"); CYF_ERR_INTERNAL on a code out of range. */
 cyf_status cyf_h5ad_writer_add_labels(cyf_h5ad_writer *writer, const cyf_label_column *column);
+/* For a sparse file of a known size, before the first cell: obs (index and categorical columns) and row bounds go to
+ * the file with the cells, so that memory does not grow with them. columns[n_columns]: names and categories; codes are
+ * not looked at. n_cells and nnz must then come true. Replaces set_cell_names and add_labels. */
+cyf_status cyf_h5ad_writer_stream_obs(cyf_h5ad_writer *writer, int64_t n_cells, int64_t nnz,
+                                      const cyf_label_column *columns, int64_t n_columns);
+/* obs of the next n cells: names[n], codes[n_columns][n] (-1 missing). */
+cyf_status cyf_h5ad_writer_append_obs(cyf_h5ad_writer *writer, const char *const *names, const int32_t *const *codes,
+                                      int64_t n);
 /* A numeric obs column. */
 cyf_status cyf_h5ad_writer_add_numbers(cyf_h5ad_writer *writer, const char *name, const double *values,
                                        int64_t n_cells);

@@ -20,6 +20,7 @@ static void close_groups(cyf_h5ad_writer *w) {
 
 static void destroy(cyf_h5ad_writer **writer) {
   cyf_h5ad_writer *w = *writer;
+  cyf_h5ad_stream_destroy(w);
   cyf_h5ad_matrix_destroy(w);
   close_groups(w);
   cyf_h5_output_discard(&w->output); /* NULL after a commit */
@@ -181,24 +182,29 @@ static cyf_status write_ordered(const cyf_h5ad_writer *writer, hid_t group, bool
   return status;
 }
 
-static cyf_status write_codes(const cyf_h5ad_writer *writer, hid_t group, const cyf_label_column *column) {
+cyf_status cyf_h5ad_create_labels(const cyf_h5ad_writer *writer, const cyf_label_column *column, int64_t n_cells,
+                                  bool ordered, hid_t *ret_codes) {
   cyf_status status = CYF_OK;
-  hid_t codes = H5I_INVALID_HID;
-  int64_t n_categories = column->categories.n;
+  hid_t group = H5I_INVALID_HID, categories = H5I_INVALID_HID;
+  const int64_t n_categories = column->categories.n;
   /* the smallest type that anndata (pandas) would take */
   hid_t type = n_categories < INT8_MAX ? H5T_STD_I8LE : n_categories < INT16_MAX ? H5T_STD_I16LE : H5T_STD_I32LE;
-  CYF_TRY_CLEANUP(cyf_h5_create_dataset(writer->output, group, "codes", type, 1, &column->n_cells, &codes));
-  CYF_TRY_CLEANUP(cyf_h5ad_write_encoding(writer->output, codes, "array", "0.2.0"));
-  CYF_TRY_CLEANUP(cyf_h5_write_range(writer->output, codes, H5T_NATIVE_INT32, sizeof(int32_t), 0, column->n_cells, -1,
-                                     column->attribute, column->code));
+  CYF_TRY_CLEANUP(cyf_h5_create_group(writer->output, writer->obs, column->attribute, "categorical", "0.2.0", &group));
+  CYF_TRY_CLEANUP(write_ordered(writer, group, ordered));
+  CYF_TRY_CLEANUP(
+      cyf_h5_write_strings(writer->output, group, "categories", column->categories.name, n_categories, &categories));
+  CYF_TRY_CLEANUP(cyf_h5ad_write_encoding(writer->output, categories, "string-array", "0.2.0"));
+  CYF_TRY_CLEANUP(cyf_h5_create_dataset(writer->output, group, "codes", type, 1, &n_cells, ret_codes));
+  status = cyf_h5ad_write_encoding(writer->output, *ret_codes, "array", "0.2.0");
 cleanup:
-  cyf_h5_close_id(&codes);
+  cyf_h5_close_id(&categories);
+  cyf_h5_close_id(&group);
   return status;
 }
 
 cyf_status cyf_h5ad_writer_put_labels(cyf_h5ad_writer *writer, const cyf_label_column *column, bool ordered) {
   cyf_status status = CYF_OK;
-  hid_t group = H5I_INVALID_HID, categories = H5I_INVALID_HID;
+  hid_t codes = H5I_INVALID_HID;
   for (int64_t i = 0; i < column->n_cells; i++) {
     if (column->code[i] < -1 || column->code[i] >= column->categories.n) {
       return CYF_FAIL(CYF_ERR_INTERNAL, "%s: code %d of cell %lld in '%s', which has %lld categories",
@@ -207,15 +213,11 @@ cyf_status cyf_h5ad_writer_put_labels(cyf_h5ad_writer *writer, const cyf_label_c
     }
   }
   CYF_TRY(cyf_h5ad_writer_claim_column(writer, column->attribute, column->n_cells));
-  CYF_TRY_CLEANUP(cyf_h5_create_group(writer->output, writer->obs, column->attribute, "categorical", "0.2.0", &group));
-  CYF_TRY_CLEANUP(write_ordered(writer, group, ordered));
-  CYF_TRY_CLEANUP(cyf_h5_write_strings(writer->output, group, "categories", column->categories.name,
-                                       column->categories.n, &categories));
-  CYF_TRY_CLEANUP(cyf_h5ad_write_encoding(writer->output, categories, "string-array", "0.2.0"));
-  CYF_TRY_CLEANUP(write_codes(writer, group, column));
+  CYF_TRY_CLEANUP(cyf_h5ad_create_labels(writer, column, column->n_cells, ordered, &codes));
+  CYF_TRY_CLEANUP(cyf_h5_write_range(writer->output, codes, H5T_NATIVE_INT32, sizeof(int32_t), 0, column->n_cells, -1,
+                                     column->attribute, column->code));
 cleanup:
-  cyf_h5_close_id(&categories);
-  cyf_h5_close_id(&group);
+  cyf_h5_close_id(&codes);
   return status;
 }
 

@@ -21,6 +21,17 @@ typedef struct cyf_row_claim {
   int64_t n_cells;
 } cyf_row_claim;
 
+/* obs and row bounds that are written as the cells come. */
+typedef struct cyf_obs_stream {
+  bool on;
+  int64_t n_cells, nnz; /* announced */
+  int64_t n_obs;        /* cells whose obs is in the file */
+  hid_t names, indptr;
+  hid_t *codes; /* [n_columns] */
+  int64_t *n_categories;
+  int64_t n_columns;
+} cyf_obs_stream;
+
 struct cyf_h5ad_writer {
   cyf_h5_output *output;
   cyf_h5ad_options options;
@@ -34,8 +45,9 @@ struct cyf_h5ad_writer {
   hid_t matrix; /* the group X, or the dense dataset */
   cyf_chunk_stream indices, values;
   int64_t n_pending, nnz;
-  int64_t *indptr; /* [n_cells + 1] */
+  int64_t *indptr; /* [n_cells + 1]; of the present call alone where obs is streamed */
   int64_t indptr_capacity;
+  cyf_obs_stream stream;
 };
 
 /* X: create, append and finish. The caller holds the lock. */
@@ -51,6 +63,16 @@ cyf_status cyf_h5ad_writer_finish_call(cyf_h5ad_writer *writer, cyf_status statu
 cyf_status cyf_h5ad_writer_claim_column(cyf_h5ad_writer *writer, const char *name, int64_t n_cells);
 /* cyf_h5ad_writer_add_labels under the lock, with pandas' flag of categories that have an order. */
 cyf_status cyf_h5ad_writer_put_labels(cyf_h5ad_writer *writer, const cyf_label_column *column, bool ordered);
+/* Everything of a categorical column but its codes: an open dataset [n_cells] for these. */
+cyf_status cyf_h5ad_create_labels(const cyf_h5ad_writer *writer, const cyf_label_column *column, int64_t n_cells,
+                                  bool ordered, hid_t *ret_codes);
+/* Type of X/indptr for so many entries; a constant of HDF5, not to be closed. */
+hid_t cyf_h5ad_indptr_type(int64_t nnz);
+/* h5ad_writer_stream_hdf5.c: row bounds of the next n cells (the ends of their entries in the file); checks at commit.
+ */
+cyf_status cyf_h5ad_stream_bounds(cyf_h5ad_writer *writer, int64_t n, const int64_t *ends);
+cyf_status cyf_h5ad_stream_finish(cyf_h5ad_writer *writer);
+void cyf_h5ad_stream_destroy(cyf_h5ad_writer *writer);
 /* A whole array of one (width < 0) or two dimensions with anndata's encoding. */
 cyf_status cyf_h5ad_write_array(const cyf_h5ad_writer *writer, hid_t parent, const char *name, hid_t file_type,
                                 hid_t memory_type, int64_t n, int64_t width, const void *values);

@@ -179,15 +179,17 @@ static void fill_pending(cyf_h5ad_writer *writer, const int32_t *indices, const 
 
 static cyf_status append_sparse(cyf_h5ad_writer *writer, const cyf_csr *rows) {
   CYF_TRY(check_rows(writer, rows));
-  if (writer->n_cells + rows->n_cells + 1 > writer->indptr_capacity) {
-    int64_t capacity = 2 * (writer->n_cells + rows->n_cells + 1);
+  const int64_t before = writer->stream.on ? 0 : writer->n_cells;
+  if (before + rows->n_cells + 1 > writer->indptr_capacity) {
+    int64_t capacity = 2 * (before + rows->n_cells + 1);
     CYF_TRY(cyf_realloc((void **)&writer->indptr, (size_t)capacity, sizeof(*writer->indptr)));
     writer->indptr_capacity = capacity;
   }
   int64_t first = rows->indptr[0], end = rows->indptr[rows->n_cells];
   for (int64_t cell = 0; cell < rows->n_cells; cell++) {
-    writer->indptr[writer->n_cells + cell + 1] = writer->nnz + rows->indptr[cell + 1] - first;
+    writer->indptr[before + cell + 1] = writer->nnz + rows->indptr[cell + 1] - first;
   }
+  if (writer->stream.on) CYF_TRY(cyf_h5ad_stream_bounds(writer, rows->n_cells, writer->indptr + 1));
   for (int64_t done = first, now; done < end; done += now) {
     int64_t room = writer->options.chunk_values - writer->n_pending;
     now = end - done < room ? end - done : room;
@@ -243,22 +245,29 @@ cyf_status cyf_h5ad_matrix_append_csr(cyf_h5ad_writer *writer, const cyf_csr *ro
   return writer->options.format == CYF_MATRIX_DENSE ? append_spread(writer, rows) : append_sparse(writer, rows);
 }
 
-cyf_status cyf_h5ad_matrix_finish(cyf_h5ad_writer *writer) {
-  if (writer->options.format == CYF_MATRIX_DENSE) return CYF_OK;
-  cyf_status status = CYF_OK;
-  hid_t indptr = H5I_INVALID_HID;
-  int64_t n = writer->n_cells + 1, shape[2] = {writer->n_cells, writer->n_genes};
+hid_t cyf_h5ad_indptr_type(int64_t nnz) {
   /* SciPy slices a matrix only when its pointers and its indices are of one type */
-  hid_t indptr_type = writer->nnz <= INT32_MAX ? H5T_STD_I32LE : H5T_STD_I64LE;
-  CYF_TRY_CLEANUP(store_pending(writer));
-  CYF_TRY_CLEANUP(cyf_h5_create_dataset(writer->output, writer->matrix, "indptr", indptr_type, 1, &n, &indptr));
-  CYF_TRY_CLEANUP(cyf_h5_write_range(writer->output, indptr, H5T_NATIVE_INT64, sizeof(int64_t), 0, n, -1, "X/indptr",
-                                     writer->indptr));
-  CYF_TRY_CLEANUP(
-      cyf_h5_write_ints_attribute(writer->output, writer->matrix, "shape", H5T_STD_I64LE, H5T_NATIVE_INT64, shape, 2));
-cleanup:
+  return nnz <= INT32_MAX ? H5T_STD_I32LE : H5T_STD_I64LE;
+}
+
+static cyf_status write_bounds(const cyf_h5ad_writer *writer) {
+  hid_t indptr = H5I_INVALID_HID;
+  int64_t n = writer->n_cells + 1;
+  CYF_TRY(cyf_h5_create_dataset(writer->output, writer->matrix, "indptr", cyf_h5ad_indptr_type(writer->nnz), 1, &n,
+                                &indptr));
+  const cyf_status status = cyf_h5_write_range(writer->output, indptr, H5T_NATIVE_INT64, sizeof(int64_t), 0, n, -1,
+                                               "X/indptr", writer->indptr);
   cyf_h5_close_id(&indptr);
   return status;
+}
+
+cyf_status cyf_h5ad_matrix_finish(cyf_h5ad_writer *writer) {
+  if (writer->options.format == CYF_MATRIX_DENSE) return CYF_OK;
+  const int64_t shape[2] = {writer->n_cells, writer->n_genes};
+  CYF_TRY(store_pending(writer));
+  CYF_TRY(writer->stream.on ? cyf_h5ad_stream_finish(writer) : write_bounds(writer));
+  return cyf_h5_write_ints_attribute(writer->output, writer->matrix, "shape", H5T_STD_I64LE, H5T_NATIVE_INT64, shape,
+                                     2);
 }
 
 void cyf_h5ad_matrix_destroy(cyf_h5ad_writer *writer) {

@@ -212,7 +212,7 @@ cyf_status cyf_h5_read_text_attribute(hid_t object, const char *attribute, const
   return CYF_OK;
 }
 
-static hid_t utf8_type(void) {
+hid_t cyf_h5_text_type(void) {
   hid_t type = H5Tcopy(H5T_C_S1);
   H5Tset_size(type, H5T_VARIABLE);
   H5Tset_cset(type, H5T_CSET_UTF8);
@@ -222,7 +222,7 @@ static hid_t utf8_type(void) {
 cyf_status cyf_h5_write_texts_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
                                         char *const *texts, int64_t n) {
   hsize_t dims = (hsize_t)n;
-  hid_t type = utf8_type(), space = H5Screate_simple(1, &dims, NULL);
+  hid_t type = cyf_h5_text_type(), space = H5Screate_simple(1, &dims, NULL);
   hid_t id = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
   herr_t result = id < 0 ? -1 : n > 0 ? H5Awrite(id, type, texts) : 0;
   cyf_status status = cyf_h5_output_check(output, result, attribute);
@@ -234,7 +234,7 @@ cyf_status cyf_h5_write_texts_attribute(const cyf_h5_output *output, hid_t objec
 
 cyf_status cyf_h5_write_text_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
                                        const char *text) {
-  hid_t type = utf8_type(), space = H5Screate(H5S_SCALAR);
+  hid_t type = cyf_h5_text_type(), space = H5Screate(H5S_SCALAR);
   hid_t id = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
   cyf_status status = cyf_h5_output_check(output, id < 0 ? -1 : H5Awrite(id, type, &text), attribute);
   cyf_h5_close_id(&id);
@@ -267,7 +267,7 @@ cleanup:
 cyf_status cyf_h5_write_strings(const cyf_h5_output *output, hid_t parent, const char *name, char *const *texts,
                                 int64_t n, hid_t *ret_dataset) {
   cyf_status status = CYF_OK;
-  hid_t type = utf8_type(), dataset = H5I_INVALID_HID;
+  hid_t type = cyf_h5_text_type(), dataset = H5I_INVALID_HID;
   CYF_TRY_CLEANUP(cyf_h5_create_dataset(output, parent, name, type, 1, &n, &dataset));
   for (int64_t first = 0; first < n; first += CYF_H5_STRING_BLOCK) {
     int64_t now = n - first < CYF_H5_STRING_BLOCK ? n - first : CYF_H5_STRING_BLOCK;
@@ -286,7 +286,7 @@ cleanup:
 cyf_status cyf_h5_write_text(const cyf_h5_output *output, hid_t parent, const char *name, const char *text,
                              hid_t *ret_dataset) {
   cyf_status status = CYF_OK;
-  hid_t type = utf8_type(), dataset = H5I_INVALID_HID;
+  hid_t type = cyf_h5_text_type(), dataset = H5I_INVALID_HID;
   CYF_TRY_CLEANUP(cyf_h5_create_dataset(output, parent, name, type, 0, NULL, &dataset));
   CYF_TRY_CLEANUP(cyf_h5_output_check(output, H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &text), name));
   if (ret_dataset) {

@@ -103,6 +103,8 @@ cyf_status cyf_h5_write_range(const cyf_h5_output *output, hid_t dataset, hid_t 
  * NULL (closed then). */
 cyf_status cyf_h5_write_strings(const cyf_h5_output *output, hid_t parent, const char *name, char *const *texts,
                                 int64_t n, hid_t *ret_dataset);
+/* Variable-length UTF-8 strings; the caller closes it. */
+hid_t cyf_h5_text_type(void);
 /* A scalar string dataset. */
 cyf_status cyf_h5_write_text(const cyf_h5_output *output, hid_t parent, const char *name, const char *text,
                              hid_t *ret_dataset);

@@ -59,8 +59,8 @@ static cyf_status check_nothing_else(const char *directory) {
 static cyf_status check_options(const cyf_prepare_options *options) {
   if (!(options->holdout >= 0 && options->holdout < 1))
     return CYF_FAIL(CYF_ERR_USAGE, "--holdout %g is not a fraction in [0, 1)", options->holdout);
-  if (options->min_genes < 0 || options->min_cells < 0 || options->cells_per_shard < 0)
-    return CYF_FAIL(CYF_ERR_USAGE, "--min-genes, --min-cells and --cells-per-shard must not be negative");
+  if (options->min_genes < 0 || options->min_cells < 0 || options->cells_per_shard < 0 || options->memory_bytes < 0)
+    return CYF_FAIL(CYF_ERR_USAGE, "--min-genes, --min-cells, --shard-cells and --memory must not be negative");
   if (!options->output || options->output[0] == '\0') return CYF_FAIL(CYF_ERR_USAGE, "no output directory given");
   return CYF_OK;
 }
@@ -82,22 +82,18 @@ static cyf_status claim_output(const cyf_prepare_job *job) {
   return check_nothing_else(job->output);
 }
 
-static cyf_status make_partial(const cyf_prepare_job *job) {
-  CYF_TRY(cyf_remove_tree(job->partial)); /* of a run that was killed */
-  return cyf_make_directory(job->spill_directory);
-}
-
 /* Everything a shard's writer and reader found out goes to all ranks. */
 static cyf_status share_shards(cyf_prepare_job *job) {
   for (int64_t s = 0; s < job->n_shards; s++) {
-    int64_t numbers[5] = {job->shard[s].first_cell, job->shard[s].n_cells, job->shard[s].nnz, job->shard_bytes[s],
-                          job->shard_checksum[s]};
-    CYF_TRY(cyf_comm_sum_int64(job->comm, numbers, 5));
+    int64_t numbers[6] = {job->shard[s].first_cell, job->shard[s].n_cells,  job->shard[s].nnz,
+                          job->shard_bytes[s],      job->shard_checksum[s], job->shard_sum[s]};
+    CYF_TRY(cyf_comm_sum_int64(job->comm, numbers, 6));
     job->shard[s].first_cell = numbers[0];
     job->shard[s].n_cells = numbers[1];
     job->shard[s].nnz = numbers[2];
     job->shard_bytes[s] = numbers[3];
     job->shard_checksum[s] = numbers[4];
+    job->shard_sum[s] = numbers[5];
     job->summary.nnz += job->shard[s].nnz;
     job->summary.bytes += job->shard_bytes[s];
   }
@@ -105,26 +101,29 @@ static cyf_status share_shards(cyf_prepare_job *job) {
   return CYF_OK;
 }
 
-/* Every value and label of every training cell is in the atlas, at its cell and gene: cells, entries and the sum of
- * position-aware checksums agree. */
-static cyf_status compare_with_inputs(const cyf_prepare_job *job) {
-  int64_t nnz = 0, checksum = cyf_checksum_add(job->label_checksum, 0), n_cells = 0, written = 0;
+/* Every value and label of every training cell is in the atlas, at its cell and gene: cells, entries, the sum of counts
+ * and the sum of position-aware checksums agree. */
+static cyf_status compare_with_inputs(cyf_prepare_job *job) {
+  int64_t nnz = 0, sum = 0, checksum = cyf_checksum_add(job->label_checksum, 0), n_cells = 0, sum_read = 0, read = 0;
   for (int64_t g = 0; g < job->genes.n; g++) {
     if (job->gene_new[g] < 0) continue;
-    nnz += job->gene_cells[g];
-    checksum = cyf_checksum_add(checksum, job->gene_checksum[g]);
+    nnz += job->gene[g].cells;
+    sum += job->gene[g].sum;
+    checksum = cyf_checksum_add(checksum, (int64_t)(job->gene[g].checksum & INT64_MAX));
   }
   for (int64_t s = 0; s < job->n_shards; s++) {
     n_cells += job->shard[s].n_cells;
-    written = cyf_checksum_add(written, job->shard_checksum[s]);
+    sum_read += job->shard_sum[s];
+    read = cyf_checksum_add(read, job->shard_checksum[s]);
   }
   if (n_cells != job->summary.n_cells_train || job->summary.nnz != nnz)
     return CYF_FAIL(CYF_ERR_IO, "%s: %lld of %lld cells and %lld of %lld values read back; is the disk sound?",
                     job->partial, (long long)n_cells, (long long)job->summary.n_cells_train,
                     (long long)job->summary.nnz, (long long)nnz);
-  if (checksum != written)
+  if (checksum != read || sum != sum_read)
     return CYF_FAIL(CYF_ERR_IO, "%s: the values or labels read back are not those of the inputs; is the disk sound?",
                     job->partial);
+  job->summary.sum_counts = sum;
   return CYF_OK;
 }
 
@@ -159,23 +158,18 @@ cleanup:
   return status;
 }
 
-static cyf_status rename_directory(const char *from, const char *to) {
-  if (rename(from, to) != 0) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno));
-  return CYF_OK;
-}
-
 /* Rank 0: the atlas gets its name. An atlas that stood there goes only once the new one is whole. */
 static cyf_status publish(const cyf_prepare_job *job) {
-  CYF_TRY(cyf_remove_tree(job->spill_directory));
   CYF_TRY(write_manifest(job));
-  if (!cyf_file_exists(job->output)) return rename_directory(job->partial, job->output);
+  CYF_TRY(cyf_prepare_clear_work(job));
+  if (!cyf_file_exists(job->output)) return cyf_rename(job->partial, job->output);
   CYF_TRY(check_nothing_else(job->output)); /* again: hours may have passed */
   char *old = NULL;
   CYF_TRY(cyf_format(&old, "%s.replaced", job->output));
   cyf_status status = cyf_remove_tree(old);
-  if (status == CYF_OK) status = rename_directory(job->output, old);
+  if (status == CYF_OK) status = cyf_rename(job->output, old);
   if (status == CYF_OK) {
-    status = rename_directory(job->partial, job->output);
+    status = cyf_rename(job->partial, job->output);
     if (status == CYF_OK) {
       status = cyf_remove_tree(old);
     } else if (rename(old, job->output) != 0) {
@@ -186,13 +180,23 @@ static cyf_status publish(const cyf_prepare_job *job) {
   return status;
 }
 
-static cyf_status write_files(cyf_prepare_job *job) {
-  cyf_spill *spill = NULL;
-  cyf_status status = cyf_spill_open(job->spill_directory, job->size, job->options->n_labels, &spill);
-  if (status == CYF_OK) status = cyf_prepare_write_shards(job, spill);
-  if (status == CYF_OK) status = cyf_prepare_write_heldout(job, spill);
-  cyf_spill_close(&spill);
-  return status;
+static void say_verified(const cyf_prepare_job *job) {
+  char sum[64] = "";
+  if (job->kind == CYF_EXPRESSION_COUNTS)
+    snprintf(sum, sizeof(sum), ", sum of counts %lld", (long long)job->summary.sum_counts);
+  cyf_info("verified: %lld cells, %lld values%s", (long long)job->summary.n_cells_train, (long long)job->summary.nnz,
+           sum);
+}
+
+static cyf_status make_atlas(cyf_prepare_job *job) {
+  CYF_TRY(cyf_comm_agree(job->comm, job->rank == 0 ? cyf_prepare_claim_partial(job) : CYF_OK));
+  CYF_TRY(cyf_prepare_select_cells(job));
+  CYF_TRY(cyf_prepare_distribute(job));
+  CYF_TRY(cyf_prepare_write_files(job));
+  CYF_TRY(share_shards(job));
+  CYF_TRY(cyf_comm_agree(job->comm, compare_with_inputs(job)));
+  say_verified(job);
+  return cyf_comm_agree(job->comm, job->rank == 0 ? publish(job) : CYF_OK);
 }
 
 static cyf_status run(cyf_prepare_job *job) {
@@ -202,39 +206,45 @@ static cyf_status run(cyf_prepare_job *job) {
   CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_open_inputs(job)));
   CYF_TRY(cyf_prepare_detect_kind(job));
   cyf_info("values are %s", cyf_expression_kind_name(job->kind));
-  job->partial_made = true;
-  CYF_TRY(cyf_comm_agree(job->comm, job->rank == 0 ? make_partial(job) : CYF_OK));
-  CYF_TRY(cyf_prepare_select_cells(job));
-  CYF_TRY(cyf_prepare_distribute(job));
-  CYF_TRY(cyf_comm_agree(job->comm, write_files(job)));
-  CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_read_back(job)));
-  CYF_TRY(share_shards(job));
-  CYF_TRY(cyf_comm_agree(job->comm, compare_with_inputs(job)));
-  return cyf_comm_agree(job->comm, job->rank == 0 ? publish(job) : CYF_OK);
+  CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_plan_job(job, false)));
+  return job->options->dry_run ? cyf_prepare_print_plan(job) : make_atlas(job);
 }
 
 static void job_destroy(cyf_prepare_job *job) {
+  cyf_prepare_release_partial(job);
   cyf_prepare_close_inputs(job);
   cyf_cell_fates_destroy(&job->fates);
-  cyf_free(job->gene_cells);
-  cyf_free(job->gene_checksum);
+  cyf_free(job->gene);
   cyf_free(job->gene_new);
   cyf_free(job->shard);
   cyf_free(job->shard_bytes);
   cyf_free(job->shard_checksum);
+  cyf_free(job->shard_sum);
   cyf_names_destroy(&job->atlas_genes);
   cyf_free(job->output);
   cyf_free(job->partial);
   cyf_free(job->spill_directory);
 }
 
+/* After a failure: what is done stays for the same command to go on with, unless it would only fail again. */
+static void keep_partial(const cyf_prepare_job *job) {
+  if (job->lock < 0) return; /* another's */
+  if (job->partial_useless) {
+    (void)cyf_remove_tree(job->partial);
+  } else {
+    cyf_info("%s stays: the same command goes on from there, on any number of ranks (--fresh begins anew)",
+             job->partial);
+  }
+}
+
 cyf_status cyf_prepare(cyf_comm *comm, const cyf_prepare_options *options, cyf_prepare_summary *ret_summary) {
-  cyf_prepare_job job = {.comm = comm, .rank = cyf_comm_rank(comm), .size = cyf_comm_size(comm), .options = options};
+  cyf_prepare_job job = {
+      .comm = comm, .rank = cyf_comm_rank(comm), .size = cyf_comm_size(comm), .options = options, .lock = -1};
   cyf_comm_set_timeout(comm, timeout_s);
   const cyf_status status = run(&job);
   /* Failures are agreed, so every rank is here and has closed its files. */
-  if (status != CYF_OK && job.partial_made && job.rank == 0) (void)cyf_remove_tree(job.partial);
-  if (status == CYF_OK)
+  if (status != CYF_OK && job.rank == 0) keep_partial(&job);
+  if (status == CYF_OK && !options->dry_run)
     cyf_info("%s: %lld cells x %lld genes, %lld values in %lld shard%s, %.1f MB", job.output,
              (long long)job.summary.n_cells_train, (long long)job.summary.n_genes, (long long)job.summary.nnz,
              (long long)job.summary.n_shards, job.summary.n_shards == 1 ? "" : "s", (double)job.summary.bytes / 1e6);

@@ -22,7 +22,10 @@ typedef struct cyf_prepare_options {
   double holdout;          /* fraction held out, [0, 1) */
   uint64_t seed;
   int64_t cells_per_shard;  /* 0: a sensible default */
+  int64_t memory_bytes;     /* a rank may take; 0: a quarter of the machine's for its ranks, at most 4 GiB */
   bool force;               /* replace an existing atlas */
+  bool fresh;               /* begin anew although OUTPUT.partial could be gone on with */
+  bool dry_run;             /* print the plan and write nothing */
   const char *command_line; /* for provenance; may be NULL */
 } cyf_prepare_options;
 
@@ -30,17 +33,23 @@ typedef struct cyf_prepare_summary {
   int64_t n_cells_in, n_cells_few_genes, n_cells_train, n_cells_heldout;
   int64_t n_genes_in, n_genes_few_cells, n_genes_missing, n_genes;
   int64_t nnz, n_shards, bytes;
+  int64_t sum_counts; /* 0 where values are no counts */
 } cyf_prepare_summary;
 
-/* Two streaming passes over the inputs, one to select cells and one to shuffle them by way of files on disk (about the
- * size of the data, in OUTPUT.partial), then the shards are written, read back and compared. A rank's memory is bounded
- * by a block of cells, a shard, the labels and cell names of one input, and half a byte a cell; with cells held out,
- * also by the labels and names of all. The result is the same for any number of ranks. The atlas appears under its name
- * only when whole; a failed run leaves nothing. With holdout > 0 the atlas also holds heldout.h5ad and train.h5ad: raw
- * values over the atlas' genes, in input order. Sets the time-out of `comm` to a week, since ranks' shares of the
- * passes differ. With `force` a former atlas of that name is replaced, but not where its folder holds files that are no
- * part of an atlas. Signals (base/interrupt.h) are polled once a block. Collective. Errors: CYF_ERR_USAGE for numbers
- * out of range, CYF_ERR_INPUT, CYF_ERR_IO, CYF_ERR_INTERRUPTED; agreed over all ranks. ret_summary may be NULL. */
+/* Two streaming passes over the inputs, one to select cells and one to shuffle them by way of files on disk (about half
+ * the size of the data, in OUTPUT.partial), then each shard is written, read back, compared and given its name. Work is
+ * cut into units and shards that are each on disk or not: after a failure, a signal or a kill OUTPUT.partial stays, and
+ * the same command goes on from there, on any number of ranks; with other options or inputs it begins anew. The result
+ * is the same for any number of ranks and stops.
+ *
+ * A rank's memory stays within memory_bytes: a block of cells, a buffer a shard, a shard; what grows with the cells is
+ * half a byte a cell, with cells held out one byte more on one rank, and of each input in turn 8 bytes a cell of row
+ * bounds and 8 for each label. The atlas appears under its name only when whole. With holdout > 0 it also holds
+ * heldout.h5ad and train.h5ad: raw values over the atlas' genes, in input order. Sets the time-out of `comm` to a week,
+ * since ranks' shares of the passes differ. With `force` a former atlas of that name is replaced, but not where its
+ * folder holds files that are no part of an atlas. Signals (base/interrupt.h) are polled once a block. Collective.
+ * Errors: CYF_ERR_USAGE for numbers out of range and too little memory, CYF_ERR_INPUT, CYF_ERR_IO, CYF_ERR_INTERRUPTED;
+ * agreed over all ranks. ret_summary may be NULL. */
 cyf_status cyf_prepare(cyf_comm *comm, const cyf_prepare_options *options, cyf_prepare_summary *ret_summary);
 
 #endif

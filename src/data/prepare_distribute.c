@@ -1,96 +1,186 @@
 /* Pass 2 of `prepare`: every kept cell goes to its place in the shuffled atlas, by way of the spill. */
 #include <string.h>
 
+#include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/prepare_counts.h"
 #include "data/prepare_internal.h"
 
-enum {
-  CELLS_PER_SHARD_MAX = 131072,
-  LABEL_CATEGORIES_FEW = 10 /* no identifier, however few the cells */
-};
-static const double shard_bytes_wanted = 256e6;
-
-/* Shards of a file size that is handy to copy and to read in parallel. */
-static int64_t choose_cells_per_shard(const cyf_prepare_job *job) {
-  if (job->options->cells_per_shard > 0) return job->options->cells_per_shard;
-  const int64_t n_kept = job->summary.n_cells_train + job->summary.n_cells_heldout;
-  const double index_bytes = job->genes.n > INT16_MAX ? 4 : 2;
-  const double value_bytes = job->kind == CYF_EXPRESSION_LOG_NORMALIZED || job->largest > INT16_MAX ? 4
-                             : job->largest > INT8_MAX                                              ? 2
-                                                                                                    : 1;
-  const double obs_bytes = 40 + 4 * (double)job->options->n_labels; /* row bound, name, codes */
-  const double cell_bytes = (double)job->nnz_kept / (double)n_kept * (index_bytes + value_bytes) + obs_bytes;
-  const double cells = shard_bytes_wanted / cell_bytes;
-  return cells > CELLS_PER_SHARD_MAX ? CELLS_PER_SHARD_MAX : cells < 1 ? 1 : (int64_t)cells;
-}
+enum { LABEL_CATEGORIES_FEW = 10 /* no identifier, however few the cells */ };
 
 static cyf_status make_counters(cyf_prepare_job *job) {
-  CYF_TRY(CYF_NEW(&job->gene_cells, job->genes.n));
-  CYF_TRY(CYF_NEW(&job->gene_checksum, job->genes.n));
   CYF_TRY(CYF_NEW(&job->gene_new, job->genes.n));
   CYF_TRY(CYF_NEW(&job->shard, job->n_shards));
   CYF_TRY(CYF_NEW(&job->shard_bytes, job->n_shards));
-  return CYF_NEW(&job->shard_checksum, job->n_shards);
-}
-
-/* Takes a training cell into the statistics. */
-static void count_cell(cyf_prepare_job *job, const cyf_spill_record *record) {
-  for (int64_t e = 0; e < record->nnz; e++) {
-    const int32_t gene = record->indices[e];
-    job->gene_cells[gene]++;
-    job->gene_checksum[gene] =
-        cyf_checksum_add(job->gene_checksum[gene], cyf_entry_checksum(record->key, gene, record->values[e]));
-  }
-  for (int64_t a = 0; a < job->options->n_labels; a++) {
-    if (record->codes[a] >= 0) job->attribute[a].n_cells[record->codes[a]]++;
-    job->label_checksum = cyf_checksum_add(job->label_checksum, cyf_label_checksum(record->key, a, record->codes[a]));
-  }
+  CYF_TRY(CYF_NEW(&job->shard_checksum, job->n_shards));
+  return CYF_NEW(&job->shard_sum, job->n_shards);
 }
 
 typedef struct distribution {
   cyf_spill_writer *spill;
-  int32_t *codes; /* [n_labels] of one cell */
+  cyf_unit_counts counts; /* of the present unit */
+  int32_t *codes;         /* [n_labels] of one cell */
 } distribution;
 
-static cyf_status send_cell(cyf_prepare_job *job, cyf_spill_writer *spill, int64_t cell, cyf_spill_record *record) {
-  record->key = (uint64_t)cell;
-  if (cyf_cell_is_heldout(&job->fates, cell)) return cyf_spill_append(spill, cyf_bin_heldout(job), record);
-  if (job->summary.n_cells_heldout > 0) CYF_TRY(cyf_spill_append(spill, cyf_bin_train(job), record));
+/* Takes a training cell into the statistics. */
+static void count_train(const cyf_prepare_job *job, const cyf_spill_cell *cell, cyf_unit_counts *counts) {
+  const float counted = job->kind == CYF_EXPRESSION_COUNTS ? 1 : 0;
+  for (int64_t e = 0; e < cell->nnz; e++) {
+    cyf_gene_counts *gene = &counts->gene[cell->indices[e]];
+    gene->cells++;
+    gene->checksum += (uint64_t)cyf_entry_checksum(cell->key, cell->indices[e], cell->values[e]);
+    gene->sum += (int64_t)(cell->values[e] * counted);
+  }
+  for (int64_t a = 0; a < job->options->n_labels; a++) {
+    if (cell->codes[a] >= 0) counts->label_cells[a][cell->codes[a]]++;
+    counts->label_checksum = cyf_checksum_add(counts->label_checksum, cyf_label_checksum(cell->key, a, cell->codes[a]));
+  }
+}
+
+static cyf_status send_heldout(const cyf_prepare_job *job, distribution *way, const cyf_spill_cell *cell) {
+  for (int64_t e = 0; e < cell->nnz; e++) way->counts.gene[cell->indices[e]].heldout++;
+  way->counts.heldout_name[way->counts.n_heldout++] = cyf_checksum(0, cell->name, strlen(cell->name));
+  return cyf_spill_append(way->spill, cyf_bin_heldout(job), cell);
+}
+
+static cyf_status send_cell(const cyf_prepare_job *job, distribution *way, int64_t number, cyf_spill_cell *cell) {
+  cell->key = (uint64_t)number;
+  if (cyf_cell_is_heldout(&job->fates, number)) return send_heldout(job, way, cell);
+  if (way->counts.train_name) {
+    way->counts.train_name[way->counts.n_train] = cyf_checksum(0, cell->name, strlen(cell->name));
+    CYF_TRY(cyf_spill_append(way->spill, cyf_bin_train(job), cell));
+  }
   const uint64_t n_train = (uint64_t)job->summary.n_cells_train;
-  record->key = cyf_rng_permute(job->shuffle_key, n_train, (uint64_t)cyf_cell_train_index(&job->fates, cell));
-  count_cell(job, record);
-  return cyf_spill_append(spill, (int64_t)record->key / job->cells_per_shard, record);
+  cell->key = cyf_rng_permute(job->shuffle_key, n_train, (uint64_t)cyf_cell_train_index(&job->fates, number));
+  count_train(job, cell, &way->counts);
+  way->counts.n_train++;
+  return cyf_spill_append(way->spill, (int64_t)cell->key / job->plan.shard_cells, cell);
 }
 
 static cyf_status send_block(cyf_prepare_job *job, const cyf_prepare_block *block, void *context) {
   distribution *way = context;
   for (int64_t i = 0; i < block->cells.n_cells; i++) {
-    const int64_t cell = block->first_cell + i, start = block->cells.indptr[i];
-    if (!cyf_cell_is_kept(&job->fates, cell)) continue;
+    const int64_t number = block->first_cell + i, start = block->cells.indptr[i];
+    if (!cyf_cell_is_kept(&job->fates, number)) continue;
     for (int64_t a = 0; a < job->options->n_labels; a++) way->codes[a] = block->codes[a][i];
-    cyf_spill_record record = {.nnz = block->cells.indptr[i + 1] - start,
-                               .codes = way->codes,
-                               .indices = block->cells.indices + start,
-                               .values = block->cells.values + start,
-                               .name = block->names[i]};
-    CYF_TRY(send_cell(job, way->spill, cell, &record));
+    cyf_spill_cell cell = {.nnz = block->cells.indptr[i + 1] - start,
+                           .codes = way->codes,
+                           .indices = block->cells.indices + start,
+                           .values = block->cells.values + start,
+                           .name = block->names[i]};
+    CYF_TRY(send_cell(job, way, number, &cell));
   }
   return CYF_OK;
 }
 
-static cyf_status distribute_local(cyf_prepare_job *job) {
+static cyf_status begin_unit(cyf_prepare_job *job, int64_t unit, void *context) {
+  distribution *way = context;
+  cyf_unit_counts_clear(&way->counts);
+  return cyf_spill_begin(way->spill, job->spill_directory, unit);
+}
+
+static cyf_status end_unit(cyf_prepare_job *job, int64_t unit, void *context) {
+  (void)job;
+  (void)unit;
+  distribution *way = context;
+  uint8_t *bytes = NULL;
+  int64_t n_bytes = 0;
+  CYF_TRY(cyf_unit_counts_pack(&way->counts, &bytes, &n_bytes));
+  const cyf_status status = cyf_spill_finish(way->spill, bytes, n_bytes);
+  cyf_free(bytes);
+  return status;
+}
+
+static cyf_status distribute_local(cyf_prepare_job *job, const uint8_t *done) {
+  static const cyf_unit_visitor visitor = {
+      .what = "shuffling cells", .with_obs = true, .begin = begin_unit, .block = send_block, .end = end_unit};
+  const int64_t n_labels = job->options->n_labels;
   distribution way = {0};
   cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(make_counters(job));
-  CYF_TRY_CLEANUP(CYF_NEW(&way.codes, job->options->n_labels));
-  CYF_TRY_CLEANUP(
-      cyf_spill_writer_create(job->spill_directory, job->rank, job->n_shards + 2, job->options->n_labels, &way.spill));
-  CYF_TRY_CLEANUP(cyf_prepare_visit_blocks(job, true, "shuffling cells", send_block, &way));
-  CYF_TRY_CLEANUP(cyf_spill_writer_finish(way.spill));
+  CYF_TRY_CLEANUP(CYF_NEW(&way.codes, n_labels));
+  CYF_TRY_CLEANUP(cyf_unit_counts_create(job->genes.n, job->attribute, n_labels, job->plan.unit_cells,
+                                         job->summary.n_cells_heldout > 0, &way.counts));
+  CYF_TRY_CLEANUP(cyf_spill_writer_create(job->n_shards + 2, n_labels, job->kind == CYF_EXPRESSION_COUNTS,
+                                          job->plan.bin_buffer_bytes, &way.spill));
+  CYF_TRY_CLEANUP(cyf_prepare_visit_units(job, &visitor, done, &way));
 cleanup:
   cyf_spill_writer_destroy(&way.spill);
+  cyf_unit_counts_destroy(&way.counts);
   cyf_free(way.codes);
+  return status;
+}
+
+/* Units are good for the cut into shards that they were made for. */
+static cyf_status check_cut(const cyf_prepare_job *job) {
+  const int64_t cut[2] = {job->plan.shard_cells, job->summary.n_cells_train};
+  int64_t before[2] = {0};
+  if (cyf_prepare_has_result(job, "cut", 0)) {
+    CYF_TRY(cyf_prepare_load_result(job, "cut", 0, before, 2));
+    if (before[0] == cut[0] && before[1] == cut[1]) return CYF_OK;
+    cyf_info("shards are cut in another way than before: the shuffle begins anew");
+    CYF_TRY(cyf_prepare_clear_files(job));
+  }
+  return cyf_prepare_store_result(job, "cut", 0, cut, 2);
+}
+
+/* Spills what is not there yet. */
+static cyf_status spill_units(cyf_prepare_job *job) {
+  uint8_t *done = NULL;
+  cyf_status status = CYF_NEW(&done, job->plan.n_units);
+  if (status == CYF_OK && job->rank == 0) status = check_cut(job);
+  for (int64_t u = 0; status == CYF_OK && job->rank == 0 && u < job->plan.n_units; u++)
+    done[u] = cyf_spill_has_unit(job->spill_directory, u);
+  status = cyf_prepare_share_done(job, status, done, job->plan.n_units);
+  if (status == CYF_OK) status = cyf_comm_agree(job->comm, distribute_local(job, done));
+  cyf_free(done);
+  return status;
+}
+
+/* Adds up this rank's share of the units' counts. */
+static cyf_status add_units(const cyf_prepare_job *job, cyf_unit_counts *counts) {
+  for (int64_t u = job->rank; u < job->plan.n_units; u += job->size) {
+    uint8_t *bytes = NULL;
+    int64_t n_bytes = 0;
+    CYF_TRY(cyf_spill_read_summary(job->spill_directory, u, &bytes, &n_bytes));
+    const cyf_status status = cyf_unit_counts_add(bytes, n_bytes, counts);
+    cyf_free(bytes);
+    CYF_TRY(status);
+  }
+  return CYF_OK;
+}
+
+static cyf_status sum_counts(const cyf_prepare_job *job, cyf_unit_counts *counts) {
+  cyf_comm *comm = job->comm;
+  int64_t cells[2] = {counts->n_train, counts->n_heldout};
+  _Static_assert(sizeof(cyf_gene_counts) == 4 * sizeof(int64_t), "summed as so many integers");
+  CYF_TRY(cyf_comm_sum_int64(comm, (int64_t *)counts->gene, 4 * counts->n_genes));
+  CYF_TRY(cyf_comm_sum_int64(comm, &counts->label_checksum, 1));
+  CYF_TRY(cyf_comm_sum_int64(comm, cells, 2));
+  for (int64_t a = 0; a < counts->n_attributes; a++)
+    CYF_TRY(cyf_comm_sum_int64(comm, counts->label_cells[a], counts->n_categories[a]));
+  if (cells[0] != job->summary.n_cells_train || cells[1] != job->summary.n_cells_heldout)
+    return CYF_FAIL(CYF_ERR_IO, "%s: %lld of %lld cells are in the spill files; begin anew with --fresh", job->partial,
+                    (long long)(cells[0] + cells[1]),
+                    (long long)(job->summary.n_cells_train + job->summary.n_cells_heldout));
+  return CYF_OK;
+}
+
+/* The counts of all units over all ranks, into the job. */
+static cyf_status collect_counts(cyf_prepare_job *job) {
+  cyf_unit_counts counts = {0};
+  cyf_status status = cyf_unit_counts_create(job->genes.n, job->attribute, job->options->n_labels, 0, false, &counts);
+  if (status == CYF_OK) status = add_units(job, &counts);
+  status = cyf_comm_agree(job->comm, status);
+  if (status == CYF_OK) status = sum_counts(job, &counts);
+  if (status == CYF_OK) {
+    for (int64_t a = 0; a < counts.n_attributes; a++)
+      memcpy(job->attribute[a].n_cells, counts.label_cells[a], (size_t)counts.n_categories[a] * sizeof(int64_t));
+    job->label_checksum = counts.label_checksum;
+    job->gene = counts.gene;
+    counts.gene = NULL;
+  }
+  cyf_unit_counts_destroy(&counts);
   return status;
 }
 
@@ -98,7 +188,7 @@ cleanup:
 static cyf_status filter_genes(cyf_prepare_job *job) {
   for (int64_t g = 0; g < job->genes.n; g++) {
     job->gene_new[g] = -1;
-    if (!job->has_gene_list && job->gene_cells[g] < job->options->min_cells) continue;
+    if (!job->has_gene_list && job->gene[g].cells < job->options->min_cells) continue;
     job->gene_new[g] = (int32_t)job->atlas_genes.n;
     CYF_TRY(cyf_names_add(&job->atlas_genes, job->genes.name[g], NULL));
   }
@@ -134,19 +224,17 @@ static void warn_of_identifiers(const cyf_prepare_job *job) {
 
 cyf_status cyf_prepare_distribute(cyf_prepare_job *job) {
   job->shuffle_key = cyf_rng_key_make(job->options->seed, CYF_RNG_SHUFFLE);
-  job->cells_per_shard = choose_cells_per_shard(job);
-  job->n_shards = (job->summary.n_cells_train + job->cells_per_shard - 1) / job->cells_per_shard;
+  CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_plan_job(job, true)));
+  job->n_shards = (job->summary.n_cells_train + job->plan.shard_cells - 1) / job->plan.shard_cells;
   warn_of_identifiers(job);
   cyf_info("%lld shard%s of up to %lld cells", (long long)job->n_shards, job->n_shards == 1 ? "" : "s",
-           (long long)job->cells_per_shard);
-  CYF_TRY(cyf_comm_agree(job->comm, distribute_local(job)));
-  CYF_TRY(cyf_comm_sum_int64(job->comm, job->gene_cells, job->genes.n));
-  CYF_TRY(cyf_comm_sum_int64(job->comm, job->gene_checksum, job->genes.n));
-  CYF_TRY(cyf_comm_sum_int64(job->comm, &job->label_checksum, 1));
-  for (int64_t g = 0; g < job->genes.n; g++) job->gene_checksum[g] = cyf_checksum_add(job->gene_checksum[g], 0);
-  for (int64_t a = 0; a < job->options->n_labels; a++)
-    CYF_TRY(cyf_comm_sum_int64(job->comm, job->attribute[a].n_cells, job->attribute[a].categories.n));
-  CYF_TRY(cyf_comm_agree(job->comm, filter_genes(job)));
+           (long long)job->plan.shard_cells);
+  CYF_TRY(cyf_comm_agree(job->comm, make_counters(job)));
+  CYF_TRY(spill_units(job));
+  CYF_TRY(collect_counts(job));
+  const cyf_status suitable = filter_genes(job);
+  job->partial_useless = suitable == CYF_ERR_INPUT;
+  CYF_TRY(cyf_comm_agree(job->comm, suitable));
   say_genes(job);
   return CYF_OK;
 }

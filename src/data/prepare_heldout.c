@@ -1,105 +1,132 @@
-/* heldout.h5ad and train.h5ad: the two sides of the split in input order, as plain files for evaluation. */
+/* heldout.h5ad and train.h5ad: the two sides of the split in input order, as plain files for evaluation. They stream
+ * from the spill: neither values nor names nor labels of all cells are held. */
 #include <string.h>
 
 #include "base/files.h"
 #include "base/memory.h"
-#include "data/h5ad_writer.h"
 #include "data/prepare_internal.h"
 
-enum { APPEND_CELLS = 2048 };
+enum { APPEND_CELLS = 2048, APPEND_VALUES = 1 << 18 };
 
-/* The obs of a file under construction. */
-typedef struct file_obs {
-  int64_t n_cells;
-  char **names;
-  int32_t **codes;
-} file_obs;
+/* Cells on their way into the file. */
+typedef struct file_cells {
+  const cyf_prepare_job *job;
+  const cyf_spill *spill;
+  cyf_h5ad_writer *writer;
+  const uint8_t *repeat; /* [cells of the file] how often the name has occurred before */
+  int64_t n_done;        /* cells in the file */
+  cyf_csr_buffer rows;
+  char *names[APPEND_CELLS];
+  int32_t **codes; /* [n_labels][APPEND_CELLS] */
+} file_cells;
 
-static void obs_destroy(const cyf_prepare_job *job, file_obs *obs) {
-  for (int64_t i = 0; obs->names && i < obs->n_cells; i++) cyf_free(obs->names[i]);
-  cyf_free(obs->names);
-  for (int64_t a = 0; obs->codes && a < job->options->n_labels; a++) cyf_free(obs->codes[a]);
-  cyf_free(obs->codes);
+static void cells_destroy(file_cells *cells) {
+  for (int64_t i = 0; i < APPEND_CELLS; i++) cyf_free(cells->names[i]);
+  for (int64_t a = 0; cells->codes && a < cells->job->options->n_labels; a++) cyf_free(cells->codes[a]);
+  cyf_free(cells->codes);
+  cyf_csr_buffer_destroy(&cells->rows);
 }
 
-static cyf_status obs_make(const cyf_prepare_job *job, int64_t n_cells, file_obs *obs) {
-  obs->n_cells = n_cells;
-  CYF_TRY(CYF_NEW(&obs->names, n_cells));
-  CYF_TRY(CYF_NEW(&obs->codes, job->options->n_labels));
-  for (int64_t a = 0; a < job->options->n_labels; a++) CYF_TRY(CYF_NEW(&obs->codes[a], n_cells));
+static cyf_status flush_cells(file_cells *cells) {
+  const int64_t n = cells->rows.n_cells;
+  CYF_TRY(cyf_prepare_check_signal(cells->job));
+  const cyf_csr view = cyf_csr_view(&cells->rows);
+  CYF_TRY(cyf_h5ad_writer_append_csr(cells->writer, &view));
+  CYF_TRY(cyf_h5ad_writer_append_obs(cells->writer, (const char *const *)cells->names,
+                                     (const int32_t *const *)cells->codes, n));
+  for (int64_t i = 0; i < n; i++) cyf_free(cells->names[i]);
+  cells->n_done += n;
+  cyf_csr_buffer_clear(&cells->rows, cells->job->atlas_genes.n);
   return CYF_OK;
 }
 
-static cyf_status append_rows(cyf_h5ad_writer *writer, cyf_csr_buffer *rows, int64_t n_genes) {
-  CYF_TRY(cyf_prepare_check_signal());
-  const cyf_csr view = cyf_csr_view(rows);
-  if (view.n_cells > 0) CYF_TRY(cyf_h5ad_writer_append_csr(writer, &view));
-  cyf_csr_buffer_clear(rows, n_genes);
-  return CYF_OK;
+/* Names of cells repeat where inputs share barcodes: the second becomes NAME-1, the third NAME-2. From the 256th on the
+ * cell's number in the file is appended instead. */
+static cyf_status make_name(const file_cells *cells, const char *name, int64_t cell, char **ret_name) {
+  const uint8_t repeat = cells->repeat[cell];
+  if (repeat == 0) return cyf_strdup(name, ret_name);
+  return cyf_format(ret_name, "%s-%lld", name, repeat < UINT8_MAX ? (long long)repeat : (long long)cell);
+}
+
+static cyf_status take_cell(file_cells *cells, const cyf_spill_record *record) {
+  cyf_csr_buffer *rows = &cells->rows;
+  const int64_t i = rows->n_cells, used = rows->indptr[i];
+  if (used + record->nnz > rows->nnz_capacity)
+    CYF_TRY(cyf_csr_buffer_reserve(rows, APPEND_CELLS, (used + record->nnz) * 5 / 4));
+  CYF_TRY(cyf_spill_unpack(cells->spill, record, rows->indices + used, rows->values + used));
+  const int64_t n = cyf_prepare_atlas_row(cells->job, record->nnz, rows->indices + used, rows->values + used);
+  CYF_TRY(make_name(cells, record->name, cells->n_done + i, &cells->names[i]));
+  for (int64_t a = 0; a < cells->job->options->n_labels; a++) cells->codes[a][i] = cyf_spill_code(record, a);
+  rows->indptr[++rows->n_cells] = used + n;
+  if (rows->n_cells < APPEND_CELLS && used + n < APPEND_VALUES) return CYF_OK;
+  return flush_cells(cells);
 }
 
 /* Streams the bin's cells into the file. */
-static cyf_status copy_cells(const cyf_prepare_job *job, cyf_spill_merge *merge, cyf_h5ad_writer *writer,
-                             const char *path, file_obs *obs) {
-  cyf_csr_buffer rows = {0};
-  int32_t *indices = NULL;
-  float *values = NULL;
+static cyf_status copy_cells(file_cells *cells, int64_t bin, int64_t n_cells) {
+  const cyf_prepare_job *job = cells->job;
+  cyf_spill_stream *stream = NULL;
   cyf_status status = CYF_OK;
-  int64_t n = 0;
   bool more = true;
-  CYF_TRY_CLEANUP(CYF_NEW(&indices, job->genes.n));
-  CYF_TRY_CLEANUP(CYF_NEW(&values, job->genes.n));
-  cyf_csr_buffer_clear(&rows, job->atlas_genes.n);
-  for (;;) {
+  CYF_TRY_CLEANUP(cyf_spill_stream_create(cells->spill, bin, &stream));
+  CYF_TRY_CLEANUP(cyf_csr_buffer_reserve(&cells->rows, APPEND_CELLS, APPEND_VALUES));
+  cyf_csr_buffer_clear(&cells->rows, job->atlas_genes.n);
+  CYF_TRY_CLEANUP(CYF_NEW(&cells->codes, job->options->n_labels));
+  for (int64_t a = 0; a < job->options->n_labels; a++) CYF_TRY_CLEANUP(CYF_NEW(&cells->codes[a], APPEND_CELLS));
+  while (cells->n_done + cells->rows.n_cells < n_cells) {
     cyf_spill_record record;
-    CYF_TRY_CLEANUP(cyf_spill_merge_next(merge, &record, &more));
-    if (!more || n == obs->n_cells) break;
-    const int64_t nnz = cyf_prepare_atlas_row(job, &record, indices, values);
-    CYF_TRY_CLEANUP(cyf_csr_buffer_append(&rows, nnz, indices, values));
-    CYF_TRY_CLEANUP(cyf_strdup(record.name, &obs->names[n]));
-    for (int64_t a = 0; a < job->options->n_labels; a++) obs->codes[a][n] = record.codes[a];
-    n++;
-    if (rows.n_cells == APPEND_CELLS) CYF_TRY_CLEANUP(append_rows(writer, &rows, job->atlas_genes.n));
+    CYF_TRY_CLEANUP(cyf_spill_stream_next(stream, &record, &more));
+    if (!more) break;
+    CYF_TRY_CLEANUP(take_cell(cells, &record));
   }
-  CYF_TRY_CLEANUP(append_rows(writer, &rows, job->atlas_genes.n));
-  if (more || n != obs->n_cells)
-    status =
-        CYF_FAIL(CYF_ERR_IO, "%s: not all of its %lld cells arrived in the spill files", path, (long long)obs->n_cells);
+  CYF_TRY_CLEANUP(flush_cells(cells));
+  if (cells->n_done != n_cells)
+    status = CYF_FAIL(CYF_ERR_IO, "%s: %lld of %lld cells are in the spill files; begin anew with --fresh",
+                      job->partial, (long long)cells->n_done, (long long)n_cells);
 cleanup:
-  cyf_csr_buffer_destroy(&rows);
-  cyf_free(indices);
-  cyf_free(values);
+  cyf_spill_stream_destroy(&stream);
   return status;
 }
 
-static cyf_status write_file(const cyf_prepare_job *job, const cyf_spill *spill, int64_t bin, const char *name,
-                             int64_t n_cells) {
-  const cyf_h5ad_options format = {.format = CYF_MATRIX_CSR_FLOAT32};
-  file_obs obs = {0};
-  cyf_h5ad_writer *writer = NULL;
-  cyf_spill_merge *merge = NULL;
+/* Announces the file's size and labels, so that its obs can be written as the cells come. */
+static cyf_status start_file(const cyf_prepare_job *job, const char *path, bool train, int64_t n_cells,
+                             cyf_h5ad_writer **ret_writer) {
+  const cyf_h5ad_options format = cyf_prepare_format(job, job->largest);
+  cyf_label_column *columns = NULL;
+  cyf_status status = CYF_OK;
+  int64_t nnz = 0;
+  for (int64_t g = 0; g < job->genes.n; g++)
+    if (job->gene_new[g] >= 0) nnz += train ? job->gene[g].cells : job->gene[g].heldout;
+  CYF_TRY_CLEANUP(CYF_NEW(&columns, job->options->n_labels));
+  for (int64_t a = 0; a < job->options->n_labels; a++)
+    columns[a] = (cyf_label_column){job->attribute[a].name, job->attribute[a].categories, NULL, n_cells};
+  CYF_TRY_CLEANUP(cyf_h5ad_writer_create(path, job->atlas_genes.n, &format, ret_writer));
+  CYF_TRY_CLEANUP(cyf_h5ad_writer_stream_obs(*ret_writer, n_cells, nnz, columns, job->options->n_labels));
+  CYF_TRY_CLEANUP(cyf_h5ad_writer_set_genes(*ret_writer, &job->atlas_genes));
+  status = cyf_h5ad_writer_set_uns_text(*ret_writer, "expression", cyf_expression_kind_name(job->kind));
+cleanup:
+  cyf_free(columns); /* what they point to is the job's */
+  return status;
+}
+
+cyf_status cyf_prepare_write_heldout(const cyf_prepare_job *job, const cyf_spill *spill, bool train) {
+  const int64_t bin = train ? cyf_bin_train(job) : cyf_bin_heldout(job);
+  const int64_t n_cells = train ? job->summary.n_cells_train : job->summary.n_cells_heldout;
+  file_cells cells = {.job = job, .spill = spill};
+  uint8_t *repeat = NULL;
   char *path = NULL;
   cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_path_join(job->partial, name, &path));
-  CYF_TRY_CLEANUP(obs_make(job, n_cells, &obs));
-  CYF_TRY_CLEANUP(cyf_spill_merge_create(spill, bin, &merge));
-  CYF_TRY_CLEANUP(cyf_h5ad_writer_create(path, job->atlas_genes.n, &format, &writer));
-  CYF_TRY_CLEANUP(copy_cells(job, merge, writer, path, &obs));
-  CYF_TRY_CLEANUP(cyf_prepare_finish_file(job, &writer, n_cells, obs.names, obs.codes));
+  CYF_TRY_CLEANUP(cyf_path_join(job->partial, train ? "train.h5ad" : "heldout.h5ad", &path));
+  CYF_TRY_CLEANUP(cyf_prepare_count_repeats(job, train, n_cells, &repeat));
+  cells.repeat = repeat;
+  CYF_TRY_CLEANUP(start_file(job, path, train, n_cells, &cells.writer));
+  CYF_TRY_CLEANUP(copy_cells(&cells, bin, n_cells));
+  CYF_TRY_CLEANUP(cyf_h5ad_writer_commit(&cells.writer));
+  cyf_spill_release_bin(spill, bin);
 cleanup:
-  cyf_h5ad_writer_abandon(&writer);
-  cyf_spill_merge_destroy(&merge);
-  obs_destroy(job, &obs);
+  cyf_h5ad_writer_abandon(&cells.writer);
+  cells_destroy(&cells);
+  cyf_free(repeat);
   cyf_free(path);
   return status;
-}
-
-cyf_status cyf_prepare_write_heldout(cyf_prepare_job *job, const cyf_spill *spill) {
-  if (job->summary.n_cells_heldout == 0) return CYF_OK;
-  /* The two files are written side by side where there are two ranks. */
-  if (job->rank == 0)
-    CYF_TRY(write_file(job, spill, cyf_bin_heldout(job), "heldout.h5ad", job->summary.n_cells_heldout));
-  if (job->rank == (job->size > 1 ? 1 : 0))
-    CYF_TRY(write_file(job, spill, cyf_bin_train(job), "train.h5ad", job->summary.n_cells_train));
-  return CYF_OK;
 }

@@ -8,11 +8,7 @@
 #include "data/gene_list.h"
 #include "data/prepare_internal.h"
 
-enum {
-  BLOCK_CELLS_SPARSE = 2048,
-  BLOCK_CELLS_DENSE = 512, /* a dense row is some twenty times a sparse one */
-  DETECT_CELLS_MAX = 2000  /* cells looked at to tell counts from logarithms */
-};
+enum { DETECT_CELLS_MAX = 2000 }; /* cells looked at to tell counts from logarithms */
 
 /* One file may go by several names (./w.h5ad, links): the file system tells. */
 static cyf_status check_distinct(const cyf_prepare_options *options) {
@@ -115,7 +111,8 @@ static cyf_status open_input(cyf_prepare_job *job, cyf_names *seen, cyf_prepare_
   CYF_TRY_CLEANUP(cyf_h5ad_open(input->path, job->options->matrix, &file));
   input->n_cells = cyf_h5ad_n_cells(file);
   input->bytes = cyf_file_size_bytes(input->path);
-  input->block_cells = strcmp(cyf_h5ad_layout(file), "dense") == 0 ? BLOCK_CELLS_DENSE : BLOCK_CELLS_SPARSE;
+  input->nnz = cyf_h5ad_nnz(file) < 0 ? input->n_cells * cyf_h5ad_n_genes(file) : cyf_h5ad_nnz(file);
+  input->is_csc = strcmp(cyf_h5ad_layout(file), "csc") == 0;
   CYF_TRY_CLEANUP(map_genes(job, file, seen, input));
   CYF_TRY_CLEANUP(CYF_NEW(&input->category, job->options->n_labels));
   for (int64_t a = 0; a < job->options->n_labels; a++) CYF_TRY_CLEANUP(map_labels(job, file, a, input));
@@ -143,15 +140,13 @@ cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job) {
   for (int64_t a = 0; a < options->n_labels; a++) CYF_TRY(cyf_strdup(options->labels[a], &job->attribute[a].name));
   cyf_names seen = {0};
   cyf_status status = CYF_OK;
-  int64_t n_cells = 0, n_blocks = 0;
+  int64_t n_cells = 0;
   for (int64_t i = 0; i < options->n_inputs; i++) {
     cyf_prepare_input *input = &job->input[i];
     input->path = options->inputs[i];
     input->first_cell = n_cells;
-    input->first_block = n_blocks;
     CYF_TRY_CLEANUP(open_input(job, &seen, input));
     n_cells += input->n_cells;
-    n_blocks += (input->n_cells + input->block_cells - 1) / input->block_cells;
     cyf_info("%s: %lld cells x %lld genes", input->path, (long long)input->n_cells, (long long)input->n_genes);
   }
   for (int64_t a = 0; a < options->n_labels; a++)

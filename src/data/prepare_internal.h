@@ -11,17 +11,21 @@
 #include "comm/comm.h"
 #include "data/atlas.h"
 #include "data/h5ad_reader.h"
+#include "data/h5ad_writer.h"
 #include "data/prepare.h"
+#include "data/prepare_counts.h"
+#include "data/prepare_plan.h"
 #include "data/prepare_spill.h"
 
 typedef struct cyf_prepare_input {
   const char *path;
   int64_t first_cell; /* its first cell's index over all inputs */
   int64_t n_cells, n_genes, bytes;
-  int64_t first_block, block_cells; /* blocks are numbered over all inputs; block b is read by rank b % size */
-  int32_t *gene;                    /* [n_genes] gene in use, or -1 */
-  bool ascending;                   /* the genes in use ascend along the file's */
-  int32_t **category;               /* [n_labels][categories of the file] merged code */
+  int64_t nnz; /* stored values; dense: cells x genes */
+  bool is_csc;
+  int32_t *gene;      /* [n_genes] gene in use, or -1 */
+  bool ascending;     /* the genes in use ascend along the file's */
+  int32_t **category; /* [n_labels][categories of the file] merged code */
 } cyf_prepare_input;
 
 /* What becomes of each input cell: two bits a cell, over all inputs, on every rank. */
@@ -38,7 +42,9 @@ typedef struct cyf_prepare_job {
   int rank, size;
   const cyf_prepare_options *options;
   char *output, *partial, *spill_directory; /* output without trailing slashes */
-  bool partial_made;
+  int lock;                                 /* descriptor that keeps other runs from OUTPUT.partial; -1: none */
+  bool partial_useless;                     /* failed in a way that the same command would fail in again */
+  cyf_prepare_plan plan;
   cyf_prepare_input *input; /* [n_inputs] */
   cyf_names genes;          /* genes in use before the gene filter */
   bool has_gene_list;
@@ -48,16 +54,15 @@ typedef struct cyf_prepare_job {
   int64_t nnz_kept; /* entries of kept cells, before the gene filter */
   double largest;   /* value of kept cells, before the gene filter */
   cyf_rng_key shuffle_key;
-  int64_t cells_per_shard, n_shards;
-  /* over training cells, [n genes in use] */
-  int64_t *gene_cells;    /* cells in which the gene is detected */
-  int64_t *gene_checksum; /* sum of entry checksums, modulo 2^48 */
+  int64_t n_shards;       /* of plan.shard_cells cells but the last */
+  cyf_gene_counts *gene;  /* [n genes in use] */
   int64_t label_checksum; /* sum of label checksums, modulo 2^48 */
   int32_t *gene_new;      /* [n genes in use] place in the atlas, -1: dropped */
   /* [n_shards], after writing */
   cyf_shard *shard;
   int64_t *shard_bytes;
   int64_t *shard_checksum; /* modulo 2^48 */
+  int64_t *shard_sum;      /* of counts */
   cyf_names atlas_genes;
   cyf_prepare_summary summary;
 } cyf_prepare_job;
@@ -80,11 +85,12 @@ static inline int64_t cyf_checksum_add(int64_t a, int64_t b) {
   return (a + b) & INT64_C(0xffffffffffff);
 }
 
-/* Polled once a block: a signal is a failure like any other of this rank, agreed on at the phase's end, after which
- * everything written is removed. */
-static inline cyf_status cyf_prepare_check_signal(void) {
-  return cyf_interrupt_requested() == 0 ? CYF_OK
-                                        : CYF_FAIL(CYF_ERR_INTERRUPTED, "stopped by a signal; nothing was written");
+/* Polled once a block: a signal is a failure like any other of this rank, agreed on at the phase's end. */
+static inline cyf_status cyf_prepare_check_signal(const cyf_prepare_job *job) {
+  return cyf_interrupt_requested() == 0
+             ? CYF_OK
+             : CYF_FAIL(CYF_ERR_INTERRUPTED,
+                        "a signal came; %s holds what is done, and the same command goes on from there", job->partial);
 }
 
 /* ---- pass 0: prepare_inputs.c ---- */
@@ -103,10 +109,55 @@ typedef struct cyf_prepare_block {
   char *const *names;          /* [n_cells]; NULL without obs */
 } cyf_prepare_block;
 typedef cyf_status (*cyf_prepare_visitor)(cyf_prepare_job *job, const cyf_prepare_block *block, void *context);
-/* Calls visit with each block of this rank, in ascending order. Local. Errors: CYF_ERR_INPUT (also a value that is no
- * count among counts), CYF_ERR_INTERRUPTED after a signal, as for all phases below. */
-cyf_status cyf_prepare_visit_blocks(cyf_prepare_job *job, bool with_obs, const char *what, cyf_prepare_visitor visit,
-                                    void *context);
+/* Reads ranges of input cells (numbered over all inputs) in blocks; keeps the last input open. Memory:
+ * plan.block_values, and the labels of one input. */
+typedef struct cyf_block_reader cyf_block_reader;
+cyf_status cyf_block_reader_create(cyf_prepare_job *job, bool with_obs, cyf_block_reader **ret_reader);
+/* Calls visit with each block of the range, in ascending order. Local. Errors: CYF_ERR_INPUT (also a value that is no
+ * count among counts), CYF_ERR_INTERRUPTED after a signal. */
+cyf_status cyf_block_reader_visit(cyf_block_reader *reader, int64_t first_cell, int64_t end_cell,
+                                  cyf_prepare_visitor visit, void *context);
+void cyf_block_reader_destroy(cyf_block_reader **reader); /* NULL-safe */
+
+/* ---- units: prepare_units.c ---- */
+typedef struct cyf_unit_visitor {
+  const char *what; /* for messages */
+  bool with_obs;
+  cyf_status (*begin)(cyf_prepare_job *job, int64_t unit, void *context);
+  cyf_prepare_visitor block;
+  cyf_status (*end)(cyf_prepare_job *job, int64_t unit, void *context); /* leaves the unit's result on disk */
+} cyf_unit_visitor;
+/* Takes this rank's share of the units that are not done[n_units], one after another. Local. */
+cyf_status cyf_prepare_visit_units(cyf_prepare_job *job, const cyf_unit_visitor *visitor, const uint8_t *done,
+                                   void *context);
+/* One past the unit's last cell; its first is unit * plan.unit_cells. */
+int64_t cyf_prepare_unit_end(const cyf_prepare_job *job, int64_t unit);
+/* Rank 0's view of what is done goes to all, so that they share out the same rest. Collective. */
+cyf_status cyf_prepare_share_done(const cyf_prepare_job *job, cyf_status local, uint8_t *done, int64_t n);
+/* Small results, each a file OUTPUT.partial/KIND/NUMBER that is there once it is whole; sealed by a checksum. */
+bool cyf_prepare_has_result(const cyf_prepare_job *job, const char *kind, int64_t number);
+cyf_status cyf_prepare_store_result(const cyf_prepare_job *job, const char *kind, int64_t number, const int64_t *words,
+                                    int64_t n_words);
+cyf_status cyf_prepare_load_result(const cyf_prepare_job *job, const char *kind, int64_t number, int64_t *ret_words,
+                                   int64_t n_words);
+
+/* ---- OUTPUT.partial: prepare_journal.c ---- */
+/* Rank 0: makes OUTPUT.partial, or takes it over where its journal tells of the same options and inputs. Errors:
+ * CYF_ERR_IO, also while another run holds it. */
+cyf_status cyf_prepare_claim_partial(cyf_prepare_job *job);
+/* Rank 0: removes what pass 2 and the writing of files have left. */
+cyf_status cyf_prepare_clear_files(const cyf_prepare_job *job);
+/* Rank 0: removes all but the atlas from OUTPUT.partial. */
+cyf_status cyf_prepare_clear_work(const cyf_prepare_job *job);
+/* Ends the claim; OUTPUT.partial stays as it is. NULL-safe fields. */
+void cyf_prepare_release_partial(cyf_prepare_job *job);
+
+/* ---- the plan: prepare_budget.c ---- */
+/* Plans with what is known so far (before pass 1 from the files' sizes, after it from the cells kept). The same on each
+ * rank. Errors: CYF_ERR_USAGE. */
+cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected);
+/* --dry-run: prints the plan. Collective. */
+cyf_status cyf_prepare_print_plan(cyf_prepare_job *job);
 
 /* ---- pass 1: prepare_select.c ---- */
 /* Which cells are kept and which held out. Collective. */
@@ -129,19 +180,29 @@ static inline int64_t cyf_bin_train(const cyf_prepare_job *job) {
 cyf_status cyf_prepare_distribute(cyf_prepare_job *job);
 
 /* ---- shards: prepare_shards.c, prepare_verify.c, prepare_heldout.c ---- */
-/* Writes this rank's shards from the spill. Local. */
-cyf_status cyf_prepare_write_shards(cyf_prepare_job *job, const cyf_spill *spill);
-/* Reads this rank's shards back: fills checksum and compares cells and entries. Local. */
-cyf_status cyf_prepare_read_back(cyf_prepare_job *job);
-/* Writes heldout.h5ad and train.h5ad where cells are held out. Local. */
-cyf_status cyf_prepare_write_heldout(cyf_prepare_job *job, const cyf_spill *spill);
-/* Rows of a record over the atlas' genes: the entries of dropped genes leave. Returns the number left. */
-int64_t cyf_prepare_atlas_row(const cyf_prepare_job *job, const cyf_spill_record *record, int32_t *ret_indices,
-                              float *ret_values);
-struct cyf_h5ad_writer;
+/* Writes, reads back and puts in place every shard and the files of held-out cells that are not there yet, and fills
+ * shard and shard_* of all. Collective. */
+cyf_status cyf_prepare_write_files(cyf_prepare_job *job);
+/* What a shard holds: of the values and labels written, or read back. */
+typedef struct cyf_shard_sums {
+  int64_t nnz, checksum, sum;
+} cyf_shard_sums;
+/* Reads a shard back at `path`. gene_old[n atlas genes] are the genes in use. Local. Errors: CYF_ERR_IO where it does
+ * not hold what it should. */
+cyf_status cyf_prepare_read_back(const cyf_prepare_job *job, char *path, int64_t first_cell, int64_t n_cells,
+                                 int64_t nnz, const int32_t *gene_old, cyf_shard_sums *ret_sums);
+/* Writes heldout.h5ad or train.h5ad. Local. */
+cyf_status cyf_prepare_write_heldout(const cyf_prepare_job *job, const cyf_spill *spill, bool train);
+/* How often each name of a bin in input order has occurred in it before (at most 255), from the units' summaries:
+ * ret_repeat[n_cells]. Memory: a byte a cell and a fixed space. Local. */
+cyf_status cyf_prepare_count_repeats(const cyf_prepare_job *job, bool train, int64_t n_cells, uint8_t **ret_repeat);
+/* The form in which the atlas' matrices are stored, given their largest value. */
+cyf_h5ad_options cyf_prepare_format(const cyf_prepare_job *job, double largest);
+/* A row, in place, over the atlas' genes: the entries of dropped genes leave. Returns the number left. */
+int64_t cyf_prepare_atlas_row(const cyf_prepare_job *job, int64_t nnz, int32_t *indices, float *values);
 /* Writes genes, names (made unique) and labels [n_labels][n_cells] into a file and commits it; destroys the writer
  * either way. */
-cyf_status cyf_prepare_finish_file(const cyf_prepare_job *job, struct cyf_h5ad_writer **writer, int64_t n_cells,
+cyf_status cyf_prepare_finish_file(const cyf_prepare_job *job, cyf_h5ad_writer **writer, int64_t n_cells,
                                    char *const *names, int32_t *const *codes);
 
 #endif

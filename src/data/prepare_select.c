@@ -55,17 +55,90 @@ static cyf_status fates_make(int64_t n_cells, cyf_cell_fates *fates) {
   return CYF_NEW(&fates->heldout_before, fates->n_words + 1);
 }
 
+/* What pass 1 finds out about one unit of cells; on disk as these words and the selection bits. */
+typedef struct selection {
+  int64_t first_cell, n_words;
+  int64_t *words; /* [2 + n_words]: entries of the kept cells, their largest value (as bits), then a bit a cell */
+  double largest;
+} selection;
+
+enum { WORDS_AHEAD = 2 };
+
+static int64_t unit_words(const cyf_prepare_job *job, int64_t unit) {
+  const int64_t n_cells = cyf_prepare_unit_end(job, unit) - unit * job->plan.unit_cells;
+  return (n_cells + WORD_BITS - 1) / WORD_BITS;
+}
+
+static cyf_status begin_unit(cyf_prepare_job *job, int64_t unit, void *context) {
+  selection *unit_selection = context;
+  unit_selection->first_cell = unit * job->plan.unit_cells;
+  unit_selection->n_words = unit_words(job, unit);
+  unit_selection->largest = 0;
+  memset(unit_selection->words, 0, (size_t)(WORDS_AHEAD + unit_selection->n_words) * sizeof(int64_t));
+  return CYF_OK;
+}
+
 static cyf_status select_block(cyf_prepare_job *job, const cyf_prepare_block *block, void *context) {
-  (void)context;
+  selection *unit = context;
   for (int64_t i = 0; i < block->cells.n_cells; i++) {
     const int64_t n_detected = block->cells.indptr[i + 1] - block->cells.indptr[i]; /* the reader drops zeros */
     if (n_detected < job->options->min_genes) continue;
-    set_bit(job->fates.kept, block->first_cell + i);
-    job->nnz_kept += n_detected;
+    set_bit(unit->words + WORDS_AHEAD, block->first_cell + i - unit->first_cell);
+    unit->words[0] += n_detected;
+    float largest = 0;
     for (int64_t e = block->cells.indptr[i]; e < block->cells.indptr[i + 1]; e++)
-      if ((double)block->cells.values[e] > job->largest) job->largest = (double)block->cells.values[e];
+      largest = block->cells.values[e] > largest ? block->cells.values[e] : largest;
+    unit->largest = (double)largest > unit->largest ? (double)largest : unit->largest;
   }
   return CYF_OK;
+}
+
+static cyf_status end_unit(cyf_prepare_job *job, int64_t unit, void *context) {
+  selection *unit_selection = context;
+  memcpy(&unit_selection->words[1], &unit_selection->largest, sizeof(double));
+  return cyf_prepare_store_result(job, "select", unit, unit_selection->words, WORDS_AHEAD + unit_selection->n_words);
+}
+
+/* Selects cells unit by unit, leaving the selection on disk. */
+static cyf_status select_units(cyf_prepare_job *job, const uint8_t *done) {
+  static const cyf_unit_visitor visitor = {
+      .what = "selecting cells", .begin = begin_unit, .block = select_block, .end = end_unit};
+  selection unit = {0};
+  CYF_TRY(CYF_NEW(&unit.words, WORDS_AHEAD + job->plan.unit_cells / WORD_BITS));
+  const cyf_status status = cyf_prepare_visit_units(job, &visitor, done, &unit);
+  cyf_free(unit.words);
+  return status;
+}
+
+/* Takes this rank's share of the selections from disk. */
+static cyf_status load_units(cyf_prepare_job *job) {
+  const int64_t words_a_unit = job->plan.unit_cells / WORD_BITS;
+  int64_t *words = NULL;
+  cyf_status status = CYF_NEW(&words, WORDS_AHEAD + words_a_unit);
+  for (int64_t u = job->rank; u < job->plan.n_units && status == CYF_OK; u += job->size) {
+    const int64_t n = unit_words(job, u);
+    status = cyf_prepare_load_result(job, "select", u, words, WORDS_AHEAD + n);
+    if (status != CYF_OK) break;
+    double largest = 0;
+    memcpy(&largest, &words[1], sizeof(largest));
+    job->nnz_kept += words[0];
+    if (largest > job->largest) job->largest = largest;
+    memcpy(job->fates.kept + u * words_a_unit, words + WORDS_AHEAD, (size_t)n * sizeof(*words));
+  }
+  cyf_free(words);
+  return status;
+}
+
+static cyf_status visit_units(cyf_prepare_job *job) {
+  uint8_t *done = NULL;
+  cyf_status status = CYF_NEW(&done, job->plan.n_units);
+  for (int64_t u = 0; status == CYF_OK && job->rank == 0 && u < job->plan.n_units; u++)
+    done[u] = cyf_prepare_has_result(job, "select", u);
+  status = cyf_prepare_share_done(job, status, done, job->plan.n_units);
+  if (status == CYF_OK) status = cyf_comm_agree(job->comm, select_units(job, done));
+  if (status == CYF_OK) status = cyf_comm_agree(job->comm, load_units(job));
+  cyf_free(done);
+  return status;
 }
 
 /* Holds out exactly the first n_heldout places of a permutation of the kept cells; each rank decides on some words. */
@@ -94,16 +167,17 @@ static cyf_status check_numbers(const cyf_prepare_job *job, int64_t n_kept, int6
 
 cyf_status cyf_prepare_select_cells(cyf_prepare_job *job) {
   cyf_cell_fates *fates = &job->fates;
-  cyf_status status = fates_make(job->summary.n_cells_in, fates);
-  if (status == CYF_OK) status = cyf_prepare_visit_blocks(job, false, "selecting cells", select_block, NULL);
-  CYF_TRY(cyf_comm_agree(job->comm, status));
+  CYF_TRY(cyf_comm_agree(job->comm, fates_make(job->summary.n_cells_in, fates)));
+  CYF_TRY(visit_units(job));
   CYF_TRY(cyf_comm_sum_int64(job->comm, fates->kept, fates->n_words));
   CYF_TRY(cyf_comm_sum_int64(job->comm, &job->nnz_kept, 1));
   CYF_TRY(cyf_comm_max_double(job->comm, &job->largest, 1));
   count_words(fates->kept, fates->n_words, fates->kept_before);
   const int64_t n_kept = fates->kept_before[fates->n_words];
   const int64_t n_heldout = (int64_t)llround(job->options->holdout * (double)n_kept);
-  CYF_TRY(cyf_comm_agree(job->comm, check_numbers(job, n_kept, n_heldout)));
+  const cyf_status suitable = check_numbers(job, n_kept, n_heldout);
+  job->partial_useless = suitable != CYF_OK;
+  CYF_TRY(cyf_comm_agree(job->comm, suitable));
   if (n_heldout > 0) {
     hold_out(job, n_kept, n_heldout);
     CYF_TRY(cyf_comm_sum_int64(job->comm, fates->heldout, fates->n_words));

@@ -8,28 +8,33 @@
 #include "data/loader_shard.h"
 #include "data/prepare_internal.h"
 
-enum { READ_CELLS = 2048 };
+enum { READ_VALUES = 1 << 20 }; /* at a time */
 
-/* Adds up the checksums of a block's entries, each with the cell and the gene it had on the way in. */
+/* Adds up a block's entries, each with the cell and the gene it had on the way in. */
 static cyf_status sum_block(const cyf_prepare_job *job, const int32_t *gene_old, const cyf_block *block,
-                            int64_t first_cell, int32_t *indices, float *values, int64_t *checksum) {
+                            int64_t first_cell, int32_t *indices, float *values, cyf_shard_sums *sums) {
+  const bool counts = job->kind == CYF_EXPRESSION_COUNTS;
   for (int64_t i = block->first_cell; i < block->end_cell; i++) {
     CYF_TRY(cyf_block_decode_row(block, i, job->atlas_genes.n, indices, values));
     const int64_t nnz = cyf_block_row_nnz(block, i);
+    uint64_t checksum = 0;
     for (int64_t e = 0; e < nnz; e++)
-      *checksum =
-          cyf_checksum_add(*checksum, cyf_entry_checksum((uint64_t)(first_cell + i), gene_old[indices[e]], values[e]));
+      checksum += (uint64_t)cyf_entry_checksum((uint64_t)(first_cell + i), gene_old[indices[e]], values[e]);
+    for (int64_t e = 0; counts && e < nnz; e++) sums->sum += (int64_t)values[e];
+    sums->checksum = cyf_checksum_add(sums->checksum, (int64_t)(checksum & INT64_MAX));
+    sums->nnz += nnz;
   }
   return CYF_OK;
 }
 
 /* Reads a shard's cells as training will: stored chunks by address, decoded by the loader (which compares its decoding
  * of a first chunk with HDF5's). HDF5's own N-bit filter would take as long as all the rest of `prepare`. */
-static cyf_status sum_values(const cyf_prepare_job *job, const int32_t *gene_old, char *path, const cyf_shard *written,
-                             int64_t *checksum) {
-  cyf_shard shard = {.path = path, .n_cells = written->n_cells, .nnz = written->nnz};
+static cyf_status sum_values(const cyf_prepare_job *job, const int32_t *gene_old, char *path, int64_t first_cell,
+                             int64_t n_cells, int64_t nnz, cyf_shard_sums *sums) {
+  cyf_shard shard = {.path = path, .n_cells = n_cells, .nnz = nnz};
   const cyf_atlas alone = {
       .n_cells = shard.n_cells, .n_genes = job->atlas_genes.n, .nnz = shard.nnz, .shards = &shard, .n_shards = 1};
+  const int64_t mean = nnz / n_cells + 1, step = mean < READ_VALUES ? READ_VALUES / mean : 1;
   cyf_shard_set set = {0};
   cyf_block block = {0};
   int32_t *indices = NULL;
@@ -38,11 +43,11 @@ static cyf_status sum_values(const cyf_prepare_job *job, const int32_t *gene_old
   CYF_TRY_CLEANUP(CYF_NEW(&indices, job->atlas_genes.n));
   CYF_TRY_CLEANUP(CYF_NEW(&values, job->atlas_genes.n));
   CYF_TRY_CLEANUP(cyf_shard_set_open(&alone, 0, shard.n_cells, &set));
-  for (int64_t first = 0; first < shard.n_cells; first += READ_CELLS) {
-    const int64_t end = first + READ_CELLS < shard.n_cells ? first + READ_CELLS : shard.n_cells;
-    CYF_TRY_CLEANUP(cyf_prepare_check_signal());
+  for (int64_t first = 0; first < shard.n_cells; first += step) {
+    const int64_t end = first + step < shard.n_cells ? first + step : shard.n_cells;
+    CYF_TRY_CLEANUP(cyf_prepare_check_signal(job));
     CYF_TRY_CLEANUP(cyf_block_read(&set, first, end, &block));
-    CYF_TRY_CLEANUP(sum_block(job, gene_old, &block, written->first_cell, indices, values, checksum));
+    CYF_TRY_CLEANUP(sum_block(job, gene_old, &block, first_cell, indices, values, sums));
   }
 cleanup:
   cyf_block_destroy(&block);
@@ -64,38 +69,20 @@ static cyf_status sum_labels(const cyf_prepare_job *job, cyf_h5ad *file, int64_t
   return CYF_OK;
 }
 
-static cyf_status read_back_shard(cyf_prepare_job *job, const int32_t *gene_old, int64_t s) {
-  cyf_shard *shard = &job->shard[s];
-  char name[32], *path = NULL;
+cyf_status cyf_prepare_read_back(const cyf_prepare_job *job, char *path, int64_t first_cell, int64_t n_cells,
+                                 int64_t nnz, const int32_t *gene_old, cyf_shard_sums *ret_sums) {
   cyf_h5ad *file = NULL;
   cyf_status status = CYF_OK;
-  cyf_atlas_shard_name(s, name);
-  CYF_TRY_CLEANUP(cyf_path_join(job->partial, name, &path));
-  CYF_TRY_CLEANUP(cyf_h5ad_open(path, NULL, &file));
-  if (cyf_h5ad_n_cells(file) != shard->n_cells || cyf_h5ad_n_genes(file) != job->atlas_genes.n) {
+  *ret_sums = (cyf_shard_sums){0};
+  CYF_TRY(cyf_h5ad_open(path, NULL, &file));
+  if (cyf_h5ad_n_cells(file) != n_cells || cyf_h5ad_n_genes(file) != job->atlas_genes.n) {
     status = CYF_FAIL(CYF_ERR_IO, "%s: reads back with %lld cells where %lld were written", path,
-                      (long long)cyf_h5ad_n_cells(file), (long long)shard->n_cells);
+                      (long long)cyf_h5ad_n_cells(file), (long long)n_cells);
     goto cleanup;
   }
-  CYF_TRY_CLEANUP(sum_values(job, gene_old, path, shard, &job->shard_checksum[s]));
-  status = sum_labels(job, file, shard->first_cell, &job->shard_checksum[s]);
+  CYF_TRY_CLEANUP(sum_values(job, gene_old, path, first_cell, n_cells, nnz, ret_sums));
+  status = sum_labels(job, file, first_cell, &ret_sums->checksum);
 cleanup:
   cyf_h5ad_close(&file);
-  cyf_free(path);
-  return status;
-}
-
-cyf_status cyf_prepare_read_back(cyf_prepare_job *job) {
-  int32_t *gene_old = NULL;
-  cyf_status status = CYF_OK;
-  CYF_TRY(CYF_NEW(&gene_old, job->atlas_genes.n));
-  for (int64_t g = 0; g < job->genes.n; g++)
-    if (job->gene_new[g] >= 0) gene_old[job->gene_new[g]] = (int32_t)g;
-  for (int64_t s = job->rank; s < job->n_shards && status == CYF_OK; s += job->size) {
-    status = read_back_shard(job, gene_old, s);
-    cyf_log_progress("reading back: %.0f %%", 100.0 * (double)(s + 1) / (double)job->n_shards);
-  }
-  cyf_log_progress_end();
-  cyf_free(gene_old);
   return status;
 }

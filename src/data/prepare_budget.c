@@ -1,0 +1,162 @@
+/* The plan of a run, and what --dry-run says of it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/prepare_internal.h"
+
+enum { SAMPLE_INPUTS_MAX = 32, SAMPLE_BLOCKS = 3, SAMPLE_CELLS = 1024 };
+/* Of a core: reading the inputs a second time, spilling, and writing and reading back the shards take about this many
+ * times as long as reading alone. */
+static const double work_over_reading = 5;
+
+/* What the files' headers say. */
+static void take_sizes(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
+  const cyf_prepare_options *options = job->options;
+  *sizes = (cyf_prepare_sizes){.n_cells = job->summary.n_cells_in,
+                               .n_kept = job->summary.n_cells_in,
+                               .n_genes = job->genes.n,
+                               .n_inputs = options->n_inputs,
+                               .n_labels = options->n_labels,
+                               .counts = job->kind == CYF_EXPRESSION_COUNTS,
+                               .data_bits = 16,
+                               .holdout = options->holdout > 0,
+                               .shard_cells = options->cells_per_shard};
+  for (int64_t i = 0; i < options->n_inputs; i++) {
+    const cyf_prepare_input *input = &job->input[i];
+    const double mean = input->n_cells > 0 ? (double)input->nnz / (double)input->n_cells : 0;
+    if (mean > sizes->values_per_cell) sizes->values_per_cell = mean;
+    if (input->n_cells > sizes->longest_input) sizes->longest_input = input->n_cells;
+    const int64_t transposed = input->is_csc ? 8 * input->nnz : 0;
+    if (transposed > sizes->transpose_bytes) sizes->transpose_bytes = transposed;
+  }
+}
+
+/* What pass 1 found. */
+static void take_selection(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
+  sizes->n_kept = job->summary.n_cells_train + job->summary.n_cells_heldout;
+  sizes->values_per_cell = (double)job->nnz_kept / (double)sizes->n_kept;
+  sizes->data_bits = job->largest <= INT8_MAX ? 8 : job->largest <= INT16_MAX ? 16 : 32;
+  sizes->holdout = job->summary.n_cells_heldout > 0;
+}
+
+cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected) {
+  const cyf_prepare_options *options = job->options;
+  const bool explicit_memory = options->memory_bytes > 0;
+  const int64_t memory =
+      explicit_memory ? options->memory_bytes : cyf_prepare_default_memory(cyf_comm_local_size(job->comm));
+  cyf_prepare_sizes sizes;
+  take_sizes(job, &sizes);
+  if (selected) take_selection(job, &sizes);
+  return cyf_prepare_plan_make(&sizes, memory, explicit_memory, options->holdout, &job->plan);
+}
+
+/* ---- --dry-run ---- */
+
+typedef struct sample {
+  double cells, values, seconds;
+} sample;
+
+static cyf_status sample_block(cyf_prepare_job *job, const cyf_prepare_block *block, void *context) {
+  (void)job;
+  sample *taken = context;
+  taken->cells += (double)block->cells.n_cells;
+  taken->values += (double)block->cells.indptr[block->cells.n_cells];
+  return CYF_OK;
+}
+
+/* Reads a few blocks of one input. */
+static cyf_status sample_input(cyf_block_reader *reader, const cyf_prepare_input *input, sample *taken) {
+  for (int64_t b = 0; b < SAMPLE_BLOCKS; b++) {
+    const int64_t from = input->first_cell + input->n_cells * b / SAMPLE_BLOCKS;
+    const int64_t end = input->first_cell + input->n_cells * (b + 1) / SAMPLE_BLOCKS;
+    const double start = cyf_clock_s();
+    CYF_TRY(cyf_block_reader_visit(reader, from, from + SAMPLE_CELLS < end ? from + SAMPLE_CELLS : end, sample_block,
+                                   taken));
+    taken->seconds += cyf_clock_s() - start;
+  }
+  return CYF_OK;
+}
+
+/* Values over the genes in use of the whole, from samples of some inputs; and cells read a second. */
+static cyf_status sample_inputs(cyf_prepare_job *job, double *ret_values_per_cell, double *ret_cells_per_s) {
+  const int64_t n_inputs = job->options->n_inputs;
+  const int64_t n = n_inputs < SAMPLE_INPUTS_MAX ? n_inputs : SAMPLE_INPUTS_MAX;
+  double values = 0, cells = 0, n_read = 0, seconds = 0;
+  cyf_block_reader *reader = NULL;
+  cyf_status status = CYF_OK;
+  CYF_TRY(cyf_block_reader_create(job, false, &reader));
+  for (int64_t i = 0; i < n; i++) {
+    const cyf_prepare_input *input = &job->input[i * n_inputs / n];
+    sample taken = {0};
+    if (input->n_cells == 0) continue;
+    CYF_TRY_CLEANUP(sample_input(reader, input, &taken));
+    values += taken.values / taken.cells * (double)input->n_cells;
+    cells += (double)input->n_cells;
+    n_read += taken.cells;
+    seconds += taken.seconds;
+  }
+  *ret_values_per_cell = values / cells;
+  *ret_cells_per_s = n_read / (seconds > 1e-9 ? seconds : 1e-9);
+cleanup:
+  cyf_block_reader_destroy(&reader);
+  return status;
+}
+
+static int64_t free_disk_bytes(const cyf_prepare_job *job) {
+  struct statvfs info;
+  char folder[4096];
+  snprintf(folder, sizeof(folder), "%s", job->output);
+  for (;;) { /* the nearest folder that is there */
+    char *slash = strrchr(folder, '/');
+    if (statvfs(folder[0] ? folder : "/", &info) == 0) return (int64_t)info.f_bavail * (int64_t)info.f_frsize;
+    if (!slash) break;
+    *slash = '\0';
+  }
+  return statvfs(".", &info) == 0 ? (int64_t)info.f_bavail * (int64_t)info.f_frsize : -1;
+}
+
+static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *sizes, double cells_per_s) {
+  const cyf_prepare_plan *plan = &job->plan;
+  const double seconds = (double)sizes->n_cells / cells_per_s * work_over_reading / job->size;
+  const int64_t free_bytes = free_disk_bytes(job);
+  /* Spill and files for evaluation stand side by side with the first shards; then the spill shrinks as shards grow. */
+  const int64_t larger = plan->spill_bytes > plan->atlas_bytes ? plan->spill_bytes : plan->atlas_bytes;
+  const int64_t needed = larger + plan->heldout_bytes + plan->atlas_bytes / 8;
+  printf("cells       %" PRId64 " in %" PRId64 " files\n", sizes->n_cells, sizes->n_inputs);
+  printf("genes       %" PRId64 "\n", sizes->n_genes);
+  printf("values      %.4g, %.1f a cell (sampled)\n", sizes->values_per_cell * (double)sizes->n_cells,
+         sizes->values_per_cell);
+  printf("spill       %.3f GB, while it works\n", (double)plan->spill_bytes / 1e9);
+  printf("atlas       %.3f GB in %" PRId64 " shards of %" PRId64 " cells\n", (double)plan->atlas_bytes / 1e9,
+         plan->n_shards, plan->shard_cells);
+  if (sizes->holdout) printf("evaluation  %.3f GB, heldout.h5ad and train.h5ad\n", (double)plan->heldout_bytes / 1e9);
+  printf("disk        %.3f GB free, about %.3f GB needed at most: %s\n", (double)free_bytes / 1e9, (double)needed / 1e9,
+         free_bytes < 0        ? "unknown"
+         : free_bytes > needed ? "enough"
+                               : "NOT ENOUGH");
+  printf("memory      %.2f GB a rank at most, of %.2f GB allowed\n", (double)plan->peak_bytes / 1e9,
+         (double)plan->budget_bytes / 1e9);
+  printf("time        about %.0f s on %d rank%s (%.0f cells/s read by one)\n", seconds, job->size,
+         job->size == 1 ? "" : "s", cells_per_s);
+}
+
+cyf_status cyf_prepare_print_plan(cyf_prepare_job *job) {
+  cyf_prepare_sizes sizes;
+  double cells_per_s = 0;
+  cyf_status status = CYF_OK;
+  take_sizes(job, &sizes);
+  if (job->rank == 0) status = sample_inputs(job, &sizes.values_per_cell, &cells_per_s);
+  CYF_TRY(cyf_comm_agree(job->comm, status));
+  if (job->rank != 0) return CYF_OK;
+  const cyf_prepare_options *options = job->options;
+  CYF_TRY(
+      cyf_prepare_plan_make(&sizes, job->plan.budget_bytes, options->memory_bytes > 0, options->holdout, &job->plan));
+  print_plan(job, &sizes, cells_per_s);
+  return CYF_OK;
+}

@@ -1,0 +1,137 @@
+/* cytoforge prepare killed at several moments: the same command goes on, on another number of ranks, to the same bytes
+ * as a run that was never stopped. */
+#include "cli.h"
+
+/* Runs prepare in the folder $1 on $2 ranks and kills it (a rank of it) with signal $5 once the folder
+ * $1/atlas.partial/$3 holds $4 finished files. */
+static const char kill_script[] =
+    "mkdir -p $1; cd $1\n"
+    "if [ $2 -eq 1 ]; then $cytoforge $prepare & else mpirun -n $2 $cytoforge $prepare & fi\n"
+    "run=$!\n"
+    "while kill -0 $run 2>/dev/null; do\n"
+    "  n=0; for f in atlas.partial/$3/*; do case $f in *.partial|*'*') ;; *) n=$((n + 1));; esac; done\n"
+    "  [ $n -lt $4 ] || break\n"
+    "done\n"
+    "victim=$run; [ $2 -eq 1 ] || victim=$(pgrep -P $run cytoforge | head -n 1)\n"
+    "kill -$5 $victim; wait $run; echo code=$?\n";
+
+static const char prepare_options[] =
+    "prepare ../a.h5ad ../b.h5ad -o atlas --label cell_type --label donor --holdout 0.2 --shard-cells 300 --seed 3";
+
+static int setup(void **state) {
+  if (cli_setup(state) != 0) return -1;
+  FILE *script = fopen("kill_at.sh", "w");
+  if (script == NULL || fputs(kill_script, script) < 0 || fclose(script) != 0) return -1;
+  setenv("prepare", prepare_options, 1);
+  setenv("cytoforge", getenv("CYTOFORGE_BINARY"), 1);
+  cli_expect(0,
+             "$cytoforge synth -o a.h5ad --cells 2000 --genes 600 --types 3 && "
+             "$cytoforge synth -o b.h5ad --cells 1500 --genes 600 --types 3 --seed 9 && "
+             "mkdir whole && cd whole && $cytoforge $prepare");
+  return 0;
+}
+
+/* The atlas in the folder is, byte for byte, the one that was made without a stop; nothing else is left. */
+static void expect_the_same_atlas(const char *folder) {
+  cli_expect(0, "diff -r whole %s && ! ls -d %s/*.partial", folder, folder);
+}
+
+static void expect_stopped(const char *folder) {
+  cli_expect(0, "test ! -e %s/atlas && test -e %s/atlas.partial/journal.txt", folder, folder);
+}
+
+static void a_killed_run_goes_on_to_the_same_atlas(void **state) {
+  (void)state;
+  static const struct {
+    const char *work;
+    int n_done, ranks, ranks_after;
+  } moments[] = {{"select", 3, 1, 2}, {"spill", 2, 1, 3}, {"spill", 9, 2, 1}, {"shards", 2, 1, 4}, {"shards", 5, 3, 2}};
+  for (size_t i = 0; i < sizeof(moments) / sizeof(*moments); i++) {
+    char folder[32];
+    snprintf(folder, sizeof(folder), "killed%zu", i);
+    cli_expect(0, "sh kill_at.sh %s %d %s %d KILL", folder, moments[i].ranks, moments[i].work, moments[i].n_done);
+    expect_stopped(folder);
+    cli_expect(0, "cd %s && mpirun -n %d $cytoforge $prepare", folder, moments[i].ranks_after);
+    cli_expect_text("going on with atlas.partial");
+    cli_expect_text("are there from before");
+    cli_expect_text("verified: ");
+    expect_the_same_atlas(folder);
+  }
+}
+
+static void one_run_may_be_killed_again_and_again(void **state) {
+  (void)state;
+  cli_expect(0,
+             "sh kill_at.sh again 1 select 2 KILL && sh kill_at.sh again 2 select 9 KILL && "
+             "sh kill_at.sh again 1 spill 5 KILL && sh kill_at.sh again 3 shards 3 KILL");
+  expect_stopped("again");
+  cli_expect(0, "cd again && $cytoforge $prepare");
+  expect_the_same_atlas("again");
+}
+
+static void a_signal_leaves_what_is_done(void **state) {
+  (void)state;
+  cli_expect(0, "sh kill_at.sh signalled 1 spill 4 TERM");
+  cli_expect_text("code=75");
+  cli_expect_one_error("cytoforge: stopped: a signal came; atlas.partial holds what is done");
+  expect_stopped("signalled");
+  /* Not while another run is at work there. */
+  cli_expect(5, "cd signalled && flock atlas.partial/lock $cytoforge $prepare");
+  cli_expect_text("another run of prepare");
+  expect_stopped("signalled");
+  cli_expect(0, "cd signalled && mpirun -n 2 $cytoforge $prepare");
+  cli_expect_text("from before");
+  expect_the_same_atlas("signalled");
+}
+
+static void other_options_or_inputs_begin_anew(void **state) {
+  (void)state;
+  cli_expect(0, "sh kill_at.sh other 1 spill 4 KILL");
+  cli_expect(0, "cd other && $cytoforge $prepare --min-genes 5");
+  cli_expect_text("beginning anew");
+  assert_null(strstr(cli_output, "from before"));
+  cli_expect(0,
+             "cd other && rm -r atlas && cd .. && sh kill_at.sh other 1 shards 2 KILL && touch b.h5ad && cd other && "
+             "$cytoforge $prepare");
+  cli_expect_text("beginning anew");
+  expect_the_same_atlas("other");
+  cli_expect(0, "rm -r other/atlas && sh kill_at.sh other 1 shards 2 KILL && cd other && $cytoforge $prepare --fresh");
+  assert_null(strstr(cli_output, "from before"));
+  cli_expect(0, "cd other && rm -r atlas && mkdir atlas.partial && touch atlas.partial/thesis.txt");
+  cli_expect(5, "cd other && $cytoforge $prepare");
+  cli_expect_text("is not of a run of prepare");
+  cli_expect(0, "ls other/atlas.partial/thesis.txt");
+}
+
+static void a_dry_run_writes_nothing(void **state) {
+  (void)state;
+  cli_expect(0, "mkdir dry && cd dry && mpirun -n 2 $cytoforge $prepare --dry-run --memory 1G && ls -A | wc -l");
+  static const char *const lines[] = {"cells       3500 in 2 files",
+                                      "genes       600",
+                                      "values ",
+                                      "spill ",
+                                      "atlas ",
+                                      "evaluation ",
+                                      "disk ",
+                                      "enough",
+                                      "memory ",
+                                      "of 1.07 GB allowed",
+                                      "time "};
+  for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) cli_expect_text(lines[i]);
+  assert_string_equal(cli_output + strlen(cli_output) - 2, "0\n");
+  cli_expect(2, "cd dry && $cytoforge $prepare --memory 3M");
+  cli_expect_text("at least");
+  cli_expect(2, "cd dry && $cytoforge $prepare --memory 3X");
+  cli_expect_text("is no size");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_killed_run_goes_on_to_the_same_atlas),
+      cmocka_unit_test(one_run_may_be_killed_again_and_again),
+      cmocka_unit_test(a_signal_leaves_what_is_done),
+      cmocka_unit_test(other_options_or_inputs_begin_anew),
+      cmocka_unit_test(a_dry_run_writes_nothing),
+  };
+  return cmocka_run_group_tests(tests, setup, cli_teardown);
+}

@@ -1,0 +1,117 @@
+/* The plan of prepare: pure arithmetic, so atlases of any size. */
+#include "check.h"
+#include "data/prepare_plan.h"
+
+static const int64_t mib = 1 << 20, gib = 1 << 30;
+
+/* CELLxGENE's human census as scDiffusion would take it. */
+static cyf_prepare_sizes census(void) {
+  return (cyf_prepare_sizes){.n_cells = 22700000,
+                             .n_kept = 22700000,
+                             .n_genes = 28231,
+                             .n_inputs = 60,
+                             .n_labels = 2,
+                             .longest_input = 1500000,
+                             .values_per_cell = 1500,
+                             .counts = true,
+                             .data_bits = 16};
+}
+
+static void an_atlas_of_22_million_cells_fits(void **state) {
+  (void)state;
+  const cyf_prepare_sizes sizes = census();
+  cyf_prepare_plan plan;
+  assert_ok(cyf_prepare_plan_make(&sizes, 4 * gib, false, 0, &plan));
+  assert_true(plan.peak_bytes <= 4 * gib && plan.peak_bytes <= plan.budget_bytes);
+  assert_true(plan.least_bytes <= gib);
+  assert_int_equal(plan.unit_cells, 65536);
+  assert_int_equal(plan.n_units, 347);
+  assert_int_equal(plan.n_shards, (sizes.n_kept + plan.shard_cells - 1) / plan.shard_cells);
+  /* 34 thousand million values: beyond 32 bits everywhere. */
+  assert_true(plan.atlas_bytes > 120 * gib && plan.atlas_bytes < 140 * gib);
+  assert_true(plan.spill_bytes > 60 * gib && plan.spill_bytes < plan.atlas_bytes);
+  assert_int_equal(plan.heldout_bytes, 0);
+}
+
+/* What grows with the cells is about a byte a cell, of a rank: selection bits, places in the spill, a buffer a shard;
+ * with cells held out one more for repeated names, and twice the spill. */
+static void memory_hardly_grows_with_the_cells(void **state) {
+  (void)state;
+  for (int holdout = 0; holdout < 2; holdout++) {
+    cyf_prepare_sizes sizes = census();
+    cyf_prepare_plan small, large;
+    sizes.holdout = holdout;
+    sizes.n_cells = sizes.n_kept = 2270000;
+    assert_ok(cyf_prepare_plan_make(&sizes, 4 * gib, false, holdout ? 0.1 : 0, &small));
+    sizes.n_cells = sizes.n_kept = 22700000;
+    assert_ok(cyf_prepare_plan_make(&sizes, 4 * gib, false, holdout ? 0.1 : 0, &large));
+    const double grown = (double)(large.least_bytes - small.least_bytes) / (22700000.0 - 2270000.0);
+    print_message("%.2f bytes a cell, least %lld MiB\n", grown, (long long)(large.least_bytes / mib));
+    assert_true(grown < (holdout ? 3.5 : 1.5));
+  }
+}
+
+static void a_small_budget_makes_small_pieces(void **state) {
+  (void)state;
+  const cyf_prepare_sizes sizes = census();
+  cyf_prepare_plan wide, narrow, none;
+  assert_ok(cyf_prepare_plan_make(&sizes, 4 * gib, true, 0, &wide));
+  assert_ok(cyf_prepare_plan_make(&sizes, wide.least_bytes, true, 0, &narrow));
+  assert_true(narrow.peak_bytes <= wide.least_bytes);
+  assert_true(narrow.shard_cells < wide.shard_cells && narrow.block_values < wide.block_values);
+  assert_int_equal(narrow.unit_cells, wide.unit_cells); /* so that a run may go on with another --memory */
+  char least[32];
+  snprintf(least, sizeof(least), "--memory %lldM", (long long)((wide.least_bytes + mib - 1) / mib));
+  assert_fails(cyf_prepare_plan_make(&sizes, wide.least_bytes - mib, true, 0, &none), CYF_ERR_USAGE, least);
+}
+
+/* The default must not depend on the machine, or ranks on it: the atlas would. */
+static void shards_follow_an_explicit_budget_alone(void **state) {
+  (void)state;
+  const cyf_prepare_sizes sizes = census();
+  cyf_prepare_plan much, little;
+  assert_ok(cyf_prepare_plan_make(&sizes, 4 * gib, false, 0, &much));
+  assert_ok(cyf_prepare_plan_make(&sizes, mib, false, 0, &little));
+  assert_int_equal(much.shard_cells, little.shard_cells);
+  assert_true(little.budget_bytes >= little.peak_bytes);
+  assert_true(cyf_prepare_default_memory(1) >= cyf_prepare_default_memory(4));
+  assert_true(cyf_prepare_default_memory(1) <= 4 * gib);
+}
+
+static void small_and_odd_sizes(void **state) {
+  (void)state;
+  cyf_prepare_plan plan;
+  cyf_prepare_sizes sizes = {
+      .n_cells = 1, .n_kept = 1, .n_genes = 1, .n_inputs = 1, .longest_input = 1, .counts = true, .data_bits = 8};
+  assert_ok(cyf_prepare_plan_make(&sizes, gib, false, 0, &plan));
+  assert_int_equal(plan.unit_cells, 64);
+  assert_int_equal(plan.n_units, 1);
+  assert_int_equal(plan.n_shards, 1);
+  sizes.n_cells = sizes.n_kept = 3774;
+  assert_ok(cyf_prepare_plan_make(&sizes, gib, false, 0, &plan));
+  assert_int_equal(plan.unit_cells, 256);
+  assert_int_equal(plan.n_units, 15);
+  sizes = census();
+  sizes.shard_cells = 1000;
+  assert_ok(cyf_prepare_plan_make(&sizes, 4 * gib, true, 0, &plan));
+  assert_int_equal(plan.shard_cells, 1000);
+  assert_int_equal(plan.n_shards, 22700);
+  sizes.transpose_bytes = 8 * gib;
+  assert_fails(cyf_prepare_plan_make(&sizes, 4 * gib, true, 0, &plan), CYF_ERR_USAGE, "CSC");
+  sizes = census();
+  sizes.n_cells = sizes.n_kept = INT64_C(1) << 40; /* nothing overflows */
+  assert_ok(cyf_prepare_plan_make(&sizes, gib, false, 0.5, &plan));
+  assert_int_equal(plan.n_units, INT64_C(1) << 24);
+  assert_true(plan.peak_bytes > 0 && plan.atlas_bytes > 0 && plan.spill_bytes > 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup(an_atlas_of_22_million_cells_fits, check_clear),
+      cmocka_unit_test_setup(memory_hardly_grows_with_the_cells, check_clear),
+      cmocka_unit_test_setup(a_small_budget_makes_small_pieces, check_clear),
+      cmocka_unit_test_setup(shards_follow_an_explicit_budget_alone, check_clear),
+      cmocka_unit_test_setup(small_and_odd_sizes, check_clear),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
