@@ -145,7 +145,10 @@ static cyf_status make_guides(const sampling *s, cyf_scratch *scratch, int64_t f
     int32_t *label = NULL;
     CYF_TRY(cyf_scratch_int32(scratch, n, &label));
     CYF_TRY(device->ops->upload(device, label, s->conditions.item[k].code + first, sizeof(int32_t) * (size_t)n));
-    guides[k] = (cyf_guide){s->model->attributes[s->conditions.item[k].attribute].classifier, 1, label, weight};
+    guides[k] = (cyf_guide){.classifier = s->model->attributes[s->conditions.item[k].attribute].classifier,
+                            .n_terms = 1,
+                            .label = label,
+                            .weight = weight};
   }
   *ret_n_guides = (int)s->conditions.n;
   return device->ops->synchronize(device);

@@ -38,7 +38,7 @@ static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *sums) {
   int32_t timesteps = (int32_t)s->env->loop.settings->diffusion.timesteps;
   double sum_squared = 0;
   CYF_TRY(cyf_noised_make(b, &s->batch, s->batch.position, draw, timesteps, NULL));
-  CYF_TRY(cyf_denoiser_train_step(s->model, b->n, b->x_t, b->t_host, b->eps, s->batch.n_global, &sum_squared));
+  CYF_TRY(cyf_denoiser_train_step(s->model, b->n, b->x_t, b->t_host, NULL, b->eps, s->batch.n_global, &sum_squared));
   sums->loss += sum_squared;
   sums->weight += (double)(b->n * b->width);
   return CYF_OK;
@@ -60,7 +60,7 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
     float *out = NULL;
     double sum_squared = 0;
     CYF_TRY(cyf_scratch_floats(s->scratch, b->n * b->width, &out));
-    CYF_TRY(cyf_denoiser_eval_many(s->model, s->scratch, b->n, b->x_t, b->t_host, out));
+    CYF_TRY(cyf_denoiser_eval_many(s->model, s->scratch, b->n, b->x_t, b->t_host, NULL, out));
     CYF_TRY(device->ops->squared_error(device, b->n * b->width, out, b->eps, 0, &sum_squared, NULL));
     CYF_TRY(device->ops->synchronize(device));
     cyf_scratch_release(s->scratch, mark);
