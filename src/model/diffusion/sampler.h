@@ -11,13 +11,17 @@
 enum { CYF_SAMPLER_BLOCK = 256, CYF_GUIDES_MAX = 16 };
 typedef enum cyf_sampler_method { CYF_SAMPLER_DDPM, CYF_SAMPLER_DDIM, CYF_SAMPLER_DPM } cyf_sampler_method;
 
-/* One attribute with n_terms weighted targets a cell. Two terms of one classifier are the paper's Gradient
- * Interpolation. With a classifier, its gradients: DDPM mean += variance * weight * grad log p, the others eps -=
- * sqrt(1
- * - alpha_bar) * the same. Without one, the denoiser's own condition (classifier-free guidance, Ho & Salimans 2021):
- * eps = eps_null + sum over all such terms of weight * (eps_term - eps_null), where eps_null has no label and eps_term
- * only the term's (Liu et al. 2022, eq. 11). Weight 0 is the unconditional model, 1 the conditional one, more sharpens:
- * what some papers call w is this weight - 1. Each term is one more evaluation of the denoiser, in the same pass. */
+/* One attribute with n_terms weighted targets a cell. Two terms of one attribute are the paper's Gradient
+ * Interpolation.
+ *
+ * With a classifier, by its gradients: DDPM mean += variance * weight * grad log p, the others eps -= sqrt(1 -
+ * alpha_bar)
+ * * the same. Without one, by the denoiser's own condition (classifier-free guidance, Ho & Salimans 2021): where e(y)
+ * is the denoiser's answer under the labels y, eps = e() + w1 (e(y1) - e()) + w2 (e(y1, y2) - e(y1)) + ... over such
+ * guides in their order, by p(y1, y2 | x) = p(y1 | x) p(y2 | x, y1); with equal weights that is e() + w (e(y1, y2) -
+ * e()). A label of -1 or of weight 0 is left out. Several terms of a guide each add theirs, and later guides then do
+ * not see that guide's labels. Weight 0 is the unconditional model, 1 the conditional one, more sharpens (what some
+ * papers call w is this weight - 1). Each term is one more evaluation of the denoiser, all in one pass. */
 typedef struct cyf_guide {
   const cyf_classifier *classifier; /* NULL: condition `condition` of the denoiser */
   int n_terms;

@@ -14,12 +14,13 @@ typedef struct sampler_run {
   cyf_scratch *scratch;
   int64_t first, n, latent;
   cyf_rng_key noise_key;
-  float *eps, *guidance, *noise; /* [n, latent] */
-  float *x0_before;              /* [n, latent] DPM-Solver++: the predicted x_0 of the step before */
-  float *fixed_noise_host;       /* [n, latent], tests only */
-  int n_free;                    /* terms of classifier-free guidance, over all guides */
-  int32_t *free_label;      /* [n_conditions][(1 + n_free) n] host: copy 0 without labels, copy 1 + k with term k's */
-  float *free_x, *free_eps; /* [(1 + n_free) n, latent] */
+  float *eps, *guidance, *noise;     /* [n, latent] */
+  float *x0_before;                  /* [n, latent] DPM-Solver++: the predicted x_0 of the step before */
+  float *fixed_noise_host;           /* [n, latent], tests only */
+  int n_free;                        /* terms of classifier-free guidance, over all guides */
+  int free_base[1 + CYF_GUIDES_MAX]; /* of a term's copy: the copy that its difference is taken to */
+  int32_t *free_label;               /* [n_conditions][(1 + n_free) n] host */
+  float *free_x, *free_eps;          /* [(1 + n_free) n, latent] */
 } sampler_run;
 
 /* Counts the terms of classifier-free guidance and, if there are any, lays out their evaluation. */
