@@ -104,6 +104,48 @@ static void a_file_changes_what_it_names(void **state) {
   assert_int_equal(now.batch_cells, 1000);
 }
 
+/* Lists of texts: from files, overrides and print-outs, each replacing what was there. */
+static void lists_of_texts(void **state) {
+  (void)state;
+  struct {
+    cyf_config_texts labels;
+  } lists;
+  static const cyf_config_field list_fields[] = {
+      {"labels", CYF_CONFIG_TEXT_LIST, 0, "[a, b]", ANY, NULL, "label columns"}};
+  static const cyf_config_schema list_schema = {list_fields, 1};
+  char *text = NULL;
+  assert_ok(cyf_config_defaults(&list_schema, &lists));
+  assert_int_equal(lists.labels.n, 2);
+  assert_string_equal(lists.labels.value[1], "b");
+  assert_ok(cyf_config_read_text(&list_schema, "x.yaml", "labels: [cell type, \"a, b: \\\"c\\\"\", 'null']\n", &lists));
+  assert_int_equal(lists.labels.n, 3);
+  assert_ok(cyf_config_to_text(&list_schema, &lists, &text));
+  assert_ok(cyf_config_set(&list_schema, "labels=[]", &lists));
+  assert_int_equal(lists.labels.n, 0);
+  assert_ok(cyf_config_read_text(&list_schema, "again.yaml", text, &lists));
+  assert_int_equal(lists.labels.n, 3);
+  assert_string_equal(lists.labels.value[0], "cell type");
+  assert_string_equal(lists.labels.value[1], "a, b: \"c\"");
+  assert_string_equal(lists.labels.value[2], "null");
+  assert_ok(cyf_config_set(&list_schema, "labels=[ donor , cell type]", &lists));
+  assert_int_equal(lists.labels.n, 2);
+  assert_string_equal(lists.labels.value[0], "donor");
+  static const struct {
+    const char *text, *complaint;
+  } cases[] = {{"labels: donor", "must be a list of texts such as [cell_type, donor], not 'donor'"},
+               {"labels: [a, [b]]", "must hold texts, not lists"},
+               {"labels: [a, ~]", "has an empty element"},
+               {"labels: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "more than 16 elements"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+    assert_fails(cyf_config_read_text(&list_schema, "x.yaml", cases[i].text, &lists), CYF_ERR_CONFIG,
+                 cases[i].complaint);
+    assert_string_equal(lists.labels.value[1], "cell type"); /* a refused list changes nothing */
+  }
+  cyf_free(text);
+  cyf_config_destroy_strings(&list_schema, &lists);
+  assert_int_equal(lists.labels.n, 0);
+}
+
 static void empty_texts_and_sections_change_nothing(void **state) {
   (void)state;
   static const char *const texts[] = {
@@ -385,6 +427,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(defaults),
       TEST(a_file_changes_what_it_names),
+      cmocka_unit_test_setup(lists_of_texts, check_clear),
       TEST(empty_texts_and_sections_change_nothing),
       TEST(null_is_the_empty_string_only),
       TEST(unknown_keys_name_the_nearest),

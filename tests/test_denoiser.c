@@ -57,7 +57,7 @@ static void test_golden_forward(void **state) {
     golden_case c = open_golden(GOLDEN_FILES[i]);
     cyf_scratch *scratch = NULL;
     assert_ok(cyf_scratch_create(device, &scratch));
-    assert_ok(cyf_denoiser_eval_many(c.denoiser, scratch, c.n, c.x_t, c.t, c.out));
+    assert_ok(cyf_denoiser_eval_many(c.denoiser, scratch, c.n, c.x_t, c.t, NULL, c.out));
     golden_check(device, c.out, c.file, "out", GOLDEN_TOLERANCE);
     cyf_scratch_destroy(&scratch);
     close_golden(&c);
@@ -69,7 +69,7 @@ static void test_golden_train_step(void **state) {
   for (int i = 0; i < 2; i++) {
     golden_case c = open_golden(GOLDEN_FILES[i]);
     double sum = 0.0;
-    assert_ok(cyf_denoiser_train_step(c.denoiser, c.n, c.x_t, c.t, c.eps, c.n, &sum));
+    assert_ok(cyf_denoiser_train_step(c.denoiser, c.n, c.x_t, c.t, NULL, c.eps, c.n, &sum));
     const double expected = golden_scalar(c.file, "loss");
     assert_true(fabs(sum / (double)(c.n * c.latent) - expected) < 1e-6 * expected);
     golden_check_layout(device, &c.p->layout, c.p->gradient, c.file, "grad", NULL, GOLDEN_TOLERANCE);
@@ -93,7 +93,7 @@ static void test_golden_adamw_ema(void **state) {
     assert_ok(device->ops->copy(device, ema, c.p->value, (size_t)total * sizeof(float)));
     for (int step = 0; step < 3; step++) {
       double sum = 0.0;
-      assert_ok(cyf_denoiser_train_step(c.denoiser, c.n, c.x_t, c.t, c.eps, c.n, &sum));
+      assert_ok(cyf_denoiser_train_step(c.denoiser, c.n, c.x_t, c.t, NULL, c.eps, c.n, &sum));
       settings.step = step + 1;
       assert_ok(device->ops->adamw(device, total, &settings, c.p->value, c.p->gradient, first, second, ema, 0.9));
     }
@@ -112,8 +112,13 @@ static void test_golden_adamw_ema(void **state) {
 enum { N_CELLS = 19, N_LATENT = 5 };
 static const int32_t TIMESTEPS[N_CELLS] = {3, 999, 3, 0, 17, 500, 500, 3, 250, 999, 1, 0, 17, 17, 3, 640, 250, 2, 3};
 
-static cyf_denoiser *small_denoiser(void) {
-  const cyf_denoiser_config config = {.latent = N_LATENT, .n_hidden = 3, .hidden = {12, 10, 7}};
+/* Two conditions of 3 and 2 classes; -1: without a label. */
+static const int32_t LABELS[2 * N_CELLS] = {0, 2, -1, 1, 1,  0, 2, 2, -1, 0, 1, 2, 2, 0, -1, 1, 0, 0, 2,
+                                            1, 0, 0,  1, -1, 1, 0, 1, -1, 1, 1, 0, 1, 0, -1, 0, 1, 1, 0};
+
+static cyf_denoiser *small_denoiser(int n_conditions) {
+  const cyf_denoiser_config config = {
+      .latent = N_LATENT, .n_hidden = 3, .hidden = {12, 10, 7}, .n_conditions = n_conditions, .n_classes = {3, 2}};
   cyf_denoiser *denoiser = NULL;
   assert_ok(cyf_denoiser_create(device, &config, 1, &denoiser));
   assert_ok(cyf_denoiser_init(denoiser, 5));
@@ -123,25 +128,81 @@ static cyf_denoiser *small_denoiser(void) {
 typedef struct loss_context {
   cyf_denoiser *denoiser;
   const float *x_t, *eps;
+  const int32_t *labels;
 } loss_context;
 
 static double train_loss(void *context) {
   const loss_context *c = context;
   double sum = 0.0;
-  assert_ok(cyf_denoiser_train_step(c->denoiser, N_CELLS, c->x_t, TIMESTEPS, c->eps, N_CELLS, &sum));
+  assert_ok(cyf_denoiser_train_step(c->denoiser, N_CELLS, c->x_t, TIMESTEPS, c->labels, c->eps, N_CELLS, &sum));
   return sum / (N_CELLS * N_LATENT);
 }
 
+/* Without conditions, with one and with two; with two also where no cell has a label (the tables' class rows then have
+ * no gradient, and the null rows share one). */
 static void test_finite_differences(void **state) {
   (void)state;
-  cyf_denoiser *denoiser = small_denoiser();
-  cyf_parameters *p = cyf_denoiser_parameters(denoiser);
   float *x_t = random_normals(device, 1, N_CELLS, N_LATENT), *eps = random_normals(device, 2, N_CELLS, N_LATENT);
-  loss_context context = {denoiser, x_t, eps};
-  train_loss(&context);
-  float *gradient = to_host(device, p->gradient, p->layout.total);
-  check_finite_differences(p, gradient, 2e-3, 5e-4, train_loss, &context);
-  cyf_free(gradient);
+  for (int kind = 0; kind < 4; kind++) {
+    cyf_denoiser *denoiser = small_denoiser(kind < 3 ? kind : 2);
+    cyf_parameters *p = cyf_denoiser_parameters(denoiser);
+    loss_context context = {denoiser, x_t, eps, kind < 3 ? LABELS : NULL};
+    train_loss(&context);
+    float *gradient = to_host(device, p->gradient, p->layout.total);
+    check_finite_differences(p, gradient, 2e-3, 5e-4, train_loss, &context);
+    cyf_free(gradient);
+    cyf_denoiser_destroy(&denoiser);
+  }
+  device->ops->free(device, eps);
+  device->ops->free(device, x_t);
+}
+
+/* A table's row gets a gradient where a cell of the batch has its label and none otherwise, and a label changes the
+ * cells that carry it alone. */
+static void test_labels_pick_their_rows(void **state) {
+  (void)state;
+  cyf_denoiser *denoiser = small_denoiser(2);
+  cyf_parameters *p = cyf_denoiser_parameters(denoiser);
+  cyf_scratch *scratch = NULL;
+  int32_t labels[2 * N_CELLS];
+  double sum = 0.0;
+  float *x_t = random_normals(device, 1, N_CELLS, N_LATENT), *eps = random_normals(device, 2, N_CELLS, N_LATENT);
+  float *out = to_device(device, NULL, N_CELLS * N_LATENT);
+  assert_ok(cyf_scratch_create(device, &scratch));
+  for (int i = 0; i < 2 * N_CELLS; i++) labels[i] = i < N_CELLS ? (i == 4 ? 2 : -1) : 0; /* 4 is of class 2, all of 0 */
+  assert_ok(cyf_denoiser_train_step(denoiser, N_CELLS, x_t, TIMESTEPS, labels, eps, N_CELLS, &sum));
+  const char *const names[] = {"layers.1.label_layer.0.weight", "reverse_layers.1.label_layer.1.weight"};
+  const bool used[2][4] = {{false, false, true, true}, {true, false, false, false}};
+  for (int k = 0; k < 2; k++) {
+    const cyf_named_tensor *table = cyf_layout_find(&p->layout, names[k]);
+    assert_non_null(table);
+    float *gradient = to_host(device, p->gradient + table->offset, table->count);
+    for (int64_t row = 0; row < table->shape[0]; row++) {
+      double norm = 0.0;
+      for (int64_t j = 0; j < table->shape[1]; j++) norm += fabs((double)gradient[row * table->shape[1] + j]);
+      assert_true(used[k][row] ? norm > 1e-6 : norm == 0.0);
+    }
+    cyf_free(gradient);
+  }
+  assert_ok(cyf_denoiser_eval_many(denoiser, scratch, N_CELLS, x_t, TIMESTEPS, labels, out));
+  float *before = to_host(device, out, N_CELLS * N_LATENT);
+  labels[4] = 1;
+  labels[N_CELLS + 9] = -1;
+  assert_ok(cyf_denoiser_eval_many(denoiser, scratch, N_CELLS, x_t, TIMESTEPS, labels, out));
+  float *after = to_host(device, out, N_CELLS * N_LATENT);
+  for (int e = 0; e < N_CELLS * N_LATENT; e++) {
+    const int cell = e / N_LATENT;
+    assert_true((before[e] == after[e]) == (cell != 4 && cell != 9));
+  }
+  labels[0] = 3;
+  assert_int_equal(cyf_denoiser_eval(denoiser, scratch, N_CELLS, x_t, 5, labels, out), CYF_ERR_INTERNAL);
+  assert_non_null(strstr(cyf_status_message(), "label 3"));
+  cyf_status_clear();
+  assert_int_equal(cyf_scratch_mark(scratch), 0);
+  cyf_free(after);
+  cyf_free(before);
+  cyf_scratch_destroy(&scratch);
+  device->ops->free(device, out);
   device->ops->free(device, eps);
   device->ops->free(device, x_t);
   cyf_denoiser_destroy(&denoiser);
@@ -151,17 +212,19 @@ static void test_finite_differences(void **state) {
  * nothing. */
 static void test_shares_add_up(void **state) {
   (void)state;
-  cyf_denoiser *whole = small_denoiser(), *parts = small_denoiser();
+  cyf_denoiser *whole = small_denoiser(2), *parts = small_denoiser(2);
   cyf_parameters *p = cyf_denoiser_parameters(whole), *q = cyf_denoiser_parameters(parts);
   float *x_t = random_normals(device, 1, N_CELLS, N_LATENT), *eps = random_normals(device, 2, N_CELLS, N_LATENT);
   const int64_t bounds[] = {0, 7, 7, 8, N_CELLS};
   double sum = 0.0, sum_of_parts = 0.0;
-  assert_ok(cyf_denoiser_train_step(whole, N_CELLS, x_t, TIMESTEPS, eps, N_CELLS, &sum));
+  assert_ok(cyf_denoiser_train_step(whole, N_CELLS, x_t, TIMESTEPS, LABELS, eps, N_CELLS, &sum));
   for (int i = 0; i < 4; i++) {
     double part = -1.0;
     const int64_t from = bounds[i], n = bounds[i + 1] - from;
-    assert_ok(cyf_denoiser_train_step(parts, n, x_t + from * N_LATENT, TIMESTEPS + from, eps + from * N_LATENT, N_CELLS,
-                                      &part));
+    int32_t labels[2 * N_CELLS];
+    for (int64_t j = 0; j < 2 * n; j++) labels[j] = LABELS[j / n * N_CELLS + from + j % n];
+    assert_ok(cyf_denoiser_train_step(parts, n, x_t + from * N_LATENT, TIMESTEPS + from, labels, eps + from * N_LATENT,
+                                      N_CELLS, &part));
     if (n == 0) assert_true(part == 0.0);
     sum_of_parts += part;
   }
@@ -177,7 +240,7 @@ static void test_shares_add_up(void **state) {
  */
 static void test_shared_timestep(void **state) {
   (void)state;
-  cyf_denoiser *denoiser = small_denoiser();
+  cyf_denoiser *denoiser = small_denoiser(2);
   cyf_scratch *scratch = NULL;
   float *x_t = random_normals(device, 1, N_CELLS, N_LATENT);
   float *out = to_device(device, NULL, N_CELLS * N_LATENT), *many = to_device(device, NULL, N_CELLS * N_LATENT);
@@ -185,13 +248,14 @@ static void test_shared_timestep(void **state) {
   assert_ok(cyf_scratch_create(device, &scratch));
   for (int32_t value = 0; value < 1000; value += 333) {
     for (int i = 0; i < N_CELLS; i++) t[i] = value;
-    assert_ok(cyf_denoiser_eval(denoiser, scratch, N_CELLS, x_t, value, out));
-    assert_ok(cyf_denoiser_eval_many(denoiser, scratch, N_CELLS, x_t, t, many));
+    assert_ok(cyf_denoiser_eval(denoiser, scratch, N_CELLS, x_t, value, LABELS, out));
+    assert_ok(cyf_denoiser_eval_many(denoiser, scratch, N_CELLS, x_t, t, LABELS, many));
     assert_true(device_error(device, many, out, N_CELLS * N_LATENT) < 1e-6);
   }
-  assert_ok(cyf_denoiser_eval_many(denoiser, scratch, N_CELLS, x_t, TIMESTEPS, many));
+  assert_ok(cyf_denoiser_eval_many(denoiser, scratch, N_CELLS, x_t, TIMESTEPS, LABELS, many));
   for (int i = 0; i < N_CELLS; i++) {
-    assert_ok(cyf_denoiser_eval(denoiser, scratch, 1, x_t + i * N_LATENT, TIMESTEPS[i], out));
+    const int32_t labels[2] = {LABELS[i], LABELS[N_CELLS + i]};
+    assert_ok(cyf_denoiser_eval(denoiser, scratch, 1, x_t + i * N_LATENT, TIMESTEPS[i], labels, out));
     assert_true(device_error(device, out, many + i * N_LATENT, N_LATENT) < 1e-5);
   }
   assert_int_equal(cyf_scratch_mark(scratch), 0); /* nothing is left behind */
@@ -211,12 +275,12 @@ static void test_refusals(void **state) {
   assert_null(denoiser);
   assert_non_null(strstr(cyf_status_message(), "1 hidden layers"));
   cyf_status_clear();
-  denoiser = small_denoiser();
+  denoiser = small_denoiser(2);
   float *x_t = random_normals(device, 1, 1, N_LATENT);
   const int32_t negative = -1;
-  assert_int_equal(cyf_denoiser_train_step(denoiser, 1, x_t, &negative, x_t, 1, &sum), CYF_ERR_INTERNAL);
+  assert_int_equal(cyf_denoiser_train_step(denoiser, 1, x_t, &negative, NULL, x_t, 1, &sum), CYF_ERR_INTERNAL);
   cyf_status_clear();
-  assert_int_equal(cyf_denoiser_train_step(denoiser, 1, x_t, TIMESTEPS, x_t, 0, &sum), CYF_ERR_INTERNAL);
+  assert_int_equal(cyf_denoiser_train_step(denoiser, 1, x_t, TIMESTEPS, NULL, x_t, 0, &sum), CYF_ERR_INTERNAL);
   cyf_status_clear();
   device->ops->free(device, x_t);
   cyf_denoiser_destroy(&denoiser);
@@ -224,10 +288,10 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden_forward),   cmocka_unit_test(test_golden_train_step),
-      cmocka_unit_test(test_golden_adamw_ema), cmocka_unit_test(test_finite_differences),
-      cmocka_unit_test(test_shares_add_up),    cmocka_unit_test(test_shared_timestep),
-      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_golden_forward),         cmocka_unit_test(test_golden_train_step),
+      cmocka_unit_test(test_golden_adamw_ema),       cmocka_unit_test(test_finite_differences),
+      cmocka_unit_test(test_labels_pick_their_rows), cmocka_unit_test(test_shares_add_up),
+      cmocka_unit_test(test_shared_timestep),        cmocka_unit_test(test_refusals),
   };
   return cmocka_run_group_tests_name("denoiser", tests, setup, teardown);
 }

@@ -245,6 +245,64 @@ static void reverse_steps_follow_their_equations(void **state) {
   }
 }
 
+/* Two steps in a row, so that what is kept of the first goes into the second; guided or not, clipped or not. */
+static void check_multistep(bool clip, bool guided, int64_t count) {
+  const cyf_multistep s = {.sqrt_one_minus_alpha_bar = sqrt(0.7),
+                           .sqrt_recip_alpha_bar = sqrt(1 / 0.3),
+                           .sqrt_recip_m1_alpha_bar = sqrt(1 / 0.3 - 1),
+                           .coef_x = 0.81,
+                           .coef_x0 = 0.37,
+                           .coef_x0_before = -0.12,
+                           .clip = clip};
+  test_random random = {(uint64_t)count + 5};
+  float *x = test_normals(&random, count, 1), *eps = test_normals(&random, count, 1);
+  float *guidance = test_normals(&random, count, 1), *before = test_normals(&random, count, 1);
+  double *x_expected = TEST_NEW(double, count), *before_expected = TEST_NEW(double, count);
+  for (int64_t k = 0; k < count; ++k) {
+    x_expected[k] = x[k];
+    before_expected[k] = before[k];
+  }
+  for (int step = 0; step < 2; ++step) {
+    for (int64_t k = 0; k < count; ++k) {
+      const double e = eps[k] - (guided ? sqrt(0.7) * guidance[k] : 0.0);
+      const double x0 = clipped((x_expected[k] - sqrt(0.7) * e) / sqrt(0.3), clip);
+      x_expected[k] = 0.81 * x_expected[k] + 0.37 * x0 - 0.12 * before_expected[k];
+      before_expected[k] = x0;
+    }
+    TEST_OK(device->ops->multistep_step(device, count, &s, x, eps, guided ? guidance : NULL, before, x));
+    TEST_AT_MOST(test_error(x, x_expected, count), 2e-6);
+    TEST_AT_MOST(test_error(before, before_expected, count), 2e-6);
+  }
+  void *all[] = {x, eps, guidance, before, x_expected, before_expected};
+  FREE_ALL(all);
+}
+
+static void multistep_follows_its_equation(void **state) {
+  (void)state;
+  const int64_t counts[] = {0, 1, 33, 40001};
+  for (int mask = 0; mask < 4; ++mask) {
+    for (int k = 0; k < 4; ++k) check_multistep(mask & 1, mask & 2, counts[k]);
+  }
+}
+
+static void free_guidance_adds_weighted_differences(void **state) {
+  (void)state;
+  const int64_t cells[] = {0, 1, 300}, widths[] = {1, 65};
+  for (int a = 0; a < 6; ++a) {
+    const int64_t n = cells[a / 2], c = widths[a % 2];
+    test_random random = {(uint64_t)a + 1};
+    float *base = test_normals(&random, n * c, 1), *conditioned = test_normals(&random, n * c, 1);
+    float *weight = test_normals(&random, n, 1), *eps = test_normals(&random, n * c, 1);
+    double *expected = TEST_NEW(double, n *c);
+    for (int64_t k = 0; k < n * c; ++k)
+      expected[k] = eps[k] + (double)weight[k / c] * ((double)conditioned[k] - base[k]);
+    TEST_OK(device->ops->free_guidance(device, n, c, base, conditioned, weight, eps));
+    TEST_AT_MOST(test_error(eps, expected, n * c), 2e-6);
+    void *all[] = {base, conditioned, weight, eps, expected};
+    FREE_ALL(all);
+  }
+}
+
 static void time_embedding_is_cosines_then_sines(void **state) {
   (void)state;
   const int32_t t[4] = {0, 1, 499, 999};
@@ -275,6 +333,8 @@ int main(void) {
       cmocka_unit_test(dropout_masks_by_word_and_keeps_the_mean),
       cmocka_unit_test(noising_reads_its_coefficients_by_timestep),
       cmocka_unit_test(reverse_steps_follow_their_equations),
+      cmocka_unit_test(multistep_follows_its_equation),
+      cmocka_unit_test(free_guidance_adds_weighted_differences),
       cmocka_unit_test(time_embedding_is_cosines_then_sines),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -144,6 +144,8 @@ static size_t member_bytes(cyf_config_type type) {
       return sizeof(int);
     case CYF_CONFIG_INT_LIST:
       return sizeof(cyf_config_ints);
+    case CYF_CONFIG_TEXT_LIST:
+      return sizeof(cyf_config_texts);
   }
   return 0;
 }
@@ -227,7 +229,8 @@ cleanup:
 void cyf_config_destroy_strings(const cyf_config_schema *schema, void *settings) {
   if (!schema || !settings) return;
   for (size_t i = 0; i < schema->n_fields; ++i) {
-    if (schema->fields[i].type != CYF_CONFIG_STRING) continue;
-    cyf_free_at(cyf_config_member(&schema->fields[i], settings));
+    void *member = cyf_config_member(&schema->fields[i], settings);
+    if (schema->fields[i].type == CYF_CONFIG_STRING) cyf_free_at(member);
+    if (schema->fields[i].type == CYF_CONFIG_TEXT_LIST) cyf_config_texts_free(member);
   }
 }

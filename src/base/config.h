@@ -13,12 +13,13 @@
 #include "base/status.h"
 
 typedef enum cyf_config_type {
-  CYF_CONFIG_BOOL,    /* bool: true|false */
-  CYF_CONFIG_INT,     /* int64_t; accepts 1_000 and 1e6 when integral */
-  CYF_CONFIG_REAL,    /* double */
-  CYF_CONFIG_STRING,  /* char *, owned by the settings (cyf_config_destroy_strings) */
-  CYF_CONFIG_CHOICE,  /* int: index into `choices` */
-  CYF_CONFIG_INT_LIST /* cyf_config_ints */
+  CYF_CONFIG_BOOL,     /* bool: true|false */
+  CYF_CONFIG_INT,      /* int64_t; accepts 1_000 and 1e6 when integral */
+  CYF_CONFIG_REAL,     /* double */
+  CYF_CONFIG_STRING,   /* char *, owned by the settings (cyf_config_destroy_strings) */
+  CYF_CONFIG_CHOICE,   /* int: index into `choices` */
+  CYF_CONFIG_INT_LIST, /* cyf_config_ints */
+  CYF_CONFIG_TEXT_LIST /* cyf_config_texts, owned by the settings as strings are */
 } cyf_config_type;
 
 enum { CYF_CONFIG_LIST_MAX = 16 };
@@ -26,6 +27,11 @@ typedef struct cyf_config_ints {
   int n;
   int64_t value[CYF_CONFIG_LIST_MAX];
 } cyf_config_ints;
+
+typedef struct cyf_config_texts {
+  int n;
+  char *value[CYF_CONFIG_LIST_MAX];
+} cyf_config_texts;
 
 typedef struct cyf_config_field {
   const char *path; /* dotted, e.g. "autoencoder.batch_cells"; at most three levels */

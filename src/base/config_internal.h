@@ -36,9 +36,22 @@ const char *cyf_config_type_name(const cyf_config_field *field);
 /* Sets the member from one scalar. `plain`: unquoted, so that null means "no value". Lists are not scalars. */
 cyf_status cyf_config_parse_scalar(const cyf_config_field *field, const cyf_config_place *place, const char *text,
                                    bool plain, void *member);
+/* A list of either type while it is being read. */
+typedef union cyf_config_list {
+  cyf_config_ints ints;
+  cyf_config_texts texts;
+} cyf_config_list;
+
+static inline bool cyf_config_is_list(const cyf_config_field *field) {
+  return field->type == CYF_CONFIG_INT_LIST || field->type == CYF_CONFIG_TEXT_LIST;
+}
 /* Appends one element to a list that is being read. */
 cyf_status cyf_config_append(const cyf_config_field *field, const cyf_config_place *place, const char *text, bool plain,
-                             cyf_config_ints *list);
+                             cyf_config_list *list);
+/* Replaces the member, which takes over the list's texts. */
+void cyf_config_set_list(const cyf_config_field *field, const cyf_config_list *list, void *member);
+/* Frees the texts. */
+void cyf_config_texts_free(cyf_config_texts *texts);
 /* Sets the member from text as it stands in `default_text` and behind `--set a.b=`. */
 cyf_status cyf_config_parse_text(const cyf_config_field *field, const cyf_config_place *place, const char *text,
                                  void *member);

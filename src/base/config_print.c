@@ -16,6 +16,15 @@ static void print_list(const cyf_config_ints *list, FILE *stream) {
   fputc(']', stream);
 }
 
+static void print_texts(const cyf_config_texts *list, FILE *stream) {
+  fputc('[', stream);
+  for (int i = 0; i < list->n; ++i) {
+    if (i) fputs(", ", stream);
+    cyf_yaml_write_quoted(stream, list->value[i]);
+  }
+  fputc(']', stream);
+}
+
 static void print_value(const cyf_config_field *field, const void *member, FILE *stream) {
   char number[CYF_CONFIG_NUMBER_BYTES];
   size_t length;
@@ -42,6 +51,9 @@ static void print_value(const cyf_config_field *field, const void *member, FILE 
       break;
     case CYF_CONFIG_INT_LIST:
       print_list(member, stream);
+      break;
+    case CYF_CONFIG_TEXT_LIST:
+      print_texts(member, stream);
       break;
   }
 }

@@ -23,6 +23,8 @@ const char *cyf_config_type_name(const cyf_config_field *field) {
       return "one of its choices";
     case CYF_CONFIG_INT_LIST:
       return "a list of integers such as [512, 256]";
+    case CYF_CONFIG_TEXT_LIST:
+      return "a list of texts such as [cell_type, donor]";
   }
   return "a value";
 }
@@ -197,21 +199,43 @@ cyf_status cyf_config_parse_scalar(const cyf_config_field *field, const cyf_conf
     case CYF_CONFIG_CHOICE:
       return set_choice(field, place, text, member);
     case CYF_CONFIG_INT_LIST:
+    case CYF_CONFIG_TEXT_LIST:
       break;
   }
   return wrong_type(field, place, text, plain);
 }
 
 cyf_status cyf_config_append(const cyf_config_field *field, const cyf_config_place *place, const char *text, bool plain,
-                             cyf_config_ints *list) {
-  if (list->n == CYF_CONFIG_LIST_MAX)
+                             cyf_config_list *list) {
+  const int n = field->type == CYF_CONFIG_TEXT_LIST ? list->texts.n : list->ints.n;
+  if (n == CYF_CONFIG_LIST_MAX)
     return cyf_config_complain(place, "'%s' has more than %d elements", field->path, (int)CYF_CONFIG_LIST_MAX);
+  if (field->type == CYF_CONFIG_TEXT_LIST) {
+    if (plain && is_null(text)) return cyf_config_complain(place, "'%s' has an empty element", field->path);
+    CYF_TRY(cyf_strdup(text, &list->texts.value[n]));
+    list->texts.n++;
+    return CYF_OK;
+  }
   int64_t value;
   if (!plain || !parse_int(text, &value))
     return cyf_config_complain(place, "'%s' must hold integers, not '%s'", field->path, text);
   CYF_TRY(check_range(field, place, text, (double)value));
-  list->value[list->n++] = value;
+  list->ints.value[list->ints.n++] = value;
   return CYF_OK;
+}
+
+void cyf_config_texts_free(cyf_config_texts *texts) {
+  for (int i = 0; i < texts->n; ++i) cyf_free(texts->value[i]);
+  texts->n = 0;
+}
+
+void cyf_config_set_list(const cyf_config_field *field, const cyf_config_list *list, void *member) {
+  if (field->type == CYF_CONFIG_TEXT_LIST) {
+    cyf_config_texts_free(member);
+    *(cyf_config_texts *)member = list->texts;
+  } else {
+    *(cyf_config_ints *)member = list->ints;
+  }
 }
 
 /* Cuts white space off both ends in place. */
@@ -224,9 +248,9 @@ static char *trimmed(char *text) {
 
 /* "[a, b, c]" or "[]". */
 static cyf_status parse_list(const cyf_config_field *field, const cyf_config_place *place, const char *text,
-                             cyf_config_ints *member) {
+                             void *member) {
   cyf_status status = CYF_OK;
-  cyf_config_ints list = {0};
+  cyf_config_list list = {0};
   char *copy = NULL;
   CYF_TRY(cyf_strdup(text, &copy));
   char *body = trimmed(copy);
@@ -243,15 +267,16 @@ static cyf_status parse_list(const cyf_config_field *field, const cyf_config_pla
     CYF_TRY_CLEANUP(cyf_config_append(field, place, trimmed(rest), true, &list));
     rest = comma ? comma + 1 : NULL;
   }
-  *member = list;
+  cyf_config_set_list(field, &list, member);
 cleanup:
+  if (status != CYF_OK && field->type == CYF_CONFIG_TEXT_LIST) cyf_config_texts_free(&list.texts);
   cyf_free(copy);
   return status;
 }
 
 cyf_status cyf_config_parse_text(const cyf_config_field *field, const cyf_config_place *place, const char *text,
                                  void *member) {
-  if (field->type == CYF_CONFIG_INT_LIST) return parse_list(field, place, text, member);
+  if (cyf_config_is_list(field)) return parse_list(field, place, text, member);
   if (field->type == CYF_CONFIG_STRING) return set_string(text, true, member); /* verbatim, spaces and all */
   char *copy = NULL;
   CYF_TRY(cyf_strdup(text, &copy));

@@ -67,24 +67,30 @@ static cyf_status check_duplicate(const cyf_config_place *place, const char *pat
   return CYF_OK;
 }
 
-static cyf_status read_list(reader *r, const cyf_config_field *field) {
-  cyf_config_ints list = {0};
+static cyf_status read_elements(reader *r, const cyf_config_field *field, cyf_config_list *list) {
   for (;;) {
     CYF_TRY(advance(r));
-    if (r->event.type == YAML_SEQUENCE_END_EVENT) break;
+    if (r->event.type == YAML_SEQUENCE_END_EVENT) return CYF_OK;
     const cyf_config_place place = place_of_event(r);
     if (r->event.type != YAML_SCALAR_EVENT)
-      return cyf_config_complain(&place, "'%s' must hold integers, not lists or mappings", field->path);
-    CYF_TRY(cyf_config_append(field, &place, scalar_text(r), scalar_is_plain(r), &list));
+      return cyf_config_complain(&place, "'%s' must hold %s, not lists or mappings", field->path,
+                                 field->type == CYF_CONFIG_INT_LIST ? "integers" : "texts");
+    CYF_TRY(cyf_config_append(field, &place, scalar_text(r), scalar_is_plain(r), list));
   }
-  *(cyf_config_ints *)cyf_config_member(field, r->settings) = list;
-  return CYF_OK;
+}
+
+static cyf_status read_list(reader *r, const cyf_config_field *field) {
+  cyf_config_list list = {0};
+  const cyf_status status = read_elements(r, field, &list);
+  if (status == CYF_OK) cyf_config_set_list(field, &list, cyf_config_member(field, r->settings));
+  if (status != CYF_OK && field->type == CYF_CONFIG_TEXT_LIST) cyf_config_texts_free(&list.texts);
+  return status;
 }
 
 /* The event is the first one of the value. */
 static cyf_status read_leaf(reader *r, const cyf_config_field *field) {
   const cyf_config_place place = place_of_event(r);
-  if (r->event.type == YAML_SEQUENCE_START_EVENT && field->type == CYF_CONFIG_INT_LIST) return read_list(r, field);
+  if (r->event.type == YAML_SEQUENCE_START_EVENT && cyf_config_is_list(field)) return read_list(r, field);
   if (r->event.type == YAML_SCALAR_EVENT)
     return cyf_config_parse_scalar(field, &place, scalar_text(r), scalar_is_plain(r),
                                    cyf_config_member(field, r->settings));

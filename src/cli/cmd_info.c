@@ -72,7 +72,8 @@ static cyf_status describe_model(const char *path) {
     for (int64_t i = 0; i < model->n_attributes; i++) {
       const cyf_model_attribute *a = &model->attributes[i];
       print_categories(a->name, &a->categories, a->n_cells);
-      printf("    classifier: %s\n", a->classifier != NULL ? "yes" : "no");
+      printf("    classifier: %s, condition of the denoiser: %s\n", a->classifier != NULL ? "yes" : "no",
+             cyf_model_condition(model, a->name) >= 0 ? "yes" : "no");
     }
   }
   cyf_model_destroy(&model);

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/conditions.h"
 #include "cli/decode_block.h"
+#include "cli/sampling_choice.h"
 #include "model/diffusion/sampler.h"
 
 static const cyf_usage usage = {
@@ -16,21 +17,23 @@ static const cyf_usage usage = {
     .text =
         "Samples cells. The same seed gives the same cells on any number of ranks. OUT has log-normalised X, the "
         "requested\n"
-        "labels in obs, obsm/X_latent, and where it came from in uns/cytoforge.",
+        "labels in obs, obsm/X_latent, and where it came from in uns/cytoforge. With --guidance-mode free, guidance W "
+        "makes\n"
+        "eps() + W (eps(label) - eps()): 1 is the plain conditional model, more sharpens.",
     .examples =
         "  mpirun -n 2 cytoforge sample -m runs/first/model.h5 -n 1000 -o cells.h5ad\n"
         "  cytoforge sample -m runs/first/model.h5 -n 500 --where cell_type=\"B cell\" -o b_cells.h5ad\n"
         "  cytoforge sample -m runs/first/model.h5 --like atlas/heldout.h5ad --by cell_type -o like_heldout.h5ad\n"};
 
 typedef struct arguments {
-  const char *model, *output, *like, *by, *method, *steps;
+  const char *model, *output, *like, *by, *method, *steps, *guidance_mode;
   cyf_texts where;
   int64_t n_cells, seed, threads;
   double guidance, eta;
   bool clip, force;
 } arguments;
 
-enum { N_OPTIONS = 14 };
+enum { N_OPTIONS = 15 };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OPTIONS] = {
@@ -41,10 +44,13 @@ static void list_options(arguments *a, cyf_option *o) {
        "only cells with this label; may be repeated for other attributes"},
       {"like", 0, CYF_OPTION_TEXT, &a->like, "REAL.h5ad", "labels in the proportions of this file's column --by"},
       {"by", 0, CYF_OPTION_TEXT, &a->by, "ATTR", "the column of --like"},
-      {"guidance", 0, CYF_OPTION_REAL, &a->guidance, "W", "strength of the classifiers (default 2, as published)"},
+      {"guidance", 0, CYF_OPTION_REAL, &a->guidance, "W", "strength of guidance (default 2, as published)"},
+      {"guidance-mode", 0, CYF_OPTION_TEXT, &a->guidance_mode, "auto|classifier|free",
+       "by classifiers, or by a denoiser that is told labels (auto: so where it is)"},
+      {"method", 0, CYF_OPTION_TEXT, &a->method, "ddpm|ddim|dpm++",
+       "reverse process (default: the model's, mostly dpm++)"},
       {"steps", 0, CYF_OPTION_TEXT, &a->steps, "K",
-       "reverse steps: a number, ddimK, or K1,K2,.. a section (default: all)"},
-      {"method", 0, CYF_OPTION_TEXT, &a->method, "ddpm|ddim", "reverse process (default ddpm)"},
+       "steps: a number, lambdaK, ddimK, or K1,K2,.. a section (default: ddpm all, others few)"},
       {"eta", 0, CYF_OPTION_REAL, &a->eta, "E", "noise of ddim (default 0: deterministic)"},
       {"clip", 0, CYF_OPTION_FLAG, &a->clip, NULL,
        "clip predicted x0 to [-1, 1] (the original's default; not for scaled latents)"},
@@ -54,7 +60,7 @@ static void list_options(arguments *a, cyf_option *o) {
   for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
 }
 
-static const arguments defaults = {.method = "ddpm", .steps = "", .guidance = 2};
+static const arguments defaults = {.guidance = 2};
 
 static void help(FILE *stream) {
   arguments a = defaults;
@@ -69,6 +75,7 @@ typedef struct sampling {
   cyf_device *device;
   cyf_model *model;
   cyf_conditions conditions;
+  cyf_guidance_mode mode;
   cyf_schedule *schedule; /* respaced */
   cyf_sampler_config config;
   cyf_scratch **scratch; /* [threads] */
@@ -85,8 +92,6 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   if (a->guidance < 0) return CYF_FAIL(CYF_ERR_USAGE, "sample: --guidance cannot be negative");
   if (a->eta < 0 || a->eta > 1)
     return CYF_FAIL(CYF_ERR_USAGE, "sample: --eta wants a number in [0, 1], not %g", a->eta);
-  if (strcmp(a->method, "ddpm") != 0 && strcmp(a->method, "ddim") != 0)
-    return CYF_FAIL(CYF_ERR_USAGE, "sample: --method wants ddpm or ddim, not '%s'", a->method);
   return cyf_check_output(a->output, a->force);
 }
 
@@ -98,8 +103,15 @@ static cyf_status open_sampling(sampling *s) {
                     "%s has no denoiser, so it cannot sample (encode and decode work); import it with --denoiser F",
                     a->model);
   CYF_TRY(cyf_conditions_make(s->model, &a->where, a->like, a->by, a->n_cells, (uint64_t)a->seed, &s->conditions));
-  CYF_TRY(cyf_schedule_respace(s->model->schedule, a->steps, -1, &s->schedule));
-  s->config = (cyf_sampler_config){.method = strcmp(a->method, "ddim") == 0 ? CYF_SAMPLER_DDIM : CYF_SAMPLER_DDPM,
+  const char *steps = NULL;
+  cyf_sampler_method method;
+  cyf_guide guide; /* complaints come before sampling */
+  CYF_TRY(cyf_choose_method(&usage, &s->model->settings, a->method, a->steps, &method, &steps));
+  CYF_TRY(cyf_guidance_mode_parse(&usage, a->guidance_mode, &s->mode));
+  for (int64_t k = 0; k < s->conditions.n; k++)
+    CYF_TRY(cyf_choose_guide(s->model, s->conditions.item[k].attribute, s->mode, &guide));
+  CYF_TRY(cyf_schedule_respace(s->model->schedule, steps, -1, &s->schedule));
+  s->config = (cyf_sampler_config){.method = method,
                                    .schedule = s->schedule,
                                    .eta = a->eta,
                                    .clip = a->clip,
@@ -127,7 +139,7 @@ static void close_sampling(sampling *s) {
   cyf_device_destroy(&s->device);
 }
 
-/* The guides of cells [first, first + n): each condition's classifier with its labels and the one weight. */
+/* The guides of cells [first, first + n): what guides each condition, with its labels and the one weight. */
 static cyf_status make_guides(const sampling *s, cyf_scratch *scratch, int64_t first, int64_t n, cyf_guide *guides,
                               int *ret_n_guides) {
   cyf_device *device = s->device;
@@ -145,7 +157,9 @@ static cyf_status make_guides(const sampling *s, cyf_scratch *scratch, int64_t f
     int32_t *label = NULL;
     CYF_TRY(cyf_scratch_int32(scratch, n, &label));
     CYF_TRY(device->ops->upload(device, label, s->conditions.item[k].code + first, sizeof(int32_t) * (size_t)n));
-    guides[k] = (cyf_guide){s->model->attributes[s->conditions.item[k].attribute].classifier, 1, label, weight};
+    CYF_TRY(cyf_choose_guide(s->model, s->conditions.item[k].attribute, s->mode, &guides[k]));
+    guides[k].label = label;
+    guides[k].weight = weight;
   }
   *ret_n_guides = (int)s->conditions.n;
   return device->ops->synchronize(device);
@@ -200,7 +214,7 @@ static cyf_status finish(sampling *s, const char *command_line) {
   cyf_h5ad_writer *writer = s->out.writer;
   CYF_TRY(write_labels(s));
   CYF_TRY(cyf_cells_out_describe(&s->out, command_line, a->model, s->model->created));
-  CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "method", a->method));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "method", cyf_method_name(s->config.method)));
   CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "steps", s->schedule->n));
   CYF_TRY(cyf_h5ad_writer_set_uns_real(writer, "guidance", s->conditions.n > 0 ? a->guidance : 0));
   CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "seed", a->seed));
@@ -217,7 +231,7 @@ static cyf_status sample(cyf_context *context, const arguments *a, const cyf_tex
   CYF_TRY(cyf_comm_agree(context->comm, cyf_open_device(context->comm, a->threads, &s.device)));
   CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, open_sampling(&s)));
   cyf_info("sampling %lld cells: %s, %d steps, %lld conditions, guidance %g; %d ranks x %d threads",
-           (long long)s.conditions.n_cells, a->method, s.schedule->n, (long long)s.conditions.n,
+           (long long)s.conditions.n_cells, cyf_method_name(s.config.method), s.schedule->n, (long long)s.conditions.n,
            s.conditions.n > 0 ? a->guidance : 0, cyf_comm_size(context->comm), s.n_threads);
   cyf_block_job job = {.name = "sample",
                        .n_cells = s.conditions.n_cells,

@@ -14,11 +14,11 @@ static cyf_status add(const cyf_model *model, cyf_conditions *c, int64_t attribu
   const cyf_model_attribute *a = &model->attributes[attribute];
   for (int64_t i = 0; i < c->n; i++)
     if (c->item[i].attribute == attribute) return CYF_FAIL(CYF_ERR_USAGE, "sample: '%s' is asked for twice", a->name);
-  if (a->classifier == NULL)
-    return CYF_FAIL(
-        CYF_ERR_USAGE,
-        "the model has no classifier for '%s', so it cannot be asked for; train one with --stage classifier:%s",
-        a->name, a->name);
+  if (a->classifier == NULL && cyf_model_condition(model, a->name) < 0)
+    return CYF_FAIL(CYF_ERR_USAGE,
+                    "the model has no classifier for '%s' and its denoiser is not told it, so it cannot be asked for; "
+                    "train one with --stage classifier:%s",
+                    a->name, a->name);
   if (c->n == CYF_GUIDES_MAX) return CYF_FAIL(CYF_ERR_USAGE, "sample: at most %d conditions at once", CYF_GUIDES_MAX);
   CYF_TRY(cyf_realloc((void **)&c->item, (size_t)c->n + 1, sizeof *c->item));
   *ret_condition = &c->item[c->n++];

@@ -46,6 +46,15 @@ typedef struct cyf_reverse_step {
   bool clip;
 } cyf_reverse_step;
 
+/* One step s -> t of DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, alg. 2), coefficients in double from
+ * model/diffusion/multistep.h. eps -= sqrt_one_minus_alpha_bar * guidance; x0 as above, clipped if clip;
+ * x_prev = coef_x * x + coef_x0 * x0 + coef_x0_before * (x0 of the step before). */
+typedef struct cyf_multistep {
+  double sqrt_one_minus_alpha_bar, sqrt_recip_alpha_bar, sqrt_recip_m1_alpha_bar;
+  double coef_x, coef_x0, coef_x0_before; /* the last is 0 where a step is of first order */
+  bool clip;
+} cyf_multistep;
+
 struct cyf_ops {
   const char *name; /* "cpu" or "cuda" */
 
@@ -185,6 +194,13 @@ struct cyf_ops {
                           const float *guidance, const float *noise, float *x_prev);
   cyf_status (*ddim_step)(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
                           const float *guidance, const float *noise, float *x_prev);
+  /* One DPM-Solver++(2M) step over `count` elements; guidance may be NULL. x0_before[count]: the predicted x_0 of the step
+   * before on entry (finite, whatever its coefficient), this step's on return. x_prev may be x. */
+  cyf_status (*multistep_step)(cyf_device *d, int64_t count, const cyf_multistep *s, const float *x, const float *eps,
+                               const float *guidance, float *x0_before, float *x_prev);
+  /* Classifier-free guidance (Ho & Salimans 2021): eps[i,:] += weight[i] * (conditioned[i,:] - base[i,:]), all [n,c]. */
+  cyf_status (*free_guidance)(cyf_device *d, int64_t n, int64_t c, const float *base, const float *conditioned,
+                              const float *weight, float *eps);
   /* Sinusoidal embedding of timesteps, [n_rows, width] = [cos(t f_j), sin(t f_j)], f_j = 10000^(-j/(width/2)); an odd last column is 0. */
   cyf_status (*time_embedding)(cyf_device *d, int64_t n_rows, int64_t width, const int32_t *t, float *out);
 

@@ -18,19 +18,25 @@ static cyf_status check_config(const cyf_denoiser_config *config) {
     return CYF_FAIL(CYF_ERR_CONFIG, "denoiser: hidden width %lld; widths must be at least 1",
                     (long long)config->hidden[i]);
   }
+  if (config->n_conditions < 0 || config->n_conditions > CYF_DENOISER_CONDITIONS_MAX) {
+    return CYF_FAIL(CYF_ERR_CONFIG, "denoiser: %d conditions; at most %d are possible", config->n_conditions,
+                    CYF_DENOISER_CONDITIONS_MAX);
+  }
   if (config->hidden[0] < 2) return CYF_FAIL(CYF_ERR_CONFIG, "denoiser: the first hidden width must be at least 2");
   return CYF_OK;
 }
 
-static cyf_status declare_block(cyf_parameters *parameters, const char *list, int index, int64_t in, int64_t out,
-                                int64_t time_width, cyf_denoiser_block *block) {
+static cyf_status declare_block(cyf_parameters *parameters, const cyf_denoiser_config *config, const char *list,
+                                int index, int64_t in, int64_t out, cyf_denoiser_block *block) {
   char name[CYF_LAYER_NAME_MAX];
   snprintf(name, sizeof(name), "%s.%d.fc", list, index);
   CYF_TRY(cyf_linear_declare(parameters, name, CYF_TENSOR_PLAIN, in, out, &block->fc));
   snprintf(name, sizeof(name), "%s.%d.norm", list, index);
   CYF_TRY(cyf_layer_norm_declare(parameters, name, out, &block->norm));
   snprintf(name, sizeof(name), "%s.%d.emb_layer.1", list, index);
-  return cyf_linear_declare(parameters, name, CYF_TENSOR_PLAIN, time_width, out, &block->time);
+  CYF_TRY(cyf_linear_declare(parameters, name, CYF_TENSOR_PLAIN, config->hidden[0], out, &block->time));
+  snprintf(name, sizeof(name), "%s.%d", list, index);
+  return cyf_denoiser_labels_declare(parameters, config, name, out, block->table);
 }
 
 static cyf_status declare(cyf_denoiser *m) {
@@ -41,10 +47,10 @@ static cyf_status declare(cyf_denoiser *m) {
   CYF_TRY(cyf_time_path_declare(p, "time_embedding.time_embed", hidden[0], &m->time_path));
   for (int i = 0; i <= last; i++) {
     const int64_t in = i == 0 ? config->latent : hidden[i - 1];
-    CYF_TRY(declare_block(p, "layers", i, in, hidden[i], hidden[0], &m->down[i]));
+    CYF_TRY(declare_block(p, config, "layers", i, in, hidden[i], &m->down[i]));
   }
   for (int i = 0; i < last; i++) {
-    CYF_TRY(declare_block(p, "reverse_layers", i, hidden[last - i], hidden[last - i - 1], hidden[0], &m->up[i]));
+    CYF_TRY(declare_block(p, config, "reverse_layers", i, hidden[last - i], hidden[last - i - 1], &m->up[i]));
   }
   CYF_TRY(cyf_linear_declare(p, "out1", CYF_TENSOR_PLAIN, hidden[0], 2 * hidden[1], &m->out1));
   CYF_TRY(cyf_layer_norm_declare(p, "norm_out", 2 * hidden[1], &m->norm_out));
@@ -85,7 +91,11 @@ void cyf_denoiser_destroy(cyf_denoiser **denoiser) {
   cyf_free(*denoiser);
 }
 
-static cyf_status init_block(cyf_parameters *parameters, const cyf_denoiser_block *block, uint64_t seed) {
+static cyf_status init_block(cyf_parameters *parameters, const cyf_denoiser_config *config, const char *list, int index,
+                             const cyf_denoiser_block *block, uint64_t seed) {
+  char name[CYF_LAYER_NAME_MAX];
+  snprintf(name, sizeof(name), "%s.%d", list, index);
+  CYF_TRY(cyf_denoiser_labels_init(parameters, config, name, seed));
   CYF_TRY(cyf_linear_init(parameters, &block->fc, seed));
   CYF_TRY(cyf_linear_init(parameters, &block->time, seed));
   return cyf_layer_norm_init(parameters, &block->norm);
@@ -93,10 +103,11 @@ static cyf_status init_block(cyf_parameters *parameters, const cyf_denoiser_bloc
 
 cyf_status cyf_denoiser_init(cyf_denoiser *denoiser, uint64_t seed) {
   cyf_parameters *p = &denoiser->parameters;
-  const int n_hidden = denoiser->config.n_hidden;
+  const cyf_denoiser_config *config = &denoiser->config;
+  const int n_hidden = config->n_hidden;
   CYF_TRY(cyf_time_path_init(p, &denoiser->time_path, seed));
-  for (int i = 0; i < n_hidden; i++) CYF_TRY(init_block(p, &denoiser->down[i], seed));
-  for (int i = 0; i < n_hidden - 1; i++) CYF_TRY(init_block(p, &denoiser->up[i], seed));
+  for (int i = 0; i < n_hidden; i++) CYF_TRY(init_block(p, config, "layers", i, &denoiser->down[i], seed));
+  for (int i = 0; i < n_hidden - 1; i++) CYF_TRY(init_block(p, config, "reverse_layers", i, &denoiser->up[i], seed));
   CYF_TRY(cyf_linear_init(p, &denoiser->out1, seed));
   CYF_TRY(cyf_layer_norm_init(p, &denoiser->norm_out));
   return cyf_linear_init(p, &denoiser->out2, seed);

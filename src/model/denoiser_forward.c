@@ -23,6 +23,7 @@ static cyf_status block_forward(const cyf_denoiser *m, const cyf_denoiser_block 
   CYF_TRY(cyf_scratch_floats(scratch, n * block->fc.out, &saved->z));
   CYF_TRY(cyf_linear_forward(&m->parameters, &block->fc, n, x, false, saved->z));
   CYF_TRY(cyf_time_add(&m->parameters, &block->time, &state->rows, &state->time, scratch, n, saved->z));
+  CYF_TRY(cyf_denoiser_labels_add(m, block, state, n, saved->z));
   return normalize(m, &block->norm, scratch, keep, n, saved);
 }
 
@@ -49,12 +50,13 @@ cyf_status cyf_denoiser_forward(const cyf_denoiser *denoiser, cyf_scratch *scrat
 }
 
 cyf_status cyf_denoiser_eval(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t, int32_t t,
-                             float *out) {
+                             const int32_t *label_host, float *out) {
   if (n == 0) return CYF_OK;
   const size_t mark = cyf_scratch_mark(scratch);
   cyf_denoiser_state state = {0};
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_time_rows_single(denoiser->parameters.device, scratch, t, &state.rows));
+  CYF_TRY_CLEANUP(cyf_denoiser_labels_find(denoiser, scratch, n, label_host, state.label_row));
   CYF_TRY_CLEANUP(cyf_denoiser_forward(denoiser, scratch, false, n, x_t, &state, out));
 cleanup:
   cyf_scratch_release(scratch, mark);
@@ -62,12 +64,13 @@ cleanup:
 }
 
 cyf_status cyf_denoiser_eval_many(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t,
-                                  const int32_t *t_host, float *out) {
+                                  const int32_t *t_host, const int32_t *label_host, float *out) {
   if (n == 0) return CYF_OK;
   const size_t mark = cyf_scratch_mark(scratch);
   cyf_denoiser_state state = {0};
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_time_rows_find(denoiser->parameters.device, scratch, n, t_host, &state.rows));
+  CYF_TRY_CLEANUP(cyf_denoiser_labels_find(denoiser, scratch, n, label_host, state.label_row));
   CYF_TRY_CLEANUP(cyf_denoiser_forward(denoiser, scratch, false, n, x_t, &state, out));
 cleanup:
   cyf_scratch_release(scratch, mark);

@@ -25,6 +25,7 @@ static cyf_status block_backward(const cyf_denoiser *m, const cyf_denoiser_block
   CYF_TRY(cyf_scratch_floats(scratch, n * block->fc.out, &d_z));
   CYF_TRY(normalize_backward(m, &block->norm, n, saved, d_y, d_z));
   CYF_TRY(cyf_time_add_backward(&m->parameters, &block->time, &state->rows, &state->time, scratch, n, d_z, d_active));
+  CYF_TRY(cyf_denoiser_labels_backward(m, block, state, scratch, n, d_z));
   CYF_TRY(cyf_linear_backward(&m->parameters, &block->fc, n, x, d_z, accumulate, d_x));
   cyf_scratch_release(scratch, mark);
   return CYF_OK;
@@ -70,14 +71,15 @@ static cyf_status backward(const cyf_denoiser *m, const cyf_denoiser_state *stat
   return cyf_time_path_backward(&m->parameters, &m->time_path, &state->rows, m->scratch, &state->time, d_active);
 }
 
-static cyf_status train_step(cyf_denoiser *m, int64_t n, const float *x_t, const int32_t *t_host, const float *eps,
-                             int64_t n_global, double *ret_sum_squared) {
+static cyf_status train_step(cyf_denoiser *m, int64_t n, const float *x_t, const int32_t *t_host,
+                             const int32_t *label_host, const float *eps, int64_t n_global, double *ret_sum_squared) {
   cyf_device *d = m->parameters.device;
   const int64_t count = n * m->config.latent;
   const double scale = 1.0 / ((double)n_global * (double)m->config.latent);
   cyf_denoiser_state state = {0};
   float *out = NULL, *d_out = NULL;
   CYF_TRY(cyf_time_rows_find(d, m->scratch, n, t_host, &state.rows));
+  CYF_TRY(cyf_denoiser_labels_find(m, m->scratch, n, label_host, state.label_row));
   CYF_TRY(cyf_scratch_floats(m->scratch, count, &out));
   CYF_TRY(cyf_scratch_floats(m->scratch, count, &d_out));
   CYF_TRY(cyf_denoiser_forward(m, m->scratch, true, n, x_t, &state, out));
@@ -87,7 +89,8 @@ static cyf_status train_step(cyf_denoiser *m, int64_t n, const float *x_t, const
 }
 
 cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const float *x_t, const int32_t *t_host,
-                                   const float *eps, int64_t n_global, double *ret_sum_squared) {
+                                   const int32_t *label_host, const float *eps, int64_t n_global,
+                                   double *ret_sum_squared) {
   *ret_sum_squared = 0.0;
   if (denoiser->parameters.gradient == NULL) {
     return CYF_FAIL(CYF_ERR_INTERNAL, "this denoiser was created for inference: it has no gradients");
@@ -98,7 +101,7 @@ cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const floa
   }
   if (n == 0) return CYF_OK;
   const size_t mark = cyf_scratch_mark(denoiser->scratch);
-  const cyf_status status = train_step(denoiser, n, x_t, t_host, eps, n_global, ret_sum_squared);
+  const cyf_status status = train_step(denoiser, n, x_t, t_host, label_host, eps, n_global, ret_sum_squared);
   cyf_scratch_release(denoiser->scratch, mark);
   return status;
 }

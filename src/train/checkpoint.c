@@ -57,7 +57,10 @@ static cyf_status check_identity(cyf_tensor_file *file, const cyf_identity *iden
     if (model_only && !identity->item[i].of_model) continue;
     char *then = NULL;
     snprintf(path, sizeof path, "identity/%s", identity->item[i].key);
-    CYF_TRY(cyf_tensor_file_read_text(file, path, &then));
+    if (cyf_tensor_file_has(file, path))
+      CYF_TRY(cyf_tensor_file_read_text(file, path, &then));
+    else /* from before there was this setting, which then was at its "none" */
+      CYF_TRY(cyf_strdup("none", &then));
     cyf_status status = CYF_OK;
     if (strcmp(then, identity->item[i].value) != 0)
       status = other_identity(file, identity->item[i].key, then, identity->item[i].value);

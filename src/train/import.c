@@ -100,6 +100,7 @@ static cyf_status make_settings(const import *m, cyf_settings *ret_settings) {
   CYF_TRY_CLEANUP(cyf_format(&text[n++], "diffusion.latent_scale=1"));
   CYF_TRY_CLEANUP(cyf_format(&text[n++], "diffusion.unit_length=false"));
   CYF_TRY_CLEANUP(cyf_format(&text[n++], "diffusion.guide_below=500"));
+  CYF_TRY_CLEANUP(cyf_format(&text[n++], "sample.method=ddpm"));
   cyf_widths_text(m->autoencoder_config.n_hidden, m->autoencoder_config.hidden, widths, sizeof widths);
   CYF_TRY_CLEANUP(cyf_format(&text[n++], "autoencoder.hidden=%s", widths));
   CYF_TRY_CLEANUP(cyf_format(&text[n++], "autoencoder.latent=%lld", (long long)m->autoencoder_config.latent));

@@ -121,7 +121,14 @@ static cyf_status read_denoiser(cyf_tensor_file *file, cyf_model *model) {
   int64_t has_denoiser = 1; /* files from before models could lack one */
   if (cyf_tensor_file_has(file, "has_denoiser")) CYF_TRY(cyf_tensor_file_read_int(file, "has_denoiser", &has_denoiser));
   if (!has_denoiser) return CYF_OK;
-  cyf_denoiser_config config = cyf_settings_denoiser(&model->settings);
+  const cyf_config_texts *conditions = &model->settings.denoiser.conditions;
+  int64_t n_classes[CYF_DENOISER_CONDITIONS_MAX] = {0};
+  for (int k = 0; k < conditions->n; k++) {
+    int64_t attribute = 0;
+    CYF_TRY(cyf_model_find_attribute(model, conditions->value[k], &attribute));
+    n_classes[k] = model->attributes[attribute].categories.n;
+  }
+  cyf_denoiser_config config = cyf_settings_denoiser(&model->settings, n_classes);
   CYF_TRY(cyf_denoiser_create(model->device, &config, 0, &model->denoiser));
   return cyf_parameters_read(file, "denoiser", cyf_denoiser_parameters(model->denoiser));
 }
@@ -132,12 +139,11 @@ static cyf_status read_all(cyf_tensor_file *file, cyf_model *model) {
   cyf_autoencoder_config autoencoder = cyf_settings_autoencoder(settings, model->genes.n);
   CYF_TRY(cyf_autoencoder_create(model->device, &autoencoder, 0, &model->autoencoder));
   CYF_TRY(cyf_parameters_read(file, "autoencoder", cyf_autoencoder_parameters(model->autoencoder)));
-  CYF_TRY(read_denoiser(file, model));
   CYF_TRY(cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, (int)settings->diffusion.timesteps,
                               &model->schedule));
   CYF_TRY(CYF_NEW(&model->attributes, model->n_attributes));
   for (int64_t i = 0; i < model->n_attributes; i++) CYF_TRY(read_attribute(file, i, model));
-  return CYF_OK;
+  return read_denoiser(file, model);
 }
 
 cyf_status cyf_model_load(const char *path, cyf_device *device, cyf_model **ret_model) {
@@ -222,6 +228,13 @@ cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, in
   cyf_status status = unknown_name("attribute", name, model->n_attributes, names);
   cyf_free(names);
   return status;
+}
+
+int cyf_model_condition(const cyf_model *model, const char *attribute) {
+  const cyf_config_texts *conditions = &model->settings.denoiser.conditions;
+  for (int k = 0; k < conditions->n && model->denoiser != NULL; k++)
+    if (strcmp(conditions->value[k], attribute) == 0) return k;
+  return -1;
 }
 
 cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code) {

@@ -41,6 +41,8 @@ cyf_status cyf_model_save(const cyf_model *model, const char *path);
 
 /* Index of the attribute, or an error listing those there are. */
 cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, int64_t *ret_index);
+/* Which of the denoiser's conditions an attribute is (classifier-free guidance); -1: none. */
+int cyf_model_condition(const cyf_model *model, const char *attribute);
 /* Code of a value of an attribute, or an error naming the nearest and listing the known ones. */
 cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code);
 

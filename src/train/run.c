@@ -176,7 +176,8 @@ static cyf_status fill_model(const run *r, cyf_model *model) {
   CYF_TRY(cyf_names_copy(&r->atlas->genes, &model->genes));
   uint64_t checksum = 0;
   CYF_TRY(cyf_load_autoencoder(&r->environment, &model->autoencoder, &checksum));
-  cyf_denoiser_config denoiser = cyf_settings_denoiser(settings);
+  cyf_denoiser_config denoiser;
+  CYF_TRY(cyf_stage_denoiser_config(settings, r->atlas, &denoiser, NULL));
   cyf_identity identity = cyf_denoiser_identity(&r->environment, checksum);
   CYF_TRY(cyf_denoiser_create(r->device, &denoiser, 0, &model->denoiser));
   CYF_TRY(cyf_checkpoint_load_final(r->checkpoints, "denoiser", &identity, cyf_denoiser_parameters(model->denoiser)));
@@ -270,7 +271,9 @@ static cyf_status open_run(run *r, plan *p) {
   CYF_TRY(cyf_path_join(r->options->directory, "checkpoints", &r->checkpoints));
   CYF_TRY(cyf_path_join(r->options->directory, "latents", &r->latents));
   CYF_TRY(cyf_atlas_open(r->options->atlas, &r->atlas));
+  cyf_denoiser_config denoiser; /* complaints about its conditions come before hours of training */
   CYF_TRY(make_plan(r, p));
+  CYF_TRY(cyf_stage_denoiser_config(r->options->settings, r->atlas, &denoiser, NULL));
   CYF_TRY(cyf_path_join(r->options->directory, "config.yaml", &r->config_path));
   CYF_TRY(cyf_config_to_text(cyf_settings_schema(), r->options->settings, &r->config_text));
   if (cyf_comm_rank(r->comm) == 0) {

@@ -146,6 +146,10 @@ static const cyf_config_field fields[] = {
 
     {"denoiser.hidden", CYF_CONFIG_INT_LIST, AT(denoiser.hidden), "[512, 512, 256, 128]", 1, 65536, NULL,
      "widths down; mirrored up with skip sums"},
+    {"denoiser.conditions", CYF_CONFIG_TEXT_LIST, AT(denoiser.conditions), "[]", UNBOUNDED, NULL,
+     "label columns the denoiser itself is told, for classifier-free guidance; []: none"},
+    {"denoiser.label_dropout", CYF_CONFIG_REAL, AT(denoiser.label_dropout), "0.1", 0, 1, NULL,
+     "rate at which a training cell loses one of these labels, and at which it loses them all"},
 #define STAGE denoiser.stage
     STAGE_FIELDS("denoiser", "50_000", "128", "1e-4", "1e-4", "linear", "0.9999", "true"),
 #undef STAGE
@@ -158,6 +162,11 @@ static const cyf_config_field fields[] = {
 #define STAGE classifier.stage
     STAGE_FIELDS("classifier", "20_000", "128", "3e-4", "0", "constant", "0", "true"),
 #undef STAGE
+
+    {"sample.method", CYF_CONFIG_CHOICE, AT(sample.method), "dpm++", UNBOUNDED, "ddpm|ddim|dpm++",
+     "reverse process of sampling unless --method says otherwise"},
+    {"sample.steps", CYF_CONFIG_STRING, AT(sample.steps), "20", UNBOUNDED, NULL,
+     "its steps with ddim and dpm++ unless --steps says otherwise; ddpm takes all"},
 
     {"checkpoint.every", CYF_CONFIG_INT, AT(checkpoint.every), "1000", 0, 1e12, NULL,
      "steps between checkpoints; 0: only at the end of a stage and when stopped"},
@@ -223,6 +232,14 @@ static cyf_status check(const cyf_settings *settings) {
   if (settings->autoencoder.hidden.n < 1)
     return CYF_FAIL(CYF_ERR_CONFIG, "autoencoder.hidden needs at least one width");
   if (settings->denoiser.hidden.n < 2) return CYF_FAIL(CYF_ERR_CONFIG, "denoiser.hidden needs at least two widths");
+  const cyf_config_texts *conditions = &settings->denoiser.conditions;
+  if (conditions->n > CYF_DENOISER_CONDITIONS_MAX)
+    return CYF_FAIL(CYF_ERR_CONFIG, "denoiser.conditions names %d label columns; at most %d are possible",
+                    conditions->n, CYF_DENOISER_CONDITIONS_MAX);
+  for (int i = 0; i < conditions->n; i++)
+    for (int k = 0; k < i; k++)
+      if (strcmp(conditions->value[i], conditions->value[k]) == 0)
+        return CYF_FAIL(CYF_ERR_CONFIG, "denoiser.conditions names '%s' twice", conditions->value[i]);
   if (settings->classifier.hidden.n != 3)
     return CYF_FAIL(CYF_ERR_CONFIG, "classifier.hidden needs three widths, not %d", settings->classifier.hidden.n);
   if (settings->diffusion.guide_below > settings->diffusion.timesteps)
@@ -262,10 +279,12 @@ cyf_autoencoder_config cyf_settings_autoencoder(const cyf_settings *settings, in
   return config;
 }
 
-cyf_denoiser_config cyf_settings_denoiser(const cyf_settings *settings) {
+cyf_denoiser_config cyf_settings_denoiser(const cyf_settings *settings, const int64_t *n_classes) {
   cyf_denoiser_config config = {.latent = settings->autoencoder.latent};
   config.n_hidden = settings->denoiser.hidden.n;
   memcpy(config.hidden, settings->denoiser.hidden.value, sizeof(int64_t) * (size_t)config.n_hidden);
+  config.n_conditions = settings->denoiser.conditions.n;
+  for (int k = 0; k < config.n_conditions; k++) config.n_classes[k] = n_classes[k];
   return config;
 }
 

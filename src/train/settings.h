@@ -63,6 +63,8 @@ typedef struct cyf_settings {
   } diffusion;
   struct {
     cyf_config_ints hidden;
+    cyf_config_texts conditions; /* label columns; none: unconditional, as published */
+    double label_dropout;
     cyf_stage_settings stage;
   } denoiser;
   struct {
@@ -71,6 +73,10 @@ typedef struct cyf_settings {
     int balance; /* cyf_balance */
     cyf_stage_settings stage;
   } classifier;
+  struct {
+    int method; /* cyf_sampler_method */
+    char *steps;
+  } sample; /* what the sample command does when nothing is said */
   struct {
     int64_t every, keep;
   } checkpoint;
@@ -91,7 +97,8 @@ void cyf_settings_destroy(cyf_settings *settings);
 
 /* Model shapes from settings. */
 cyf_autoencoder_config cyf_settings_autoencoder(const cyf_settings *settings, int64_t n_genes);
-cyf_denoiser_config cyf_settings_denoiser(const cyf_settings *settings);
+/* n_classes: of each of denoiser.conditions (NULL where there are none). */
+cyf_denoiser_config cyf_settings_denoiser(const cyf_settings *settings, const int64_t *n_classes);
 cyf_classifier_config cyf_settings_classifier(const cyf_settings *settings, int64_t n_classes);
 /* The factor between unit-length latents and what is diffused: sqrt(latent) for "auto" (DESIGN section 5). */
 double cyf_settings_latent_scale(const cyf_settings *settings);

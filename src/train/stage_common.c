@@ -32,6 +32,34 @@ static void add_common(const cyf_stage_environment *environment, const cyf_stage
   cyf_identity_add(identity, false, "accumulate", "%lld", (long long)stage->accumulate);
 }
 
+cyf_status cyf_stage_denoiser_config(const cyf_settings *settings, const cyf_atlas *atlas,
+                                     cyf_denoiser_config *ret_config, int64_t *ret_attribute) {
+  int64_t n_classes[CYF_DENOISER_CONDITIONS_MAX] = {0};
+  for (int k = 0; k < settings->denoiser.conditions.n; k++) {
+    const char *name = settings->denoiser.conditions.value[k];
+    const int64_t index = cyf_atlas_find_attribute(atlas, name);
+    if (index < 0) {
+      char known[512] = "";
+      for (int64_t i = 0, at = 0; i < atlas->n_attributes && at < 480; i++)
+        at += snprintf(known + at, sizeof known - (size_t)at, "%s%s", i == 0 ? "" : ", ", atlas->attributes[i].name);
+      return CYF_FAIL(CYF_ERR_CONFIG,
+                      "denoiser.conditions names '%s', which is no label column of the atlas %s; it has: %s", name,
+                      atlas->directory, atlas->n_attributes > 0 ? known : "none (prepare it with --label)");
+    }
+    n_classes[k] = atlas->attributes[index].categories.n;
+    if (ret_attribute != NULL) ret_attribute[k] = index;
+  }
+  *ret_config = cyf_settings_denoiser(settings, n_classes);
+  return CYF_OK;
+}
+
+/* "cell_type, donor", "none" */
+static void list_conditions(const cyf_config_texts *conditions, char text[CYF_IDENTITY_TEXT_MAX]) {
+  int at = snprintf(text, CYF_IDENTITY_TEXT_MAX, "%s", conditions->n == 0 ? "none" : "");
+  for (int i = 0; i < conditions->n && at < CYF_IDENTITY_TEXT_MAX; i++)
+    at += snprintf(text + at, (size_t)(CYF_IDENTITY_TEXT_MAX - at), "%s%s", i == 0 ? "" : ", ", conditions->value[i]);
+}
+
 /* What noised latents depend on. */
 static void add_diffusion(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
                           cyf_identity *identity) {
@@ -60,6 +88,12 @@ cyf_identity cyf_denoiser_identity(const cyf_stage_environment *environment, uin
   add_diffusion(environment, autoencoder_checksum, &identity);
   list_widths(&environment->loop.settings->denoiser.hidden, widths);
   cyf_identity_add(&identity, true, "denoiser.hidden", "%s", widths);
+  const cyf_settings *settings = environment->loop.settings;
+  char conditions[CYF_IDENTITY_TEXT_MAX] = "";
+  list_conditions(&settings->denoiser.conditions, conditions);
+  cyf_identity_add(&identity, true, "denoiser.conditions", "%s", conditions);
+  if (settings->denoiser.conditions.n > 0)
+    cyf_identity_add(&identity, false, "denoiser.label_dropout", "%.17g", settings->denoiser.label_dropout);
   return identity;
 }
 

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/memory.h"
 #include "train/latent_batch.h"
 #include "train/stages.h"
 
@@ -9,7 +10,10 @@ typedef struct denoiser_stage {
   cyf_latent_loader *train, *validation;
   cyf_latent_batch batch;
   cyf_noised noised;
-  cyf_scratch *scratch; /* validation */
+  cyf_scratch *scratch;                           /* validation */
+  int64_t attribute[CYF_DENOISER_CONDITIONS_MAX]; /* in the atlas, of each of the denoiser's conditions */
+  int32_t *label;                                 /* [n_conditions][label_capacity] of the batch */
+  int64_t label_capacity;
 } denoiser_stage;
 
 static cyf_status open_loader(denoiser_stage *s, cyf_split split, cyf_cursor start, cyf_latent_loader **loader) {
@@ -32,13 +36,47 @@ static cyf_status fetch(void *context, cyf_cursor *ret_cursor, int64_t *ret_n_gl
   return CYF_OK;
 }
 
+/* Whether the denoiser is told a cell's label: each is dropped at the given rate, and all of them together once more at
+ * that rate, so that the model without any label is learnt however many conditions there are. */
+static bool is_told(cyf_rng_key key, uint32_t draw, int64_t position, int condition, double rate) {
+  uint32_t words[4];
+  cyf_rng_block(key, draw, (uint64_t)position, 0, words);
+  if (cyf_rng_unit(words[0]) < rate) return false;
+  cyf_rng_block(key, draw, (uint64_t)position, 1 + (uint32_t)condition / 4, words);
+  return cyf_rng_unit(words[condition % 4]) >= rate;
+}
+
+/* s->label: the conditions' labels of the batch; rate 0: all that there are. */
+static cyf_status pick_labels(denoiser_stage *s, const cyf_latent_batch *batch, uint32_t draw, double rate) {
+  const int n_conditions = cyf_denoiser_get_config(s->model)->n_conditions;
+  const int64_t n = batch->n_local;
+  const cyf_rng_key key = cyf_rng_key_make((uint64_t)s->env->loop.settings->seed, CYF_RNG_LABEL_DROPOUT);
+  if (n_conditions == 0) return CYF_OK;
+  if (n > s->label_capacity) {
+    cyf_free(s->label);
+    s->label_capacity = 0;
+    CYF_TRY(CYF_NEW(&s->label, n_conditions * n));
+    s->label_capacity = n;
+  }
+  for (int k = 0; k < n_conditions; k++) {
+    const int32_t *code = batch->codes + s->attribute[k] * n;
+    for (int64_t i = 0; i < n; i++) {
+      const bool told = rate == 0 || is_told(key, draw, batch->position[i], k, rate);
+      s->label[k * n + i] = told ? code[i] : -1;
+    }
+  }
+  return CYF_OK;
+}
+
 static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *sums) {
   denoiser_stage *s = context;
   cyf_noised *b = &s->noised;
   int32_t timesteps = (int32_t)s->env->loop.settings->diffusion.timesteps;
   double sum_squared = 0;
   CYF_TRY(cyf_noised_make(b, &s->batch, s->batch.position, draw, timesteps, NULL));
-  CYF_TRY(cyf_denoiser_train_step(s->model, b->n, b->x_t, b->t_host, b->eps, s->batch.n_global, &sum_squared));
+  CYF_TRY(pick_labels(s, &s->batch, draw, s->env->loop.settings->denoiser.label_dropout));
+  CYF_TRY(
+      cyf_denoiser_train_step(s->model, b->n, b->x_t, b->t_host, s->label, b->eps, s->batch.n_global, &sum_squared));
   sums->loss += sum_squared;
   sums->weight += (double)(b->n * b->width);
   return CYF_OK;
@@ -56,11 +94,12 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
     CYF_TRY(cyf_latent_loader_next(s->validation, &batch));
     if (batch.n_local == 0) continue;
     CYF_TRY(cyf_noised_make(b, &batch, batch.cell, CYF_VALIDATION_DRAW, timesteps, NULL));
+    CYF_TRY(pick_labels(s, &batch, CYF_VALIDATION_DRAW, 0));
     size_t mark = cyf_scratch_mark(s->scratch);
     float *out = NULL;
     double sum_squared = 0;
     CYF_TRY(cyf_scratch_floats(s->scratch, b->n * b->width, &out));
-    CYF_TRY(cyf_denoiser_eval_many(s->model, s->scratch, b->n, b->x_t, b->t_host, out));
+    CYF_TRY(cyf_denoiser_eval_many(s->model, s->scratch, b->n, b->x_t, b->t_host, s->label, out));
     CYF_TRY(device->ops->squared_error(device, b->n * b->width, out, b->eps, 0, &sum_squared, NULL));
     CYF_TRY(device->ops->synchronize(device));
     cyf_scratch_release(s->scratch, mark);
@@ -72,7 +111,8 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
 
 static cyf_status create(denoiser_stage *s) {
   const cyf_settings *settings = s->env->loop.settings;
-  cyf_denoiser_config config = cyf_settings_denoiser(settings);
+  cyf_denoiser_config config;
+  CYF_TRY(cyf_stage_denoiser_config(settings, s->env->atlas, &config, s->attribute));
   CYF_TRY(cyf_denoiser_create(s->env->device, &config, 1, &s->model));
   CYF_TRY(cyf_denoiser_init(s->model, (uint64_t)settings->seed));
   CYF_TRY(cyf_noised_create(s->env->device, settings, &s->noised));
@@ -108,6 +148,7 @@ cleanup:
   cyf_latent_loader_destroy(&s.validation);
   cyf_noised_destroy(&s.noised);
   cyf_scratch_destroy(&s.scratch);
+  cyf_free(s.label);
   cyf_denoiser_destroy(&s.model);
   return status;
 }

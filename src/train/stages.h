@@ -36,6 +36,12 @@ cyf_status cyf_train_denoiser(const cyf_stage_environment *environment, uint64_t
 cyf_status cyf_train_classifier(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
                                 int64_t attribute);
 
+/* The denoiser's shape, with the classes of its conditions, and which of the atlas's attributes these are
+ * (ret_attribute[CYF_DENOISER_CONDITIONS_MAX]; NULL: not wanted). Errors: CYF_ERR_CONFIG for a condition that the atlas
+ * lacks. */
+cyf_status cyf_stage_denoiser_config(const cyf_settings *settings, const cyf_atlas *atlas,
+                                     cyf_denoiser_config *ret_config, int64_t *ret_attribute);
+
 /* The identities that the stages' checkpoints carry. attribute: of the classifier. */
 cyf_identity cyf_autoencoder_identity(const cyf_stage_environment *environment);
 cyf_identity cyf_denoiser_identity(const cyf_stage_environment *environment, uint64_t autoencoder_checksum);

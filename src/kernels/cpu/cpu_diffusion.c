@@ -68,6 +68,37 @@ cyf_status cyf_cpu_ddim_step(cyf_device *d, int64_t count, const cyf_reverse_ste
   return CYF_OK;
 }
 
+cyf_status cyf_cpu_multistep_step(cyf_device *d, int64_t count, const cyf_multistep *s, const float *x,
+                                  const float *eps, const float *guidance, float *x0_before, float *x_prev) {
+  const cyf_multistep_coefficients k = {.sqrt_one_minus_alpha_bar = (float)s->sqrt_one_minus_alpha_bar,
+                                        .sqrt_recip_alpha_bar = (float)s->sqrt_recip_alpha_bar,
+                                        .sqrt_recip_m1_alpha_bar = (float)s->sqrt_recip_m1_alpha_bar,
+                                        .coef_x = (float)s->coef_x,
+                                        .coef_x0 = (float)s->coef_x0,
+                                        .coef_x0_before = (float)s->coef_x0_before};
+  const int clip = s->clip;
+#pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, count))
+  for (int64_t first = 0; first < count; first += STRIP) {
+    const float *g = strip_of(guidance, first), *from = x + first, *e = eps + first;
+    float *before = x0_before + first, *to = x_prev + first;
+    const int64_t width = cyf_cpu_min(STRIP, count - first);
+#pragma omp simd
+    for (int64_t j = 0; j < width; ++j) to[j] = cyf_multistep_element(&k, clip, from[j], e[j], g[j], &before[j]);
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_cpu_free_guidance(cyf_device *d, int64_t n, int64_t c, const float *base, const float *conditioned,
+                                 const float *weight, float *eps) {
+#pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, n *c))
+  for (int64_t i = 0; i < n; ++i) {
+    const float w = weight[i];
+#pragma omp simd
+    for (int64_t j = i * c; j < (i + 1) * c; ++j) eps[j] += cyf_free_guidance_element(base[j], conditioned[j], w);
+  }
+  return CYF_OK;
+}
+
 cyf_status cyf_cpu_time_embedding(cyf_device *d, int64_t n_rows, int64_t width, const int32_t *t, float *out) {
   const int64_t half = width / 2;
 #pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, 16 * n_rows * width))

@@ -145,6 +145,10 @@ cyf_status cyf_cpu_ddpm_step(cyf_device *d, int64_t count, const cyf_reverse_ste
                              const float *guidance, const float *noise, float *x_prev);
 cyf_status cyf_cpu_ddim_step(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
                              const float *guidance, const float *noise, float *x_prev);
+cyf_status cyf_cpu_multistep_step(cyf_device *d, int64_t count, const cyf_multistep *s, const float *x,
+                                  const float *eps, const float *guidance, float *x0_before, float *x_prev);
+cyf_status cyf_cpu_free_guidance(cyf_device *d, int64_t n, int64_t c, const float *base, const float *conditioned,
+                                 const float *weight, float *eps);
 cyf_status cyf_cpu_time_embedding(cyf_device *d, int64_t n_rows, int64_t width, const int32_t *t, float *out);
 
 cyf_status cyf_cpu_sum_squares(cyf_device *d, int64_t count, const float *x, double *ret_sum);

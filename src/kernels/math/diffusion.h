@@ -48,6 +48,28 @@ CYF_HD static inline float cyf_ddim_element(const cyf_reverse_coefficients *k, i
   return k->sqrt_alpha_bar_prev * x0 + k->direction * eps + k->sigma * noise;
 }
 
+/* float forms of cyf_multistep's coefficients. */
+typedef struct cyf_multistep_coefficients {
+  float sqrt_one_minus_alpha_bar, sqrt_recip_alpha_bar, sqrt_recip_m1_alpha_bar;
+  float coef_x, coef_x0, coef_x0_before;
+} cyf_multistep_coefficients;
+
+/* One DPM-Solver++(2M) element; *x0_before is the last step's x_0 on entry and this one's on return. */
+CYF_HD static inline float cyf_multistep_element(const cyf_multistep_coefficients *k, int clip, float x, float eps,
+                                                 float guidance, float *x0_before) {
+  eps -= k->sqrt_one_minus_alpha_bar * guidance;
+  float x0 = cyf_predict_x0(x, eps, k->sqrt_recip_alpha_bar, k->sqrt_recip_m1_alpha_bar);
+  x0 = cyf_select(clip, cyf_clip_unit(x0), x0);
+  const float x_prev = k->coef_x * x + k->coef_x0 * x0 + k->coef_x0_before * *x0_before;
+  *x0_before = x0;
+  return x_prev;
+}
+
+/* What one condition adds to eps (Ho & Salimans 2021, eq. 6, in the form eps + weight (eps_conditioned - eps)). */
+CYF_HD static inline float cyf_free_guidance_element(float base, float conditioned, float weight) {
+  return weight * (conditioned - base);
+}
+
 /* Frequency j of a sinusoidal time embedding with `half` = width / 2 frequencies (Vaswani et al. 2017, section 3.5). */
 CYF_HD static inline double cyf_time_frequency(int64_t j, int64_t half) {
   return exp(-9.210340371976184 * (double)j / (double)half); /* log(10000) */

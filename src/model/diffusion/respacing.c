@@ -1,4 +1,5 @@
-/* Which steps a shortened reverse process keeps (Nichol & Dhariwal 2021, section 4; "ddimN": Song et al. 2021). */
+/* Which steps a shortened reverse process keeps (Nichol & Dhariwal 2021, section 4; "ddimN": Song et al.
+ * 2021; "lambdaN": Lu et al. 2022, section 4). */
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -18,8 +19,8 @@ static cyf_status parse_count(const char *spacing, const char **text, int *ret_c
   const bool starts_with_digit = **text >= '0' && **text <= '9';
   if (!starts_with_digit || errno != 0 || value < 1 || value > INT_MAX) {
     return CYF_FAIL(CYF_ERR_USAGE,
-                    "steps \"%s\": expected a number such as \"50\", numbers a section such as \"10,20,30\", or "
-                    "\"ddimN\"",
+                    "steps \"%s\": expected a number such as \"50\", numbers a section such as \"10,20,30\", "
+                    "\"ddimN\" or \"lambdaN\"",
                     spacing);
   }
   *ret_count = (int)value;
@@ -71,7 +72,27 @@ static cyf_status keep_sections(const char *spacing, int n, bool *keep) {
   return CYF_OK;
 }
 
-static cyf_status choose_steps(const char *spacing, int n, int must_contain, bool *keep) {
+static double log_snr(double alpha_bar) {
+  return 0.5 * log(alpha_bar / (1.0 - alpha_bar));
+}
+
+/* Keeps `wanted` steps, the first and the last among them, evenly spaced in half the log signal-to-noise ratio. Each is
+ * the step nearest to its place that leaves one for every step still to come: near 0 the ratio changes faster than
+ * whole timesteps can follow. */
+static cyf_status keep_log_snr(const char *spacing, const cyf_schedule *full, int wanted, bool *keep) {
+  const int n = full->n;
+  if (wanted > n) return CYF_FAIL(CYF_ERR_USAGE, "steps \"%s\": there are only %d steps", spacing, n);
+  const double highest = log_snr(full->alpha_bar[0]), lowest = log_snr(full->alpha_bar[n - 1]);
+  for (int i = 0, t = 0; i < wanted; i++, t++) {
+    const double place = wanted > 1 ? highest + (lowest - highest) * i / (wanted - 1) : lowest;
+    while (t < n - wanted + i && log_snr(full->alpha_bar[t]) + log_snr(full->alpha_bar[t + 1]) > 2.0 * place) t++;
+    keep[t] = true;
+  }
+  return CYF_OK;
+}
+
+static cyf_status choose_steps(const cyf_schedule *full, const char *spacing, int must_contain, bool *keep) {
+  const int n = full->n;
   if (must_contain >= n) {
     return CYF_FAIL(CYF_ERR_USAGE, "the reverse process cannot start at timestep %d: there are 0 to %d", must_contain,
                     n - 1);
@@ -84,6 +105,12 @@ static cyf_status choose_steps(const char *spacing, int n, int must_contain, boo
     CYF_TRY(parse_count(spacing, &text, &wanted));
     if (*text != 0) return CYF_FAIL(CYF_ERR_USAGE, "steps \"%s\": unexpected \"%s\"", spacing, text);
     CYF_TRY(keep_fixed_stride(spacing, n, wanted, keep));
+  } else if (strncmp(spacing, "lambda", 6) == 0) {
+    const char *text = spacing + 6;
+    int wanted = 0;
+    CYF_TRY(parse_count(spacing, &text, &wanted));
+    if (*text != 0) return CYF_FAIL(CYF_ERR_USAGE, "steps \"%s\": unexpected \"%s\"", spacing, text);
+    CYF_TRY(keep_log_snr(spacing, full, wanted, keep));
   } else {
     CYF_TRY(keep_sections(spacing, n, keep));
   }
@@ -101,7 +128,7 @@ cyf_status cyf_schedule_respace(const cyf_schedule *full, const char *spacing, i
   int n_kept = 0;
   *ret_schedule = NULL;
   CYF_TRY_CLEANUP(CYF_NEW(&keep, full->n));
-  CYF_TRY_CLEANUP(choose_steps(spacing, full->n, must_contain, keep));
+  CYF_TRY_CLEANUP(choose_steps(full, spacing, must_contain, keep));
   for (int t = 0; t < full->n; t++) n_kept += keep[t] ? 1 : 0;
   CYF_TRY_CLEANUP(cyf_schedule_allocate(n_kept, full->n_original, &s));
   double alpha_bar_before = 1.0;

@@ -3,20 +3,8 @@
 #include <math.h>
 
 #include "base/memory.h"
-
-/* One run over one block of cells. */
-typedef struct sampler_run {
-  const cyf_sampler_config *config;
-  const cyf_denoiser *denoiser;
-  int n_guides;
-  const cyf_guide *guides;
-  cyf_device *device;
-  cyf_scratch *scratch;
-  int64_t first, n, latent;
-  cyf_rng_key noise_key;
-  float *eps, *guidance, *noise; /* [n, latent] */
-  float *fixed_noise_host;       /* [n, latent], tests only */
-} sampler_run;
+#include "model/diffusion/multistep.h"
+#include "model/diffusion/sampler_internal.h"
 
 /* Coefficients of step i of the schedule, all in double: with hundreds of steps an error here grows much more than one
  * in x. */
@@ -38,22 +26,6 @@ static cyf_reverse_step make_step(const cyf_sampler_config *config, int i) {
   };
 }
 
-/* run->guidance = sum over guides and their terms of weight * grad log p; *ret_guidance NULL where guidance does not
- * act. */
-static cyf_status sum_guidance(const sampler_run *run, int32_t t, const float *x, const float **ret_guidance) {
-  cyf_device *d = run->device;
-  *ret_guidance = NULL;
-  if (run->n_guides == 0 || t >= run->config->guide_below) return CYF_OK;
-  CYF_TRY(d->ops->zero(d, run->guidance, (size_t)(run->n * run->latent) * sizeof(float)));
-  for (int k = 0; k < run->n_guides; k++) {
-    const cyf_guide *guide = &run->guides[k];
-    CYF_TRY(cyf_classifier_guidance(guide->classifier, run->scratch, run->n, x, t, guide->n_terms, guide->label,
-                                    guide->weight, run->guidance));
-  }
-  *ret_guidance = run->guidance;
-  return CYF_OK;
-}
-
 static cyf_status upload_fixed_noise(const sampler_run *run, int i) {
   cyf_device *d = run->device;
   const int64_t count = run->n * run->latent;
@@ -69,7 +41,8 @@ static cyf_status draw_noise(const sampler_run *run, int i, const float **ret_no
   const cyf_sampler_config *config = run->config;
   cyf_device *d = run->device;
   *ret_noise = NULL;
-  if (i == 0 || (config->method == CYF_SAMPLER_DDIM && config->eta == 0.0)) return CYF_OK;
+  if (i == 0 || config->method == CYF_SAMPLER_DPM) return CYF_OK;
+  if (config->method == CYF_SAMPLER_DDIM && config->eta == 0.0) return CYF_OK;
   *ret_noise = run->noise;
   if (config->fixed_noise != NULL) return upload_fixed_noise(run, i);
   return d->ops->fill_normal(d, run->n, run->latent, run->noise_key, (uint32_t)config->schedule->timestep[i], NULL,
@@ -80,15 +53,32 @@ static cyf_status reverse_step(const sampler_run *run, int i, float *x) {
   cyf_device *d = run->device;
   const int32_t t = run->config->schedule->timestep[i];
   const int64_t count = run->n * run->latent;
-  const cyf_reverse_step step = make_step(run->config, i);
   const float *guidance = NULL, *noise = NULL;
-  CYF_TRY(cyf_denoiser_eval(run->denoiser, run->scratch, run->n, x, t, run->eps));
-  CYF_TRY(sum_guidance(run, t, x, &guidance));
+  CYF_TRY(cyf_sampler_predict(run, t, x));
+  CYF_TRY(cyf_sampler_sum_gradients(run, t, x, &guidance));
+  if (run->config->method == CYF_SAMPLER_DPM) {
+    const cyf_multistep multistep = cyf_multistep_make(run->config->schedule, i, run->config->clip);
+    return d->ops->multistep_step(d, count, &multistep, x, run->eps, guidance, run->x0_before, x);
+  }
+  const cyf_reverse_step step = make_step(run->config, i);
   CYF_TRY(draw_noise(run, i, &noise));
   if (run->config->method == CYF_SAMPLER_DDPM) {
     return d->ops->ddpm_step(d, count, &step, x, run->eps, guidance, noise, x);
   }
   return d->ops->ddim_step(d, count, &step, x, run->eps, guidance, noise, x);
+}
+
+static cyf_status check_guide(const sampler_run *run, const cyf_guide *guide) {
+  const cyf_denoiser_config *denoiser = cyf_denoiser_get_config(run->denoiser);
+  if (guide->classifier == NULL) {
+    if (guide->condition >= 0 && guide->condition < denoiser->n_conditions) return CYF_OK;
+    return CYF_FAIL(CYF_ERR_INTERNAL, "condition %d of a denoiser that has %d", guide->condition,
+                    denoiser->n_conditions);
+  }
+  const int64_t latent = cyf_classifier_get_config(guide->classifier)->latent;
+  if (latent == run->latent) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_INPUT, "a classifier of latent width %lld cannot guide a denoiser of latent width %lld",
+                  (long long)latent, (long long)run->latent);
 }
 
 static cyf_status check_run(const sampler_run *run) {
@@ -98,12 +88,7 @@ static cyf_status check_run(const sampler_run *run) {
   if (!(run->config->eta >= 0.0 && run->config->eta <= 1.0)) {
     return CYF_FAIL(CYF_ERR_CONFIG, "DDIM eta %g; it must be in [0, 1]", run->config->eta);
   }
-  for (int k = 0; k < run->n_guides; k++) {
-    const int64_t latent = cyf_classifier_get_config(run->guides[k].classifier)->latent;
-    if (latent == run->latent) continue;
-    return CYF_FAIL(CYF_ERR_INPUT, "a classifier of latent width %lld cannot guide a denoiser of latent width %lld",
-                    (long long)latent, (long long)run->latent);
-  }
+  for (int k = 0; k < run->n_guides; k++) CYF_TRY(check_guide(run, &run->guides[k]));
   return CYF_OK;
 }
 
@@ -112,6 +97,9 @@ static cyf_status run_steps(sampler_run *run, float *x) {
   CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->eps));
   CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->guidance));
   CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->noise));
+  CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->x0_before));
+  CYF_TRY(run->device->ops->zero(run->device, run->x0_before, (size_t)count * sizeof(float)));
+  CYF_TRY(cyf_sampler_prepare_free(run));
   for (int i = run->config->schedule->n - 1; i >= 0; i--) CYF_TRY(reverse_step(run, i, x));
   return run->device->ops->synchronize(run->device);
 }
@@ -135,6 +123,7 @@ cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser 
   const size_t mark = cyf_scratch_mark(scratch);
   status = run_steps(&run, x);
   cyf_scratch_release(scratch, mark);
+  cyf_free(run.free_label);
   cyf_free(run.fixed_noise_host);
   return status;
 }

@@ -1,6 +1,6 @@
-/* The reverse process: DDPM and DDIM, guided by any number of classifiers, with gradient interpolation. Cells are
- * sampled in blocks of CYF_SAMPLER_BLOCK consecutive indices; one block is computed by one thread, so results do not
- * depend on ranks or threads. */
+/* The reverse process: DDPM, DDIM and DPM-Solver++(2M), guided by any number of classifiers and of the denoiser's own
+ * conditions, with gradient interpolation. Cells are sampled in blocks of CYF_SAMPLER_BLOCK consecutive indices; one
+ * block is computed by one thread, so results do not depend on ranks or threads. */
 #ifndef CYF_MODEL_DIFFUSION_SAMPLER_H
 #define CYF_MODEL_DIFFUSION_SAMPLER_H
 
@@ -9,15 +9,25 @@
 #include "model/diffusion/schedule.h"
 
 enum { CYF_SAMPLER_BLOCK = 256, CYF_GUIDES_MAX = 16 };
-typedef enum cyf_sampler_method { CYF_SAMPLER_DDPM, CYF_SAMPLER_DDIM } cyf_sampler_method;
+typedef enum cyf_sampler_method { CYF_SAMPLER_DDPM, CYF_SAMPLER_DDIM, CYF_SAMPLER_DPM } cyf_sampler_method;
 
-/* One classifier with n_terms weighted targets a cell. Two terms of one classifier are the paper's Gradient
- * Interpolation. */
+/* One attribute with n_terms weighted targets a cell. Two terms of one attribute are the paper's Gradient
+ * Interpolation.
+ *
+ * With a classifier, by its gradients: DDPM mean += variance * weight * grad log p, the others eps -= sqrt(1 -
+ * alpha_bar)
+ * * the same. Without one, by the denoiser's own condition (classifier-free guidance, Ho & Salimans 2021): where e(y)
+ * is the denoiser's answer under the labels y, eps = e() + w1 (e(y1) - e()) + w2 (e(y1, y2) - e(y1)) + ... over such
+ * guides in their order, by p(y1, y2 | x) = p(y1 | x) p(y2 | x, y1); with equal weights that is e() + w (e(y1, y2) -
+ * e()). A label of -1 or of weight 0 is left out. Several terms of a guide each add theirs, and later guides then do
+ * not see that guide's labels. Weight 0 is the unconditional model, 1 the conditional one, more sharpens (what some
+ * papers call w is this weight - 1). Each term is one more evaluation of the denoiser, all in one pass. */
 typedef struct cyf_guide {
-  const cyf_classifier *classifier;
+  const cyf_classifier *classifier; /* NULL: condition `condition` of the denoiser */
   int n_terms;
   const int32_t *label; /* [n_terms][n] device, -1: none */
   const float *weight;  /* [n_terms][n] device */
+  int condition;        /* without a classifier */
 } cyf_guide;
 
 typedef struct cyf_sampler_config {
@@ -25,7 +35,7 @@ typedef struct cyf_sampler_config {
   const cyf_schedule *schedule; /* respaced */
   double eta;                   /* DDIM: 0 deterministic */
   bool clip;                    /* clip x0 to [-1, 1] */
-  int guide_below;              /* guidance acts where the original timestep < this */
+  int guide_below;              /* classifiers guide where the original timestep < this */
   uint64_t seed;
   const double *fixed_noise; /* tests only: [schedule n][n][latent] draws in order of execution; NULL: counter-based */
 } cyf_sampler_config;

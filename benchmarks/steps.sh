@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Quality against the number of denoiser evaluations: MMD of cells sampled in the held-out label proportions against the held-out cells, by ddpm
+# over all timesteps and by ddim and dpm++ over few, on both kinds of grid and over several seeds (in parallel, one thread each). Writes
+# benchmarks/results/steps.md and .json.
+#
+#   benchmarks/steps.sh [DIR]     DIR with atlas/ and run/model.h5 (default build/steps: prepared and trained there if it is not there yet)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/mpi-env.sh
+if [ -z "${CYTOFORGE_REAL_DATA:-}" ] && [ -d ../shared/data ]; then CYTOFORGE_REAL_DATA=../shared/data; fi
+cytoforge=${CYTOFORGE_BINARY:-build/release/cytoforge}
+work=${1:-build/steps}
+label=${CYTOFORGE_STEPS_LABEL:-cell_type}
+seeds=${CYTOFORGE_STEPS_SEEDS:-0 1 2}
+counts=${CYTOFORGE_STEPS_COUNTS:-5 10 15 20 25 50 100}
+results=benchmarks/results
+mkdir -p "$work" "$results"
+
+if [ ! -f "$work/run/model.h5" ]; then
+  $cytoforge prepare "${CYTOFORGE_REAL_DATA:?names the folder with pbmc_facs.h5ad}/pbmc_facs.h5ad" -o "$work/atlas" --label "$label" \
+    --holdout 0.2 --seed 0
+  mpirun -n 2 $cytoforge train -c benchmarks/quality.yaml --set autoencoder.steps=800 --set denoiser.steps=3000 --set classifier.steps=600 \
+    --data "$work/atlas" --out "$work/run"
+fi
+real=$work/atlas/heldout.h5ad
+
+one() { # METHOD STEPS EVALUATIONS SEED: one line of method, steps as asked for, evaluations, seed, MMD
+  local cells=$work/cells_$4.h5ad
+  $cytoforge sample -m "$work/run/model.h5" --like "$real" --by "$label" --method "$1" --steps "$2" --seed "$4" --threads 1 -o "$cells" --force \
+    2> /dev/null
+  printf '%s\t%s\t%s\t%s\t%s\n' "$1" "${2:-all}" "$3" "$4" "$($cytoforge evaluate --real "$real" --synthetic "$cells" --threads 1 --json 2> /dev/null |
+    awk '/"mmd"/ {found = 1} found && /"value"/ {gsub(/[ ,]/, ""); split($0, a, ":"); print a[2]; exit}')"
+}
+all_of_seed() {
+  one ddpm "" 1000 "$1"
+  for n in $counts; do
+    for method in ddim dpm++; do
+      for grid in "" lambda; do one "$method" "$grid$n" "$n" "$1"; done
+    done
+  done
+}
+jobs=()
+for seed in $seeds; do
+  all_of_seed "$seed" > "$work/runs_$seed.tsv" &
+  jobs+=($!)
+done
+for job in "${jobs[@]}"; do wait "$job"; done
+runs=$work/runs.tsv
+: > "$runs"
+for seed in $seeds; do cat "$work/runs_$seed.tsv" >> "$runs"; done
+
+# Means and standard deviations over seeds. "within": no further above ddpm's mean than two standard errors of the difference.
+awk -F'\t' -v json="$results/steps.json" '
+  {
+    key = $1 "\t" $2; if (!(key in n)) { order[++m] = key; evaluations[key] = $3 }
+    n[key]++; sum[key] += $5; square[key] += $5 * $5
+  }
+  function mean(key) { return sum[key] / n[key] }
+  function deviation(key,   v) { v = n[key] > 1 ? (square[key] - n[key] * mean(key)^2) / (n[key] - 1) : 0; return v > 0 ? sqrt(v) : 0 }
+  function within(key) { return mean(key) - mean(order[1]) <= 2 * sqrt((deviation(key)^2 + deviation(order[1])^2) / n[key]) }
+  END {
+    print "| method | steps | evaluations | MMD | within noise of ddpm |"
+    print "|---|---|---|---|---|"
+    printf "[" > json
+    for (i = 1; i <= m; i++) {
+      key = order[i]; split(key, part, "\t")
+      printf "| %s | %s | %d | %.4f ± %.4f | %s |\n", part[1], part[2], evaluations[key], mean(key), deviation(key),
+        i == 1 ? "" : within(key) ? "yes" : "no"
+      printf "%s\n  {\"method\": \"%s\", \"steps\": \"%s\", \"evaluations\": %d, \"seeds\": %d, \"mmd\": {\"mean\": %.6f, \"sd\": %.6f}}",
+        i > 1 ? "," : "", part[1], part[2], evaluations[key], n[key], mean(key), deviation(key) > json
+    }
+    print "\n]" > json
+  }' "$runs" > "$work/table.md"
+cpu=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
+{
+  echo "# Quality against steps"
+  echo
+  echo "Made by \`benchmarks/steps.sh\` on $(date -u +%F): $cpu, $(nproc) cores. MMD of $(awk 'END {print NR}' "$runs") runs, mean and standard deviation"
+  echo "over seeds $seeds; steps N are even in time, lambdaN in the log signal-to-noise ratio; classifier guidance 2. \"Within noise\": no further"
+  echo "above ddpm's mean than two standard errors of the difference."
+  echo
+  cat "$work/table.md"
+} > "$results/steps.md"
+echo "wrote $results/steps.md"
