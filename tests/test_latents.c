@@ -261,7 +261,7 @@ static void stale_and_missing_files_are_told(void **state) {
       cyf_latent_loader_create(shared->comm, &other, directory, model, &options, -1, (cyf_cursor){0, 0}, &loader),
       CYF_ERR_INPUT, "another atlas");
   /* A file cut short or with a changed byte is found as it is read. */
-  snprintf(path, sizeof(path), "%s/latents-00001.h5", directory);
+  snprintf(path, sizeof(path), "%s/latents-00001.h5ad", directory);
   assert_ok(cyf_comm_barrier(shared->comm));
   if (shared->rank == 0) {
     static const uint8_t halves[] = {0x00, 0xb4, 0x00, 0xb6, 0x00, 0xb8, 0x00, 0xb9}; /* coordinates 2 to 5 of a cell */
@@ -278,12 +278,12 @@ static void stale_and_missing_files_are_told(void **state) {
   assert_ok(cyf_comm_barrier(shared->comm));
   assert_fails(
       cyf_latent_loader_create(shared->comm, atlas, directory, model, &options, -1, (cyf_cursor){0, 0}, &loader),
-      CYF_ERR_INPUT, "latents-00001.h5");
+      CYF_ERR_INPUT, "latents-00001.h5ad");
   if (shared->rank == 0) assert_ok(cyf_remove_file(path));
   assert_ok(cyf_comm_barrier(shared->comm));
   assert_fails(
       cyf_latent_loader_create(shared->comm, atlas, directory, model, &options, -1, (cyf_cursor){0, 0}, &loader),
-      CYF_ERR_INPUT, "latents-00001.h5");
+      CYF_ERR_INPUT, "latents-00001.h5ad");
   assert_null(loader);
   cyf_atlas_close(&atlas);
 }

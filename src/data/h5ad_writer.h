@@ -38,6 +38,7 @@ typedef struct cyf_h5ad_options {
   int64_t chunk_values; /* entries a chunk of indices/data (dense: about, in whole rows); 0: CYF_H5AD_CHUNK_VALUES
                            (dense: 16 times that) */
   int gzip_level;       /* 0 to 9; 0: none; ignored for CSR_NBIT */
+  bool checksums;       /* arrays of obs and obsm carry Fletcher-32 checksums, which HDF5 verifies as it reads */
 } cyf_h5ad_options;
 
 /* Starts "path.partial". Nothing appears under `path` before commit. Not collective. Errors: CYF_ERR_IO when it cannot
@@ -79,6 +80,9 @@ cyf_status cyf_h5ad_copy_column(cyf_h5ad *file, const char *column, cyf_h5ad_wri
 /* obsm/NAME [n_cells, width] float32. */
 cyf_status cyf_h5ad_writer_set_obsm(cyf_h5ad_writer *writer, const char *name, int64_t n_cells, int64_t width,
                                     const float *values);
+/* The same of IEEE 754 binary16 as they lie in memory; numpy reads them as float16. */
+cyf_status cyf_h5ad_writer_set_obsm_half(cyf_h5ad_writer *writer, const char *name, int64_t n_cells, int64_t width,
+                                         const void *halves);
 /* uns/cytoforge/KEY: a string, number or integer. */
 cyf_status cyf_h5ad_writer_set_uns_text(cyf_h5ad_writer *writer, const char *key, const char *value);
 cyf_status cyf_h5ad_writer_set_uns_int(cyf_h5ad_writer *writer, const char *key, int64_t value);

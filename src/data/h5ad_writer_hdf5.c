@@ -182,6 +182,13 @@ static cyf_status write_ordered(const cyf_h5ad_writer *writer, hid_t group, bool
   return status;
 }
 
+static cyf_status create_array(const cyf_h5ad_writer *writer, hid_t parent, const char *name, hid_t type, int n_dims,
+                               const int64_t *shape, hid_t *ret_dataset) {
+  return writer->options.checksums
+             ? cyf_h5_create_checked_dataset(writer->output, parent, name, type, n_dims, shape, ret_dataset)
+             : cyf_h5_create_dataset(writer->output, parent, name, type, n_dims, shape, ret_dataset);
+}
+
 cyf_status cyf_h5ad_create_labels(const cyf_h5ad_writer *writer, const cyf_label_column *column, int64_t n_cells,
                                   bool ordered, hid_t *ret_codes) {
   cyf_status status = CYF_OK;
@@ -194,7 +201,7 @@ cyf_status cyf_h5ad_create_labels(const cyf_h5ad_writer *writer, const cyf_label
   CYF_TRY_CLEANUP(
       cyf_h5_write_strings(writer->output, group, "categories", column->categories.name, n_categories, &categories));
   CYF_TRY_CLEANUP(cyf_h5ad_write_encoding(writer->output, categories, "string-array", "0.2.0"));
-  CYF_TRY_CLEANUP(cyf_h5_create_dataset(writer->output, group, "codes", type, 1, &n_cells, ret_codes));
+  CYF_TRY_CLEANUP(create_array(writer, group, "codes", type, 1, &n_cells, ret_codes));
   status = cyf_h5ad_write_encoding(writer->output, *ret_codes, "array", "0.2.0");
 cleanup:
   cyf_h5_close_id(&categories);
@@ -231,7 +238,7 @@ cyf_status cyf_h5ad_write_array(const cyf_h5ad_writer *writer, hid_t parent, con
   cyf_status status = CYF_OK;
   hid_t dataset = H5I_INVALID_HID;
   int64_t shape[2] = {n, width};
-  CYF_TRY_CLEANUP(cyf_h5_create_dataset(writer->output, parent, name, file_type, width < 0 ? 1 : 2, shape, &dataset));
+  CYF_TRY_CLEANUP(create_array(writer, parent, name, file_type, width < 0 ? 1 : 2, shape, &dataset));
   CYF_TRY_CLEANUP(cyf_h5ad_write_encoding(writer->output, dataset, "array", "0.2.0"));
   CYF_TRY_CLEANUP(
       cyf_h5_write_range(writer->output, dataset, memory_type, H5Tget_size(memory_type), 0, n, width, name, values));
@@ -261,6 +268,21 @@ cyf_status cyf_h5ad_writer_set_obsm(cyf_h5ad_writer *writer, const char *name, i
                                     const float *values) {
   cyf_hdf5_lock();
   return cyf_h5ad_writer_finish_call(writer, set_obsm(writer, name, n_cells, width, values));
+}
+
+static cyf_status set_obsm_half(cyf_h5ad_writer *writer, const char *name, int64_t n_cells, int64_t width,
+                                const void *halves) {
+  CYF_TRY(claim_rows(writer, name, n_cells));
+  hid_t half = cyf_h5_half_type();
+  cyf_status status = cyf_h5ad_write_array(writer, writer->obsm, name, half, half, n_cells, width, halves);
+  cyf_h5_close_id(&half);
+  return status;
+}
+
+cyf_status cyf_h5ad_writer_set_obsm_half(cyf_h5ad_writer *writer, const char *name, int64_t n_cells, int64_t width,
+                                         const void *halves) {
+  cyf_hdf5_lock();
+  return cyf_h5ad_writer_finish_call(writer, set_obsm_half(writer, name, n_cells, width, halves));
 }
 
 static cyf_status set_uns_number(cyf_h5ad_writer *writer, const char *key, hid_t file_type, hid_t memory_type,

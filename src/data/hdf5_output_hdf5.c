@@ -146,12 +146,26 @@ cleanup:
   return status;
 }
 
-cyf_status cyf_h5_create_dataset(const cyf_h5_output *output, hid_t parent, const char *name, hid_t file_type,
-                                 int n_dims, const int64_t *shape, hid_t *ret_dataset) {
-  hsize_t dims[4] = {0};
-  for (int d = 0; d < n_dims; d++) dims[d] = (hsize_t)shape[d];
+/* Chunks of about this size; of whole rows. */
+enum { CHECKED_CHUNK_BYTES = 1 << 20 };
+
+static void set_checksums(hid_t creation, hid_t file_type, int n_dims, const hsize_t *dims) {
+  hsize_t chunk[4] = {0}, row_bytes = H5Tget_size(file_type);
+  for (int d = 1; d < n_dims; d++) row_bytes *= chunk[d] = dims[d];
+  chunk[0] = row_bytes ? CHECKED_CHUNK_BYTES / row_bytes : 0;
+  if (chunk[0] > dims[0]) chunk[0] = dims[0];
+  if (chunk[0] == 0) chunk[0] = 1;
+  H5Pset_chunk(creation, n_dims, chunk);
+  H5Pset_fletcher32(creation);
+}
+
+static cyf_status create_dataset(const cyf_h5_output *output, hid_t parent, const char *name, hid_t file_type,
+                                 int n_dims, const int64_t *shape, bool checked, hid_t *ret_dataset) {
+  hsize_t dims[4] = {0}, n = 1;
+  for (int d = 0; d < n_dims; d++) n *= dims[d] = (hsize_t)shape[d];
   hid_t links = intermediate_groups(), creation = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_obj_track_times(creation, false);
+  if (checked && n_dims > 0 && n > 0) set_checksums(creation, file_type, n_dims, dims);
   hid_t space = n_dims == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(n_dims, dims, NULL);
   *ret_dataset = H5Dcreate2(parent, name, file_type, space, links, creation, H5P_DEFAULT);
   cyf_status status = cyf_h5_output_check(output, *ret_dataset, name);
@@ -160,4 +174,14 @@ cyf_status cyf_h5_create_dataset(const cyf_h5_output *output, hid_t parent, cons
   cyf_h5_close_id(&creation);
   cyf_h5_close_id(&links);
   return status;
+}
+
+cyf_status cyf_h5_create_dataset(const cyf_h5_output *output, hid_t parent, const char *name, hid_t file_type,
+                                 int n_dims, const int64_t *shape, hid_t *ret_dataset) {
+  return create_dataset(output, parent, name, file_type, n_dims, shape, false, ret_dataset);
+}
+
+cyf_status cyf_h5_create_checked_dataset(const cyf_h5_output *output, hid_t parent, const char *name, hid_t file_type,
+                                         int n_dims, const int64_t *shape, hid_t *ret_dataset) {
+  return create_dataset(output, parent, name, file_type, n_dims, shape, true, ret_dataset);
 }

@@ -221,3 +221,11 @@ cyf_status cyf_h5_read_int_attribute(hid_t object, const char *attribute, const 
   *ret_n = n;
   return CYF_OK;
 }
+
+hid_t cyf_h5_half_type(void) {
+  hid_t type = H5Tcopy(H5T_IEEE_F32LE);
+  if (type >= 0 &&
+      (H5Tset_fields(type, 15, 10, 5, 0, 10) < 0 || H5Tset_size(type, 2) < 0 || H5Tset_ebias(type, 15) < 0))
+    cyf_h5_close_id(&type);
+  return type;
+}

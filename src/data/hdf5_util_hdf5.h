@@ -41,6 +41,10 @@ cyf_status cyf_h5_extent(hid_t dataset, const char *where, const char *name, int
 cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
                              const char *where, const char *name, void *ret_values);
 
+/* IEEE 754 binary16, little-endian: what h5py takes for numpy's float16. HDF5 predefines no such type. The caller
+ * closes it. */
+hid_t cyf_h5_half_type(void);
+
 /* --- strings: variable- or fixed-length, of a one-dimensional dataset or a field of a compound one (field NULL: none)
  * --- */
 
@@ -96,6 +100,10 @@ cyf_status cyf_h5_create_group(const cyf_h5_output *output, hid_t parent, const 
 /* Creates a contiguous dataset; n_dims 0: scalar. Missing groups on the way are made. */
 cyf_status cyf_h5_create_dataset(const cyf_h5_output *output, hid_t parent, const char *name, hid_t file_type,
                                  int n_dims, const int64_t *shape, hid_t *ret_dataset);
+/* The same in chunks with Fletcher-32 checksums, which HDF5 verifies as it reads (contiguous where there is nothing to
+ * store). */
+cyf_status cyf_h5_create_checked_dataset(const cyf_h5_output *output, hid_t parent, const char *name, hid_t file_type,
+                                         int n_dims, const int64_t *shape, hid_t *ret_dataset);
 /* Writes elements (rows, where width >= 0) as cyf_h5_read_range reads them. */
 cyf_status cyf_h5_write_range(const cyf_h5_output *output, hid_t dataset, hid_t type, size_t type_size, int64_t first,
                               int64_t n, int64_t width, const char *name, const void *values);

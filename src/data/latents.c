@@ -31,6 +31,14 @@ struct cyf_latent_loader {
   int32_t *batch_codes;
 };
 
+void cyf_latents_narrow(int64_t n, const float *values, _Float16 *ret_halves) {
+  for (int64_t i = 0; i < n; i++) ret_halves[i] = (_Float16)values[i];
+}
+
+void cyf_latents_widen(int64_t n, const _Float16 *halves, float *ret_values) {
+  for (int64_t i = 0; i < n; i++) ret_values[i] = (float)halves[i];
+}
+
 /* Parts are large enough for few files and small enough that ranks share an atlas of any size evenly. */
 enum { PART_SHARE = 16, PART_MULTIPLE = 64, PART_CELLS_MAX = 65536 };
 
@@ -249,8 +257,7 @@ static void gather_latent(const cyf_latent_loader *loader, int64_t cell, float *
   if (loader->type == CYF_LATENT_FLOAT32) {
     memcpy(ret_latent, (const float *)loader->values + row * width, (size_t)width * sizeof(*ret_latent));
   } else {
-    const _Float16 *half = (const _Float16 *)loader->values + row * width;
-    for (int64_t i = 0; i < width; i++) ret_latent[i] = (float)half[i];
+    cyf_latents_widen(width, (const _Float16 *)loader->values + row * width, ret_latent);
   }
 }
 

@@ -13,8 +13,9 @@
 typedef enum cyf_latent_type { CYF_LATENT_FLOAT16, CYF_LATENT_FLOAT32 } cyf_latent_type;
 
 /* The store is cut into parts of consecutive cells, whatever the shards and ranks: a sixteenth of a small atlas, at
- * most 65,536 cells. Part p is the file "latents-PPPPP.h5": dataset "latents" [cells, width], and of each attribute a
- * group "labels/N" (attribute "name") with "codes" [cells], -1 for none, and "categories". */
+ * most 65,536 cells. Part p is the AnnData file "latents-PPPPP.h5ad": obsm/X_latent [cells, width] in float16 or
+ * float32, the labels as categoricals of obs, whose index is the cell's place in the atlas, X without genes, and in
+ * uns/cytoforge whose latents they are. Latents and codes carry checksums. */
 int64_t cyf_latents_n_parts(const cyf_atlas *atlas);
 /* Cells [*ret_first, *ret_end) of a part. */
 void cyf_latents_part(const cyf_atlas *atlas, int64_t part, int64_t *ret_first, int64_t *ret_end);

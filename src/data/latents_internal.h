@@ -12,6 +12,10 @@ static inline size_t cyf_latent_type_bytes(cyf_latent_type type) {
   return type == CYF_LATENT_FLOAT16 ? 2 : 4;
 }
 
+/* IEEE 754 binary16 from binary32, to nearest, ties to even; beyond the range infinity. */
+void cyf_latents_narrow(int64_t n, const float *values, _Float16 *ret_halves);
+/* And back, exactly. */
+void cyf_latents_widen(int64_t n, const _Float16 *halves, float *ret_values);
 /* Path of a part's file; free with cyf_free. */
 cyf_status cyf_latents_path(const char *directory, int64_t part, char **ret_path);
 /* Reads type and width of a part's file after checking that it belongs to this atlas and model. Errors: CYF_ERR_INPUT.
