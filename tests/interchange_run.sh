@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What cytoforge writes, read by stock anndata and scanpy with warnings as errors: a shard, the hold-out, sampled, encoded and decoded cells.
+# What cytoforge writes, read by stock anndata and scanpy with warnings as errors: shards, latents, the hold-out, sampled, encoded and decoded cells.
 # Exits 77 (skipped) where there is no Python with them.
 set -euo pipefail
 if [ -z "${CYTOFORGE_PYTHON:-}" ]; then
@@ -16,5 +16,6 @@ $cytoforge train --data atlas --out run --set autoencoder.hidden='[32, 32]' --se
   --set denoiser.hidden='[32, 16]' --set denoiser.steps=50 --set classifier.hidden='[16, 16, 16]' --set classifier.steps=50
 mpirun -n 2 $cytoforge sample -m run/model.h5 -n 300 --where cell_type=type_1 --steps 10 -o sampled.h5ad
 mpirun -n 2 $cytoforge encode -m run/model.h5 atlas/heldout.h5ad -o encoded.h5ad
+$cytoforge encode -m run/model.h5 atlas/shard-00000.h5ad -o encoded_shard.h5ad
 $cytoforge decode -m run/model.h5 encoded.h5ad -o decoded.h5ad
 "$CYTOFORGE_PYTHON" -W error "${CYTOFORGE_SOURCE:?}/tests/interchange/check_run.py" "$work"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads what a small run wrote with stock anndata and scanpy, every warning an error:
 
-    check_run.py FOLDER    holding cells.h5ad, atlas/, sampled.h5ad, encoded.h5ad, decoded.h5ad
+    check_run.py FOLDER    holding cells.h5ad, atlas/, run/, sampled.h5ad, encoded.h5ad, decoded.h5ad, encoded_shard.h5ad
 
 A shard's raw counts equal the input's by cell and gene name, labels too; slicing by row, by gene name and by mask, sums and scanpy's
 normalisation work on every file; sampled cells carry the label asked for. Exits 0 and prints what it checked.
@@ -95,9 +95,19 @@ def main(folder):
     scanpy.pp.normalize_total(normalised, target_sum=1e4)
     scanpy.pp.log1p(normalised)
     assert np.allclose(dense(encoded.X), dense(normalised.X), atol=1e-4)
+
+    parts = [anndata.read_h5ad(path) for path in sorted((folder / "run/latents").glob("latents-*.h5ad"))]
+    latents = anndata.concat(parts)
+    assert len(parts) > 1 and latents.obsm["X_latent"].dtype == np.float16
+    assert list(latents.obs_names) == [str(i) for i in range(train.n_obs)]
+    for column in ("cell_type", "donor"):
+        labels = [label for shard in shards for label in shard.obs[column].astype(str)]
+        assert list(latents.obs[column].astype(str)) == labels
+    shard = anndata.read_h5ad(folder / "encoded_shard.h5ad")
+    assert np.allclose(latents.obsm["X_latent"][: shard.n_obs], shard.obsm["X_latent"], rtol=1e-3, atol=1e-6)
     sampled.write_h5ad(folder / "rewritten.h5ad")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("anndata", "scanpy"))
-    print(f"interchange: {len(shards)} shards, hold-out, sampled, encoded and decoded cells read with {versions}")
+    print(f"interchange: {len(shards)} shards, {len(parts)} parts of latents, hold-out, sampled, encoded and decoded cells read with {versions}")
 
 
 if __name__ == "__main__":
