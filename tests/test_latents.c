@@ -321,7 +321,7 @@ static void balanced_cells_are_emitted_by_their_weight(void **state) {
       const double weight = codes[i] < 0 ? 1 : labelled / 3 / (double)type->n_cells[codes[i]];
       assert_true(times[e][i] == (int64_t)floor(weight) || times[e][i] == (int64_t)ceil(weight));
       n += times[e][i];
-      sum[i] += (double)times[e][i] / N_EPOCHS - weight;
+      sum[i] += ((double)times[e][i] - weight) / N_EPOCHS;
     }
     assert_int_equal(n, cyf_latent_loader_n_cells(loader));
   }
