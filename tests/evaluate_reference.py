@@ -16,6 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -92,6 +93,62 @@ def joint_measures(a, b, k=50):
         x0, x1, y0, y1 = train_test_split(points, y, test_size=0.25, stratify=y, random_state=s)
         aucs.append(roc_auc_score(y1, RandomForestClassifier(200, max_depth=5, random_state=s).fit(x0, y0).predict_proba(x1)[:, 1]))
     return [mmd(points, len(a)), lisi(points, len(a)).mean(), np.mean(aucs), np.std(aucs)]
+
+
+def rank_sum(cells, labels, n_classes=3):
+    """z and two-sided p of each class against the rest, [class, gene]; z from the ranks, p by SciPy."""
+    cells = cells.astype(float)
+    z, p = np.zeros((n_classes, cells.shape[1])), np.ones((n_classes, cells.shape[1]))
+    for c in range(n_classes):
+        inside = labels == c
+        a, b, n = inside.sum(), (~inside).sum(), len(labels)
+        for g in range(cells.shape[1]):
+            ranks = stats.rankdata(cells[:, g])
+            spread = np.sqrt(stats.tiecorrect(ranks) * a * b * (n + 1) / 12)
+            if spread > 0:
+                z[c, g] = (ranks[inside].sum() - a * (n + 1) / 2) / spread
+                p[c, g] = stats.mannwhitneyu(cells[inside, g], cells[~inside, g], use_continuity=False, method="asymptotic").pvalue
+    return z, p
+
+
+def top_genes(z, n):
+    return set(np.lexsort((np.arange(len(z)), -z))[:n])
+
+
+def even_out(synthetic_label, train_label):
+    """Labels with as many cells of each class in both: the last surplus ones become -1 (test_evaluate_run.c does the same)."""
+    pair = [synthetic_label.copy(), train_label.copy()]
+    for c in range(3):
+        counts = [(l == c).sum() for l in pair]
+        larger = pair[int(counts[0] < counts[1])]
+        surplus = abs(counts[0] - counts[1])
+        if surplus:
+            larger[np.flatnonzero(larger == c)[-surplus:]] = -1
+    return pair
+
+
+def class_scores(real, real_label, others, other_labels, keep, n_markers=10):
+    """[class, (mean Spearman, mean Pearson, MMD, markers), (synthetic, train)]."""
+    result = np.empty((3, 4, 2))
+    z_real = rank_sum(real, real_label)[0]
+    for s, (cells, labels) in enumerate(zip(others, other_labels)):
+        points = PCA(50, svd_solver="full").fit_transform(np.vstack([real, cells]).astype(float))
+        known = labels >= 0
+        z = rank_sum(cells[known], labels[known])[0]
+        for c in range(3):
+            a, b = real[real_label == c].astype(float)[:, keep].mean(0), cells[labels == c].astype(float)[:, keep].mean(0)
+            own = np.vstack([points[: len(real)][real_label == c], points[len(real) :][labels == c]])
+            shared = top_genes(z_real[c], n_markers) & top_genes(z[c], n_markers)
+            result[c, :, s] = stats.spearmanr(a, b)[0], stats.pearsonr(a, b)[0], mmd(own, (real_label == c).sum()), len(shared) / n_markers
+    return result
+
+
+def nearest(train, synthetic, real):
+    """Median distances to the nearest training cell and shares of copies, on the training cells' components."""
+    pca = PCA(50, svd_solver="full").fit(train.astype(float))
+    search = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(pca.transform(train.astype(float)))
+    d = [search.kneighbors(pca.transform(cells.astype(float)))[0] for cells in (synthetic, real)]
+    return [np.median(x[:, 0]) for x in d] + [(x[:, 0] < x[:, 1] / 3).mean() for x in d]
 
 
 def write(path):
@@ -185,6 +242,14 @@ def write(path):
         hit_a = model.predict(real.astype(float)) == real_label
         put("together/accuracy", [hit_b.mean(), hit_a.mean()])
         put("together/class_accuracy", [[h[l == c].mean() for c in range(3)] for h, l in ((hit_b, synthetic_label), (hit_a, real_label))])
+
+        # Marker genes, classes, neighbours.
+        z, p = rank_sum(real, real_label)
+        put("markers/z", z)
+        put("markers/p", p)
+        put("together/classes", class_scores(real, real_label, (synthetic, train), even_out(synthetic_label, train_label), keep))
+        put("together/nearest", nearest(train, synthetic, real))
+        put("forest/joint_points", PCA(50, svd_solver="full").fit_transform(np.vstack([real, synthetic]).astype(float)))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ vendor 'hdf5\.h' '[a-z]+/[a-z0-9_]+_hdf5\.[ch]'
 vendor 'yaml\.h' 'base/[a-z_]+\.[ch]'
 vendor 'zip\.h' 'data/torch_zip\.c'
 vendor 'cblas\.h' '(kernels/cpu|evaluate)/[a-z_]+\.[ch]'
+vendor 'cairo' 'evaluate/figures/[a-z_]+\.[ch]'
 vendor 'Random123/' 'base/rng\.c'
 vendor 'cuda|cublas|curand' 'kernels/cuda/.*'
 

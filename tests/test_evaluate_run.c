@@ -28,6 +28,24 @@ static cyf_evaluate_options quick_options(void) {
   return options;
 }
 
+/* Takes labels away from the last cells of each class, until synthetic and training cells have as many of each. */
+static void even_out_classes(sets *s) {
+  for (int32_t c = 0; c < 3; c++) {
+    cyf_label_column *columns[2] = {&s->synthetic.labels, &s->train.labels};
+    int64_t n[2] = {0, 0};
+    for (int k = 0; k < 2; k++) {
+      for (int64_t i = 0; i < columns[k]->n_cells; i++) n[k] += columns[k]->code[i] == c;
+    }
+    cyf_label_column *larger = columns[n[0] < n[1]];
+    int64_t surplus = n[0] < n[1] ? n[1] - n[0] : n[0] - n[1];
+    for (int64_t i = larger->n_cells - 1; surplus > 0; i--) {
+      if (larger->code[i] != c) continue;
+      larger->code[i] = -1;
+      surplus--;
+    }
+  }
+}
+
 /* ---- against the references ---- */
 
 static void check_correlations(const char *dataset, double mean_spearman, double mean_pearson, double variance_spearman,
@@ -62,8 +80,8 @@ static void check_labels(const cyf_label_scores *l) {
   assert_near(l->accuracy_real, accuracy[1], 1e-12);
   assert_near(l->accuracy_ratio, accuracy[0] / accuracy[1], 1e-12);
   for (int c = 0; c < 3; c++) {
-    assert_near(l->classes[c].accuracy_synthetic, by_class[c], 1e-12);
-    assert_near(l->classes[c].accuracy_real, by_class[3 + c], 1e-12);
+    assert_near(l->classes[c].accuracy.value, by_class[c], 1e-12);
+    assert_near(l->classes[c].accuracy.ceiling, by_class[3 + c], 1e-12);
   }
   assert_near(l->balanced_synthetic, (by_class[0] + by_class[1] + by_class[2]) / 3.0, 1e-12);
   cyf_free(accuracy);
@@ -102,13 +120,97 @@ static void test_against_references(void **state) {
   sets_destroy(&s);
 }
 
-static void test_same_cells(void **state) {
+/* Scores of each class: [class, (value, ceiling)] of Spearman and Pearson of the means, MMD, marker agreement. */
+static void check_classes(const cyf_label_scores *l) {
+  double *expected = reference("together/classes", NULL);
+  for (int c = 0; c < 3; c++) {
+    const cyf_class_score *k = &l->classes[c];
+    const cyf_score *const scores[4] = {&k->mean_spearman, &k->mean_pearson, &k->mmd, &k->markers};
+    for (int m = 0; m < 4; m++) {
+      double tolerance = m == 2 ? 1e-8 : 1e-10;
+      assert_near(scores[m]->value, expected[(c * 4 + m) * 2], tolerance);
+      assert_near(scores[m]->ceiling, expected[(c * 4 + m) * 2 + 1], tolerance);
+    }
+  }
+  cyf_free(expected);
+}
+
+static void test_classes_and_memorisation(void **state) {
+  (void)state;
+  sets s;
+  cyf_evaluation e;
+  cyf_evaluate_options options = quick_options();
+  options.n_markers = 10;
+  sets_create(&s);
+  /* The reference compares all cells of a class, which needs as many synthetic as ceiling cells of each: the first n.
+   */
+  even_out_classes(&s);
+  assert_ok(cyf_evaluate(&s.a, &s.b, &s.t, &options, &e));
+  check_classes(&e.labels);
+  double *nearest = reference("together/nearest", NULL);
+  assert_true(e.memorisation.available);
+  assert_near(e.memorisation.distance_synthetic, nearest[0], 1e-8);
+  assert_near(e.memorisation.distance_real, nearest[1], 1e-8);
+  assert_near(e.memorisation.ratio.value, nearest[0] / nearest[1], 1e-8);
+  assert_near(e.memorisation.copied.value, nearest[2], 1e-12);
+  assert_near(e.memorisation.copied.ceiling, nearest[3], 1e-12);
+  cyf_evaluation_destroy(&e);
+  /* Training cells handed in as synthetic ones are copies, each and every one. */
+  assert_ok(cyf_evaluate(&s.a, &s.t, &s.t, &options, &e));
+  assert_near(e.memorisation.ratio.value, 0.0, 1e-9);
+  assert_near(e.memorisation.copied.value, 1.0, 0.0);
+  assert_true(e.memorisation.copied.ceiling < 0.05);
+  cyf_free(nearest);
+  cyf_evaluation_destroy(&e);
+  sets_destroy(&s);
+}
+
+static void test_halves(void **state) {
   (void)state;
   sets s;
   cyf_evaluation e;
   cyf_evaluate_options options = quick_options();
   sets_create(&s);
+  assert_ok(cyf_evaluate(&s.t, &s.b, NULL, &options, &e));
+  assert_int_equal(e.ceiling_kind, CYF_CEILING_HALVES);
+  assert_int_equal(e.real.n_cells_used, 60); /* of 120 real cells, the others stand for synthetic ones */
+  assert_int_equal(e.ceiling.n_cells_used, 60);
+  assert_int_equal(e.synthetic.n_cells_used, 60);
+  assert_true(e.mmd.ceiling > 0.0 && e.mmd.ceiling < e.mmd.value);
+  for (int c = 0; c < 3; c++) { /* blurred types keep the overall means, not their own */
+    assert_true(e.labels.classes[c].mean_spearman.ceiling > e.labels.classes[c].mean_spearman.value);
+  }
+  assert_true(isfinite(e.auc.ceiling) && isfinite(e.ilisi.ceiling));
+  assert_true(e.labels.available && e.labels.n_train == 60 && e.labels.n_real == 60);
+  assert_true(isfinite(e.labels.markers.value) && isfinite(e.labels.markers.ceiling));
+  assert_false(e.memorisation.available);
+  assert_true(isnan(e.memorisation.ratio.value));
+  cyf_evaluation_destroy(&e);
+  /* Asked for beside training cells: those teach the labels and are searched for copies. */
+  options.ceiling = CYF_CEILING_HALVES;
+  assert_ok(cyf_evaluate(&s.a, &s.b, &s.t, &options, &e));
+  assert_int_equal(e.real.n_cells_used, 50);
+  assert_int_equal(e.labels.n_train, 120);
+  assert_true(e.memorisation.available);
+  cyf_evaluation_destroy(&e);
+  options.ceiling = CYF_CEILING_TRAIN;
+  assert_fails(cyf_evaluate(&s.a, &s.b, NULL, &options, &e), CYF_ERR_USAGE, "halves, none");
+  options.ceiling = CYF_CEILING_HALVES;
+  s.a.matrix = cyf_csr_rows(&s.a.matrix, 0, 7);
+  s.a.labels = NULL;
+  assert_fails(cyf_evaluate(&s.a, &s.b, NULL, &options, &e), CYF_ERR_USAGE, "7 real cells");
+  sets_destroy(&s);
+}
+
+static void test_same_cells(void **state) {
+  (void)state;
+  sets s;
+  cyf_evaluation e;
+  cyf_evaluate_options options = quick_options();
+  options.ceiling = CYF_CEILING_NONE;
+  sets_create(&s);
   assert_ok(cyf_evaluate(&s.t, &s.t, NULL, &options, &e));
+  assert_int_equal(e.ceiling_kind, CYF_CEILING_NONE);
   assert_near(e.mmd.value, 0.0, 1e-12);
   assert_near(e.mean_spearman.value, 1.0, 1e-12);
   assert_near(e.variance_pearson.value, 1.0, 1e-12);
@@ -162,6 +264,7 @@ static void test_one_cell(void **state) {
   assert_int_equal(e.n_components, 1);
   assert_true(e.mmd.value > 0.0 && isfinite(e.mmd.value)); /* 2 (5 - sum of kernels), see test_mmd */
   assert_true(isnan(e.auc.value));
+  assert_true(isnan(e.mmd.ceiling)); /* nothing to halve */
   assert_true(isnan(e.variance_pearson.value));
   cyf_evaluation_destroy(&e);
   assert_ok(cyf_evaluate(&s.a, &s.t, &s.t, &options, &e)); /* one real cell, many others */
@@ -219,6 +322,14 @@ static void test_labels_that_do_not_match(void **state) {
   assert_int_equal(e.labels.n_synthetic, n_labelled - n_second);
   assert_true(e.labels.accuracy_real > 0.9);
   cyf_evaluation_destroy(&e);
+  /* Names of which none is in common. */
+  for (int c = 0; c < 3; c++) s.synthetic.labels.categories.name[c][0] = 'k';
+  cyf_names renamed = {0};
+  assert_ok(cyf_names_copy(&s.synthetic.labels.categories, &renamed));
+  cyf_names_destroy(&s.synthetic.labels.categories);
+  s.synthetic.labels.categories = renamed;
+  assert_fails(cyf_evaluate(&s.a, &s.b, &s.t, &options, &e), CYF_ERR_INPUT,
+               "there: kype 0, kype 1, kype 2; possible: type 0, type 1, type 2");
   /* A single class. */
   for (int64_t i = 0; i < s.train.labels.n_cells; i++) s.train.labels.code[i] = 1;
   assert_ok(cyf_evaluate(&s.a, &s.b, &s.t, &options, &e));
@@ -288,12 +399,14 @@ static void test_reports(void **state) {
   free(json);
   cyf_evaluation_destroy(&e);
 
+  options.ceiling = CYF_CEILING_NONE;
   assert_ok(cyf_evaluate(&s.a, &s.b, NULL, &options, &e));
   table = print_to_text(cyf_evaluation_print, &e);
   json = print_to_text(cyf_evaluation_print_json, &e);
-  assert_holds(table, "ceilings need training cells");
+  assert_holds(table, "ceiling: none");
   assert_holds(table, "label accuracy is not available: no training cells");
   assert_holds(json, "\"ceiling\": null");
+  assert_holds(json, "\"ceiling\": \"none\"");
   assert_holds(json, "\"reason\": \"no training cells were given\"");
   free(table);
   free(json);
@@ -308,10 +421,16 @@ static void test_reports(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_against_references), cmocka_unit_test(test_same_cells),
-      cmocka_unit_test(test_equal_numbers),      cmocka_unit_test(test_one_cell),
-      cmocka_unit_test(test_constant_genes),     cmocka_unit_test(test_labels_that_do_not_match),
-      cmocka_unit_test(test_wrong_arguments),    cmocka_unit_test(test_reports),
+      cmocka_unit_test(test_against_references),
+      cmocka_unit_test(test_same_cells),
+      cmocka_unit_test(test_classes_and_memorisation),
+      cmocka_unit_test(test_halves),
+      cmocka_unit_test(test_equal_numbers),
+      cmocka_unit_test(test_one_cell),
+      cmocka_unit_test(test_constant_genes),
+      cmocka_unit_test(test_labels_that_do_not_match),
+      cmocka_unit_test(test_wrong_arguments),
+      cmocka_unit_test(test_reports),
   };
   return cmocka_run_group_tests_name("evaluate: comparisons", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "data/labels.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/files.h"
@@ -131,4 +132,17 @@ void cyf_label_column_destroy(cyf_label_column *column) {
   cyf_names_destroy(&column->categories);
   cyf_free(column->code);
   *column = (cyf_label_column){0};
+}
+
+cyf_status cyf_names_join(const cyf_names *names, char **ret_text) {
+  enum { SHOWN_MAX = 20 };
+  int64_t n_shown = names->n < SHOWN_MAX ? names->n : SHOWN_MAX;
+  size_t length = 64, at = 0;
+  for (int64_t k = 0; k < n_shown; k++) length += strlen(names->name[k]) + 2;
+  CYF_TRY(cyf_alloc(length, 1, (void **)ret_text));
+  for (int64_t k = 0; k < n_shown; k++) {
+    at += (size_t)snprintf(*ret_text + at, length - at, "%s%s", k > 0 ? ", " : "", names->name[k]);
+  }
+  if (names->n > n_shown) snprintf(*ret_text + at, length - at, " and %lld more", (long long)(names->n - n_shown));
+  return CYF_OK;
 }

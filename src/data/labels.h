@@ -23,6 +23,9 @@ int64_t cyf_names_find(const cyf_names *names, const char *name);
 /* Replaces *ret_to (zeroed or a valid set) by a copy. Errors: CYF_ERR_MEMORY; then *ret_to is empty. */
 cyf_status cyf_names_copy(const cyf_names *from, cyf_names *ret_to);
 void cyf_names_destroy(cyf_names *names); /* NULL-safe, zeroes */
+/* "a, b, c" for a message: the first 20 names, then how many more there are. *ret_text is freed with cyf_free. Errors:
+ * CYF_ERR_MEMORY. */
+cyf_status cyf_names_join(const cyf_names *names, char **ret_text);
 
 /* Appends n raw names to `names` (empty), making duplicates unique as anndata's var_names_make_unique does: the first
  * of a name keeps it, later ones get "-1", "-2", ... (skipping names that exist). *ret_n_renamed (may be NULL) is how

@@ -2,8 +2,9 @@
  *
  * Three sets of log-normalised cells over the same genes: `real` (held out of training), `synthetic`, and optionally
  * `train` (real cells the model was trained on). A measure's ceiling is the same measure with the synthetic cells
- * replaced by equally many training cells: what a perfect generator would score at this number of cells, which matters
- * because the maximum mean discrepancy, iLISI and the AUC all depend on it.
+ * replaced by equally many other real cells (training cells, or one half of the real cells while only the other half is
+ * compared): what a perfect generator would score at this number of cells, which matters because the maximum mean
+ * discrepancy, iLISI and the AUC all depend on it.
  *
  *   cyf_cell_set real = {0}, synthetic = {0}, train = {0};
  *   cyf_load_options load = cyf_load_defaults();
@@ -28,6 +29,7 @@
 #include "base/status.h"
 #include "data/h5ad_reader.h"
 #include "data/labels.h"
+#include "evaluate/pca.h"
 #include "kernels/csr.h"
 
 /* ---- Loading ---- */
@@ -79,16 +81,28 @@ typedef struct cyf_cells {
 /* A view of a loaded set, valid as long as it is. */
 cyf_cells cyf_cell_set_view(const cyf_cell_set *set);
 
+/* Which real cells stand in for synthetic ones. */
+typedef enum cyf_ceiling_kind {
+  CYF_CEILING_AUTO,   /* training cells where there are some, else halves where there are 8 real cells, else none */
+  CYF_CEILING_TRAIN,  /* training cells against all real cells */
+  CYF_CEILING_HALVES, /* one half of the real cells against the other; synthetic cells meet that other half too */
+  CYF_CEILING_NONE
+} cyf_ceiling_kind;
+
+/* The defaults are the published protocol (Luo et al. 2024): a forest of 1,000 trees of depth 5 on 50 joint components,
+ * three quarters of the cells for training. */
 typedef struct cyf_evaluate_options {
-  int64_t n_components;    /* principal components; 50 (fewer where the data has fewer) */
-  int64_t pca_exact_limit; /* exact up to this min(cells, genes), else randomised subspace iteration; 4000 */
-  int64_t min_cells;       /* genes detected in fewer training (else real) cells are left out of correlations; 3 */
-  double lisi_perplexity;  /* 30; the neighbourhood is three times that */
-  int64_t n_trees;         /* 1000 */
-  int64_t tree_depth;      /* 5; at most 10 */
-  double test_fraction;    /* of cells the forest is tested on; 0.25 */
-  double logistic_l2;      /* weight of |W|^2 / 2 beside the summed log-loss; 1 */
-  uint64_t seed;           /* 0 */
+  int64_t n_components;     /* principal components; 50 (fewer where the data has fewer) */
+  int64_t pca_exact_limit;  /* exact up to this min(cells, genes), else randomised subspace iteration; 2000 */
+  int64_t min_cells;        /* genes detected in fewer training (else real) cells are left out of correlations; 3 */
+  double lisi_perplexity;   /* 30; the neighbourhood is three times that */
+  int64_t n_trees;          /* 1000 */
+  int64_t tree_depth;       /* 5; at most 10 */
+  double test_fraction;     /* of cells the forest is tested on; 0.25 */
+  double logistic_l2;       /* weight of |W|^2 / 2 beside the summed log-loss; 1 */
+  int64_t n_markers;        /* marker genes of a class compared between the sets; 50 */
+  cyf_ceiling_kind ceiling; /* CYF_CEILING_AUTO */
+  uint64_t seed;            /* 0 */
 } cyf_evaluate_options;
 
 cyf_evaluate_options cyf_evaluate_defaults(void);
@@ -109,14 +123,20 @@ typedef struct cyf_set_summary {
   double zero_fraction;    /* share of entries that are not positive, over n_cells_used */
 } cyf_set_summary;
 
-/* One class of the label column. */
+/* One class of the label column. Scores need 10 cells of the class on both sides; else they are NAN. Within a class
+ * too, as many synthetic as ceiling cells are compared (where the class has 10 ceiling cells). */
 typedef struct cyf_class_score {
   char *name;
   int64_t n_train, n_real, n_synthetic;
-  double accuracy_real, accuracy_synthetic; /* share of that class predicted as that class; NAN where it has no cell */
+  int64_t n_used;     /* synthetic cells in the class's means and MMD */
+  cyf_score accuracy; /* share of that class predicted as that class; ceiling: of the real cells; NAN without a cell */
+  cyf_score mean_spearman, mean_pearson; /* of gene means */
+  cyf_score mmd;                         /* on the joint components of all cells */
+  cyf_score markers;                     /* share of the n_markers marker genes that both sides have */
 } cyf_class_score;
 
-/* Accuracy of a classifier trained on the training cells. The ceiling of accuracy_synthetic is accuracy_real. */
+/* Accuracy of a classifier trained on the training cells (without any, on the half of the real cells that is not
+ * compared). The ceiling of accuracy_synthetic is accuracy_real. */
 typedef struct cyf_label_scores {
   bool available;
   char *note;                                               /* why not available, else NULL */
@@ -125,12 +145,43 @@ typedef struct cyf_label_scores {
   int64_t n_unknown_real, n_unknown_synthetic;              /* cells with a label no training cell has: left out */
   double accuracy_real, accuracy_synthetic, accuracy_ratio; /* ratio synthetic / real */
   double balanced_real, balanced_synthetic; /* mean over the classes that have cells: free of class proportions */
+  int64_t n_markers;                        /* compared a class: options' n_markers, or fewer genes */
+  cyf_score markers;                        /* mean over the classes that have one */
   int64_t n_classes;
   cyf_class_score *classes; /* [n_classes], in the training column's order */
 } cyf_label_scores;
 
+/* Have training cells been copied? Distances are Euclidean on the training cells' principal components, to the nearest
+ * training cell. Cells that lie between training cells, such as smoothed ones, also have a ratio below 1; copies show
+ * in `copied`. */
+typedef struct cyf_memorisation {
+  bool available;                           /* false without training cells; then the rest is NAN */
+  double distance_synthetic, distance_real; /* medians */
+  cyf_score ratio;                          /* synthetic / real; ceiling 1 */
+  cyf_score copied; /* share of cells whose nearest training cell is under a third as far as the second nearest */
+} cyf_memorisation;
+
+/* Moments of the genes compared. */
+typedef struct cyf_gene_profile {
+  double *mean, *variance; /* [n_genes_compared] */
+} cyf_gene_profile;
+
+/* The cells on the joint principal components of real and synthetic cells. */
+typedef struct cyf_joint_space {
+  cyf_pca pca;
+  int64_t n_real, n_synthetic, n_ceiling;
+  double *points;              /* [n_real + n_synthetic, n_components] */
+  double *ceiling_points;      /* [n_ceiling, n_components]; NULL without a ceiling */
+  int32_t *class_of_real;      /* [n_real] class numbers of labels.classes, -1: none; NULL without labels */
+  int32_t *class_of_synthetic; /* [n_synthetic] likewise */
+} cyf_joint_space;
+
 typedef struct cyf_evaluation {
-  cyf_set_summary real, synthetic, train;
+  cyf_set_summary real, synthetic;
+  cyf_set_summary train;         /* n_cells 0: none given */
+  cyf_set_summary ceiling;       /* the set its cells come from; n_cells 0: no ceiling */
+  cyf_ceiling_kind ceiling_kind; /* never CYF_CEILING_AUTO */
+  bool has_train;
   int64_t n_genes;
   int64_t n_genes_compared; /* detected in at least min_cells cells */
   int64_t n_components, n_components_ceiling;
@@ -140,18 +191,23 @@ typedef struct cyf_evaluation {
   cyf_score mmd;                                 /* sum of five Gaussian kernels, biased, no square root; 0: same */
   cyf_score ilisi;                               /* 1: separate; 2: mixed */
   cyf_score auc;                                 /* real-or-synthetic forest; 0.5: cannot tell, 1: tells */
+  cyf_memorisation memorisation;
   cyf_label_scores labels;
+  cyf_gene_profile real_genes, synthetic_genes, ceiling_genes; /* ceiling_genes NULL without a ceiling */
+  int64_t *compared_gene;                                      /* [n_genes_compared] ascending */
+  cyf_joint_space joint;
   cyf_evaluate_options options; /* as used */
 } cyf_evaluation;
 
-/* Compares. train may be NULL: no ceilings, no label accuracy. With train, the comparisons use n = min(synthetic,
- * train) cells of each (subsampled by seed), so that value and ceiling stand on equal numbers; all real cells are used.
- * The sets should share no cell: a shared one has its twin on the other side, which pushes the AUC below 0.5 and the
- * maximum mean discrepancy below what other cells of the same kind would give. A single draw of training cells makes
- * the ceiling; small differences from it mean nothing. What a degenerate input leaves undefined is NAN. ret_evaluation
- * is filled by the callee (empty on error) and freed with cyf_evaluation_destroy. Measures: evaluate/metrics.h and
- * evaluate/pca.h. Errors: CYF_ERR_INPUT: a set without cells, different numbers of genes; CYF_ERR_USAGE: options out of
- * range; CYF_ERR_MEMORY; CYF_ERR_NUMERIC: values that are not finite. */
+/* Compares. train may be NULL: no memorisation, and ceilings from halves. With a ceiling from training cells, n =
+ * min(synthetic, train) cells of each (subsampled by seed) meet all real cells; with one from halves, n =
+ * min(synthetic, real / 2) of each meet the other half. So value and ceiling stand on equal numbers. The sets should
+ * share no cell: a shared one has its twin on the other side, which pushes the AUC below 0.5 and the maximum mean
+ * discrepancy below what other cells of the same kind would give. A single draw makes the ceiling; small differences
+ * from it mean nothing. What a degenerate input leaves undefined is NAN. ret_evaluation is filled by the callee (empty
+ * on error) and freed with cyf_evaluation_destroy. Measures: evaluate/metrics.h and evaluate/pca.h. Errors:
+ * CYF_ERR_INPUT: a set without cells, different numbers of genes, labels of which none is in common; CYF_ERR_USAGE:
+ * options out of range; CYF_ERR_MEMORY; CYF_ERR_NUMERIC: values that are not finite. */
 cyf_status cyf_evaluate(const cyf_cells *real, const cyf_cells *synthetic, const cyf_cells *train,
                         const cyf_evaluate_options *options, cyf_evaluation *ret_evaluation);
 void cyf_evaluation_destroy(cyf_evaluation *evaluation); /* NULL-safe, zeroes */

@@ -3,15 +3,25 @@
 #define CYF_EVALUATE_LABEL_ACCURACY_H
 
 #include "base/status.h"
-#include "evaluate/evaluate.h"
+#include "evaluate/compared.h"
 
-/* Trains multinomial logistic regression on all labelled training cells' scores on their own principal components, and
- * scores the real cells and the synthetic cells (rows synthetic_subset[0..n_subset), NULL: all). Labels are matched
- * between the sets by name. Leaves available false with a note where a set has no labels or the training cells fewer
- * than two classes. ret_scores is filled by the callee, freed with cyf_label_scores_destroy. */
-cyf_status cyf_label_accuracy(const cyf_cells *real, const cyf_cells *synthetic, const int64_t *synthetic_subset,
-                              int64_t n_subset, const cyf_cells *train, const cyf_evaluate_options *options,
-                              cyf_label_scores *ret_scores);
+/* The class of each cell of one part, as numbered in cyf_label_scores. */
+typedef struct cyf_class_codes {
+  int32_t *code;     /* [n cells of the part] -1: no label, or one no training cell has */
+  int64_t n;         /* cells with a class */
+  int64_t n_unknown; /* cells with a label no training cell has */
+} cyf_class_codes;
+
+/* Multinomial logistic regression on the labelled training cells' scores, applied to real and synthetic cells: fills
+ * accuracies (overall, balanced, by class) and counts. `codes` of train, real, synthetic. */
+cyf_status cyf_label_accuracy(const cyf_compared *compared, const cyf_train_space *space,
+                              const cyf_class_codes codes[3], const cyf_evaluate_options *options,
+                              cyf_label_scores *scores);
+
+/* Gene means, MMD and marker genes of each class. `codes` of real, synthetic, ceiling (unused without one). */
+cyf_status cyf_class_comparisons(const cyf_compared *compared, const cyf_class_codes codes[3],
+                                 const double *ceiling_points, cyf_evaluation *evaluation);
+
 void cyf_label_scores_destroy(cyf_label_scores *scores); /* NULL-safe, zeroes */
 
 #endif

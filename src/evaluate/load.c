@@ -65,8 +65,10 @@ static cyf_status mover_create(const char *path, const cyf_names *file_genes, co
   if (n_missing > 0) {
     return CYF_FAIL(
         CYF_ERR_INPUT,
-        "%s: lacks %lld of the %lld genes compared, the first is '%s'; every set needs all genes of the real cells",
-        path, (long long)n_missing, (long long)wanted->n, first_missing);
+        "%s: lacks %lld of the %lld genes compared, the first is '%s'; every set needs all genes of the real "
+        "cells, and this one has %lld, such as '%s' (another var column may hold the names: --gene-column)",
+        path, (long long)n_missing, (long long)wanted->n, first_missing, (long long)file_genes->n,
+        file_genes->n > 0 ? file_genes->name[0] : "");
   }
   if (same) cyf_free(mover->gene_of_column);
   return CYF_OK;
@@ -120,10 +122,13 @@ static cyf_status read_labels(cyf_h5ad *file, const char *label, const int64_t *
                               cyf_cell_set *set) {
   cyf_status status = CYF_OK;
   cyf_names columns = {0};
+  char *list = NULL;
   if (!label) return cyf_strdup("no label column was asked for", &set->label_note);
   CYF_TRY_CLEANUP(cyf_h5ad_list_columns(file, &columns));
   if (cyf_names_find(&columns, label) < 0) {
-    CYF_TRY_CLEANUP(cyf_format(&set->label_note, "%s has no obs column '%s'", cyf_h5ad_path(file), label));
+    CYF_TRY_CLEANUP(cyf_names_join(&columns, &list));
+    CYF_TRY_CLEANUP(cyf_format(&set->label_note, "%s has no obs column '%s'; it has: %s", cyf_h5ad_path(file), label,
+                               columns.n > 0 ? list : "none"));
     goto cleanup;
   }
   CYF_TRY_CLEANUP(cyf_h5ad_read_labels(file, label, &set->labels));
@@ -132,6 +137,7 @@ static cyf_status read_labels(cyf_h5ad *file, const char *label, const int64_t *
   set->has_labels = true;
 cleanup:
   cyf_names_destroy(&columns);
+  cyf_free(list);
   return status;
 }
 

@@ -54,6 +54,13 @@ cyf_status cyf_forest_predict(int64_t n, int64_t n_dims, const double *points, c
 cyf_status cyf_forest_auc(int64_t n_a, int64_t n_b, int64_t n_dims, const double *points, double test_fraction,
                           const cyf_forest_options *options, double *ret_auc);
 
+/* ---- nearest.c ---- */
+
+/* distances [n, 2]: Euclidean, from each of n points to its nearest and second nearest of n_base others (INFINITY where
+ * there are fewer). */
+void cyf_nearest_two(int64_t n, int64_t n_base, int64_t n_dims, const double *points, const double *base,
+                     double *distances);
+
 /* ---- logistic.c ---- */
 
 /* Multinomial logistic regression on standardised inputs. */

@@ -3,50 +3,19 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "evaluate/evaluate.h"
+#include "base/memory.h"
+#include "evaluate/measures.h"
 
-/* One line of the table and one member of "scores" in JSON. */
-typedef struct measure {
-  const char *key;
-  const char *title;
-  size_t offset; /* of the cyf_score */
-  const char *best;
-} measure;
-
-static const measure MEASURES[] = {
-    {"gene_mean_spearman", "gene means, Spearman", offsetof(cyf_evaluation, mean_spearman), "higher (1: same order)"},
-    {"gene_mean_pearson", "gene means, Pearson", offsetof(cyf_evaluation, mean_pearson), "higher (1: same)"},
-    {"gene_variance_spearman", "gene variances, Spearman", offsetof(cyf_evaluation, variance_spearman),
-     "higher (1: same order)"},
-    {"gene_variance_pearson", "gene variances, Pearson", offsetof(cyf_evaluation, variance_pearson),
-     "higher (1: same)"},
-    {"mmd", "maximum mean discrepancy", offsetof(cyf_evaluation, mmd), "lower (0: same)"},
-    {"ilisi", "integration LISI", offsetof(cyf_evaluation, ilisi), "higher (1: apart, 2: mixed)"},
-    {"real_or_synthetic_auc", "real-or-synthetic AUC", offsetof(cyf_evaluation, auc), "nearer 0.5 (1: told apart)"},
-};
-enum { N_MEASURES = sizeof(MEASURES) / sizeof(MEASURES[0]) };
-
-static const cyf_score *score_of(const cyf_evaluation *e, const measure *m) {
-  return (const cyf_score *)((const char *)e + m->offset);
-}
-
-/* A number in a column of 11, "-" where not available. */
-static void print_number(FILE *stream, double value) {
-  if (isnan(value)) {
-    fprintf(stream, " %11s", "-");
-  } else if (value != 0.0 && fabs(value) < 1e-3) {
-    fprintf(stream, " %11.2e", value);
-  } else if (fabs(value) >= 100.0) {
-    fprintf(stream, " %11.1f", value);
-  } else {
-    fprintf(stream, " %11.4f", value);
-  }
+/* A number in a column of the width. */
+static void print_number(FILE *stream, int width, double value) {
+  char text[CYF_NUMBER_LENGTH];
+  fprintf(stream, " %*s", width, cyf_number_text(value, text));
 }
 
 static void print_row(FILE *stream, const char *title, double value, double ceiling, const char *best) {
   fprintf(stream, "%-26s", title);
-  print_number(stream, value);
-  print_number(stream, ceiling);
+  print_number(stream, 11, value);
+  print_number(stream, 11, ceiling);
   fprintf(stream, "  %s\n", best);
 }
 
@@ -59,30 +28,65 @@ static void print_set(FILE *stream, const char *what, const cyf_set_summary *set
 }
 
 static void print_expression(FILE *stream, const cyf_evaluation *e) {
-  fprintf(stream, "\n%-26s %11s %11s %11s\n", "expression", "synthetic", "train", "real");
+  fprintf(stream, "\n%-26s %11s %11s %11s\n", "expression", "synthetic", "ceiling", "real");
   const struct {
     const char *title;
     double value[3];
   } rows[] = {
-      {"detected genes a cell", {e->synthetic.genes_per_cell, e->train.genes_per_cell, e->real.genes_per_cell}},
-      {"fraction of zeros", {e->synthetic.zero_fraction, e->train.zero_fraction, e->real.zero_fraction}},
+      {"detected genes a cell", {e->synthetic.genes_per_cell, e->ceiling.genes_per_cell, e->real.genes_per_cell}},
+      {"fraction of zeros", {e->synthetic.zero_fraction, e->ceiling.zero_fraction, e->real.zero_fraction}},
   };
   for (int r = 0; r < 2; r++) {
     fprintf(stream, "%-26s", rows[r].title);
-    for (int k = 0; k < 3; k++) print_number(stream, rows[r].value[k]);
+    for (int k = 0; k < 3; k++) print_number(stream, 11, rows[r].value[k]);
     fputc('\n', stream);
   }
 }
 
-static void print_labels(FILE *stream, const cyf_label_scores *l) {
+/* Each class's scores, ceilings in brackets. */
+static void print_classes(FILE *stream, const cyf_label_scores *l) {
+  const char *const titles[] = {"accuracy", "gene means", "MMD", "markers"};
+  fprintf(stream, "\n%-26s", "class (ceiling)");
+  for (int m = 0; m < 4; m++) fprintf(stream, " %17s", titles[m]);
+  fprintf(stream, " %9s %7s %7s\n", "synthetic", "real", "train");
+  for (int64_t c = 0; c < l->n_classes; c++) {
+    const cyf_class_score *k = &l->classes[c];
+    const cyf_score *const scores[] = {&k->accuracy, &k->mean_spearman, &k->mmd, &k->markers};
+    char value[CYF_NUMBER_LENGTH], ceiling[CYF_NUMBER_LENGTH];
+    fprintf(stream, "%-26s", k->name);
+    for (int m = 0; m < 4; m++) {
+      fprintf(stream, " %8s %8s", cyf_number_text(scores[m]->value, value),
+              cyf_number_text(scores[m]->ceiling, ceiling));
+    }
+    fprintf(stream, " %9lld %7lld %7lld\n", (long long)k->n_synthetic, (long long)k->n_real, (long long)k->n_train);
+  }
+  fprintf(stream,
+          "gene means: Spearman's correlation; markers: share of the top %lld in common; '-': fewer than 10 cells\n",
+          (long long)l->n_markers);
+}
+
+static void print_memorisation(FILE *stream, const cyf_evaluation *e) {
+  const cyf_memorisation *m = &e->memorisation;
+  if (!m->available) return;
+  fprintf(stream, "\nnearest training cell: median distance %.4g of synthetic, %.4g of held-out cells\n",
+          m->distance_synthetic, m->distance_real);
+  if (e->train.n_cells_in_file > e->train.n_cells) {
+    fprintf(stream, "only %lld of the %lld training cells were searched: copies of the others do not show\n",
+            (long long)e->train.n_cells, (long long)e->train.n_cells_in_file);
+  }
+}
+
+static void print_labels(FILE *stream, const cyf_evaluation *e) {
+  const cyf_label_scores *l = &e->labels;
   if (!l->available) {
     fprintf(stream, "\nlabel accuracy is not available: %s\n", l->note ? l->note : "no labels");
     return;
   }
   fprintf(stream,
-          "\nlabels: '%s', predicted by logistic regression on the training cells; the ceiling is the real cells' "
+          "\nlabels: '%s', predicted by logistic regression on %lld %s; the ceiling is the real cells' "
           "accuracy\n",
-          l->attribute);
+          l->attribute, (long long)l->n_train,
+          e->has_train ? "training cells" : "cells of the other half of the real cells");
   print_row(stream, "label accuracy", l->accuracy_synthetic, l->accuracy_real, "higher");
   print_row(stream, "  mean over classes", l->balanced_synthetic, l->balanced_real, "higher");
   print_row(stream, "  synthetic / real", l->accuracy_ratio, 1.0, "nearer 1");
@@ -90,15 +94,7 @@ static void print_labels(FILE *stream, const cyf_label_scores *l) {
     fprintf(stream, "left out, with labels no training cell has: %lld real, %lld synthetic cells\n",
             (long long)l->n_unknown_real, (long long)l->n_unknown_synthetic);
   }
-  fprintf(stream, "\n%-26s %11s %11s %11s %11s %11s\n", "class", "synthetic", "real", "n synthetic", "n real",
-          "n train");
-  for (int64_t c = 0; c < l->n_classes; c++) {
-    const cyf_class_score *k = &l->classes[c];
-    fprintf(stream, "%-26s", k->name);
-    print_number(stream, k->accuracy_synthetic);
-    print_number(stream, k->accuracy_real);
-    fprintf(stream, " %11lld %11lld %11lld\n", (long long)k->n_synthetic, (long long)k->n_real, (long long)k->n_train);
-  }
+  print_classes(stream, l);
 }
 
 static cyf_status check_stream(FILE *stream) {
@@ -114,22 +110,21 @@ cyf_status cyf_evaluation_print(const cyf_evaluation *evaluation, FILE *stream) 
   print_set(stream, "train", &e->train);
   fprintf(stream, "genes      %lld, %lld of them in correlations (detected in at least %lld %s cells)\n",
           (long long)e->n_genes, (long long)e->n_genes_compared, (long long)e->options.min_cells,
-          e->train.n_cells > 0 ? "training" : "real");
+          e->has_train ? "training" : "real");
   fprintf(stream, "components %lld, joint, by %s\n\n", (long long)e->n_components,
           e->pca_randomised ? "randomised subspace iteration" : "exact eigenvectors");
   fprintf(stream, "%-26s %11s %11s  %s\n", "measure", "value", "ceiling", "better");
-  for (int m = 0; m < N_MEASURES; m++) {
-    print_row(stream, MEASURES[m].title, score_of(e, &MEASURES[m])->value, score_of(e, &MEASURES[m])->ceiling,
-              MEASURES[m].best);
+  for (int m = 0; m < CYF_N_MEASURES; m++) {
+    const cyf_score *score = cyf_measure_score(e, &cyf_measures[m]);
+    print_row(stream, cyf_measures[m].title, score->value, score->ceiling, cyf_measures[m].best);
   }
-  if (e->train.n_cells > 0) {
-    fprintf(stream, "ceiling: the same measure for %lld training cells in place of the %lld synthetic cells\n",
-            (long long)e->train.n_cells_used, (long long)e->synthetic.n_cells_used);
-  } else {
-    fprintf(stream, "ceilings need training cells\n");
-  }
+  char *ceiling = NULL;
+  CYF_TRY(cyf_ceiling_text(e, &ceiling));
+  fprintf(stream, "ceiling: %s\n", ceiling);
+  cyf_free(ceiling);
   print_expression(stream, e);
-  print_labels(stream, &e->labels);
+  print_memorisation(stream, e);
+  print_labels(stream, e);
   return check_stream(stream);
 }
 
@@ -142,6 +137,23 @@ static void json_set(cyf_json *json, const char *key, const cyf_set_summary *set
   cyf_json_int(json, "n_cells_compared", set->n_cells_used);
   cyf_json_real(json, "detected_genes_per_cell", set->genes_per_cell);
   cyf_json_real(json, "zero_fraction", set->zero_fraction);
+  cyf_json_object_end(json);
+}
+
+static void json_score(cyf_json *json, const char *key, const cyf_score *score) {
+  cyf_json_object_begin(json, key);
+  cyf_json_real(json, "value", score->value);
+  cyf_json_real(json, "ceiling", score->ceiling);
+  cyf_json_object_end(json);
+}
+
+static void json_memorisation(cyf_json *json, const cyf_evaluation *e) {
+  const cyf_memorisation *m = &e->memorisation;
+  if (!m->available) return;
+  cyf_json_object_begin(json, "memorisation");
+  cyf_json_real(json, "median_distance_synthetic", m->distance_synthetic);
+  cyf_json_real(json, "median_distance_real", m->distance_real);
+  cyf_json_int(json, "n_training_cells_searched", e->train.n_cells);
   cyf_json_object_end(json);
 }
 
@@ -171,8 +183,12 @@ static void json_labels(cyf_json *json, const cyf_label_scores *l) {
     cyf_json_int(json, "n_train", l->classes[c].n_train);
     cyf_json_int(json, "n_real", l->classes[c].n_real);
     cyf_json_int(json, "n_synthetic", l->classes[c].n_synthetic);
-    cyf_json_real(json, "accuracy_real", l->classes[c].accuracy_real);
-    cyf_json_real(json, "accuracy_synthetic", l->classes[c].accuracy_synthetic);
+    cyf_json_int(json, "n_synthetic_compared", l->classes[c].n_used);
+    json_score(json, "accuracy", &l->classes[c].accuracy);
+    json_score(json, "gene_mean_spearman", &l->classes[c].mean_spearman);
+    json_score(json, "gene_mean_pearson", &l->classes[c].mean_pearson);
+    json_score(json, "mmd", &l->classes[c].mmd);
+    json_score(json, "marker_agreement", &l->classes[c].markers);
     cyf_json_object_end(json);
   }
   cyf_json_array_end(json);
@@ -189,6 +205,8 @@ static void json_settings(cyf_json *json, const cyf_evaluation *e) {
   cyf_json_int(json, "tree_depth", e->options.tree_depth);
   cyf_json_real(json, "test_fraction", e->options.test_fraction);
   cyf_json_real(json, "logistic_l2", e->options.logistic_l2);
+  cyf_json_int(json, "n_markers", e->options.n_markers);
+  cyf_json_text(json, "ceiling", cyf_ceiling_name(e->ceiling_kind));
   cyf_json_int(json, "seed", (int64_t)e->options.seed);
   cyf_json_object_end(json);
 }
@@ -201,17 +219,20 @@ cyf_status cyf_evaluation_print_json(const cyf_evaluation *evaluation, FILE *str
   json_set(&json, "real", &e->real);
   json_set(&json, "synthetic", &e->synthetic);
   json_set(&json, "train", &e->train);
+  json_set(&json, "ceiling", &e->ceiling);
   cyf_json_int(&json, "n_genes", e->n_genes);
   cyf_json_int(&json, "n_genes_compared", e->n_genes_compared);
   cyf_json_object_begin(&json, "scores");
-  for (int m = 0; m < N_MEASURES; m++) {
-    cyf_json_object_begin(&json, MEASURES[m].key);
-    cyf_json_real(&json, "value", score_of(e, &MEASURES[m])->value);
-    cyf_json_real(&json, "ceiling", score_of(e, &MEASURES[m])->ceiling);
-    cyf_json_text(&json, "better", MEASURES[m].best);
+  for (int m = 0; m < CYF_N_MEASURES; m++) {
+    const cyf_score *score = cyf_measure_score(e, &cyf_measures[m]);
+    cyf_json_object_begin(&json, cyf_measures[m].key);
+    cyf_json_real(&json, "value", score->value);
+    cyf_json_real(&json, "ceiling", score->ceiling);
+    cyf_json_text(&json, "better", cyf_measures[m].best);
     cyf_json_object_end(&json);
   }
   cyf_json_object_end(&json);
+  json_memorisation(&json, e);
   json_labels(&json, &e->labels);
   json_settings(&json, e);
   cyf_json_object_end(&json);

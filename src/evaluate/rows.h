@@ -31,13 +31,16 @@ cyf_status cyf_choose(uint64_t seed, uint32_t use, int64_t n, int64_t n_chosen, 
 
 /* Uses of random numbers within evaluate (step of the CYF_RNG_EVALUATE stream). */
 enum {
-  CYF_USE_LOAD = 1,      /* subsample of a file */
-  CYF_USE_SYNTHETIC = 2, /* synthetic cells compared */
-  CYF_USE_TRAIN = 3,     /* training cells of the ceiling */
-  CYF_USE_SPLIT_A = 4,   /* forest: which of A are tested; another stream than B's, for sets of equal size */
-  CYF_USE_SPLIT_B = 5,   /* forest: which of B are tested */
-  CYF_USE_FOREST = 6,    /* forest: bootstrap and features */
-  CYF_USE_PCA = 7        /* test matrix of the range finder */
+  CYF_USE_LOAD = 1,            /* subsample of a file */
+  CYF_USE_SYNTHETIC = 2,       /* synthetic cells compared */
+  CYF_USE_TRAIN = 3,           /* training cells of the ceiling */
+  CYF_USE_SPLIT_A = 4,         /* forest: which of A are tested; another stream than B's, for sets of equal size */
+  CYF_USE_SPLIT_B = 5,         /* forest: which of B are tested */
+  CYF_USE_FOREST = 6,          /* forest: bootstrap and features */
+  CYF_USE_PCA = 7,             /* test matrix of the range finder */
+  CYF_USE_HALVES = 8,          /* which half of the real cells stands for synthetic ones */
+  CYF_USE_CLASS_SYNTHETIC = 9, /* synthetic cells of one class compared */
+  CYF_USE_CLASS_CEILING = 10   /* ceiling cells of one class */
 };
 
 /* Per-gene moments over the cells, in double precision. */
