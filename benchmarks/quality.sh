@@ -20,7 +20,7 @@ $cytoforge prepare "$raw" -o "$work/atlas" --label "$label" --holdout 0.2 --seed
 mpirun -n 2 $cytoforge train -c benchmarks/quality.yaml --data "$work/atlas" --out "$work/run"
 trained=$((SECONDS - start))
 mpirun -n 2 $cytoforge sample -m "$work/run/model.h5" --like "$work/atlas/heldout.h5ad" --by "$label" --seed 0 \
-  -o "$work/synthetic.h5ad" ${CYTOFORGE_QUALITY_SAMPLE:-}
+  -o "$work/synthetic.h5ad" ${CYTOFORGE_QUALITY_SAMPLE:---method ddpm}
 taken=$((SECONDS - start))
 
 mpirun -n 2 $cytoforge encode -m "$work/run/model.h5" "$work/atlas/heldout.h5ad" -o "$work/encoded.h5ad"

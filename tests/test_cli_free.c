@@ -7,17 +7,17 @@
 #include "support.h"
 
 #define SMALL                                                                                          \
-  "--set autoencoder.hidden='[64, 48]' --set autoencoder.latent=16 --set autoencoder.steps=300 --set " \
+  "--set autoencoder.hidden='[64, 48]' --set autoencoder.latent=16 --set autoencoder.steps=600 --set " \
   "denoiser.hidden='[64, 48, 32]' --set denoiser.learning_rate=1e-3 --set denoiser.ema_decay=0.99 "
 
 static int setup(void **state) {
   if (cli_setup(state) != 0) return -1;
   return cli_run(
-      "$cytoforge synth -o cells.h5ad --cells 800 --genes 120 --types 3 --counts 500 && "
+      "$cytoforge synth -o cells.h5ad --cells 1200 --genes 200 --types 3 --counts 500 && "
       "$cytoforge prepare cells.h5ad -o atlas --label cell_type --label donor --holdout 0.2 && "
-      "$cytoforge train --data atlas --out run --threads 2 --stage autoencoder " SMALL
-      " && $cytoforge train --data atlas --out run --threads 2 --stage denoiser " SMALL
-      "--set denoiser.steps=1500 --set denoiser.conditions='[cell_type, donor]'");
+      "$cytoforge train --data atlas --out run --threads 1 --stage autoencoder " SMALL
+      " && $cytoforge train --data atlas --out run --threads 1 --stage denoiser " SMALL
+      "--set denoiser.steps=4000 --set denoiser.conditions='[cell_type, donor]'");
 }
 
 static void info_says_what_the_denoiser_is_told(void **state) {
@@ -26,11 +26,12 @@ static void info_says_what_the_denoiser_is_told(void **state) {
   cli_expect_text("classifier: no, condition of the denoiser: yes");
 }
 
-/* All cells are asked to be what the labels of the held-out cells say; a classifier of real cells agrees. Unguided (W =
- * 0) it cannot. */
+/* All cells are asked to be what the labels of the held-out cells say, and a classifier of real cells is asked what
+ * they are: with W = 0 it guesses, the plain conditional model (small and briefly trained) does better, W = 3 better
+ * still. */
 static void labels_are_followed(void **state) {
   (void)state;
-  const double weights[] = {2, 1, 0};
+  const double weights[] = {3, 1, 0};
   double accuracy[3];
   for (int i = 0; i < 3; i++) {
     cli_expect(0,
@@ -43,8 +44,9 @@ static void labels_are_followed(void **state) {
     accuracy[i] = atof(cli_output);
     print_message("  guidance %g: label accuracy %.3f\n", weights[i], accuracy[i]);
   }
-  assert_true(accuracy[0] > 0.9 && accuracy[1] > 0.75);
-  assert_true(accuracy[2] < 0.65);
+  assert_true(accuracy[2] < 0.5);
+  assert_true(accuracy[1] > accuracy[2] + 0.1);
+  assert_true(accuracy[0] > accuracy[1] + 0.05 && accuracy[0] > 0.7);
 }
 
 static float *read_latents(const char *path, int64_t *ret_count) {
@@ -91,7 +93,7 @@ static void what_is_missing_is_said(void **state) {
   cli_expect(3, "$cytoforge train --data atlas --out other " SMALL "--set denoiser.conditions='[donor, donor]'");
   cli_expect_text("names 'donor' twice");
   cli_expect(3, "$cytoforge train --data atlas --out run --stage denoiser --resume auto " SMALL
-                "--set denoiser.steps=1500 --set denoiser.conditions='[donor]'");
+                "--set denoiser.steps=4000 --set denoiser.conditions='[donor]'");
   cli_expect_text("denoiser.conditions cell_type, donor and this run has donor");
 }
 

@@ -182,6 +182,11 @@ static void test_toy_ddim(void **state) {
   check_toy(CYF_SAMPLER_DDIM);
 }
 
+static void test_toy_dpm(void **state) {
+  (void)state;
+  check_toy(CYF_SAMPLER_DPM);
+}
+
 /* Cells belong to their global index: blocks of CYF_SAMPLER_BLOCK in any order give the very same bits, and any other
  * cut of the range the same cells to the rounding of float32 products (1e-3 after 100 steps). */
 static void check_blocks(const cyf_sampler_config *config) {
@@ -241,6 +246,8 @@ static void test_any_blocks(void **state) {
   check_blocks(&config);
   config = toy_config(CYF_SAMPLER_DDIM);
   config.eta = 0.5;
+  check_blocks(&config);
+  config = toy_config(CYF_SAMPLER_DPM);
   check_blocks(&config);
 }
 
@@ -330,6 +337,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_toy_ddpm),
       cmocka_unit_test(test_toy_ddim),
+      cmocka_unit_test(test_toy_dpm),
       cmocka_unit_test(test_any_blocks),
       cmocka_unit_test(test_threads),
       cmocka_unit_test(test_ddim_is_deterministic),

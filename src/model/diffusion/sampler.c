@@ -41,8 +41,7 @@ static cyf_status draw_noise(const sampler_run *run, int i, const float **ret_no
   const cyf_sampler_config *config = run->config;
   cyf_device *d = run->device;
   *ret_noise = NULL;
-  if (i == 0 || config->method == CYF_SAMPLER_DPM) return CYF_OK;
-  if (config->method == CYF_SAMPLER_DDIM && config->eta == 0.0) return CYF_OK;
+  if (i == 0 || (config->method == CYF_SAMPLER_DDIM && config->eta == 0.0)) return CYF_OK;
   *ret_noise = run->noise;
   if (config->fixed_noise != NULL) return upload_fixed_noise(run, i);
   return d->ops->fill_normal(d, run->n, run->latent, run->noise_key, (uint32_t)config->schedule->timestep[i], NULL,
