@@ -239,5 +239,5 @@ double cyf_synth_expected_count(const cyf_synth_model *model, const cyf_synth_ce
 double cyf_synth_count_bound(const cyf_synth_model *model) {
   float most = 0;
   for (int64_t i = 0; i < model->n_types * (model->n_genes + 1); i++) most = fmaxf(most, model->share[i]);
-  return 30 * (model->mean_counts * library_max_ratio * donor_factor_max * (double)most + 1);
+  return 16 * (model->mean_counts * library_max_ratio * donor_factor_max * (double)most + 1);
 }
