@@ -33,7 +33,7 @@ def run_json(command):
 def cytoforge(a, batch):
     """One rank with all cores. Its CPU time is that of the whole process, the start and the reading before included."""
     result, cpu = run_json([a.cytoforge, "bench", "loader", "--data", os.path.join(a.folder, "atlas"), "--batch", str(batch),
-                            "--seconds", str(a.seconds), "--json"])
+                            "--block", "64", "--seconds", str(a.seconds), "--json"])
     return {**result, "cpu_seconds": cpu}
 
 

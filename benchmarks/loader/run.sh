@@ -44,7 +44,7 @@ if [ "$need" -gt "$free" ]; then
 fi
 if [ "${KEEP:-0}" != 1 ]; then trap 'rm -rf "$folder"' EXIT; fi
 say() { printf '\n== %s\n' "$*"; }
-shape=(--cells "$cells" --genes 28231 --types 30 --donors 20 --counts 4000 --expressed 0.053)
+shape=(--cells "$cells" --genes 28231 --types 30 --donors 20 --counts 3000 --expressed 0.053)
 
 # The same cells twice: four files for those that make something of their own, one for those that read a file as it is.
 if [ ! -e "$folder/one.h5ad" ]; then

@@ -14,8 +14,8 @@ static const double library_log_sd = 0.35, library_max_ratio = 3.0;
  * since rates are concave in the mean; smaller ones, one in thirty, as many as at this size. */
 static const double base_ratio = 0.5;
 
-/* Finer slots mean fewer proposals in vain and larger tables: at 4 an eighth is in vain. */
-enum { SLOTS_A_GENE = 4 };
+/* Finer slots mean fewer proposals in vain and larger tables: at 8 one in fifteen is in vain. */
+enum { SLOTS_A_GENE = 8 };
 
 double cyf_synth_size(void) {
   return CYF_SYNTH_SIZE;
@@ -239,5 +239,5 @@ double cyf_synth_expected_count(const cyf_synth_model *model, const cyf_synth_ce
 double cyf_synth_count_bound(const cyf_synth_model *model) {
   float most = 0;
   for (int64_t i = 0; i < model->n_types * (model->n_genes + 1); i++) most = fmaxf(most, model->share[i]);
-  return 30 * (model->mean_counts * library_max_ratio * donor_factor_max * (double)most + 1);
+  return 16 * (model->mean_counts * library_max_ratio * donor_factor_max * (double)most + 1);
 }

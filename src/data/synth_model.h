@@ -80,7 +80,8 @@ void cyf_synth_draw_cell(const cyf_synth_model *model, int64_t index, cyf_synth_
                          cyf_synth_cell *ret_cell, int64_t *ret_nnz);
 /* Expected count of a gene in a cell with this obs. */
 double cyf_synth_expected_count(const cyf_synth_model *model, const cyf_synth_cell *cell, int64_t gene);
-/* A count that no cell will have: thirty times the largest expected one (passed once in 10^24 entries of that gene). */
+/* A count that no cell will have: sixteen times the largest expected one, which even the largest cells pass once in
+ * 10^12 entries of their most expressed gene. */
 double cyf_synth_count_bound(const cyf_synth_model *model);
 /* Size parameter theta of the negative binomial. */
 double cyf_synth_size(void);
