@@ -337,7 +337,7 @@ static void points_go_from_the_first_class_to_the_last(void **state) {
 static void the_signal_share_is_said(void **state) {
   (void)state;
   cli_expect(0, PATH "--points 2 -n 5 --steps 10 -o share.h5ad");
-  cli_expect_text("a share of 0.2");
+  cli_expect_text("a share of 0.1");
   assert_null(strstr(cli_output, "almost nothing"));
   cli_expect(0, PATH "--points 2 -n 5 --steps 10 --t-init 999 -o share.h5ad --force");
   cli_expect_text("almost nothing of the start cells survives t_init 999");

@@ -1,4 +1,5 @@
-#include <string.h>
+#include <math.h>
+#include <stdbool.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -41,8 +42,13 @@ typedef struct arguments {
 
 enum { N_OWN = 17, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS };
 
-/* Of the start cells' signal, in power, unless --t-init or --keep says otherwise; below the second a warning. */
-static const double DEFAULT_KEEP = 0.2, ALMOST_NOTHING = 0.02;
+/* The share of the start cells' signal, in power, that is left unless --t-init or --keep says otherwise; below the
+ * second a warning. */
+static const double DEFAULT_KEEP = 0.1, ALMOST_NOTHING = 0.02;
+
+/* Between two classes their gradients cancel in part, so that a path wants more than cells of one class
+ * (benchmarks/results/interpolate.md). */
+static const double DEFAULT_PATH_GUIDANCE = 5;
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OWN] = {
@@ -59,8 +65,9 @@ static void list_options(arguments *a, cyf_option *o) {
       {"t-init", 0, CYF_OPTION_INT, &a->t_init, "T",
        "timestep to noise the start cells to (default: what --keep gives)"},
       {"keep", 0, CYF_OPTION_REAL, &a->keep, "SHARE",
-       "choose t_init so that this share of the signal's power is left (default 0.2)"},
-      {"guidance", 0, CYF_OPTION_LIST, &a->guidance, "W|ATTR=W,..", "strength of the classifiers (default 2)"},
+       "choose t_init so that this share of the signal's power is left (default 0.1)"},
+      {"guidance", 0, CYF_OPTION_LIST, &a->guidance, "W|ATTR=W,..",
+       "strength of the classifiers (default 5 along the path, 2 of --where)"},
       {"where", 0, CYF_OPTION_LIST, &a->where, "ATTR=VALUE", "guide towards this label of another attribute all along"},
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "of --start: X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
@@ -138,7 +145,8 @@ static cyf_status make_conditions(interpolation *p) {
                                       .n_cells = p->start.n * p->path.n_points};
   cyf_guidance guidance = {0};
   CYF_TRY(cyf_guidance_make(p->model, &a->guidance, &guidance));
-  p->weight = cyf_guidance_of(&guidance, p->path.attribute);
+  const bool said = guidance.has_common || !isnan(guidance.of[p->path.attribute]);
+  p->weight = said ? cyf_guidance_of(&guidance, p->path.attribute) : DEFAULT_PATH_GUIDANCE;
   cyf_guidance_destroy(&guidance);
   CYF_TRY(cyf_conditions_make(p->model, &asked, &p->conditions));
   for (int64_t k = 0; k < p->conditions.n; k++)
