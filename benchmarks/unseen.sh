@@ -18,7 +18,7 @@ pairs=("donor=d101,cell_type=B cells" "donor=d1015,cell_type=NK cells" "donor=d1
 
 $python benchmarks/split.py "$data/kang_donors.h5ad" "$work/seen.h5ad" "$work/held.h5ad" "${pairs[@]}"
 [ -e "$work/atlas" ] || $cytoforge prepare "$work/seen.h5ad" -o "$work/atlas" --label donor --label cell_type
-$cytoforge train -c benchmarks/quality.yaml --data "$work/atlas" --out "$work/run" --resume auto
+[ -e "$work/run/model.h5" ] || $cytoforge train -c benchmarks/quality.yaml --data "$work/atlas" --out "$work/run" --resume auto
 {
   echo "donor,cell_type,count"
   for pair in "${pairs[@]}"; do echo "$pair,200" | sed 's/donor=//; s/cell_type=//'; done
