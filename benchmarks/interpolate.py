@@ -96,6 +96,7 @@ print(f"\nPseudotime ({number} regressed on latents of seen cells; Spearman {p['
       f"{p['Spearman with s, mean over start cells']:.2f} on average.")
 for name in spaces:
     m = result["mmd"][name]
-    line = min(m["linear interpolation, random pairs"], m["linear interpolation, optimal pairs"])
-    print(f"\nIn {name} the generated middle lies {'nearer to' if m['generated middle'] < line else 'no nearer to'} the held-out one "
-          f"than linear interpolation: {m['generated middle']:.4f}, and {line:.4f} for the better of its two pairings.")
+    beaten = [pairs for pairs in ("random", "optimal") if m["generated middle"] < m[f"linear interpolation, {pairs} pairs"]]
+    print(f"\nIn {name} the generated middle ({m['generated middle']:.4f}) lies nearer to the held-out one than linear interpolation of "
+          f"{' and of '.join(beaten) + ' pairs' if beaten else 'neither kind of pairs'}"
+          f"{', but not of optimal pairs' if beaten == ['random'] else ''}.")
