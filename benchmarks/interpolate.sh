@@ -22,7 +22,7 @@ one() {
   [ -e "$work/run/model.h5" ] || $cytoforge train -c benchmarks/interpolate.yaml --data "$work/atlas" --out "$work/run" --resume auto ${8:-}
   for part in seen held; do $cytoforge encode -m "$work/run/model.h5" "$work/$part.h5ad" -o "$work/${part}_z.h5ad" --force; done
   $cytoforge interpolate -m "$work/run/model.h5" --attribute "$attribute" --from "$from" --to "$to" --points 11 -n 300 \
-    --start "$work/seen.h5ad" --steps 100 -o "$work/path.h5ad" --force
+    --start "$work/seen.h5ad" --method ddpm --steps 100 -o "$work/path.h5ad" --force
   $python benchmarks/interpolate.py "$work" "$attribute" "$from" "$to"
   $cytoforge decode -m "$work/run/model.h5" "$work/linear.h5ad" -o "$work/linear_x.h5ad" --force
 }

@@ -23,7 +23,7 @@ $python benchmarks/split.py "$data/kang_donors.h5ad" "$work/seen.h5ad" "$work/he
   echo "donor,cell_type,count"
   for pair in "${pairs[@]}"; do echo "$pair,200" | sed 's/donor=//; s/cell_type=//'; done
 } > "$work/requests.csv"
-$cytoforge sample -m "$work/run/model.h5" --requests "$work/requests.csv" --guidance "$guidance" --steps 100 -o "$work/unseen.h5ad" --force
+$cytoforge sample -m "$work/run/model.h5" --requests "$work/requests.csv" --guidance "$guidance" --method ddpm --steps 100 -o "$work/unseen.h5ad" --force
 for part in seen held; do $cytoforge encode -m "$work/run/model.h5" "$work/$part.h5ad" -o "$work/${part}_z.h5ad" --force; done
 {
   echo "# Pairs of labels never seen together"

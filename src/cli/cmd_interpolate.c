@@ -149,10 +149,13 @@ static cyf_status make_conditions(interpolation *p) {
   p->weight = said ? cyf_guidance_of(&guidance, p->path.attribute) : DEFAULT_PATH_GUIDANCE;
   cyf_guidance_destroy(&guidance);
   CYF_TRY(cyf_conditions_make(p->model, &asked, &p->conditions));
-  for (int64_t k = 0; k < p->conditions.n; k++)
+  for (int64_t k = 0; k < p->conditions.n; k++) {
+    cyf_guide guide; /* complaints come before sampling */
     if (p->conditions.item[k].attribute == p->path.attribute)
       return CYF_FAIL(CYF_ERR_USAGE, "--where %s=... contradicts the path, which goes through classes of '%s'",
                       attribute, attribute);
+    CYF_TRY(cyf_choose_guide(p->model, p->conditions.item[k].attribute, CYF_GUIDANCE_CLASSIFIER, &guide));
+  }
   if (p->conditions.n == CYF_GUIDES_MAX)
     return CYF_FAIL(CYF_ERR_USAGE, "at most %d conditions beside the path", CYF_GUIDES_MAX - 1);
   return CYF_OK;

@@ -55,6 +55,24 @@ static cyf_status check_replacing(const addition *a) {
                   a->options->attribute);
 }
 
+/* Codes of an attribute that the denoiser is told must keep their meaning. */
+static cyf_status check_condition(const addition *a) {
+  const char *name = a->options->attribute;
+  const cyf_names *theirs = &a->atlas->attributes[a->attribute].categories;
+  int64_t at = 0;
+  if (cyf_model_condition(a->model, name) < 0) return CYF_OK;
+  CYF_TRY(cyf_model_find_attribute(a->model, name, &at));
+  const cyf_names *ours = &a->model->attributes[at].categories;
+  bool same = ours->n == theirs->n;
+  for (int64_t c = 0; same && c < ours->n; c++) same = strcmp(ours->name[c], theirs->name[c]) == 0;
+  if (same) return CYF_OK;
+  return CYF_FAIL(
+      CYF_ERR_INPUT,
+      "the model's denoiser is conditioned on '%s' and the atlas %s has other categories of it; they must be "
+      "the model's, in its order",
+      name, a->atlas->directory);
+}
+
 /* "runs/first/model.h5" gives "runs/first/model-classifier". */
 static cyf_status default_directory(const char *model, char **ret_directory) {
   size_t length = strlen(model);
@@ -85,6 +103,7 @@ static cyf_status open_addition(addition *a) {
   CYF_TRY(cyf_atlas_open(o->atlas, &a->atlas));
   CYF_TRY(cyf_find_classifiable(a->atlas, o->attribute, &a->attribute));
   CYF_TRY(check_genes(&a->model->genes, a->atlas));
+  CYF_TRY(check_condition(a));
   CYF_TRY(check_replacing(a));
   CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &a->checksum));
   if (o->directory != NULL)
