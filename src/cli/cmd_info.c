@@ -74,6 +74,7 @@ static cyf_status describe_model(const char *path) {
       print_categories(a->name, &a->categories, a->n_cells);
       printf("    classifier: %s, condition of the denoiser: %s\n", a->classifier != NULL ? "yes" : "no",
              cyf_model_condition(model, a->name) >= 0 ? "yes" : "no");
+      if (a->provenance != NULL) printf("    added later: %s\n", a->provenance);
     }
   }
   cyf_model_destroy(&model);

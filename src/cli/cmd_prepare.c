@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/command.h"
@@ -18,22 +20,27 @@ static const cyf_usage usage = {
         "  cytoforge prepare pbmc.h5ad -o pbmc_atlas --label cell_type --holdout 0.2\n"
         "  mpirun -n 4 cytoforge prepare a.h5ad b.h5ad -o atlas --label cell_type --label donor --genes "
         "gene_order.tsv\n"
-        "  cytoforge prepare *.h5ad -o atlas --label cell_type --memory 2G --dry-run\n"};
+        "  cytoforge prepare *.h5ad -o atlas --label cell_type --memory 2G --dry-run\n"
+
+        "  cytoforge prepare embryo.h5ad -o atlas --label embryo_time_min --bins embryo_time_min=300,400,500,600\n"};
 
 typedef struct arguments {
   cyf_prepare_options prepare;
-  cyf_texts labels;
+  cyf_texts labels, bins;
+  cyf_label_bins *parsed_bins; /* [bins.n] */
   int64_t seed;
   const char *memory;
 } arguments;
 
-enum { N_OPTIONS = 14 };
+enum { N_OPTIONS = 15 };
 
 static void list_options(arguments *a, cyf_option *o) {
   cyf_prepare_options *p = &a->prepare;
   const cyf_option table[N_OPTIONS] = {
       {"output", 'o', CYF_OPTION_TEXT, &p->output, "ATLAS", "directory to make"},
       {"label", 0, CYF_OPTION_LIST, &a->labels, "COLUMN", "obs column to keep as labels; may be repeated"},
+      {"bins", 0, CYF_OPTION_LIST, &a->bins, "COLUMN=E1,E2,..",
+       "make classes of a numeric label column: <E1, E1..E2, ..., >=En; may be repeated"},
       {"matrix", 0, CYF_OPTION_TEXT, &p->matrix, "NAME", "X (default), layers/NAME or raw/X"},
       {"genes", 0, CYF_OPTION_TEXT, &p->genes_path, "LIST",
        "gene list to align to, one symbol a line (default: the inputs' genes)"},
@@ -73,8 +80,33 @@ static cyf_status check(const arguments *a, const cyf_texts *inputs) {
   return CYF_OK;
 }
 
+/* Each names one of the labels, once. */
+static cyf_status check_bins(const arguments *a, int64_t i) {
+  const char *name = a->parsed_bins[i].attribute;
+  bool is_label = false;
+  for (int64_t k = 0; k < a->labels.n; k++) is_label = is_label || strcmp(a->labels.item[k], name) == 0;
+  if (!is_label) return CYF_FAIL(CYF_ERR_USAGE, "prepare: --bins of '%s' needs --label %s", name, name);
+  for (int64_t k = 0; k < i; k++)
+    if (strcmp(a->parsed_bins[k].attribute, name) == 0)
+      return CYF_FAIL(CYF_ERR_USAGE, "prepare: two --bins of '%s'", name);
+  return CYF_OK;
+}
+
+static cyf_status parse_bins(arguments *a) {
+  CYF_TRY(CYF_NEW(&a->parsed_bins, a->bins.n));
+  for (int64_t i = 0; i < a->bins.n; i++) {
+    CYF_TRY(cyf_label_bins_parse(a->bins.item[i], &a->parsed_bins[i]));
+    CYF_TRY(check_bins(a, i));
+  }
+  a->prepare.bins = a->parsed_bins;
+  a->prepare.n_bins = a->bins.n;
+  return CYF_OK;
+}
+
 static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *inputs) {
-  CYF_TRY(cyf_comm_agree(context->comm, check(a, inputs)));
+  cyf_status status = check(a, inputs);
+  if (status == CYF_OK) status = parse_bins(a);
+  CYF_TRY(cyf_comm_agree(context->comm, status));
   a->prepare.inputs = inputs->item;
   a->prepare.n_inputs = inputs->n;
   a->prepare.labels = a->labels.item;
@@ -97,6 +129,8 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   list_options(&a, options);
   cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(&usage, argc, argv, options, N_OPTIONS, &inputs));
   if (status == CYF_OK) status = prepare(context, &a, &inputs);
+  for (int64_t i = 0; a.parsed_bins != NULL && i < a.bins.n; i++) cyf_label_bins_destroy(&a.parsed_bins[i]);
+  cyf_free(a.parsed_bins);
   cyf_options_free(options, N_OPTIONS, &inputs);
   return status;
 }

@@ -8,35 +8,42 @@
 #include "cli/command.h"
 #include "cli/conditions.h"
 #include "cli/decode_block.h"
+#include "cli/guides.h"
+#include "cli/reverse.h"
 #include "cli/sampling_choice.h"
 #include "model/diffusion/sampler.h"
 
 static const cyf_usage usage = {
     .command = "sample",
-    .arguments = "-m MODEL -n N -o OUT.h5ad [options]",
+    .arguments = "-m MODEL (-n N | --like REAL.h5ad --by ATTR | --requests TABLE) -o OUT.h5ad [options]",
     .text =
         "Samples cells. The same seed gives the same cells on any number of ranks. OUT has log-normalised X, the "
         "requested\n"
-        "labels in obs, obsm/X_latent, and where it came from in uns/cytoforge. With --guidance-mode free, guidance W "
-        "makes\n"
+        "labels in obs, obsm/X_latent, and where it came from in uns/cytoforge. A table of requests has a column an "
+        "attribute, `count`\n"
+        "and, where wanted, `guidance`; obs then has each cell's row in `request`. With --guidance-mode free, guidance "
+        "W makes\n"
         "eps() + W (eps(label) - eps()): 1 is the plain conditional model, more sharpens.",
     .examples =
         "  mpirun -n 2 cytoforge sample -m runs/first/model.h5 -n 1000 -o cells.h5ad\n"
         "  cytoforge sample -m runs/first/model.h5 -n 500 --where cell_type=\"B cell\" -o b_cells.h5ad\n"
-        "  cytoforge sample -m runs/first/model.h5 --like atlas/heldout.h5ad --by cell_type -o like_heldout.h5ad\n"};
+        "  cytoforge sample -m runs/first/model.h5 --like atlas/heldout.h5ad --by cell_type -o like_heldout.h5ad\n"
+        "  cytoforge sample -m runs/first/model.h5 -n 500 --where cell_type=\"B cell\" --where donor=d101 --guidance "
+        "cell_type=2,donor=1 -o b_d101.h5ad\n"
+        "  cytoforge sample -m runs/first/model.h5 --requests requests.csv -o many.h5ad\n"};
 
 typedef struct arguments {
-  const char *model, *output, *like, *by, *method, *steps, *guidance_mode;
-  cyf_texts where;
-  int64_t n_cells, seed, threads;
-  double guidance, eta;
-  bool clip, force;
+  const char *model, *output, *like, *by, *requests, *guidance_mode;
+  cyf_texts where, guidance;
+  cyf_reverse reverse;
+  int64_t n_cells, threads;
+  bool force;
 } arguments;
 
-enum { N_OPTIONS = 15 };
+enum { N_OWN = 11, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS };
 
 static void list_options(arguments *a, cyf_option *o) {
-  const cyf_option table[N_OPTIONS] = {
+  const cyf_option table[N_OWN] = {
       {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
       {"cells", 'n', CYF_OPTION_INT, &a->n_cells, "N", "cells to sample (with --like: as many as it has)"},
       {"output", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
@@ -44,26 +51,19 @@ static void list_options(arguments *a, cyf_option *o) {
        "only cells with this label; may be repeated for other attributes"},
       {"like", 0, CYF_OPTION_TEXT, &a->like, "REAL.h5ad", "labels in the proportions of this file's column --by"},
       {"by", 0, CYF_OPTION_TEXT, &a->by, "ATTR", "the column of --like"},
-      {"guidance", 0, CYF_OPTION_REAL, &a->guidance, "W", "strength of guidance (default 2, as published)"},
+      {"requests", 0, CYF_OPTION_TEXT, &a->requests, "TABLE", "CSV of what to sample: attributes, count, guidance"},
+      {"guidance", 0, CYF_OPTION_LIST, &a->guidance, "W|ATTR=W,..",
+       "strength of guidance, one for all or one each (default 2, as published)"},
       {"guidance-mode", 0, CYF_OPTION_TEXT, &a->guidance_mode, "auto|classifier|free",
        "by classifiers, or by a denoiser that is told labels (auto: so where it is)"},
-      {"method", 0, CYF_OPTION_TEXT, &a->method, "ddpm|ddim|dpm++",
-       "reverse process (default: the model's, mostly dpm++)"},
-      {"steps", 0, CYF_OPTION_TEXT, &a->steps, "K",
-       "steps: a number, lambdaK, ddimK, or K1,K2,.. a section (default: ddpm all, others few)"},
-      {"eta", 0, CYF_OPTION_REAL, &a->eta, "E", "noise of ddim (default 0: deterministic)"},
-      {"clip", 0, CYF_OPTION_FLAG, &a->clip, NULL,
-       "clip predicted x0 to [-1, 1] (the original's default; not for scaled latents)"},
-      {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed (default 0)"},
       {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
-  for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
+  for (int i = 0; i < N_OWN; i++) o[i] = table[i];
+  cyf_reverse_list_options(&a->reverse, o + N_OWN);
 }
 
-static const arguments defaults = {.guidance = 2};
-
 static void help(FILE *stream) {
-  arguments a = defaults;
+  arguments a = {0};
   cyf_option options[N_OPTIONS];
   list_options(&a, options);
   cyf_options_print_help(&usage, options, N_OPTIONS, stream);
@@ -76,6 +76,7 @@ typedef struct sampling {
   cyf_model *model;
   cyf_conditions conditions;
   cyf_guidance_mode mode;
+  char *guidance;         /* for people */
   cyf_schedule *schedule; /* respaced */
   cyf_sampler_config config;
   cyf_scratch **scratch; /* [threads] */
@@ -88,10 +89,7 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   CYF_TRY(cyf_need(&usage, a->model, "-m MODEL"));
   CYF_TRY(cyf_need(&usage, a->output, "-o OUT.h5ad"));
   if (a->n_cells < 0) return CYF_FAIL(CYF_ERR_USAGE, "sample: -n cannot be negative");
-  if (a->seed < 0) return CYF_FAIL(CYF_ERR_USAGE, "sample: --seed cannot be negative");
-  if (a->guidance < 0) return CYF_FAIL(CYF_ERR_USAGE, "sample: --guidance cannot be negative");
-  if (a->eta < 0 || a->eta > 1)
-    return CYF_FAIL(CYF_ERR_USAGE, "sample: --eta wants a number in [0, 1], not %g", a->eta);
+  CYF_TRY(cyf_reverse_check(&usage, &a->reverse));
   return cyf_check_output(a->output, a->force);
 }
 
@@ -102,21 +100,20 @@ static cyf_status open_sampling(sampling *s) {
     return CYF_FAIL(CYF_ERR_INPUT,
                     "%s has no denoiser, so it cannot sample (encode and decode work); import it with --denoiser F",
                     a->model);
-  CYF_TRY(cyf_conditions_make(s->model, &a->where, a->like, a->by, a->n_cells, (uint64_t)a->seed, &s->conditions));
-  const char *steps = NULL;
-  cyf_sampler_method method;
+  cyf_conditions_asked asked = {.where = &a->where,
+                                .like = a->like,
+                                .by = a->by,
+                                .requests = a->requests,
+                                .guidance = &a->guidance,
+                                .n_cells = a->n_cells,
+                                .seed = (uint64_t)a->reverse.seed};
+  CYF_TRY(cyf_conditions_make(s->model, &asked, &s->conditions));
+  CYF_TRY(cyf_conditions_describe_guidance(s->model, &s->conditions, &s->guidance));
   cyf_guide guide; /* complaints come before sampling */
-  CYF_TRY(cyf_choose_method(&usage, &s->model->settings, a->method, a->steps, &method, &steps));
   CYF_TRY(cyf_guidance_mode_parse(&usage, a->guidance_mode, &s->mode));
   for (int64_t k = 0; k < s->conditions.n; k++)
     CYF_TRY(cyf_choose_guide(s->model, s->conditions.item[k].attribute, s->mode, &guide));
-  CYF_TRY(cyf_schedule_respace(s->model->schedule, steps, -1, &s->schedule));
-  s->config = (cyf_sampler_config){.method = method,
-                                   .schedule = s->schedule,
-                                   .eta = a->eta,
-                                   .clip = a->clip,
-                                   .guide_below = (int)s->model->settings.diffusion.guide_below,
-                                   .seed = (uint64_t)a->seed};
+  CYF_TRY(cyf_reverse_make(&usage, &a->reverse, s->model, -1, &s->schedule, &s->config));
   s->n_threads = s->device->n_threads;
   CYF_TRY(CYF_NEW(&s->scratch, s->n_threads));
   for (int t = 0; t < s->n_threads; t++) CYF_TRY(cyf_scratch_create(s->device, &s->scratch[t]));
@@ -135,34 +132,9 @@ static void close_sampling(sampling *s) {
   cyf_free(s->scratch);
   cyf_schedule_destroy(&s->schedule);
   cyf_conditions_destroy(&s->conditions);
+  cyf_free(s->guidance);
   cyf_model_destroy(&s->model);
   cyf_device_destroy(&s->device);
-}
-
-/* The guides of cells [first, first + n): what guides each condition, with its labels and the one weight. */
-static cyf_status make_guides(const sampling *s, cyf_scratch *scratch, int64_t first, int64_t n, cyf_guide *guides,
-                              int *ret_n_guides) {
-  cyf_device *device = s->device;
-  *ret_n_guides = 0;
-  if (s->arguments->guidance == 0) return CYF_OK;
-  float *weight = NULL, *host = NULL;
-  CYF_TRY(cyf_scratch_floats(scratch, n, &weight));
-  CYF_TRY(CYF_NEW(&host, n));
-  for (int64_t i = 0; i < n; i++) host[i] = (float)s->arguments->guidance;
-  cyf_status status = device->ops->upload(device, weight, host, sizeof(float) * (size_t)n);
-  if (status == CYF_OK) status = device->ops->synchronize(device);
-  cyf_free(host);
-  CYF_TRY(status);
-  for (int64_t k = 0; k < s->conditions.n; k++) {
-    int32_t *label = NULL;
-    CYF_TRY(cyf_scratch_int32(scratch, n, &label));
-    CYF_TRY(device->ops->upload(device, label, s->conditions.item[k].code + first, sizeof(int32_t) * (size_t)n));
-    CYF_TRY(cyf_choose_guide(s->model, s->conditions.item[k].attribute, s->mode, &guides[k]));
-    guides[k].label = label;
-    guides[k].weight = weight;
-  }
-  *ret_n_guides = (int)s->conditions.n;
-  return device->ops->synchronize(device);
 }
 
 static cyf_status sample_block(const sampling *s, cyf_scratch *scratch, cyf_block *block) {
@@ -173,7 +145,7 @@ static cyf_status sample_block(const sampling *s, cyf_scratch *scratch, cyf_bloc
   float *x = NULL;
   CYF_TRY(cyf_scratch_floats(scratch, n * width, &x));
   CYF_TRY(cyf_sampler_start(device, s->config.seed, width, first, n, x));
-  CYF_TRY(make_guides(s, scratch, first, n, guides, &n_guides));
+  CYF_TRY(cyf_make_guides(s->model, &s->conditions, s->mode, scratch, first, n, guides, &n_guides));
   CYF_TRY(cyf_sampler_run(&s->config, s->model->denoiser, n_guides, guides, scratch, first, n, x));
   CYF_TRY(device->ops->scale(device, n * width, 1 / s->model->latent_scale, x));
   if (s->model->settings.diffusion.unit_length)
@@ -197,15 +169,9 @@ static cyf_status emit(void *context, const cyf_block *block) {
 }
 
 static cyf_status write_labels(const sampling *s) {
-  for (int64_t k = 0; k < s->conditions.n; k++) {
-    const cyf_model_attribute *attribute = &s->model->attributes[s->conditions.item[k].attribute];
-    cyf_label_column column = {.attribute = attribute->name,
-                               .categories = attribute->categories,
-                               .code = s->conditions.item[k].code,
-                               .n_cells = s->conditions.n_cells};
-    CYF_TRY(cyf_h5ad_writer_add_labels(s->out.writer, &column));
-  }
-  return CYF_OK;
+  CYF_TRY(cyf_conditions_write_labels(s->model, &s->conditions, s->out.writer));
+  if (s->conditions.request == NULL) return CYF_OK;
+  return cyf_h5ad_writer_add_integers(s->out.writer, "request", s->conditions.request, s->conditions.n_cells);
 }
 
 /* Rank 0: labels and provenance, then the file gets its name. */
@@ -216,8 +182,8 @@ static cyf_status finish(sampling *s, const char *command_line) {
   CYF_TRY(cyf_cells_out_describe(&s->out, command_line, a->model, s->model->created));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "method", cyf_method_name(s->config.method)));
   CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "steps", s->schedule->n));
-  CYF_TRY(cyf_h5ad_writer_set_uns_real(writer, "guidance", s->conditions.n > 0 ? a->guidance : 0));
-  CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "seed", a->seed));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "guidance", s->guidance));
+  CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "seed", a->reverse.seed));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "atlas", s->model->atlas_fingerprint));
   CYF_TRY(cyf_cells_out_commit(&s->out));
   cyf_info("wrote %s: %lld cells x %lld genes", a->output, (long long)s->out.n_written, (long long)s->model->genes.n);
@@ -230,9 +196,9 @@ static cyf_status sample(cyf_context *context, const arguments *a, const cyf_tex
   CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
   CYF_TRY(cyf_comm_agree(context->comm, cyf_open_device(context->comm, a->threads, &s.device)));
   CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, open_sampling(&s)));
-  cyf_info("sampling %lld cells: %s, %d steps, %lld conditions, guidance %g; %d ranks x %d threads",
+  cyf_info("sampling %lld cells: %s, %d steps, %lld conditions, guidance %s; %d ranks x %d threads",
            (long long)s.conditions.n_cells, cyf_method_name(s.config.method), s.schedule->n, (long long)s.conditions.n,
-           s.conditions.n > 0 ? a->guidance : 0, cyf_comm_size(context->comm), s.n_threads);
+           s.guidance, cyf_comm_size(context->comm), s.n_threads);
   cyf_block_job job = {.name = "sample",
                        .n_cells = s.conditions.n_cells,
                        .block_cells = CYF_SAMPLER_BLOCK,
@@ -251,7 +217,7 @@ cleanup:
 }
 
 static cyf_status run(cyf_context *context, int argc, char **argv) {
-  arguments a = defaults;
+  arguments a = {0};
   cyf_texts extra = {0};
   cyf_option options[N_OPTIONS];
   list_options(&a, options);

@@ -4,41 +4,49 @@
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/resources.h"
+#include "train/add_classifier.h"
 #include "train/run.h"
 
 static const cyf_usage usage = {
     .command = "train",
-    .arguments = "-c CONFIG.yaml --data ATLAS --out RUN [options]",
+    .arguments = "--data ATLAS (-c CONFIG.yaml --out RUN | -m MODEL --stage classifier:COLUMN) [options]",
     .text =
         "Trains the autoencoder, encodes the atlas, trains the denoiser and one classifier for each label column, and "
         "writes\n"
-        "RUN/model.h5. Checkpoints go to RUN/checkpoints; SIGTERM or SIGINT ends the run after one more.",
+        "RUN/model.h5. Checkpoints go to RUN/checkpoints; SIGTERM or SIGINT ends the run after one more.\n"
+        "With -m, a classifier is added to a finished model, which otherwise stays as it is; the atlas may be another "
+        "one of the same\n"
+        "genes.",
     .examples =
         "  mpirun -n 2 cytoforge train -c configs/quickstart.yaml --data atlas --out runs/first\n"
         "  mpirun -n 4 cytoforge train -c configs/quickstart.yaml --data atlas --out runs/first --resume auto\n"
         "  cytoforge train -c my.yaml --data atlas --out runs/b --stage classifier:donor --set "
-        "classifier.steps=5000\n"};
+        "classifier.steps=5000\n"
+        "  cytoforge train --stage classifier:donor --data atlas -m runs/first/model.h5\n"};
 
 typedef struct arguments {
-  const char *config, *data, *out, *stage, *resume;
+  const char *config, *data, *out, *model, *stage, *resume;
   cyf_texts overrides;
   int64_t threads;
   bool force;
 } arguments;
 
-enum { N_OPTIONS = 8 };
+enum { N_OPTIONS = 9 };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OPTIONS] = {
       {"config", 'c', CYF_OPTION_TEXT, &a->config, "CONFIG", "YAML configuration (default: the built-in defaults)"},
       {"data", 0, CYF_OPTION_TEXT, &a->data, "ATLAS", "directory made by cytoforge prepare"},
       {"out", 0, CYF_OPTION_TEXT, &a->out, "RUN", "directory of the run"},
+      {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL",
+       "add the classifier to this model (--out: where latents and checkpoints stay; default: beside it, removed)"},
       {"stage", 0, CYF_OPTION_TEXT, &a->stage, "STAGE",
        "autoencoder, encode, denoiser, classifier:COLUMN or all (default)"},
       {"resume", 0, CYF_OPTION_TEXT, &a->resume, "auto", "go on from the newest checkpoints; finished stages are kept"},
       {"set", 0, CYF_OPTION_LIST, &a->overrides, "KEY=VALUE", "override one key of the configuration; may be repeated"},
       {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
-      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "start the stages over if RUN holds them already"}};
+      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL,
+       "start the stages over if RUN holds them already; with -m, replace the model's classifier"}};
   for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
 }
 
@@ -52,19 +60,44 @@ static void help(FILE *stream) {
 static cyf_status check(const arguments *a, const cyf_texts *extra) {
   if (extra->n > 0) return CYF_FAIL(CYF_ERR_USAGE, "train: '%s' is no option", extra->item[0]);
   CYF_TRY(cyf_need(&usage, a->data, "--data ATLAS"));
-  CYF_TRY(cyf_need(&usage, a->out, "--out RUN"));
+  if (a->model == NULL) CYF_TRY(cyf_need(&usage, a->out, "--out RUN"));
   if (a->resume != NULL && strcmp(a->resume, "auto") != 0)
     return CYF_FAIL(CYF_ERR_USAGE, "train: --resume wants auto, not '%s'", a->resume);
   if (a->resume != NULL && a->force)
     return CYF_FAIL(CYF_ERR_USAGE, "train: --resume and --force contradict each other");
+  if (a->model == NULL) return CYF_OK;
+  if (strncmp(a->stage, "classifier:", 11) != 0)
+    return CYF_FAIL(CYF_ERR_USAGE, "train: -m adds a classifier to a model: --stage classifier:COLUMN is needed");
+  if (a->config != NULL)
+    return CYF_FAIL(CYF_ERR_USAGE,
+                    "train: with -m the settings are the model's; --set classifier.KEY=VALUE changes the classifier's");
   return CYF_OK;
+}
+
+static cyf_status add_classifier(cyf_context *context, const arguments *a) {
+  cyf_device *device = NULL;
+  cyf_add_classifier_options options = {.model = a->model,
+                                        .atlas = a->data,
+                                        .attribute = a->stage + 11,
+                                        .directory = a->out,
+                                        .n_overrides = a->overrides.n,
+                                        .overrides = a->overrides.item,
+                                        .resume = a->resume != NULL,
+                                        .force = a->force,
+                                        .command_line = context->command_line};
+  CYF_TRY(cyf_comm_agree(context->comm, cyf_open_device(context->comm, a->threads, &device)));
+  cyf_status status = cyf_add_classifier(context->comm, device, &options);
+  if (status == CYF_OK) status = cyf_report_resources(context->comm);
+  cyf_device_destroy(&device);
+  return status;
 }
 
 static cyf_status train(cyf_context *context, const arguments *a, const cyf_texts *extra) {
   cyf_settings settings = {0};
   cyf_device *device = NULL;
-  cyf_status status = check(a, extra);
-  if (status == CYF_OK) status = cyf_settings_load(a->config, a->overrides.n, a->overrides.item, &settings);
+  CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
+  if (a->model != NULL) return add_classifier(context, a);
+  cyf_status status = cyf_settings_load(a->config, a->overrides.n, a->overrides.item, &settings);
   CYF_TRY(cyf_comm_agree(context->comm, status));
   cyf_comm_set_timeout(context->comm, settings.comm.timeout_s);
   CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, cyf_open_device(context->comm, a->threads, &device)));

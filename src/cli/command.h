@@ -25,7 +25,8 @@ typedef struct cyf_command {
 } cyf_command;
 
 extern const cyf_command cyf_cmd_prepare, cyf_cmd_train, cyf_cmd_sample, cyf_cmd_encode, cyf_cmd_decode,
-    cyf_cmd_evaluate, cyf_cmd_info, cyf_cmd_synth, cyf_cmd_config, cyf_cmd_import, cyf_cmd_export, cyf_cmd_bench;
+    cyf_cmd_evaluate, cyf_cmd_info, cyf_cmd_synth, cyf_cmd_config, cyf_cmd_import, cyf_cmd_export, cyf_cmd_interpolate,
+    cyf_cmd_bench;
 
 /* The device of this rank with its fair share of the node's CPUs: its affinity mask, or the mask divided among the
  * local ranks where they share it; OMP_NUM_THREADS is respected. Warns where mpirun's binding starves the rank.

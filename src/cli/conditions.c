@@ -1,29 +1,53 @@
 #include "cli/conditions.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "cli/guidance.h"
+#include "cli/requests.h"
 #include "data/h5ad_reader.h"
 #include "model/diffusion/sampler.h"
 
-static cyf_status add(const cyf_model *model, cyf_conditions *c, int64_t attribute, cyf_condition **ret_condition) {
+cyf_status cyf_conditions_add(const cyf_model *model, int64_t attribute, cyf_conditions *c,
+                              cyf_condition **ret_condition) {
   const cyf_model_attribute *a = &model->attributes[attribute];
   for (int64_t i = 0; i < c->n; i++)
-    if (c->item[i].attribute == attribute) return CYF_FAIL(CYF_ERR_USAGE, "sample: '%s' is asked for twice", a->name);
+    if (c->item[i].attribute == attribute) return CYF_FAIL(CYF_ERR_USAGE, "'%s' is asked for twice", a->name);
   if (a->classifier == NULL && cyf_model_condition(model, a->name) < 0)
     return CYF_FAIL(CYF_ERR_USAGE,
                     "the model has no classifier for '%s' and its denoiser is not told it, so it cannot be asked for; "
                     "train one with --stage classifier:%s",
                     a->name, a->name);
-  if (c->n == CYF_GUIDES_MAX) return CYF_FAIL(CYF_ERR_USAGE, "sample: at most %d conditions at once", CYF_GUIDES_MAX);
+  if (c->n == CYF_GUIDES_MAX) return CYF_FAIL(CYF_ERR_USAGE, "at most %d conditions at once", CYF_GUIDES_MAX);
   CYF_TRY(cyf_realloc((void **)&c->item, (size_t)c->n + 1, sizeof *c->item));
-  *ret_condition = &c->item[c->n++];
-  (*ret_condition)->attribute = attribute;
-  return CYF_NEW(&(*ret_condition)->code, c->n_cells);
+  cyf_condition *added = *ret_condition = &c->item[c->n++];
+  added->attribute = attribute;
+  CYF_TRY(CYF_NEW(&added->code, c->n_cells));
+  CYF_TRY(CYF_NEW(&added->weight, c->n_cells));
+  for (int64_t i = 0; i < c->n_cells; i++) added->code[i] = -1;
+  return CYF_OK;
+}
+
+/* The categories that have cells, as a list. */
+static cyf_status fail_empty_category(const cyf_model_attribute *attribute, int64_t code) {
+  const char **names = NULL;
+  char *list = NULL;
+  int64_t n = 0;
+  CYF_TRY(CYF_NEW(&names, attribute->categories.n));
+  for (int64_t c = 0; c < attribute->categories.n; c++)
+    if (attribute->n_cells[c] > 0) names[n++] = attribute->categories.name[c];
+  cyf_status status = cyf_list_names(n, names, &list);
+  if (status == CYF_OK)
+    status = CYF_FAIL(CYF_ERR_USAGE, "no training cell of the model has %s '%s', so it cannot be asked for; known: %s",
+                      attribute->name, attribute->categories.name[code], list);
+  cyf_free(names);
+  cyf_free(list);
+  return status;
 }
 
 /* A category that no training cell has (a hold-out may take them all) cannot have been learnt. Imported models count no
@@ -31,33 +55,39 @@ static cyf_status add(const cyf_model *model, cyf_conditions *c, int64_t attribu
 static cyf_status need_cells(const cyf_model_attribute *attribute, int64_t code) {
   int64_t n_counted = 0;
   for (int64_t c = 0; c < attribute->categories.n; c++) n_counted += attribute->n_cells[c];
-  if (n_counted == 0 || attribute->n_cells[code] > 0) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_USAGE, "no training cell of the model has %s '%s', so it cannot be asked for",
-                  attribute->name, attribute->categories.name[code]);
+  return n_counted == 0 || attribute->n_cells[code] > 0 ? CYF_OK : fail_empty_category(attribute, code);
+}
+
+cyf_status cyf_conditions_find_value(const cyf_model *model, int64_t attribute, const char *value, int64_t *ret_code) {
+  CYF_TRY(cyf_model_find_value(&model->attributes[attribute], value, ret_code));
+  return need_cells(&model->attributes[attribute], *ret_code);
+}
+
+cyf_status cyf_conditions_find_where(const cyf_model *model, const char *text, int64_t *ret_attribute,
+                                     int64_t *ret_code) {
+  const char *equals = strchr(text, '=');
+  if (equals == NULL || equals == text) return CYF_FAIL(CYF_ERR_USAGE, "--where wants ATTRIBUTE=VALUE, not '%s'", text);
+  char *name = NULL;
+  CYF_TRY(cyf_strdup(text, &name));
+  name[equals - text] = '\0';
+  const cyf_status status = cyf_model_find_attribute(model, name, ret_attribute);
+  cyf_free(name);
+  CYF_TRY(status);
+  return cyf_conditions_find_value(model, *ret_attribute, equals + 1, ret_code);
 }
 
 static cyf_status add_where(const cyf_model *model, const char *text, cyf_conditions *c) {
-  const char *equals = strchr(text, '=');
-  if (equals == NULL || equals == text)
-    return CYF_FAIL(CYF_ERR_USAGE, "sample: --where wants ATTRIBUTE=VALUE, not '%s'", text);
-  char *name = NULL;
   int64_t attribute = 0, code = 0;
-  CYF_TRY(cyf_strdup(text, &name));
-  name[equals - text] = '\0';
-  cyf_status status = cyf_model_find_attribute(model, name, &attribute);
-  cyf_free(name);
-  CYF_TRY(status);
-  CYF_TRY(cyf_model_find_value(&model->attributes[attribute], equals + 1, &code));
-  CYF_TRY(need_cells(&model->attributes[attribute], code));
   cyf_condition *condition = NULL;
-  CYF_TRY(add(model, c, attribute, &condition));
+  CYF_TRY(cyf_conditions_find_where(model, text, &attribute, &code));
+  CYF_TRY(cyf_conditions_add(model, attribute, c, &condition));
   for (int64_t i = 0; i < c->n_cells; i++) condition->code[i] = (int32_t)code;
   return CYF_OK;
 }
 
 /* Cells of each of the model's values in the file. */
-static cyf_status count_values(const cyf_model_attribute *attribute, const char *like, const char *by, int64_t *counts,
-                               int64_t *ret_total) {
+static cyf_status count_values(const cyf_model *model, int64_t attribute, const char *like, const char *by,
+                               int64_t *counts, int64_t *ret_total) {
   cyf_h5ad *file = NULL;
   cyf_label_column column = {0};
   int64_t *code = NULL;
@@ -71,8 +101,7 @@ static cyf_status count_values(const cyf_model_attribute *attribute, const char 
     int32_t k = column.code[i];
     if (k < 0) continue;
     if (code[k] < 0) {
-      CYF_TRY_CLEANUP(cyf_model_find_value(attribute, column.categories.name[k], &code[k]));
-      CYF_TRY_CLEANUP(need_cells(attribute, code[k]));
+      CYF_TRY_CLEANUP(cyf_conditions_find_value(model, attribute, column.categories.name[k], &code[k]));
     }
     counts[code[k]]++;
     ++*ret_total;
@@ -119,11 +148,11 @@ static cyf_status add_like(const cyf_model *model, const char *like, const char 
   const cyf_model_attribute *a = &model->attributes[attribute];
   CYF_TRY(CYF_NEW(&counts, a->categories.n));
   cyf_status status;
-  CYF_TRY_CLEANUP(count_values(a, like, by, counts, &total));
+  CYF_TRY_CLEANUP(count_values(model, attribute, like, by, counts, &total));
   if (c->n_cells == 0) c->n_cells = total;
   CYF_TRY_CLEANUP(share_out(a->categories.n, counts, total, c->n_cells));
   cyf_condition *condition = NULL;
-  CYF_TRY_CLEANUP(add(model, c, attribute, &condition));
+  CYF_TRY_CLEANUP(cyf_conditions_add(model, attribute, c, &condition));
   cyf_rng_key key = cyf_rng_key_make(seed, CYF_RNG_CONDITION);
   int64_t i = 0;
   for (int64_t k = 0; k < a->categories.n; k++)
@@ -134,23 +163,93 @@ cleanup:
   return status;
 }
 
-cyf_status cyf_conditions_make(const cyf_model *model, const cyf_texts *where, const char *like, const char *by,
-                               int64_t n_cells, uint64_t seed, cyf_conditions *ret_conditions) {
-  *ret_conditions = (cyf_conditions){.n_cells = n_cells};
+/* Each condition's cells get its attribute's weight; a table has given its rows theirs already. */
+static cyf_status set_weights(const cyf_model *model, const cyf_conditions_asked *asked, cyf_conditions *c) {
+  cyf_guidance guidance = {0};
+  CYF_TRY(cyf_guidance_make(model, asked->guidance, &guidance));
   cyf_status status = CYF_OK;
-  if ((like == NULL) != (by == NULL))
-    status = CYF_FAIL(CYF_ERR_USAGE, "sample: --like REAL.h5ad and --by ATTRIBUTE go together");
-  if (status == CYF_OK && n_cells == 0 && like == NULL)
-    status = CYF_FAIL(CYF_ERR_USAGE, "sample: -n N is needed (the number of cells)");
-  if (status == CYF_OK && like != NULL) status = add_like(model, like, by, seed, ret_conditions);
-  for (int64_t i = 0; i < where->n && status == CYF_OK; i++) status = add_where(model, where->item[i], ret_conditions);
+  for (int64_t a = 0; a < model->n_attributes && status == CYF_OK; a++) {
+    const cyf_condition *condition = NULL;
+    for (int64_t k = 0; k < c->n; k++)
+      if (c->item[k].attribute == a) condition = &c->item[k];
+    const bool otherwise =
+        asked->guided_otherwise != NULL && strcmp(asked->guided_otherwise, model->attributes[a].name) == 0;
+    if (condition == NULL && !isnan(guidance.of[a]) && !otherwise)
+      status = CYF_FAIL(CYF_ERR_USAGE, "--guidance of '%s', which is not asked for; add --where %s=VALUE",
+                        model->attributes[a].name, model->attributes[a].name);
+    if (condition == NULL || c->request != NULL) continue;
+    for (int64_t i = 0; i < c->n_cells; i++)
+      condition->weight[i] = condition->code[i] < 0 ? 0 : (float)cyf_guidance_of(&guidance, a);
+  }
+  cyf_guidance_destroy(&guidance);
+  return status;
+}
+
+static cyf_status check_asked(const cyf_conditions_asked *asked) {
+  if ((asked->like == NULL) != (asked->by == NULL))
+    return CYF_FAIL(CYF_ERR_USAGE, "--like REAL.h5ad and --by ATTRIBUTE go together");
+  if (asked->requests != NULL && (asked->like != NULL || asked->n_cells != 0))
+    return CYF_FAIL(CYF_ERR_USAGE, "--requests says how many cells there are of what; -n and --like contradict it");
+  if (asked->n_cells == 0 && asked->like == NULL && asked->requests == NULL)
+    return CYF_FAIL(CYF_ERR_USAGE, "-n N is needed (the number of cells), or --like or --requests");
+  return CYF_OK;
+}
+
+static cyf_status make(const cyf_model *model, const cyf_conditions_asked *asked, cyf_conditions *c) {
+  CYF_TRY(check_asked(asked));
+  if (asked->like != NULL) CYF_TRY(add_like(model, asked->like, asked->by, asked->seed, c));
+  if (asked->requests != NULL) return cyf_requests_read(model, asked, c);
+  for (int64_t i = 0; i < asked->where->n; i++) CYF_TRY(add_where(model, asked->where->item[i], c));
+  return CYF_OK;
+}
+
+cyf_status cyf_conditions_make(const cyf_model *model, const cyf_conditions_asked *asked,
+                               cyf_conditions *ret_conditions) {
+  *ret_conditions = (cyf_conditions){.n_cells = asked->n_cells};
+  cyf_status status = make(model, asked, ret_conditions);
+  if (status == CYF_OK) status = set_weights(model, asked, ret_conditions);
   if (status != CYF_OK) cyf_conditions_destroy(ret_conditions);
   return status;
 }
 
 void cyf_conditions_destroy(cyf_conditions *conditions) {
   if (conditions == NULL) return;
-  for (int64_t i = 0; i < conditions->n; i++) cyf_free(conditions->item[i].code);
+  for (int64_t i = 0; i < conditions->n; i++) {
+    cyf_free(conditions->item[i].code);
+    cyf_free(conditions->item[i].weight);
+  }
   cyf_free(conditions->item);
+  cyf_free(conditions->request);
   conditions->n = 0;
+}
+
+cyf_status cyf_conditions_write_labels(const cyf_model *model, const cyf_conditions *conditions,
+                                       cyf_h5ad_writer *writer) {
+  for (int64_t k = 0; k < conditions->n; k++) {
+    const cyf_model_attribute *attribute = &model->attributes[conditions->item[k].attribute];
+    const cyf_label_column column = {.attribute = attribute->name,
+                                     .categories = attribute->categories,
+                                     .code = conditions->item[k].code,
+                                     .n_cells = conditions->n_cells};
+    CYF_TRY(cyf_h5ad_writer_add_labels(writer, &column));
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_conditions_describe_guidance(const cyf_model *model, const cyf_conditions *conditions, char **ret_text) {
+  if (conditions->request != NULL) return cyf_strdup("of each request", ret_text);
+  if (conditions->n == 0) return cyf_strdup("none", ret_text);
+  char *text = NULL, *longer = NULL;
+  for (int64_t k = 0; k < conditions->n; k++) {
+    const cyf_condition *c = &conditions->item[k];
+    double weight = 0;
+    for (int64_t i = 0; i < conditions->n_cells && weight == 0; i++) weight = (double)c->weight[i];
+    cyf_status status = cyf_format(&longer, "%s%s%s=%g", text != NULL ? text : "", text != NULL ? ", " : "",
+                                   model->attributes[c->attribute].name, weight);
+    cyf_free(text);
+    CYF_TRY(status);
+    text = longer;
+  }
+  *ret_text = text;
+  return CYF_OK;
 }

@@ -11,9 +11,10 @@
 #include "cli/command.h"
 #include "cli/version.h"
 
-static const cyf_command *const commands[] = {&cyf_cmd_prepare, &cyf_cmd_train,    &cyf_cmd_sample, &cyf_cmd_encode,
-                                              &cyf_cmd_decode,  &cyf_cmd_evaluate, &cyf_cmd_import, &cyf_cmd_export,
-                                              &cyf_cmd_info,    &cyf_cmd_synth,    &cyf_cmd_config, &cyf_cmd_bench};
+static const cyf_command *const commands[] = {
+    &cyf_cmd_prepare, &cyf_cmd_train,    &cyf_cmd_sample, &cyf_cmd_interpolate, &cyf_cmd_encode,
+    &cyf_cmd_decode,  &cyf_cmd_evaluate, &cyf_cmd_import, &cyf_cmd_export,      &cyf_cmd_info,
+    &cyf_cmd_synth,   &cyf_cmd_config,   &cyf_cmd_bench};
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* A run that waits for a peer longer than this at start-up or in a command without its own setting gives up. */
@@ -26,7 +27,7 @@ static void print_help(FILE *stream) {
   fprintf(stream, "cytoforge " CYF_VERSION
                   ": train and sample latent diffusion models (scDiffusion) of single-cell atlases\n\n"
                   "usage: [mpirun -n N] cytoforge COMMAND [options]\n\ncommands:\n");
-  for (int i = 0; i < N_COMMANDS; i++) fprintf(stream, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+  for (int i = 0; i < N_COMMANDS; i++) fprintf(stream, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
   fprintf(
       stream,
       "\n`cytoforge COMMAND --help` shows each command's options and an example; `cytoforge --version` what was "

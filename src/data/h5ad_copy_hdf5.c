@@ -19,15 +19,6 @@ static cyf_status copy_labels(const cyf_column *column, const char *name, cyf_h5
   return status;
 }
 
-static cyf_status copy_text(const cyf_column *column, const char *name, cyf_h5ad_writer *writer) {
-  hid_t dataset = H5I_INVALID_HID;
-  CYF_TRY(cyf_h5ad_writer_claim_column(writer, name, column->n));
-  CYF_TRY(cyf_h5_write_strings(writer->output, writer->obs, name, column->text, column->n, &dataset));
-  const cyf_status status = cyf_h5ad_write_encoding(writer->output, dataset, "string-array", "0.2.0");
-  cyf_h5_close_id(&dataset);
-  return status;
-}
-
 static cyf_status copy_reals(cyf_column *column, const char *name, cyf_h5ad_writer *writer) {
   for (int64_t i = 0; column->missing && i < column->n; i++)
     if (column->missing[i]) column->real[i] = NAN;
@@ -80,7 +71,8 @@ static cyf_status copy_column(cyf_column *column, const char *name, cyf_h5ad_wri
     case CYF_COLUMN_BOOLEAN:
       return copy_whole_numbers(column, name, writer);
     case CYF_COLUMN_TEXT:
-      return any_missing(column) ? copy_labels(column, name, writer) : copy_text(column, name, writer);
+      return any_missing(column) ? copy_labels(column, name, writer)
+                                 : cyf_h5ad_writer_put_texts(writer, name, column->text, column->n);
     default:
       return copy_labels(column, name, writer);
   }

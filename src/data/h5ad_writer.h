@@ -70,6 +70,10 @@ cyf_status cyf_h5ad_writer_append_obs(cyf_h5ad_writer *writer, const char *const
 /* A numeric obs column. */
 cyf_status cyf_h5ad_writer_add_numbers(cyf_h5ad_writer *writer, const char *name, const double *values,
                                        int64_t n_cells);
+/* Obs columns of whole numbers and of strings, as add_numbers. */
+cyf_status cyf_h5ad_writer_add_integers(cyf_h5ad_writer *writer, const char *name, const int64_t *values,
+                                        int64_t n_cells);
+cyf_status cyf_h5ad_writer_add_texts(cyf_h5ad_writer *writer, const char *name, char *const *values, int64_t n_cells);
 /* Copies an obs column of a file (its n_cells rows) with its kind: integers as int64, Booleans, reals as float32 or
  * float64, strings, categoricals with their categories (as text) in order and whether they are ordered. Missing values
  * stay missing: NaN among reals, anndata's nullable arrays for integers and Booleans; strings of which some are missing

@@ -73,6 +73,8 @@ hid_t cyf_h5ad_indptr_type(int64_t nnz);
 cyf_status cyf_h5ad_stream_bounds(cyf_h5ad_writer *writer, int64_t n, const int64_t *ends);
 cyf_status cyf_h5ad_stream_finish(cyf_h5ad_writer *writer);
 void cyf_h5ad_stream_destroy(cyf_h5ad_writer *writer);
+/* cyf_h5ad_writer_add_texts under the lock. */
+cyf_status cyf_h5ad_writer_put_texts(cyf_h5ad_writer *writer, const char *name, char *const *values, int64_t n_cells);
 /* A whole array of one (width < 0) or two dimensions with anndata's encoding. */
 cyf_status cyf_h5ad_write_array(const cyf_h5ad_writer *writer, hid_t parent, const char *name, hid_t file_type,
                                 hid_t memory_type, int64_t n, int64_t width, const void *values);

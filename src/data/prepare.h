@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "comm/comm.h"
+#include "data/label_bins.h"
 
 typedef struct cyf_prepare_options {
   const char *const *inputs;
@@ -15,6 +16,8 @@ typedef struct cyf_prepare_options {
   const char *matrix;        /* NULL: X */
   const char *const *labels; /* obs columns */
   int64_t n_labels;
+  const cyf_label_bins *bins; /* numeric label columns that become classes of ranges; attributes are labels */
+  int64_t n_bins;
   const char *genes_path;  /* gene list, one symbol a line; NULL: the union of the inputs' genes */
   const char *gene_column; /* NULL: var index */
   int64_t min_genes;       /* cells with fewer detected genes are dropped; 10 */

@@ -89,12 +89,41 @@ cleanup:
   return status;
 }
 
+static const cyf_label_bins *bins_of(const cyf_prepare_options *options, const char *label) {
+  for (int64_t i = 0; i < options->n_bins; i++)
+    if (strcmp(options->bins[i].attribute, label) == 0) return &options->bins[i];
+  return NULL;
+}
+
+/* Each number of the file's column to its bin; all bins are categories, so that they stay in order. */
+static cyf_status map_bins(cyf_prepare_job *job, const cyf_label_bins *bins, const cyf_label_column *column,
+                           int64_t label, cyf_prepare_input *input) {
+  CYF_TRY(cyf_label_bins_names(bins, &job->attribute[label].categories));
+  for (int64_t c = 0; c < column->categories.n; c++) {
+    int64_t bin = 0;
+    const cyf_status status = cyf_label_bins_find(bins, column->categories.name[c], &bin);
+    if (status == CYF_ERR_INPUT) {
+      cyf_status_clear();
+      return CYF_FAIL(CYF_ERR_INPUT, "%s: '%s' of column '%s' is no number, so --bins cannot place it", input->path,
+                      column->categories.name[c], bins->attribute);
+    }
+    CYF_TRY(status);
+    input->category[label][c] = (int32_t)bin;
+  }
+  return CYF_OK;
+}
+
 /* Adds the file's categories of one label column to the merged ones, by name. */
 static cyf_status map_labels(cyf_prepare_job *job, cyf_h5ad *file, int64_t label, cyf_prepare_input *input) {
   cyf_label_column column = {0};
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_h5ad_read_labels(file, job->options->labels[label], &column));
   CYF_TRY_CLEANUP(CYF_NEW(&input->category[label], column.categories.n));
+  const cyf_label_bins *bins = bins_of(job->options, job->options->labels[label]);
+  if (bins != NULL) {
+    status = map_bins(job, bins, &column, label, input);
+    goto cleanup;
+  }
   for (int64_t c = 0; c < column.categories.n; c++) {
     int64_t code = 0;
     CYF_TRY_CLEANUP(cyf_names_add(&job->attribute[label].categories, column.categories.name[c], &code));

@@ -24,6 +24,12 @@ static cyf_status write_attribute(cyf_tensor_file *file, int64_t index, const cy
   snprintf(path, sizeof path, "%s/has_classifier", group);
   CYF_TRY(cyf_tensor_file_write_int(file, path, attribute->classifier != NULL));
   if (attribute->classifier == NULL) return CYF_OK;
+  snprintf(path, sizeof path, "%s/hidden", group);
+  CYF_TRY(cyf_tensor_file_write_ints(file, path, cyf_classifier_get_config(attribute->classifier)->hidden, 3));
+  if (attribute->provenance != NULL) {
+    snprintf(path, sizeof path, "%s/provenance", group);
+    CYF_TRY(cyf_tensor_file_write_text(file, path, attribute->provenance));
+  }
   snprintf(path, sizeof path, "%s/classifier", group);
   return cyf_parameters_write(file, path, cyf_classifier_parameters(attribute->classifier), NULL);
 }
@@ -70,6 +76,20 @@ cleanup:
 /* ---- reading ------------------------------------------------------------------------------------------------------
  */
 
+/* Widths of its own; files from before classifiers could be added have the model's. */
+static cyf_status read_hidden(cyf_tensor_file *file, const char *group, cyf_classifier_config *config) {
+  char path[PATH_MAX_TEXT];
+  int64_t *hidden = NULL, n = 0;
+  snprintf(path, sizeof path, "%s/hidden", group);
+  if (!cyf_tensor_file_has(file, path)) return CYF_OK;
+  CYF_TRY(cyf_tensor_file_read_ints(file, path, &hidden, &n));
+  bool fits = n == 3;
+  if (fits) memcpy(config->hidden, hidden, sizeof config->hidden);
+  cyf_free(hidden);
+  if (fits) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: %s has %lld widths, not three", cyf_tensor_file_path(file), path, (long long)n);
+}
+
 static cyf_status read_attribute(cyf_tensor_file *file, int64_t index, cyf_model *model) {
   cyf_model_attribute *attribute = &model->attributes[index];
   char group[64], path[PATH_MAX_TEXT];
@@ -88,6 +108,9 @@ static cyf_status read_attribute(cyf_tensor_file *file, int64_t index, cyf_model
   CYF_TRY(cyf_tensor_file_read_int(file, path, &has_classifier));
   if (!has_classifier) return CYF_OK;
   cyf_classifier_config config = cyf_settings_classifier(&model->settings, attribute->categories.n);
+  CYF_TRY(read_hidden(file, group, &config));
+  snprintf(path, sizeof path, "%s/provenance", group);
+  if (cyf_tensor_file_has(file, path)) CYF_TRY(cyf_tensor_file_read_text(file, path, &attribute->provenance));
   CYF_TRY(cyf_classifier_create(model->device, &config, 0, &attribute->classifier));
   snprintf(path, sizeof path, "%s/classifier", group);
   return cyf_parameters_read(file, path, cyf_classifier_parameters(attribute->classifier));
@@ -162,16 +185,19 @@ cleanup:
   return status;
 }
 
+void cyf_model_attribute_destroy(cyf_model_attribute *attribute) {
+  cyf_free(attribute->name);
+  cyf_names_destroy(&attribute->categories);
+  cyf_free(attribute->n_cells);
+  cyf_free(attribute->provenance);
+  cyf_classifier_destroy(&attribute->classifier);
+}
+
 void cyf_model_destroy(cyf_model **model) {
   if (model == NULL || *model == NULL) return;
   cyf_model *m = *model;
   if (m->attributes != NULL)
-    for (int64_t i = 0; i < m->n_attributes; i++) {
-      cyf_free(m->attributes[i].name);
-      cyf_names_destroy(&m->attributes[i].categories);
-      cyf_free(m->attributes[i].n_cells);
-      cyf_classifier_destroy(&m->attributes[i].classifier);
-    }
+    for (int64_t i = 0; i < m->n_attributes; i++) cyf_model_attribute_destroy(&m->attributes[i]);
   cyf_free(m->attributes);
   cyf_autoencoder_destroy(&m->autoencoder);
   cyf_denoiser_destroy(&m->denoiser);
@@ -183,62 +209,4 @@ void cyf_model_destroy(cyf_model **model) {
   cyf_free(m->command_line);
   cyf_free(m->version);
   cyf_free(*model);
-}
-
-/* ---- looking up what a user named ---------------------------------------------------------------------------------
- */
-
-/* "a, b, c" of at most 24 names. */
-static cyf_status list_names(int64_t n, const char *const *names, char **ret_text) {
-  size_t length = 32;
-  int64_t shown = n < 24 ? n : 24;
-  for (int64_t i = 0; i < shown; i++) length += strlen(names[i]) + 4;
-  CYF_TRY(CYF_NEW(ret_text, length));
-  size_t at = 0;
-  for (int64_t i = 0; i < shown; i++)
-    at += (size_t)snprintf(*ret_text + at, length - at, "%s'%s'", i == 0 ? "" : ", ", names[i]);
-  if (shown < n) snprintf(*ret_text + at, length - at, ", ... (%lld in all)", (long long)n);
-  return CYF_OK;
-}
-
-static cyf_status unknown_name(const char *what, const char *name, int64_t n, const char *const *known) {
-  char *list = NULL;
-  if (n == 0) return CYF_FAIL(CYF_ERR_USAGE, "the model has no %s '%s'; it has none at all", what, name);
-  CYF_TRY(list_names(n, known, &list));
-  const char *nearest = cyf_nearest_name(name, known, (size_t)n);
-  cyf_status status;
-  if (nearest != NULL)
-    status =
-        CYF_FAIL(CYF_ERR_USAGE, "the model has no %s '%s'; did you mean '%s'? Known: %s", what, name, nearest, list);
-  else
-    status = CYF_FAIL(CYF_ERR_USAGE, "the model has no %s '%s'; known: %s", what, name, list);
-  cyf_free(list);
-  return status;
-}
-
-cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, int64_t *ret_index) {
-  for (int64_t i = 0; i < model->n_attributes; i++)
-    if (strcmp(model->attributes[i].name, name) == 0) {
-      *ret_index = i;
-      return CYF_OK;
-    }
-  const char **names = NULL;
-  CYF_TRY(CYF_NEW(&names, model->n_attributes));
-  for (int64_t i = 0; i < model->n_attributes; i++) names[i] = model->attributes[i].name;
-  cyf_status status = unknown_name("attribute", name, model->n_attributes, names);
-  cyf_free(names);
-  return status;
-}
-
-int cyf_model_condition(const cyf_model *model, const char *attribute) {
-  const cyf_config_texts *conditions = &model->settings.denoiser.conditions;
-  for (int k = 0; k < conditions->n && model->denoiser != NULL; k++)
-    if (strcmp(conditions->value[k], attribute) == 0) return k;
-  return -1;
-}
-
-cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code) {
-  *ret_code = cyf_names_find(&attribute->categories, value);
-  if (*ret_code >= 0) return CYF_OK;
-  return unknown_name(attribute->name, value, attribute->categories.n, (const char *const *)attribute->categories.name);
 }

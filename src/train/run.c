@@ -28,16 +28,10 @@ typedef struct plan {
   bool *classifier; /* [n_attributes] */
 } plan;
 
-static int64_t n_classes_with_cells(const cyf_attribute *attribute) {
-  int64_t n = 0;
-  for (int64_t c = 0; c < attribute->categories.n; c++) n += attribute->n_cells[c] > 0;
-  return n;
-}
-
 /* With `all`, a column that has one class, or hardly a cell a class, is passed over: it would end the run at its last
  * stages. */
 static bool is_worth_classifying(const cyf_attribute *attribute) {
-  int64_t n_classes = n_classes_with_cells(attribute), n_labelled = 0;
+  int64_t n_classes = cyf_n_classes(attribute), n_labelled = 0;
   for (int64_t c = 0; c < attribute->categories.n; c++) n_labelled += attribute->n_cells[c];
   if (n_classes < 2) {
     cyf_info("label column %s has fewer than two classes: no classifier", attribute->name);
@@ -53,21 +47,6 @@ static bool is_worth_classifying(const cyf_attribute *attribute) {
   return true;
 }
 
-static cyf_status plan_classifier(const cyf_atlas *atlas, const char *name, plan *p) {
-  int64_t index = cyf_atlas_find_attribute(atlas, name);
-  if (index < 0) {
-    char known[512] = "";
-    for (int64_t i = 0, at = 0; i < atlas->n_attributes && at < 480; i++)
-      at += snprintf(known + at, sizeof known - (size_t)at, "%s%s", i == 0 ? "" : ", ", atlas->attributes[i].name);
-    return CYF_FAIL(CYF_ERR_USAGE, "the atlas %s has no label column '%s'; it has: %s", atlas->directory, name,
-                    atlas->n_attributes > 0 ? known : "none (prepare it with --label)");
-  }
-  if (n_classes_with_cells(&atlas->attributes[index]) < 2)
-    return CYF_FAIL(CYF_ERR_USAGE, "label column '%s' has fewer than two classes; there is nothing to classify", name);
-  p->classifier[index] = true;
-  return CYF_OK;
-}
-
 static cyf_status make_plan(const run *r, plan *p) {
   const char *stage = r->options->stage;
   CYF_TRY(CYF_NEW(&p->classifier, r->atlas->n_attributes));
@@ -78,7 +57,12 @@ static cyf_status make_plan(const run *r, plan *p) {
   if (all)
     for (int64_t i = 0; i < r->atlas->n_attributes; i++)
       p->classifier[i] = is_worth_classifying(&r->atlas->attributes[i]);
-  if (strncmp(stage, "classifier:", 11) == 0) return plan_classifier(r->atlas, stage + 11, p);
+  if (strncmp(stage, "classifier:", 11) == 0) {
+    int64_t attribute = 0;
+    CYF_TRY(cyf_find_classifiable(r->atlas, stage + 11, &attribute));
+    p->classifier[attribute] = true;
+    return CYF_OK;
+  }
   if (p->autoencoder || p->encode || p->denoiser) return CYF_OK;
   return CYF_FAIL(CYF_ERR_USAGE,
                   "unknown stage '%s'; stages are autoencoder, encode, denoiser, classifier:COLUMN and all", stage);
@@ -153,14 +137,6 @@ static cyf_status fill_attributes(const run *r, uint64_t autoencoder_checksum, c
   return CYF_OK;
 }
 
-static cyf_status copy_settings(const cyf_settings *from, cyf_settings *to) {
-  char *text = NULL;
-  CYF_TRY(cyf_config_to_text(cyf_settings_schema(), from, &text));
-  cyf_status status = cyf_settings_load_text("settings", text, to);
-  cyf_free(text);
-  return status;
-}
-
 static cyf_status fill_model(const run *r, cyf_model *model) {
   const cyf_settings *settings = r->options->settings;
   char now[32];
@@ -168,7 +144,7 @@ static cyf_status fill_model(const run *r, cyf_model *model) {
   model->device = r->device;
   model->kind = r->atlas->kind;
   model->latent_scale = cyf_settings_latent_scale(settings);
-  CYF_TRY(copy_settings(settings, &model->settings));
+  CYF_TRY(cyf_settings_copy(settings, 0, NULL, &model->settings));
   CYF_TRY(cyf_strdup(r->atlas->fingerprint, &model->atlas_fingerprint));
   CYF_TRY(cyf_strdup(now, &model->created));
   CYF_TRY(cyf_strdup(r->options->command_line != NULL ? r->options->command_line : "", &model->command_line));
@@ -184,6 +160,43 @@ static cyf_status fill_model(const run *r, cyf_model *model) {
   return fill_attributes(r, checksum, model);
 }
 
+/* Whether a classifier of one model can guide the other: the same latents, noised the same way. */
+static cyf_status shares_latents(cyf_model *a, cyf_model *b, bool *ret_shares) {
+  uint64_t ours = 0, theirs = 0;
+  CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->autoencoder), &ours));
+  CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(b->autoencoder), &theirs));
+  *ret_shares = ours == theirs && a->latent_scale == b->latent_scale &&
+                a->settings.diffusion.timesteps == b->settings.diffusion.timesteps &&
+                a->settings.diffusion.betas == b->settings.diffusion.betas;
+  return CYF_OK;
+}
+
+/* Classifiers that were added to RUN/model.h5, for attributes of which this run has none, stay. */
+static cyf_status keep_added(const run *r, const char *path, cyf_model *model) {
+  cyf_model *old = NULL;
+  bool shares = false;
+  if (!cyf_file_exists(path)) return CYF_OK;
+  cyf_status status = cyf_model_load(path, r->device, &old);
+  if (status == CYF_ERR_INPUT) { /* it is about to be replaced anyway */
+    cyf_warn("%s", cyf_status_message());
+    cyf_status_clear();
+    return CYF_OK;
+  }
+  CYF_TRY_CLEANUP(status);
+  CYF_TRY_CLEANUP(shares_latents(model, old, &shares));
+  for (int64_t i = 0; i < old->n_attributes && shares; i++) {
+    cyf_model_attribute *place = NULL, *added = &old->attributes[i];
+    if (added->provenance == NULL || cyf_model_has_classifier(model, added->name)) continue;
+    CYF_TRY_CLEANUP(cyf_model_make_place(model, added->name, &place));
+    *place = *added;
+    *added = (cyf_model_attribute){0};
+    cyf_info("model.h5 keeps the classifier of %s that was added to it", place->name);
+  }
+cleanup:
+  cyf_model_destroy(&old);
+  return status;
+}
+
 static cyf_status write_model(const run *r) {
   cyf_model *model = NULL;
   char *path = NULL;
@@ -191,6 +204,7 @@ static cyf_status write_model(const run *r) {
   CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
   CYF_TRY_CLEANUP(fill_model(r, model));
   CYF_TRY_CLEANUP(cyf_path_join(r->options->directory, "model.h5", &path));
+  CYF_TRY_CLEANUP(keep_added(r, path, model));
   CYF_TRY_CLEANUP(cyf_model_save(model, path));
   cyf_info("wrote %s (%.1f MB)", path, (double)cyf_file_size_bytes(path) / 1e6);
 cleanup:

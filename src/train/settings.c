@@ -268,6 +268,20 @@ cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settin
   return status;
 }
 
+cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, const char *const *overrides,
+                             cyf_settings *ret_settings) {
+  char *text = NULL;
+  CYF_TRY(cyf_config_to_text(&schema, from, &text));
+  cyf_status status = cyf_settings_load_text("settings", text, ret_settings);
+  cyf_free(text);
+  CYF_TRY(status);
+  for (int64_t i = 0; status == CYF_OK && i < n_overrides; i++)
+    status = cyf_config_set(&schema, overrides[i], ret_settings);
+  if (status == CYF_OK) status = check(ret_settings);
+  if (status != CYF_OK) cyf_settings_destroy(ret_settings);
+  return status;
+}
+
 void cyf_settings_destroy(cyf_settings *settings) {
   if (settings != NULL) cyf_config_destroy_strings(&schema, settings);
 }

@@ -1,10 +1,48 @@
 #include <stdio.h>
 
+#include "base/config.h"
+#include "base/memory.h"
 #include "model/diffusion/schedule.h"
+#include "train/model_file.h"
 #include "train/stages.h"
 
 void cyf_classifier_stem(int64_t attribute, char stem[CYF_STAGE_STEM_MAX]) {
   snprintf(stem, CYF_STAGE_STEM_MAX, "classifier-%lld", (long long)attribute);
+}
+
+int64_t cyf_n_classes(const cyf_attribute *attribute) {
+  int64_t n = 0;
+  for (int64_t c = 0; c < attribute->categories.n; c++) n += attribute->n_cells[c] > 0;
+  return n;
+}
+
+static cyf_status unknown_attribute(const cyf_atlas *atlas, const char *name) {
+  const char **names = NULL;
+  char *known = NULL, *hint = NULL;
+  if (atlas->n_attributes == 0)
+    return CYF_FAIL(CYF_ERR_USAGE, "the atlas %s has no label column '%s'; it has none (prepare it with --label)",
+                    atlas->directory, name);
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&names, atlas->n_attributes));
+  for (int64_t i = 0; i < atlas->n_attributes; i++) names[i] = atlas->attributes[i].name;
+  const char *nearest = cyf_nearest_name(name, names, (size_t)atlas->n_attributes);
+  CYF_TRY_CLEANUP(cyf_list_names(atlas->n_attributes, names, &known));
+  if (nearest != NULL) CYF_TRY_CLEANUP(cyf_format(&hint, "did you mean '%s'? It has", nearest));
+  status = CYF_FAIL(CYF_ERR_USAGE, "the atlas %s has no label column '%s'; %s: %s", atlas->directory, name,
+                    hint != NULL ? hint : "it has", known);
+cleanup:
+  cyf_free(names);
+  cyf_free(known);
+  cyf_free(hint);
+  return status;
+}
+
+cyf_status cyf_find_classifiable(const cyf_atlas *atlas, const char *name, int64_t *ret_attribute) {
+  *ret_attribute = cyf_atlas_find_attribute(atlas, name);
+  if (*ret_attribute < 0) return unknown_attribute(atlas, name);
+  if (cyf_n_classes(&atlas->attributes[*ret_attribute]) < 2)
+    return CYF_FAIL(CYF_ERR_USAGE, "label column '%s' has fewer than two classes; there is nothing to classify", name);
+  return CYF_OK;
 }
 
 /* "[512, 512, 256]" */

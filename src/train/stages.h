@@ -21,6 +21,12 @@ enum { CYF_STAGE_STEM_MAX = 32 };
  * any character). */
 void cyf_classifier_stem(int64_t attribute, char stem[CYF_STAGE_STEM_MAX]);
 
+/* Classes of the attribute that have cells. */
+int64_t cyf_n_classes(const cyf_attribute *attribute);
+/* The atlas' attribute of that name. Errors: CYF_ERR_USAGE where there is none (nearest name, those there are) or where
+ * it has fewer than two classes. */
+cyf_status cyf_find_classifiable(const cyf_atlas *atlas, const char *name, int64_t *ret_attribute);
+
 /* Trains the autoencoder on log-normalised cells (mean squared error). */
 cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment);
 /* The finished autoencoder, for inference, and its checksum. Not collective. Errors: CYF_ERR_USAGE when it is not

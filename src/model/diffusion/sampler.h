@@ -47,5 +47,9 @@ cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser 
                            const cyf_guide *guides, cyf_scratch *scratch, int64_t first, int64_t n, float *x);
 /* x_T for cells [first, first + n): standard normals of CYF_RNG_START. */
 cyf_status cyf_sampler_start(cyf_device *device, uint64_t seed, int64_t latent, int64_t first, int64_t n, float *x);
+/* The forward process to the schedule's last step (Ho et al. 2020, eq. 4): x[n, latent] (device) is x_0 on entry and
+ * x_t on return, with the noise that cyf_sampler_start draws for these cells. cyf_sampler_run goes on from there. */
+cyf_status cyf_sampler_start_from(cyf_device *device, const cyf_schedule *schedule, uint64_t seed, int64_t latent,
+                                  cyf_scratch *scratch, int64_t first, int64_t n, float *x);
 
 #endif

@@ -1,0 +1,214 @@
+#include "train/add_classifier.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "train/encode.h"
+#include "train/model_file.h"
+#include "train/stages.h"
+
+typedef struct addition {
+  const cyf_add_classifier_options *options;
+  cyf_comm *comm;
+  cyf_device *device;
+  cyf_model *model;
+  cyf_settings settings; /* the model's with the overrides */
+  cyf_atlas *atlas;
+  int64_t attribute; /* in the atlas */
+  uint64_t checksum; /* of the autoencoder */
+  cyf_metrics metrics;
+  char *directory, *checkpoints, *latents, *config_path, *config_text;
+  char stem[CYF_STAGE_STEM_MAX];
+  cyf_stage_environment environment;
+} addition;
+
+/* Only what shapes the new classifier and its training may differ from the model. */
+static cyf_status check_override(const char *override) {
+  static const char *const free_keys[] = {"classifier.", "data.", "latents.", "comm.", "checkpoint.", "log.", "seed="};
+  for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
+    if (strncmp(override, free_keys[i], strlen(free_keys[i])) == 0) return CYF_OK;
+  return CYF_FAIL(
+      CYF_ERR_CONFIG,
+      "--set %s: with -m only keys of classifier, data, latents, comm, checkpoint and log, and seed, can be "
+      "set; the others are the model's",
+      override);
+}
+
+static cyf_status check_genes(const cyf_names *ours, const cyf_atlas *atlas) {
+  const cyf_names *theirs = &atlas->genes;
+  int64_t shared = ours->n < theirs->n ? ours->n : theirs->n, at = 0;
+  while (at < shared && strcmp(ours->name[at], theirs->name[at]) == 0) at++;
+  if (at == ours->n && at == theirs->n) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_INPUT,
+                  "the atlas %s has %lld genes and the model %lld, and they differ from gene %lld on ('%s' and '%s'); "
+                  "prepare it with --genes, the model's gene list (genes.tsv of its atlas)",
+                  atlas->directory, (long long)theirs->n, (long long)ours->n, (long long)at + 1,
+                  at < theirs->n ? theirs->name[at] : "none", at < ours->n ? ours->name[at] : "none");
+}
+
+static cyf_status check_replacing(const addition *a) {
+  if (a->options->force || !cyf_model_has_classifier(a->model, a->options->attribute)) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_IO, "%s has a classifier for '%s' already; --force replaces it", a->options->model,
+                  a->options->attribute);
+}
+
+/* Codes of an attribute that the denoiser is told must keep their meaning. */
+static cyf_status check_condition(const addition *a) {
+  const char *name = a->options->attribute;
+  const cyf_names *theirs = &a->atlas->attributes[a->attribute].categories;
+  int64_t at = 0;
+  if (cyf_model_condition(a->model, name) < 0) return CYF_OK;
+  CYF_TRY(cyf_model_find_attribute(a->model, name, &at));
+  const cyf_names *ours = &a->model->attributes[at].categories;
+  bool same = ours->n == theirs->n;
+  for (int64_t c = 0; same && c < ours->n; c++) same = strcmp(ours->name[c], theirs->name[c]) == 0;
+  if (same) return CYF_OK;
+  return CYF_FAIL(
+      CYF_ERR_INPUT,
+      "the model's denoiser is conditioned on '%s' and the atlas %s has other categories of it; they must be "
+      "the model's, in its order",
+      name, a->atlas->directory);
+}
+
+/* "runs/first/model.h5" gives "runs/first/model-classifier". */
+static cyf_status default_directory(const char *model, char **ret_directory) {
+  size_t length = strlen(model);
+  if (length > 3 && strcmp(model + length - 3, ".h5") == 0) length -= 3;
+  return cyf_format(ret_directory, "%.*s-classifier", (int)length, model);
+}
+
+/* Rank 0: earlier checkpoints of this classifier are gone on from, removed or refused. */
+static cyf_status clear_checkpoints(const addition *a) {
+  CYF_TRY(cyf_make_directory(a->checkpoints));
+  if (a->options->resume || !cyf_checkpoint_has_any(a->checkpoints, a->stem)) return CYF_OK;
+  if (!a->options->force)
+    return CYF_FAIL(CYF_ERR_IO,
+                    "%s already holds checkpoints of a classifier; go on with --resume auto, or start over "
+                    "with --force",
+                    a->directory);
+  char best[CYF_STAGE_STEM_MAX + 8];
+  snprintf(best, sizeof best, "%s-best", a->stem);
+  CYF_TRY(cyf_checkpoint_remove(a->checkpoints, a->stem));
+  return cyf_checkpoint_remove(a->checkpoints, best);
+}
+
+static cyf_status open_addition(addition *a) {
+  const cyf_add_classifier_options *o = a->options;
+  for (int64_t i = 0; i < o->n_overrides; i++) CYF_TRY(check_override(o->overrides[i]));
+  CYF_TRY(cyf_model_load(o->model, a->device, &a->model));
+  CYF_TRY(cyf_settings_copy(&a->model->settings, o->n_overrides, o->overrides, &a->settings));
+  CYF_TRY(cyf_atlas_open(o->atlas, &a->atlas));
+  CYF_TRY(cyf_find_classifiable(a->atlas, o->attribute, &a->attribute));
+  CYF_TRY(check_genes(&a->model->genes, a->atlas));
+  CYF_TRY(check_condition(a));
+  CYF_TRY(check_replacing(a));
+  CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &a->checksum));
+  if (o->directory != NULL)
+    CYF_TRY(cyf_strdup(o->directory, &a->directory));
+  else
+    CYF_TRY(default_directory(o->model, &a->directory));
+  CYF_TRY(cyf_path_join(a->directory, "checkpoints", &a->checkpoints));
+  CYF_TRY(cyf_path_join(a->directory, "latents", &a->latents));
+  CYF_TRY(cyf_path_join(a->directory, "config.yaml", &a->config_path));
+  CYF_TRY(cyf_config_to_text(cyf_settings_schema(), &a->settings, &a->config_text));
+  cyf_classifier_stem(a->attribute, a->stem);
+  if (cyf_comm_rank(a->comm) == 0) CYF_TRY(clear_checkpoints(a));
+  return cyf_metrics_open(a->directory, cyf_comm_rank(a->comm), &a->metrics);
+}
+
+static void close_addition(addition *a) {
+  cyf_metrics_close(&a->metrics);
+  cyf_atlas_close(&a->atlas);
+  cyf_model_destroy(&a->model);
+  cyf_settings_destroy(&a->settings);
+  cyf_free(a->directory);
+  cyf_free(a->checkpoints);
+  cyf_free(a->latents);
+  cyf_free(a->config_path);
+  cyf_free(a->config_text);
+}
+
+static cyf_status is_complete(const addition *a, bool *ret_complete) {
+  *ret_complete = false;
+  if (!a->options->resume) return CYF_OK;
+  cyf_identity identity = cyf_classifier_identity(&a->environment, a->checksum, a->attribute);
+  cyf_status status =
+      cyf_checkpoint_is_complete(a->checkpoints, a->stem, &identity, a->settings.classifier.stage.steps, ret_complete);
+  CYF_TRY(cyf_comm_agree(a->comm, status));
+  int64_t complete = *ret_complete;
+  CYF_TRY(cyf_comm_broadcast(a->comm, &complete, sizeof complete, 0));
+  *ret_complete = complete != 0;
+  return CYF_OK;
+}
+
+static cyf_status fill_place(const addition *a, cyf_model_attribute *place) {
+  const cyf_attribute *from = &a->atlas->attributes[a->attribute];
+  const char *command = a->options->command_line != NULL ? a->options->command_line : "";
+  char now[32];
+  cyf_clock_utc(now, sizeof now);
+  CYF_TRY(cyf_strdup(from->name, &place->name));
+  CYF_TRY(cyf_names_copy(&from->categories, &place->categories));
+  CYF_TRY(CYF_NEW(&place->n_cells, from->categories.n));
+  memcpy(place->n_cells, from->n_cells, sizeof(int64_t) * (size_t)from->categories.n);
+  CYF_TRY(cyf_format(&place->provenance, "atlas %s, %s, %s", a->atlas->fingerprint, now, command));
+  cyf_classifier_config config = cyf_settings_classifier(&a->settings, from->categories.n);
+  cyf_identity identity = cyf_classifier_identity(&a->environment, a->checksum, a->attribute);
+  CYF_TRY(cyf_classifier_create(a->device, &config, 0, &place->classifier));
+  return cyf_checkpoint_load_final(a->checkpoints, a->stem, &identity, cyf_classifier_parameters(place->classifier));
+}
+
+/* Rank 0. The file is read again: training may have taken days, and other classifiers may have been added. */
+static cyf_status write_model(addition *a) {
+  const char *path = a->options->model;
+  uint64_t checksum = 0;
+  cyf_model_attribute *place = NULL;
+  cyf_model_destroy(&a->model);
+  CYF_TRY(cyf_model_load(path, a->device, &a->model));
+  CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &checksum));
+  if (checksum != a->checksum)
+    return CYF_FAIL(CYF_ERR_INPUT,
+                    "the autoencoder of %s has changed while the classifier was trained; the classifier "
+                    "is kept in %s",
+                    path, a->directory);
+  CYF_TRY(cyf_model_make_place(a->model, a->options->attribute, &place));
+  CYF_TRY(fill_place(a, place));
+  CYF_TRY(cyf_model_save(a->model, path));
+  cyf_info("wrote %s (%.1f MB) with the classifier of %s", path, (double)cyf_file_size_bytes(path) / 1e6,
+           a->options->attribute);
+  if (a->options->directory != NULL) return CYF_OK;
+  cyf_metrics_close(&a->metrics);
+  return cyf_remove_tree(a->directory);
+}
+
+static cyf_status run(addition *a) {
+  bool complete = false;
+  a->environment = (cyf_stage_environment){.loop = {.comm = a->comm,
+                                                    .settings = &a->settings,
+                                                    .metrics = &a->metrics,
+                                                    .checkpoint_directory = a->checkpoints,
+                                                    .config_path = a->config_path,
+                                                    .config_text = a->config_text,
+                                                    .resume = a->options->resume},
+                                           .atlas = a->atlas,
+                                           .device = a->device,
+                                           .latents_directory = a->latents};
+  CYF_TRY(cyf_encode_parts(a->comm, a->device, a->atlas, a->model->autoencoder, a->checksum,
+                           (cyf_latent_type)a->settings.latents.type, a->latents));
+  CYF_TRY(is_complete(a, &complete));
+  if (!complete) CYF_TRY(cyf_train_classifier(&a->environment, a->checksum, a->attribute));
+  return cyf_comm_agree(a->comm, cyf_comm_rank(a->comm) == 0 ? write_model(a) : CYF_OK);
+}
+
+cyf_status cyf_add_classifier(cyf_comm *comm, cyf_device *device, const cyf_add_classifier_options *options) {
+  addition a = {.options = options, .comm = comm, .device = device};
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_addition(&a)));
+  cyf_comm_set_timeout(comm, a.settings.comm.timeout_s);
+  CYF_TRY_CLEANUP(run(&a));
+cleanup:
+  close_addition(&a);
+  return status;
+}
