@@ -6,7 +6,7 @@
 set -euo pipefail
 
 packages=(build-essential cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libopenblas-openmp-dev
-  libyaml-dev libzip-dev libcairo2-dev fonts-dejavu-core librandom123-dev libcmocka-dev)
+  libyaml-dev libzip-dev libdeflate-dev libcairo2-dev fonts-dejavu-core librandom123-dev libcmocka-dev)
 if [ "${1:-}" = "--test" ]; then packages+=(python3-venv); fi
 
 installed() { [ "$(dpkg-query -W -f='${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }

@@ -5,7 +5,7 @@
 /* Runs prepare in the folder $1 on $2 ranks and kills it (a rank of it) with signal $5 once the folder
  * $1/atlas.partial/$3 holds $4 finished files. */
 static const char kill_script[] =
-    "mkdir -p $1; cd $1\n"
+    "mkdir -p $1; cd $1; exec >stopped.txt 2>&1\n"
     "if [ $2 -eq 1 ]; then $cytoforge $prepare & else mpirun -n $2 $cytoforge $prepare & fi\n"
     "run=$!\n"
     "while kill -0 $run 2>/dev/null; do\n"
@@ -16,7 +16,7 @@ static const char kill_script[] =
     "kill -$5 $victim; wait $run; echo code=$?\n";
 
 static const char prepare_options[] =
-    "prepare ../a.h5ad ../b.h5ad -o atlas --label cell_type --label donor --holdout 0.2 --shard-cells 300 --seed 3";
+    "prepare ../a.h5ad ../b.h5ad -o atlas --label cell_type --label donor --holdout 0.2 --shard-cells 150 --seed 3";
 
 static int setup(void **state) {
   if (cli_setup(state) != 0) return -1;
@@ -33,11 +33,23 @@ static int setup(void **state) {
 
 /* The atlas in the folder is, byte for byte, the one that was made without a stop; nothing else is left. */
 static void expect_the_same_atlas(const char *folder) {
-  cli_expect(0, "diff -r whole %s && ! ls -d %s/*.partial", folder, folder);
+  cli_expect(0, "diff -r -x stopped.txt whole %s && ! ls -d %s/*.partial", folder, folder);
 }
 
 static void expect_stopped(const char *folder) {
   cli_expect(0, "test ! -e %s/atlas && test -e %s/atlas.partial/journal.txt", folder, folder);
+}
+
+/* Kills a run in time; one that ended before is tried again. */
+static void kill_at(const char *folder, int ranks, const char *work, int n_done, const char *signal) {
+  enum { TRIES = 20 };
+  for (int i = 0; i < TRIES; i++) {
+    cli_expect(0, "rm -rf %s/atlas; sh kill_at.sh %s %d %s %d %s", folder, folder, ranks, work, n_done, signal);
+    char path[64];
+    snprintf(path, sizeof(path), "%s/atlas", folder);
+    if (access(path, F_OK) != 0) break;
+  }
+  expect_stopped(folder);
 }
 
 static void a_killed_run_goes_on_to_the_same_atlas(void **state) {
@@ -49,8 +61,7 @@ static void a_killed_run_goes_on_to_the_same_atlas(void **state) {
   for (size_t i = 0; i < sizeof(moments) / sizeof(*moments); i++) {
     char folder[32];
     snprintf(folder, sizeof(folder), "killed%zu", i);
-    cli_expect(0, "sh kill_at.sh %s %d %s %d KILL", folder, moments[i].ranks, moments[i].work, moments[i].n_done);
-    expect_stopped(folder);
+    kill_at(folder, moments[i].ranks, moments[i].work, moments[i].n_done, "KILL");
     cli_expect(0, "cd %s && mpirun -n %d $cytoforge $prepare", folder, moments[i].ranks_after);
     cli_expect_text("going on with atlas.partial");
     cli_expect_text("are there from before");
@@ -61,20 +72,20 @@ static void a_killed_run_goes_on_to_the_same_atlas(void **state) {
 
 static void one_run_may_be_killed_again_and_again(void **state) {
   (void)state;
-  cli_expect(0,
-             "sh kill_at.sh again 1 select 2 KILL && sh kill_at.sh again 2 select 9 KILL && "
-             "sh kill_at.sh again 1 spill 5 KILL && sh kill_at.sh again 3 shards 3 KILL");
-  expect_stopped("again");
+  kill_at("again", 1, "select", 2, "KILL");
+  kill_at("again", 2, "select", 9, "KILL");
+  kill_at("again", 1, "spill", 5, "KILL");
+  kill_at("again", 3, "shards", 3, "KILL");
   cli_expect(0, "cd again && $cytoforge $prepare");
   expect_the_same_atlas("again");
 }
 
 static void a_signal_leaves_what_is_done(void **state) {
   (void)state;
-  cli_expect(0, "sh kill_at.sh signalled 1 spill 4 TERM");
+  kill_at("signalled", 1, "spill", 4, "TERM");
+  cli_expect(0, "cat signalled/stopped.txt");
   cli_expect_text("code=75");
   cli_expect_one_error("cytoforge: stopped: a signal came; atlas.partial holds what is done");
-  expect_stopped("signalled");
   /* Not while another run is at work there. */
   cli_expect(5, "cd signalled && flock atlas.partial/lock $cytoforge $prepare");
   cli_expect_text("another run of prepare");
@@ -86,16 +97,16 @@ static void a_signal_leaves_what_is_done(void **state) {
 
 static void other_options_or_inputs_begin_anew(void **state) {
   (void)state;
-  cli_expect(0, "sh kill_at.sh other 1 spill 4 KILL");
+  kill_at("other", 1, "spill", 4, "KILL");
   cli_expect(0, "cd other && $cytoforge $prepare --min-genes 5");
   cli_expect_text("beginning anew");
   assert_null(strstr(cli_output, "from before"));
-  cli_expect(0,
-             "cd other && rm -r atlas && cd .. && sh kill_at.sh other 1 shards 2 KILL && touch b.h5ad && cd other && "
-             "$cytoforge $prepare");
+  kill_at("other", 1, "shards", 2, "KILL");
+  cli_expect(0, "touch b.h5ad && cd other && $cytoforge $prepare");
   cli_expect_text("beginning anew");
   expect_the_same_atlas("other");
-  cli_expect(0, "rm -r other/atlas && sh kill_at.sh other 1 shards 2 KILL && cd other && $cytoforge $prepare --fresh");
+  kill_at("other", 1, "shards", 2, "KILL");
+  cli_expect(0, "cd other && $cytoforge $prepare --fresh");
   assert_null(strstr(cli_output, "from before"));
   cli_expect(0, "cd other && rm -r atlas && mkdir atlas.partial && touch atlas.partial/thesis.txt");
   cli_expect(5, "cd other && $cytoforge $prepare");

@@ -115,6 +115,9 @@ static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *i
   a->prepare.command_line = context->command_line;
   if (a->memory)
     CYF_TRY(cyf_comm_agree(context->comm, cyf_parse_size(a->memory, "--memory", &a->prepare.memory_bytes)));
+  cyf_device *device = NULL; /* for its share of the machine's threads, which inflate gzip-compressed inputs */
+  CYF_TRY(cyf_open_device(context->comm, 0, &device));
+  cyf_device_destroy(&device);
   if (a->labels.n == 0)
     cyf_warn("no --label was given: the model will have no classifiers, so cells of a type cannot be asked for");
   cyf_prepare_summary s;

@@ -17,6 +17,23 @@ typedef struct cyf_h5ad_frame {
 
 typedef enum cyf_layout_kind { CYF_LAYOUT_CSR, CYF_LAYOUT_CSC, CYF_LAYOUT_DENSE } cyf_layout_kind;
 
+/* Numbers that gzip-compressed chunks are taken of as they are stored. */
+typedef enum cyf_number_type {
+  CYF_NUMBER_OTHER, /* through HDF5 */
+  CYF_NUMBER_INT32,
+  CYF_NUMBER_INT64,
+  CYF_NUMBER_UINT16,
+  CYF_NUMBER_UINT32,
+  CYF_NUMBER_FLOAT32,
+  CYF_NUMBER_FLOAT64
+} cyf_number_type;
+
+typedef struct cyf_deflated_form {
+  cyf_number_type type; /* OTHER: the dataset is in another form */
+  bool shuffled;
+  int64_t chunk_values;
+} cyf_deflated_form;
+
 struct cyf_h5ad {
   char *path;
   char *matrix; /* its name in the file */
@@ -27,7 +44,8 @@ struct cyf_h5ad {
   int64_t n_cells, n_genes, nnz;
   hid_t values, indices;         /* datasets; dense: values alone */
   int values_bits, indices_bits; /* 8 or 16 where N-bit chunks can be taken as they are stored; 0: through HDF5 */
-  int64_t *indptr;               /* of the stored rows (CSR) or columns (CSC) */
+  cyf_deflated_form values_form, indices_form;
+  int64_t *indptr; /* of the stored rows (CSR) or columns (CSC) */
   /* CSC after its first use: the transpose */
   int64_t *row_start;
   int32_t *row_genes;
@@ -49,6 +67,12 @@ int cyf_h5ad_packed_bits(hid_t dataset);
  * without an error, where a chunk turns out to be in another form: read through HDF5 then. */
 cyf_status cyf_h5ad_packed_read(hid_t dataset, int bits, int64_t first, int64_t n, int32_t *integers, float *reals,
                                 bool *ret_done);
+
+/* h5ad_reader_deflated_hdf5.c: the form of a one-dimensional dataset under gzip, with or without shuffle. */
+void cyf_h5ad_deflated_form(hid_t dataset, cyf_deflated_form *ret_form);
+/* As cyf_h5ad_packed_read, for a dataset of such a form whose type is not OTHER. Uses OpenMP threads. */
+cyf_status cyf_h5ad_deflated_read(hid_t dataset, const cyf_deflated_form *form, int64_t first, int64_t n,
+                                  int32_t *integers, float *reals, bool *ret_done);
 
 /* --- h5ad_reader_frame_hdf5.c --- */
 

@@ -165,6 +165,8 @@ static cyf_status open_sparse_arrays(cyf_h5ad *file) {
   }
   file->values_bits = cyf_h5ad_packed_bits(file->values);
   file->indices_bits = cyf_h5ad_packed_bits(file->indices);
+  cyf_h5ad_deflated_form(file->values, &file->values_form);
+  cyf_h5ad_deflated_form(file->indices, &file->indices_form);
   bool csr = file->layout == CYF_LAYOUT_CSR;
   CYF_TRY_CLEANUP(read_indptr(file, indptr, csr ? file->n_cells : file->n_genes, csr ? file->n_genes : file->n_cells));
 cleanup:

@@ -88,6 +88,8 @@ static cyf_status read_indices(cyf_h5ad *file, int64_t first, int64_t n, int32_t
   bool done = false;
   if (file->indices_bits)
     CYF_TRY(cyf_h5ad_packed_read(file->indices, file->indices_bits, first, n, indices, NULL, &done));
+  if (file->indices_form.type != CYF_NUMBER_OTHER)
+    CYF_TRY(cyf_h5ad_deflated_read(file->indices, &file->indices_form, first, n, indices, NULL, &done));
   if (done) return CYF_OK;
   return cyf_h5_read_range(file->indices, H5T_NATIVE_INT32, sizeof(int32_t), first, n, -1, file->path, "indices",
                            indices);
@@ -98,6 +100,8 @@ static cyf_status read_entries(cyf_h5ad *file, int64_t first, int64_t n, int32_t
   bool done = false;
   CYF_TRY(read_indices(file, first, n, indices));
   if (file->values_bits) CYF_TRY(cyf_h5ad_packed_read(file->values, file->values_bits, first, n, NULL, values, &done));
+  if (file->values_form.type != CYF_NUMBER_OTHER)
+    CYF_TRY(cyf_h5ad_deflated_read(file->values, &file->values_form, first, n, NULL, values, &done));
   if (done) return CYF_OK;
   return cyf_h5_read_range(file->values, H5T_NATIVE_FLOAT, sizeof(float), first, n, -1, file->path, "data", values);
 }
