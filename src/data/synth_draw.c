@@ -121,14 +121,19 @@ static void judge(const cell_rates *r, proposal_block *b) {
 static int64_t take(const proposal_block *b, cyf_synth_scratch *scratch, int64_t n) {
   int32_t *genes = scratch->indices, last = n > 0 ? genes[n - 1] : -1;
   float *means = scratch->values, *rests = scratch->rest;
+  int32_t kept[PROPOSALS + 1];
+  int n_kept = 0;
   for (int i = 0; i < PROPOSALS; i++) {
-    const int32_t gene = b->gene[i];
-    const bool kept = b->rest[i] < 1.0f;
+    kept[n_kept] = i;
+    n_kept += b->rest[i] < 1.0f;
+  }
+  for (int k = 0; k < n_kept; k++) {
+    const int32_t gene = b->gene[kept[k]];
     genes[n] = gene;
-    means[n] = b->mean[i];
-    rests[n] = b->rest[i];
-    n += kept & (gene != last);
-    last = kept ? gene : last;
+    means[n] = b->mean[kept[k]];
+    rests[n] = b->rest[kept[k]];
+    n += gene != last;
+    last = gene;
   }
   return n;
 }

@@ -14,8 +14,8 @@ static const double library_log_sd = 0.35, library_max_ratio = 3.0;
  * since rates are concave in the mean; smaller ones, one in thirty, as many as at this size. */
 static const double base_ratio = 0.5;
 
-/* Finer slots mean fewer proposals in vain and larger tables: at 4 an eighth is in vain. */
-enum { SLOTS_A_GENE = 4 };
+/* Finer slots mean fewer proposals in vain and larger tables: at 8 one in fifteen is in vain. */
+enum { SLOTS_A_GENE = 8 };
 
 double cyf_synth_size(void) {
   return CYF_SYNTH_SIZE;
