@@ -48,6 +48,34 @@ static void a_label_column_that_is_not_there(void **state) {
   expect_refusal(2, "train --data atlas --out out_stage --stage decoder", "autoencoder", NULL);
 }
 
+static void inputs_that_cannot_be_selected(void **state) {
+  (void)state;
+  cli_expect(
+      0, "mkdir -p folder && cp cells.h5ad folder/a.h5ad && cp cells.h5ad folder/b.h5ad && echo a.h5ad > folder/list");
+  expect_refusal(4, "prepare folder -o out --label cell_type",
+                 "folder: is a folder; name its files, as in 'folder/*.h5ad'", "out");
+  expect_refusal(4, "prepare 'folder/*.loom' -o out", "no file matches this pattern", "out");
+  expect_refusal(4, "prepare folder/a.h5ad --inputs-from folder/list -o out",
+                 "folder/a.h5ad: this input is given twice", "out");
+  expect_refusal(4, "prepare 'folder/*.h5ad' --duplicates refuse -o out", "its cells are numbered, not named", "out");
+  expect_refusal(4, "prepare cells.h5ad --duplicates refuse --id-column cell_type -o out",
+                 "598 cells have an id that an earlier cell has", "out");
+  expect_refusal(2, "prepare cells.h5ad -o out --duplicates merge", "keep, refuse or drop, not 'merge'", "out");
+  expect_refusal(4, "prepare cells.h5ad -o out --keep cell_tipe=type_1", "did you mean cell_type?", "out");
+  expect_refusal(4, "prepare cells.h5ad -o out --keep cell_type=neuron", "the values are: type_1, type_2", "out");
+  expect_refusal(4, "prepare cells.h5ad -o out --holdout-where cell_type=neuron", "the values are: type_1, type_2",
+                 "out");
+  expect_refusal(2, "prepare cells.h5ad -o out --holdout-where neuron", "wants COLUMN=VALUE", "out");
+  expect_refusal(4, "prepare cells.h5ad -o out --label cell_type --label-map nowhere.tsv", "nowhere.tsv", "out");
+  expect_refusal(4, "prepare cells.h5ad -o out --gene-column symbol", "var has no column 'symbol'", "out");
+  /* And what is right: two files by a pattern, the first cell of each type, one of the two held out. */
+  cli_expect(0,
+             "mpirun -n 2 $cytoforge prepare 'folder/*.h5ad' -o both --label type=kind,cell_type --duplicates drop "
+             "--id-column cell_type --holdout-where type=type_1 --min-cells 1 --min-genes 1");
+  cli_expect_text("1198 cells dropped");
+  cli_expect(0, "grep -q 'cells_repeated: 1198' both/manifest.yaml && grep -q 'cells_heldout: 1' both/manifest.yaml");
+}
+
 static void an_atlas_that_exists_is_kept(void **state) {
   (void)state;
   expect_refusal(5, "prepare cells.h5ad -o atlas --label cell_type", "--force", NULL);
@@ -110,13 +138,10 @@ static void synth_refuses_nonsense(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_missing_or_truncated_file),
-      cmocka_unit_test(a_truncated_shard),
-      cmocka_unit_test(a_label_column_that_is_not_there),
-      cmocka_unit_test(an_atlas_that_exists_is_kept),
-      cmocka_unit_test(a_full_disk),
-      cmocka_unit_test(steps_in_the_wrong_order),
-      cmocka_unit_test(too_many_ranks_for_the_lanes),
+      cmocka_unit_test(a_missing_or_truncated_file),      cmocka_unit_test(a_truncated_shard),
+      cmocka_unit_test(a_label_column_that_is_not_there), cmocka_unit_test(inputs_that_cannot_be_selected),
+      cmocka_unit_test(an_atlas_that_exists_is_kept),     cmocka_unit_test(a_full_disk),
+      cmocka_unit_test(steps_in_the_wrong_order),         cmocka_unit_test(too_many_ranks_for_the_lanes),
       cmocka_unit_test(synth_refuses_nonsense),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);

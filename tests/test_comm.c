@@ -144,6 +144,42 @@ static void gathers_of_different_sizes(void **state) {
   }
 }
 
+/* Rank r sends rank q (r + 2 q) % 5 * 1000 bytes of value 16 r + q. */
+static void exchanges_of_different_sizes(void **state) {
+  (void)state;
+  for (int round = 0; round < 3; ++round) { /* the last one is empty */
+    const int64_t unit = round == 0 ? 1000 : round == 1 ? 100000 : 0;
+    int64_t n_out[16] = {0}, n_in[16] = {0}, total = 0, at = 0;
+    char *out = NULL, *in = NULL;
+    assert_true(size <= 16);
+    for (int q = 0; q < size; ++q) total += n_out[q] = (rank + 2 * q) % 5 * unit;
+    assert_ok(CYF_NEW(&out, total));
+    for (int q = 0; q < size; ++q)
+      for (int64_t i = 0; i < n_out[q]; ++i) out[at++] = (char)(16 * rank + q);
+    assert_ok(cyf_comm_exchange(comm, out, n_out, (void **)&in, n_in));
+    at = 0;
+    for (int r = 0; r < size; ++r) {
+      assert_int_equal(n_in[r], (r + 2 * rank) % 5 * unit);
+      for (int64_t i = 0; i < n_in[r]; ++i) assert_int_equal(in[at++], 16 * r + rank);
+    }
+    cyf_free(out);
+    cyf_free(in);
+  }
+  /* One rank sends to all, the others only receive. */
+  int64_t n_out[16] = {0}, n_in[16];
+  char zeros[10000] = {0};
+  void *in = NULL;
+  for (int q = 0; q < size; ++q) n_out[q] = rank == 0 ? (int64_t)sizeof zeros / size : 0;
+  assert_ok(cyf_comm_exchange(comm, zeros, n_out, &in, n_in));
+  for (int r = 0; r < size; ++r) assert_int_equal(n_in[r], r == 0 ? (int64_t)sizeof zeros / size : 0);
+  cyf_free(in);
+  memset(n_out, 0, sizeof n_out);
+  if (rank == size - 1) n_out[0] = (INT64_C(1) << 30) + 1;
+  assert_fails(cyf_comm_exchange(comm, NULL, n_out, &in, n_in), CYF_ERR_INTERNAL, "fewer at a time");
+  assert_true(cyf_comm_failure_agreed(comm));
+  assert_null(in);
+}
+
 static void agreement_on_success(void **state) {
   (void)state;
   assert_ok(cyf_comm_agree(comm, CYF_OK));
@@ -367,6 +403,7 @@ int main(int argc, char **argv) {
       TEST(broadcasts),
       TEST(text_broadcasts),
       TEST(gathers_of_different_sizes),
+      TEST(exchanges_of_different_sizes),
       TEST(agreement_on_success),
       TEST(one_failed_rank_stops_all),
       TEST(the_lowest_failed_rank_speaks),

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/resources.h"
 #include "cli/sizes.h"
+#include "data/input_list.h"
 #include "data/prepare.h"
 
 static const cyf_usage usage = {
@@ -14,6 +15,10 @@ static const cyf_usage usage = {
         "Turns h5ad files into an atlas: filtered, aligned to one gene list, shuffled, in shards that every rank can "
         "stream.\n"
         "Raw counts stay raw; values that are already log-normalised are used as they are; a mix is refused.\n"
+        "Genes are matched by name; Ensembl ids match whatever their version. Genes of one name within a file are not\n"
+        "added up: the first keeps the name. IN.h5ad may be a quoted pattern. In --keep and --holdout-where a COLUMN "
+        "that\n"
+        "names a label means its merged values, an empty VALUE means cells without one, and != any other than VALUE.\n"
         "A run that was stopped or killed leaves ATLAS.partial: the same command goes on from there, on any number of "
         "ranks.",
     .examples =
@@ -21,36 +26,53 @@ static const cyf_usage usage = {
         "  mpirun -n 4 cytoforge prepare a.h5ad b.h5ad -o atlas --label cell_type --label donor --genes "
         "gene_order.tsv\n"
         "  cytoforge prepare *.h5ad -o atlas --label cell_type --memory 2G --dry-run\n"
-
-        "  cytoforge prepare embryo.h5ad -o atlas --label embryo_time_min --bins embryo_time_min=300,400,500,600\n"};
+        "  cytoforge prepare embryo.h5ad -o atlas --label embryo_time_min --bins embryo_time_min=300,400,500,600\n"
+        "  mpirun -n 4 cytoforge prepare 'census/*.h5ad' -o atlas --label cell_type=cell_type,author_cell_type \\\n"
+        "    --label donor=donor_id --label-map names.tsv --gene-column feature_name --keep is_primary_data=True \\\n"
+        "    --keep tissue=blood --keep 'tissue=bone marrow' --duplicates drop \\\n"
+        "    --holdout-where 'donor=D12,cell_type=B cell' --holdout-where donor=D7\n"};
 
 typedef struct arguments {
   cyf_prepare_options prepare;
-  cyf_texts labels, bins;
+  cyf_texts labels, bins, keep, holdout_where;
   cyf_label_bins *parsed_bins; /* [bins.n] */
+  const char *inputs_from, *duplicates;
   int64_t seed;
   const char *memory;
 } arguments;
 
-enum { N_OPTIONS = 15 };
+enum { N_OPTIONS = 21 };
 
 static void list_options(arguments *a, cyf_option *o) {
   cyf_prepare_options *p = &a->prepare;
   const cyf_option table[N_OPTIONS] = {
       {"output", 'o', CYF_OPTION_TEXT, &p->output, "ATLAS", "directory to make"},
-      {"label", 0, CYF_OPTION_LIST, &a->labels, "COLUMN", "obs column to keep as labels; may be repeated"},
-      {"bins", 0, CYF_OPTION_LIST, &a->bins, "COLUMN=E1,E2,..",
-       "make classes of a numeric label column: <E1, E1..E2, ..., >=En; may be repeated"},
+      {"inputs-from", 0, CYF_OPTION_TEXT, &a->inputs_from, "FILE",
+       "more inputs, one path a line, relative to FILE's folder; # begins a comment"},
+      {"label", 0, CYF_OPTION_LIST, &a->labels, "COLUMN",
+       "obs column to keep as labels, or NAME=COLUMN1,COLUMN2: the first that a file has; may be repeated"},
+      {"label-map", 0, CYF_OPTION_TEXT, &p->label_map_path, "FILE",
+       "table of attribute, from, to: renames and merges labels' values; an empty to: no label"},
+      {"keep", 0, CYF_OPTION_LIST, &a->keep, "COLUMN=VALUE",
+       "keep only such cells (!= excludes); values of one column are alternatives, columns must all be met"},
+      {"duplicates", 0, CYF_OPTION_TEXT, &a->duplicates, "WHAT",
+       "cells with an earlier cell's id: keep (default, said in the log), refuse or drop"},
+      {"id-column", 0, CYF_OPTION_TEXT, &p->id_column, "COLUMN",
+       "obs column that identifies cells (default: the index)"},
+      {"bins", 0, CYF_OPTION_LIST, &a->bins, "LABEL=E1,E2,..",
+       "make classes of a numeric label: <E1, E1..E2, ..., >=En; may be repeated"},
       {"matrix", 0, CYF_OPTION_TEXT, &p->matrix, "NAME", "X (default), layers/NAME or raw/X"},
       {"genes", 0, CYF_OPTION_TEXT, &p->genes_path, "LIST",
-       "gene list to align to, one symbol a line (default: the inputs' genes)"},
+       "gene list to align to, one symbol or Ensembl id a line (default: the inputs' genes)"},
       {"gene-column", 0, CYF_OPTION_TEXT, &p->gene_column, "COLUMN",
-       "var column with the gene names (default: the index)"},
+       "var column with the gene names (default: the index); COLUMN1,COLUMN2: the first that a file has"},
       {"min-genes", 0, CYF_OPTION_INT, &p->min_genes, "N", "drop cells with fewer detected genes (default 10)"},
       {"min-cells", 0, CYF_OPTION_INT, &p->min_cells, "N",
        "drop genes detected in fewer training cells (default 3; not with --genes)"},
       {"holdout", 0, CYF_OPTION_REAL, &p->holdout, "F",
        "keep this share of the cells out: ATLAS/heldout.h5ad, and ATLAS/train.h5ad beside it"},
+      {"holdout-where", 0, CYF_OPTION_LIST, &a->holdout_where, "COND",
+       "COLUMN=VALUE[,COLUMN2=VALUE2]: hold out all such cells; may be repeated; --holdout then applies to the rest"},
       {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of the shuffle and the hold-out (default 0)"},
       {"shard-cells", 0, CYF_OPTION_INT, &p->cells_per_shard, "N", "cells a shard (default: about 256 MB)"},
       {"memory", 0, CYF_OPTION_TEXT, &a->memory, "SIZE",
@@ -70,11 +92,23 @@ static void help(FILE *stream) {
   cyf_options_print_help(&usage, options, N_OPTIONS, stream);
 }
 
-static cyf_status check(const arguments *a, const cyf_texts *inputs) {
-  CYF_TRY(cyf_need(&usage, inputs->n > 0 ? inputs->item[0] : NULL, "at least one input file"));
+static cyf_status read_duplicates(const char *text, cyf_duplicates *ret_duplicates) {
+  static const char *const names[] = {"keep", "refuse", "drop"};
+  *ret_duplicates = CYF_DUPLICATES_KEEP;
+  for (int i = 0; text != NULL && i < 3; i++) {
+    *ret_duplicates = (cyf_duplicates)i;
+    if (strcmp(text, names[i]) == 0) return CYF_OK;
+  }
+  return text == NULL ? CYF_OK
+                      : CYF_FAIL(CYF_ERR_USAGE, "prepare: --duplicates wants keep, refuse or drop, not '%s'", text);
+}
+
+static cyf_status check(arguments *a, const cyf_texts *inputs) {
+  CYF_TRY(cyf_need(&usage, inputs->n > 0 ? inputs->item[0] : a->inputs_from, "at least one input file"));
   CYF_TRY(cyf_need(&usage, a->prepare.output, "-o ATLAS"));
   if (!(a->prepare.holdout >= 0 && a->prepare.holdout < 1))
     return CYF_FAIL(CYF_ERR_USAGE, "prepare: --holdout wants a share in [0, 1), not %g", a->prepare.holdout);
+  CYF_TRY(read_duplicates(a->duplicates, &a->prepare.duplicates));
   if (a->seed < 0 || a->prepare.min_genes < 0 || a->prepare.min_cells < 0 || a->prepare.cells_per_shard < 0)
     return CYF_FAIL(CYF_ERR_USAGE, "prepare: --seed, --min-genes, --min-cells and --shard-cells cannot be negative");
   return CYF_OK;
@@ -84,7 +118,10 @@ static cyf_status check(const arguments *a, const cyf_texts *inputs) {
 static cyf_status check_bins(const arguments *a, int64_t i) {
   const char *name = a->parsed_bins[i].attribute;
   bool is_label = false;
-  for (int64_t k = 0; k < a->labels.n; k++) is_label = is_label || strcmp(a->labels.item[k], name) == 0;
+  for (int64_t k = 0; k < a->labels.n; k++) {
+    const size_t length = strcspn(a->labels.item[k], "="); /* NAME, or NAME=COLUMN1,COLUMN2 */
+    is_label = is_label || (strlen(name) == length && strncmp(a->labels.item[k], name, length) == 0);
+  }
   if (!is_label) return CYF_FAIL(CYF_ERR_USAGE, "prepare: --bins of '%s' needs --label %s", name, name);
   for (int64_t k = 0; k < i; k++)
     if (strcmp(a->parsed_bins[k].attribute, name) == 0)
@@ -104,13 +141,19 @@ static cyf_status parse_bins(arguments *a) {
 }
 
 static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *inputs) {
+  cyf_names paths = {0};
   cyf_status status = check(a, inputs);
   if (status == CYF_OK) status = parse_bins(a);
   CYF_TRY(cyf_comm_agree(context->comm, status));
-  a->prepare.inputs = inputs->item;
-  a->prepare.n_inputs = inputs->n;
+  CYF_TRY(cyf_input_list_make(context->comm, inputs->item, inputs->n, a->inputs_from, &paths));
+  a->prepare.inputs = (const char *const *)paths.name;
+  a->prepare.n_inputs = paths.n;
   a->prepare.labels = a->labels.item;
   a->prepare.n_labels = a->labels.n;
+  a->prepare.keep = a->keep.item;
+  a->prepare.n_keep = a->keep.n;
+  a->prepare.holdout_where = a->holdout_where.item;
+  a->prepare.n_holdout_where = a->holdout_where.n;
   a->prepare.seed = (uint64_t)a->seed;
   a->prepare.command_line = context->command_line;
   if (a->memory)
@@ -121,7 +164,9 @@ static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *i
   if (a->labels.n == 0)
     cyf_warn("no --label was given: the model will have no classifiers, so cells of a type cannot be asked for");
   cyf_prepare_summary s;
-  CYF_TRY(cyf_prepare(context->comm, &a->prepare, &s));
+  status = cyf_prepare(context->comm, &a->prepare, &s);
+  cyf_names_destroy(&paths);
+  CYF_TRY(status);
   return a->prepare.dry_run ? CYF_OK : cyf_report_resources(context->comm);
 }
 

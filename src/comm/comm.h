@@ -57,6 +57,13 @@ cyf_status cyf_comm_broadcast_text(cyf_comm *comm, char **text, int root);
 cyf_status cyf_comm_gather(cyf_comm *comm, const void *bytes, int64_t n_bytes_local, int root, void **ret_bytes,
                            int64_t **ret_counts);
 
+/* Rank r gets n_bytes[r] of each rank's `bytes`, which lie there one after another in order of r. *ret_bytes (cyf_free)
+ * holds what the ranks sent to this one, in rank order; ret_n_bytes[size], the caller's, how much each. Up to 1 GiB in
+ * all out of and into a rank, more is CYF_ERR_INTERNAL. Memory: twice what is sent and received. A failure is agreed.
+ */
+cyf_status cyf_comm_exchange(cyf_comm *comm, const void *bytes, const int64_t *n_bytes, void **ret_bytes,
+                             int64_t *ret_n_bytes);
+
 /* Sums `count` floats over all ranks in place, in buckets of at most bucket_bytes, by a ring all-reduce: every rank
  * gets the same bits, and the same number of ranks gives the same bits again. Host memory. After a failure the values
  * are undefined and MPI may touch them until the communicator is aborted or destroyed. Collective. */

@@ -13,7 +13,12 @@ enum { CYF_COMM_WINDOW = 4 };
 #define CYF_COMM_PIECE_BYTES INT64_C(1073741824)
 
 /* Above the tags of cyf_comm_send: MPI guarantees tags up to 32767. */
-enum { CYF_COMM_TAG_USER_MAX = 32000, CYF_COMM_TAG_GATHER = 32001, CYF_COMM_TAG_GRADIENTS = 32002 };
+enum {
+  CYF_COMM_TAG_USER_MAX = 32000,
+  CYF_COMM_TAG_GATHER = 32001,
+  CYF_COMM_TAG_GRADIENTS = 32002,
+  CYF_COMM_TAG_EXCHANGE = 32003
+};
 
 struct cyf_comm {
   MPI_Comm mpi;

@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "data/gene_names.h"
 
 /* Cuts one line off *text in place: returns its start and moves *text to the next line (NULL after the last). */
 static char *take_line(char **text) {
@@ -27,6 +28,7 @@ static cyf_status parse_genes(const char *path, char *text, cyf_names *genes) {
     number++;
     line[strcspn(line, "\t\r")] = '\0';
     if (line[0] == '\0') continue;
+    cyf_gene_cut_version(line);
     int64_t code = 0;
     const int64_t n_before = genes->n;
     CYF_TRY(cyf_names_add(genes, line, &code));

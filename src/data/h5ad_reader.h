@@ -35,14 +35,26 @@ const char *cyf_h5ad_layout(const cyf_h5ad *file); /* "csr", "csc" or "dense" */
 cyf_status cyf_h5ad_read_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
 /* Gene names: the var index, or the column of that name (NULL: the index); where the column has no value, the index's
- * name stands in. Duplicates get "-1", "-2"... appended as in anndata's var_names_make_unique (said in the log).
- * ret_genes is filled by the callee, destroyed by the caller. */
+ * name stands in. Ensembl ids lose their version (gene_names.h). Genes of the same name are not added up: the first
+ * keeps the name, later ones get "-1", "-2"... as in anndata's var_names_make_unique (said in the log). ret_genes is
+ * filled by the callee, destroyed by the caller. */
 cyf_status cyf_h5ad_read_genes(cyf_h5ad *file, const char *column, cyf_names *ret_genes);
+/* The distinct names among these, nothing numbered and nothing said. */
+cyf_status cyf_h5ad_list_gene_names(cyf_h5ad *file, const char *column, cyf_names *ret_names);
+/* Names of the var columns in order. */
+cyf_status cyf_h5ad_list_gene_columns(cyf_h5ad *file, cyf_names *ret_columns);
+/* Whether obs (var) has a column, or an index, of that name. */
+bool cyf_h5ad_has_column(const cyf_h5ad *file, const char *column);
+bool cyf_h5ad_has_gene_column(const cyf_h5ad *file, const char *column);
 /* Cell names: the obs index ("0", "1", ... where the file has none). ret_names: n_cells strings, one cyf_free each and
  * of the array. */
 cyf_status cyf_h5ad_read_cell_names(cyf_h5ad *file, char ***ret_names);
 /* Those of cells [first, first + n) into ret_names[n]: fresh strings, all NULL on an error. */
 cyf_status cyf_h5ad_read_some_cell_names(cyf_h5ad *file, int64_t first, int64_t n, char **ret_names);
+/* What identifies cells [first, first + n): the obs index, or the column of that name (NULL: the index) as text. Fills
+ * ret_ids[n] with strings, one cyf_free each. Reads no more than these rows where they are stored as strings. Errors:
+ * CYF_ERR_INPUT, also for a cell without a value. */
+cyf_status cyf_h5ad_read_ids(cyf_h5ad *file, const char *column, int64_t first, int64_t n, char **ret_ids);
 /* An obs column as labels: categoricals keep their categories' order; strings and booleans become categories in sorted
  * order; numbers become categories in numeric order, written shortest ("270", "10.5"); missing: -1. Errors:
  * CYF_ERR_INPUT listing the columns there are. */

@@ -349,18 +349,9 @@ cleanup:
 }
 
 static cyf_status no_such_column(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *name) {
-  char list[1024] = "";
-  size_t used = 0;
-  for (int64_t i = 0; i < frame->columns.n; i++) {
-    size_t length = strlen(frame->columns.name[i]);
-    if (used + length + 8 > sizeof(list)) {
-      snprintf(list + used, sizeof(list) - used, ", ...");
-      break;
-    }
-    used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", frame->columns.name[i]);
-  }
+  char list[1024];
   return CYF_FAIL(CYF_ERR_INPUT, "%s: %s has no column '%s'; it has: %s", file->path, frame->name, name,
-                  used ? list : "none");
+                  cyf_names_list(&frame->columns, list, sizeof list));
 }
 
 static cyf_status read_column(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *name, cyf_column *column) {

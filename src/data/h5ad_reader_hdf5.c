@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/gene_names.h"
 #include "data/h5ad_reader.h"
 
 static void close_file(cyf_h5ad **file) {
@@ -97,52 +98,53 @@ cyf_status cyf_h5ad_read_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_
   return status;
 }
 
-/* The raw names: of a column where one is named, of the index otherwise. */
-static cyf_status raw_gene_names(const cyf_h5ad *file, const char *column, char **names) {
+/* Names of all genes, without the versions of Ensembl ids: of a column where one is named, of the index otherwise and
+ * where the column has no value. */
+static cyf_status gene_names(const cyf_h5ad *file, const char *column, char **names, int64_t *ret_n_missing) {
   cyf_status status = CYF_OK;
   cyf_column values = {0};
-  if (!column) return cyf_h5ad_frame_names(file, &file->var, 0, file->n_genes, names);
-  CYF_TRY(cyf_h5ad_column_read(file, &file->var, column, &values));
-  int64_t n_missing = 0;
-  for (int64_t i = 0; i < file->n_genes; i++) {
-    CYF_TRY_CLEANUP(cyf_h5ad_column_text(&values, i, &names[i]));
-    if (names[i]) continue;
-    CYF_TRY_CLEANUP(cyf_h5ad_frame_names(file, &file->var, i, 1, &names[i]));
-    n_missing++;
+  *ret_n_missing = 0;
+  if (column) {
+    CYF_TRY(cyf_h5ad_column_read(file, &file->var, column, &values));
+    for (int64_t i = 0; i < file->n_genes; i++) {
+      CYF_TRY_CLEANUP(cyf_h5ad_column_text(&values, i, &names[i]));
+      if (names[i]) continue;
+      CYF_TRY_CLEANUP(cyf_h5ad_frame_names(file, &file->var, i, 1, &names[i]));
+      ++*ret_n_missing;
+    }
+  } else {
+    CYF_TRY(cyf_h5ad_frame_names(file, &file->var, 0, file->n_genes, names));
   }
-  if (n_missing > 0) {
-    cyf_warn("%s: %lld genes have no '%s'; they keep their name in the index", file->path, (long long)n_missing,
-             column);
-  }
+  for (int64_t i = 0; i < file->n_genes; i++) cyf_gene_cut_version(names[i]);
 cleanup:
   cyf_h5ad_column_destroy(&values);
   return status;
 }
 
-enum { MOST_RENAMED_SAID = 5 };
-
 static void say_renamed(const cyf_h5ad *file, char *const *raw, const cyf_names *genes, int64_t n_renamed) {
-  int64_t said = 0;
-  for (int64_t i = 0; i < genes->n && said < MOST_RENAMED_SAID; i++) {
+  for (int64_t i = 0; i < genes->n; i++) {
     if (strcmp(raw[i], genes->name[i]) == 0) continue;
-    cyf_warn("%s: gene name '%s' occurs more than once; gene %lld becomes '%s'", file->path, raw[i], (long long)i,
-             genes->name[i]);
-    said++;
+    cyf_warn(
+        "%s: %lld gene names occur a second time or more, such as '%s'; the first keeps the name, later ones are "
+        "other genes ('%s')",
+        file->path, (long long)n_renamed, raw[i], genes->name[i]);
+    return;
   }
-  if (n_renamed > said)
-    cyf_warn("%s: %lld more repeated gene names were numbered so", file->path, (long long)(n_renamed - said));
 }
 
 static cyf_status read_genes(const cyf_h5ad *file, const char *column, cyf_names *ret_genes) {
   cyf_status status = CYF_OK;
-  char **raw = NULL;
-  int64_t n_renamed = 0;
-  CYF_TRY(CYF_NEW(&raw, file->n_genes));
-  CYF_TRY_CLEANUP(raw_gene_names(file, column, raw));
-  CYF_TRY_CLEANUP(cyf_names_add_unique(ret_genes, raw, file->n_genes, &n_renamed));
-  if (n_renamed > 0) say_renamed(file, raw, ret_genes, n_renamed);
+  char **names = NULL;
+  int64_t n_missing = 0, n_renamed = 0;
+  CYF_TRY(CYF_NEW(&names, file->n_genes));
+  CYF_TRY_CLEANUP(gene_names(file, column, names, &n_missing));
+  if (n_missing > 0)
+    cyf_warn("%s: %lld genes have no '%s'; they keep their name in the index", file->path, (long long)n_missing,
+             column);
+  CYF_TRY_CLEANUP(cyf_names_add_unique(ret_genes, names, file->n_genes, &n_renamed));
+  if (n_renamed > 0) say_renamed(file, names, ret_genes, n_renamed);
 cleanup:
-  cyf_h5_free_strings(&raw, file->n_genes);
+  cyf_h5_free_strings(&names, file->n_genes);
   return status;
 }
 
@@ -164,6 +166,33 @@ cyf_status cyf_h5ad_read_some_cell_names(cyf_h5ad *file, int64_t first, int64_t 
   return status;
 }
 
+cyf_status cyf_h5ad_list_gene_names(cyf_h5ad *file, const char *column, cyf_names *ret_names) {
+  cyf_status status = CYF_OK;
+  char **names = NULL;
+  int64_t n_missing = 0;
+  *ret_names = (cyf_names){0};
+  CYF_TRY(CYF_NEW(&names, file->n_genes));
+  cyf_hdf5_lock();
+  status = gene_names(file, column, names, &n_missing);
+  cyf_hdf5_unlock();
+  for (int64_t i = 0; i < file->n_genes && status == CYF_OK; i++) status = cyf_names_add(ret_names, names[i], NULL);
+  cyf_h5_free_strings(&names, file->n_genes);
+  if (status != CYF_OK) cyf_names_destroy(ret_names);
+  return status;
+}
+
+static bool has_column(const cyf_h5ad_frame *frame, const char *column) {
+  return (frame->index && strcmp(frame->index, column) == 0) || cyf_names_find(&frame->columns, column) >= 0;
+}
+
+bool cyf_h5ad_has_column(const cyf_h5ad *file, const char *column) {
+  return has_column(&file->obs, column);
+}
+
+bool cyf_h5ad_has_gene_column(const cyf_h5ad *file, const char *column) {
+  return has_column(&file->var, column);
+}
+
 cyf_status cyf_h5ad_read_cell_names(cyf_h5ad *file, char ***ret_names) {
   *ret_names = NULL;
   char **names = NULL;
@@ -176,22 +205,26 @@ cyf_status cyf_h5ad_read_cell_names(cyf_h5ad *file, char ***ret_names) {
   return status;
 }
 
-static cyf_status list_columns(const cyf_h5ad *file, cyf_names *ret_columns) {
-  for (int64_t i = 0; i < file->obs.columns.n; i++) {
-    const char *column = file->obs.columns.name[i];
-    if (cyf_h5ad_column_kind(file, &file->obs, column) == CYF_COLUMN_UNREADABLE) continue;
-    CYF_TRY(cyf_names_add(ret_columns, column, NULL));
-  }
-  return CYF_OK;
-}
-
-cyf_status cyf_h5ad_list_columns(cyf_h5ad *file, cyf_names *ret_columns) {
+static cyf_status list_columns(const cyf_h5ad *file, const cyf_h5ad_frame *frame, cyf_names *ret_columns) {
   *ret_columns = (cyf_names){0};
+  cyf_status status = CYF_OK;
   cyf_hdf5_lock();
-  cyf_status status = list_columns(file, ret_columns);
+  for (int64_t i = 0; i < frame->columns.n && status == CYF_OK; i++) {
+    const char *column = frame->columns.name[i];
+    if (cyf_h5ad_column_kind(file, frame, column) == CYF_COLUMN_UNREADABLE) continue;
+    status = cyf_names_add(ret_columns, column, NULL);
+  }
   cyf_hdf5_unlock();
   if (status != CYF_OK) cyf_names_destroy(ret_columns);
   return status;
+}
+
+cyf_status cyf_h5ad_list_columns(cyf_h5ad *file, cyf_names *ret_columns) {
+  return list_columns(file, &file->obs, ret_columns);
+}
+
+cyf_status cyf_h5ad_list_gene_columns(cyf_h5ad *file, cyf_names *ret_columns) {
+  return list_columns(file, &file->var, ret_columns);
 }
 
 static cyf_status read_obsm(const cyf_h5ad *file, const char *name, int64_t *ret_width, float **ret_values) {

@@ -87,6 +87,19 @@ cleanup:
   return status;
 }
 
+const char *cyf_names_list(const cyf_names *names, char *text, size_t size) {
+  size_t used = 0;
+  snprintf(text, size, "none");
+  for (int64_t i = 0; i < names->n; i++) {
+    if (used + strlen(names->name[i]) + 8 > size) {
+      snprintf(text + used, size - used, "%s...", i ? ", " : "");
+      break;
+    }
+    used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", names->name[i]);
+  }
+  return text;
+}
+
 void cyf_names_destroy(cyf_names *names) {
   if (!names) return;
   for (int64_t i = 0; i < names->n; i++) cyf_free(names->name[i]);

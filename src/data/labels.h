@@ -2,6 +2,7 @@
 #ifndef CYF_DATA_LABELS_H
 #define CYF_DATA_LABELS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -22,6 +23,9 @@ cyf_status cyf_names_add(cyf_names *names, const char *name, int64_t *ret_code);
 int64_t cyf_names_find(const cyf_names *names, const char *name);
 /* Replaces *ret_to (zeroed or a valid set) by a copy. Errors: CYF_ERR_MEMORY; then *ret_to is empty. */
 cyf_status cyf_names_copy(const cyf_names *from, cyf_names *ret_to);
+/* "a, b, c" for messages, cut to whole names and ", ..." where text[size] is too short; "none" of no names. Returns
+ * `text`. */
+const char *cyf_names_list(const cyf_names *names, char *text, size_t size);
 void cyf_names_destroy(cyf_names *names); /* NULL-safe, zeroes */
 /* "a, b, c" for a message: the first 20 names, then how many more there are. *ret_text is freed with cyf_free. Errors:
  * CYF_ERR_MEMORY. */

@@ -204,6 +204,7 @@ static cyf_status run(cyf_prepare_job *job) {
   CYF_TRY(cyf_comm_agree(job->comm, make_paths(job)));
   CYF_TRY(cyf_comm_agree(job->comm, job->rank == 0 ? claim_output(job) : CYF_OK));
   CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_open_inputs(job)));
+  CYF_TRY(cyf_prepare_filter_cells(job));
   CYF_TRY(cyf_prepare_detect_kind(job));
   cyf_info("values are %s", cyf_expression_kind_name(job->kind));
   CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_plan_job(job, false)));

@@ -68,7 +68,7 @@ static cyf_status open_input(cyf_block_reader *reader, const cyf_prepare_input *
   CYF_TRY(CYF_NEW(&reader->column, options->n_labels));
   CYF_TRY(CYF_NEW(&reader->codes, options->n_labels));
   for (int64_t a = 0; a < options->n_labels; a++) {
-    CYF_TRY(cyf_h5ad_read_labels(reader->file, options->labels[a], &reader->column[a]));
+    if (input->label_column[a]) CYF_TRY(cyf_h5ad_read_labels(reader->file, input->label_column[a], &reader->column[a]));
     CYF_TRY(CYF_NEW(&reader->codes[a], reader->block_cells));
   }
   return CYF_OK;
@@ -154,8 +154,9 @@ static cyf_status map_rows(cyf_block_reader *reader) {
 
 static void map_codes(cyf_block_reader *reader, int64_t first, int64_t n) {
   for (int64_t a = 0; a < reader->job->options->n_labels; a++) {
-    const int32_t *code = reader->column[a].code + first;
-    for (int64_t i = 0; i < n; i++) reader->codes[a][i] = code[i] < 0 ? -1 : reader->input->category[a][code[i]];
+    const int32_t *code = reader->column[a].code; /* NULL where the file lacks the label */
+    for (int64_t i = 0; i < n; i++)
+      reader->codes[a][i] = !code || code[first + i] < 0 ? -1 : reader->input->category[a][code[first + i]];
   }
 }
 
@@ -202,11 +203,12 @@ cyf_status cyf_block_reader_visit(cyf_block_reader *reader, int64_t first_cell, 
     const int64_t input_end = input->first_cell + input->n_cells;
     const int64_t first = (first_cell > input->first_cell ? first_cell : input->first_cell) - input->first_cell;
     const int64_t end = (end_cell < input_end ? end_cell : input_end) - input->first_cell;
-    if (first >= end) continue;
+    if (first >= end || !cyf_cells_are_wanted(&job->fates, input->first_cell + first, end - first)) continue;
     if (reader->input != input) CYF_TRY(open_input(reader, input));
     if (reader->with_obs) CYF_TRY(read_names(reader, first, end - first));
     for (int64_t at = first; at < end; at += reader->block_cells) {
       const int64_t n = end - at < reader->block_cells ? end - at : reader->block_cells;
+      if (!cyf_cells_are_wanted(&job->fates, input->first_cell + at, n)) continue;
       CYF_TRY(visit_block(reader, at, n, visit, context));
     }
   }

@@ -1,4 +1,6 @@
 /* Pass 0 of `prepare`: what the inputs hold, and how their genes and labels fit together. */
+#include "data/prepare_inputs.h"
+
 #include <string.h>
 #include <sys/stat.h>
 
@@ -6,7 +8,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/gene_list.h"
-#include "data/prepare_internal.h"
 
 enum { DETECT_CELLS_MAX = 2000 }; /* cells looked at to tell counts from logarithms */
 
@@ -36,102 +37,12 @@ cleanup:
   return status;
 }
 
-static cyf_status check_lists(const cyf_prepare_options *options) {
+static cyf_status check_lists(cyf_prepare_job *job) {
+  const cyf_prepare_options *options = job->options;
   if (options->n_inputs < 1) return CYF_FAIL(CYF_ERR_INPUT, "no input file; expected one or more .h5ad files");
   CYF_TRY(check_distinct(options));
-  for (int64_t i = 0; i < options->n_labels; i++)
-    if (strchr(options->labels[i], '='))
-      return CYF_FAIL(CYF_ERR_INPUT,
-                      "label column \"%s\": a name with '=' cannot be asked for later (--where NAME=VALUE); rename the "
-                      "column",
-                      options->labels[i]);
-  for (int64_t i = 0; i < options->n_labels; i++)
-    for (int64_t j = 0; j < i; j++)
-      if (strcmp(options->labels[i], options->labels[j]) == 0)
-        return CYF_FAIL(CYF_ERR_INPUT, "label column \"%s\" is given twice", options->labels[i]);
-  return CYF_OK;
-}
-
-/* Places the file's genes among those in use; without a gene list, new ones are added. */
-static cyf_status map_genes(cyf_prepare_job *job, cyf_h5ad *file, cyf_names *seen, cyf_prepare_input *input) {
-  cyf_names genes = {0};
-  cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_h5ad_read_genes(file, job->options->gene_column, &genes));
-  input->n_genes = genes.n;
-  CYF_TRY_CLEANUP(CYF_NEW(&input->gene, genes.n));
-  int64_t n_mapped = 0, last = -1;
-  input->ascending = true;
-  for (int64_t g = 0; g < genes.n; g++) {
-    int64_t code = -1;
-    CYF_TRY_CLEANUP(cyf_names_add(seen, genes.name[g], NULL));
-    if (job->has_gene_list) {
-      code = cyf_names_find(&job->genes, genes.name[g]);
-    } else {
-      CYF_TRY_CLEANUP(cyf_names_add(&job->genes, genes.name[g], &code));
-    }
-    input->gene[g] = (int32_t)code;
-    if (code < 0) continue;
-    input->ascending = input->ascending && code > last;
-    last = code;
-    n_mapped++;
-  }
-  if (n_mapped == 0 && genes.n > 0) {
-    status = CYF_FAIL(CYF_ERR_INPUT,
-                      "%s: none of its genes (such as \"%s\") is in the gene list %s (such as \"%s\"); another var "
-                      "column may hold the symbols: --gene-column",
-                      input->path, genes.name[0], job->options->genes_path, job->genes.name[0]);
-  } else if (n_mapped < genes.n) {
-    cyf_info("%s: %lld of %lld genes are outside of the gene list and are left out", input->path,
-             (long long)(genes.n - n_mapped), (long long)genes.n);
-  }
-cleanup:
-  cyf_names_destroy(&genes);
-  return status;
-}
-
-static const cyf_label_bins *bins_of(const cyf_prepare_options *options, const char *label) {
-  for (int64_t i = 0; i < options->n_bins; i++)
-    if (strcmp(options->bins[i].attribute, label) == 0) return &options->bins[i];
-  return NULL;
-}
-
-/* Each number of the file's column to its bin; all bins are categories, so that they stay in order. */
-static cyf_status map_bins(cyf_prepare_job *job, const cyf_label_bins *bins, const cyf_label_column *column,
-                           int64_t label, cyf_prepare_input *input) {
-  CYF_TRY(cyf_label_bins_names(bins, &job->attribute[label].categories));
-  for (int64_t c = 0; c < column->categories.n; c++) {
-    int64_t bin = 0;
-    const cyf_status status = cyf_label_bins_find(bins, column->categories.name[c], &bin);
-    if (status == CYF_ERR_INPUT) {
-      cyf_status_clear();
-      return CYF_FAIL(CYF_ERR_INPUT, "%s: '%s' of column '%s' is no number, so --bins cannot place it", input->path,
-                      column->categories.name[c], bins->attribute);
-    }
-    CYF_TRY(status);
-    input->category[label][c] = (int32_t)bin;
-  }
-  return CYF_OK;
-}
-
-/* Adds the file's categories of one label column to the merged ones, by name. */
-static cyf_status map_labels(cyf_prepare_job *job, cyf_h5ad *file, int64_t label, cyf_prepare_input *input) {
-  cyf_label_column column = {0};
-  cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_h5ad_read_labels(file, job->options->labels[label], &column));
-  CYF_TRY_CLEANUP(CYF_NEW(&input->category[label], column.categories.n));
-  const cyf_label_bins *bins = bins_of(job->options, job->options->labels[label]);
-  if (bins != NULL) {
-    status = map_bins(job, bins, &column, label, input);
-    goto cleanup;
-  }
-  for (int64_t c = 0; c < column.categories.n; c++) {
-    int64_t code = 0;
-    CYF_TRY_CLEANUP(cyf_names_add(&job->attribute[label].categories, column.categories.name[c], &code));
-    input->category[label][c] = (int32_t)code;
-  }
-cleanup:
-  cyf_label_column_destroy(&column);
-  return status;
+  return cyf_obs_rules_parse(options->keep, options->n_keep, options->holdout_where, options->n_holdout_where,
+                             &job->rules);
 }
 
 static cyf_status open_input(cyf_prepare_job *job, cyf_names *seen, cyf_prepare_input *input) {
@@ -142,9 +53,8 @@ static cyf_status open_input(cyf_prepare_job *job, cyf_names *seen, cyf_prepare_
   input->bytes = cyf_file_size_bytes(input->path);
   input->nnz = cyf_h5ad_nnz(file) < 0 ? input->n_cells * cyf_h5ad_n_genes(file) : cyf_h5ad_nnz(file);
   input->is_csc = strcmp(cyf_h5ad_layout(file), "csc") == 0;
-  CYF_TRY_CLEANUP(map_genes(job, file, seen, input));
-  CYF_TRY_CLEANUP(CYF_NEW(&input->category, job->options->n_labels));
-  for (int64_t a = 0; a < job->options->n_labels; a++) CYF_TRY_CLEANUP(map_labels(job, file, a, input));
+  CYF_TRY_CLEANUP(cyf_prepare_map_genes(job, file, seen, input));
+  CYF_TRY_CLEANUP(cyf_prepare_map_labels(job, file, input));
 cleanup:
   cyf_h5ad_close(&file);
   return status;
@@ -159,14 +69,13 @@ static int64_t count_missing_genes(const cyf_prepare_job *job, const cyf_names *
 
 cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job) {
   const cyf_prepare_options *options = job->options;
-  CYF_TRY(check_lists(options));
+  CYF_TRY(check_lists(job));
+  CYF_TRY(cyf_prepare_start_labels(job));
   if (options->genes_path) {
     CYF_TRY(cyf_gene_list_read(options->genes_path, &job->genes));
     job->has_gene_list = true;
   }
   CYF_TRY(CYF_NEW(&job->input, options->n_inputs));
-  CYF_TRY(CYF_NEW(&job->attribute, options->n_labels));
-  for (int64_t a = 0; a < options->n_labels; a++) CYF_TRY(cyf_strdup(options->labels[a], &job->attribute[a].name));
   cyf_names seen = {0};
   cyf_status status = CYF_OK;
   int64_t n_cells = 0;
@@ -176,7 +85,6 @@ cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job) {
     input->first_cell = n_cells;
     CYF_TRY_CLEANUP(open_input(job, &seen, input));
     n_cells += input->n_cells;
-    cyf_info("%s: %lld cells x %lld genes", input->path, (long long)input->n_cells, (long long)input->n_genes);
   }
   for (int64_t a = 0; a < options->n_labels; a++)
     CYF_TRY_CLEANUP(CYF_NEW(&job->attribute[a].n_cells, job->attribute[a].categories.n));
@@ -185,6 +93,8 @@ cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job) {
   if (job->has_gene_list) job->summary.n_genes_missing = count_missing_genes(job, &seen);
   if (n_cells == 0 || job->genes.n == 0)
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: the input holds no %s", options->inputs[0], n_cells == 0 ? "cell" : "gene");
+  if (status == CYF_OK) status = cyf_prepare_check_genes(job);
+  if (status == CYF_OK) status = cyf_prepare_check_labels(job);
 cleanup:
   cyf_names_destroy(&seen);
   return status;
@@ -228,19 +138,22 @@ cleanup:
   return status;
 }
 
+const cyf_prepare_input *cyf_prepare_input_of(const cyf_prepare_job *job, int64_t cell) {
+  int64_t low = 0, high = job->options->n_inputs - 1; /* the last input whose first cell is not beyond the cell */
+  while (low < high) {
+    const int64_t middle = (low + high + 1) / 2;
+    if (job->input[middle].first_cell <= cell)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  return &job->input[low];
+}
+
 void cyf_prepare_close_inputs(cyf_prepare_job *job) {
-  for (int64_t i = 0; job->input && i < job->options->n_inputs; i++) {
-    cyf_prepare_input *input = &job->input[i];
-    cyf_free(input->gene);
-    for (int64_t a = 0; input->category && a < job->options->n_labels; a++) cyf_free(input->category[a]);
-    cyf_free(input->category);
-  }
+  cyf_prepare_destroy_labels(job);
+  for (int64_t i = 0; job->input && i < job->options->n_inputs; i++) cyf_free(job->input[i].gene);
   cyf_free(job->input);
-  for (int64_t a = 0; job->attribute && a < job->options->n_labels; a++) {
-    cyf_free(job->attribute[a].name);
-    cyf_names_destroy(&job->attribute[a].categories);
-    cyf_free(job->attribute[a].n_cells);
-  }
-  cyf_free(job->attribute);
+  cyf_obs_rules_destroy(&job->rules);
   cyf_names_destroy(&job->genes);
 }

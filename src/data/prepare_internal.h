@@ -12,6 +12,8 @@
 #include "data/atlas.h"
 #include "data/h5ad_reader.h"
 #include "data/h5ad_writer.h"
+#include "data/label_map.h"
+#include "data/obs_rules.h"
 #include "data/prepare.h"
 #include "data/prepare_counts.h"
 #include "data/prepare_plan.h"
@@ -23,14 +25,18 @@ typedef struct cyf_prepare_input {
   int64_t n_cells, n_genes, bytes;
   int64_t nnz; /* stored values; dense: cells x genes */
   bool is_csc;
-  int32_t *gene;      /* [n_genes] gene in use, or -1 */
-  bool ascending;     /* the genes in use ascend along the file's */
-  int32_t **category; /* [n_labels][categories of the file] merged code */
+  int32_t *gene;         /* [n_genes] gene in use, or -1 */
+  bool ascending;        /* the genes in use ascend along the file's */
+  char **label_column;   /* [n_labels] the obs column that holds the label; NULL: none, no cell has it */
+  int64_t *n_categories; /* [n_labels] of the file */
+  int32_t **category;    /* [n_labels][n_categories] merged code, -1: no label */
 } cyf_prepare_input;
 
-/* What becomes of each input cell: two bits a cell, over all inputs, on every rank. */
+/* What becomes of each input cell: three bits a cell, over all inputs, on every rank. */
 typedef struct cyf_cell_fates {
   int64_t n_words;
+  int64_t *dropped;        /* [n_words] by --keep or as duplicates, before the matrix is read */
+  bool is_selected;        /* `kept` is known */
   int64_t *kept;           /* [n_words] enough genes */
   int64_t *heldout;        /* [n_words] kept but held out */
   int64_t *kept_before;    /* [n_words + 1] kept cells before each word */
@@ -49,6 +55,9 @@ typedef struct cyf_prepare_job {
   cyf_names genes;          /* genes in use before the gene filter */
   bool has_gene_list;
   cyf_attribute *attribute; /* [n_labels] */
+  cyf_names *label_columns; /* [n_labels] obs columns that may hold the label */
+  cyf_label_map label_map;
+  cyf_obs_rules rules;
   cyf_expression_kind kind;
   cyf_cell_fates fates;
   int64_t nnz_kept; /* entries of kept cells, before the gene filter */
@@ -159,10 +168,17 @@ cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected);
 /* --dry-run: prints the plan. Collective. */
 cyf_status cyf_prepare_print_plan(cyf_prepare_job *job);
 
+/* ---- which cells the obs lets through: prepare_filter.c, prepare_duplicates.c ---- */
+/* Makes the fates; fills `dropped` and, for --holdout-where, `heldout`; labels that no cell is left with leave.
+ * Collective. Errors: CYF_ERR_INPUT listing what is possible; agreed. */
+cyf_status cyf_prepare_filter_cells(cyf_prepare_job *job);
+
 /* ---- pass 1: prepare_select.c ---- */
 /* Which cells are kept and which held out. Collective. */
 cyf_status cyf_prepare_select_cells(cyf_prepare_job *job);
 void cyf_cell_fates_destroy(cyf_cell_fates *fates);
+/* Whether any of these cells may still be kept. */
+bool cyf_cells_are_wanted(const cyf_cell_fates *fates, int64_t first, int64_t n);
 bool cyf_cell_is_kept(const cyf_cell_fates *fates, int64_t cell);
 bool cyf_cell_is_heldout(const cyf_cell_fates *fates, int64_t cell);
 /* Index among the training cells of a kept cell that is not held out. */

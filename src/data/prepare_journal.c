@@ -27,6 +27,14 @@ static void print_options(FILE *stream, const cyf_prepare_options *o) {
           "min genes %" PRId64 "\nmin cells %" PRId64 "\nholdout %.17g\nseed %" PRIu64 "\nshard cells %" PRId64 "\n",
           o->min_genes, o->min_cells, o->holdout, o->seed, o->cells_per_shard);
   for (int64_t i = 0; i < o->n_labels; i++) fprintf(stream, "label %s\n", o->labels[i]);
+  for (int64_t i = 0; i < o->n_keep; i++) fprintf(stream, "keep %s\n", o->keep[i]);
+  for (int64_t i = 0; i < o->n_holdout_where; i++) fprintf(stream, "holdout where %s\n", o->holdout_where[i]);
+  for (int64_t i = 0; i < o->n_bins; i++) {
+    fprintf(stream, "bins %s", o->bins[i].attribute);
+    for (int e = 0; e < o->bins[i].n_edges; e++) fprintf(stream, " %.17g", o->bins[i].edge[e]);
+    fputc('\n', stream);
+  }
+  fprintf(stream, "duplicates %d\nid column %s\n", (int)o->duplicates, o->id_column ? o->id_column : "");
 }
 
 static void print_file(FILE *stream, const char *what, const char *path) {
@@ -46,6 +54,10 @@ static cyf_status make_journal(const cyf_prepare_job *job, char **ret_text) {
   print_options(stream, job->options);
   if (job->options->genes_path) {
     print_file(stream, "genes", job->options->genes_path);
+    fputc('\n', stream);
+  }
+  if (job->options->label_map_path) {
+    print_file(stream, "label map", job->options->label_map_path);
     fputc('\n', stream);
   }
   for (int64_t i = 0; i < job->options->n_inputs; i++) {
