@@ -113,6 +113,8 @@ static cyf_status check(arguments *a, const cyf_texts *inputs) {
 static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *inputs) {
   cyf_names paths = {0};
   CYF_TRY(cyf_comm_agree(context->comm, check(a, inputs)));
+  if (a->memory)
+    CYF_TRY(cyf_comm_agree(context->comm, cyf_parse_size(a->memory, "--memory", &a->prepare.memory_bytes)));
   CYF_TRY(cyf_input_list_make(context->comm, inputs->item, inputs->n, a->inputs_from, &paths));
   a->prepare.inputs = (const char *const *)paths.name;
   a->prepare.n_inputs = paths.n;
@@ -124,8 +126,6 @@ static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *i
   a->prepare.n_holdout_where = a->holdout_where.n;
   a->prepare.seed = (uint64_t)a->seed;
   a->prepare.command_line = context->command_line;
-  if (a->memory)
-    CYF_TRY(cyf_comm_agree(context->comm, cyf_parse_size(a->memory, "--memory", &a->prepare.memory_bytes)));
   if (a->labels.n == 0)
     cyf_warn("no --label was given: the model will have no classifiers, so cells of a type cannot be asked for");
   cyf_prepare_summary s;
