@@ -144,6 +144,7 @@ static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *i
   cyf_names paths = {0};
   cyf_status status = check(a, inputs);
   if (status == CYF_OK) status = parse_bins(a);
+  if (status == CYF_OK && a->memory) status = cyf_parse_size(a->memory, "--memory", &a->prepare.memory_bytes);
   CYF_TRY(cyf_comm_agree(context->comm, status));
   CYF_TRY(cyf_input_list_make(context->comm, inputs->item, inputs->n, a->inputs_from, &paths));
   a->prepare.inputs = (const char *const *)paths.name;
@@ -156,8 +157,6 @@ static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *i
   a->prepare.n_holdout_where = a->holdout_where.n;
   a->prepare.seed = (uint64_t)a->seed;
   a->prepare.command_line = context->command_line;
-  if (a->memory)
-    CYF_TRY(cyf_comm_agree(context->comm, cyf_parse_size(a->memory, "--memory", &a->prepare.memory_bytes)));
   cyf_device *device = NULL; /* for its share of the machine's threads, which inflate gzip-compressed inputs */
   CYF_TRY(cyf_open_device(context->comm, 0, &device));
   cyf_device_destroy(&device);
