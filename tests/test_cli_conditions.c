@@ -419,7 +419,7 @@ static void bad_bins_are_refused(void **state) {
   cli_expect(2, "$cytoforge prepare cells.h5ad -o bad_atlas --label cell_type --bins pseudotime=0.5");
   cli_expect_text("needs --label pseudotime");
   cli_expect(4, "mpirun -n 2 $cytoforge prepare cells.h5ad -o bad_atlas --label donor --bins donor=1,2");
-  cli_expect_text("'donor_1' of column 'donor' is no number");
+  cli_expect_text("'donor_1' of label 'donor' is no number");
   cli_expect_one_error("cytoforge: error");
   assert_int_not_equal(access("bad_atlas", F_OK), 0);
 }
