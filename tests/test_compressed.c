@@ -43,7 +43,7 @@ static void make_input(const fixture *shared, int f, const char *name, char path
 /* Prepares form f with and without compression. */
 static void make_pair(const fixture *shared, int f, int64_t cells_per_shard, cyf_atlas *ret_atlas[2]) {
   static const char *const labels[2] = {"cell_type", "donor"};
-  char input[128], output[128], name[24];
+  char input[128], output[128], name[48];
   snprintf(name, sizeof(name), "form%d-%lld.h5ad", f, (long long)cells_per_shard);
   make_input(shared, f, name, input);
   const char *inputs[1] = {input};

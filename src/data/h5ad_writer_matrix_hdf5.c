@@ -112,8 +112,7 @@ static void pack_nbit(const uint32_t *words, int64_t n, int bits, unsigned char 
 }
 
 /* Stores the pending chunk with `n` valid entries. We know the stored form, so the chunk goes to the file directly: ten
- * times as fast as through HDF5's own N-bit filter, which works bit by bit, and twice as fast as through its deflate.
- */
+ * times as fast as through HDF5's own N-bit filter, which works bit by bit. */
 static cyf_status stream_store(cyf_h5ad_writer *writer, cyf_chunk_stream *stream, const char *name, int64_t n) {
   int64_t chunk = writer->options.chunk_values;
   hsize_t offset = (hsize_t)stream->n_stored, extent = (hsize_t)(stream->n_stored + n);
