@@ -134,6 +134,10 @@ static void a_dry_run_writes_nothing(void **state) {
   cli_expect_text("at least");
   cli_expect(2, "cd dry && $cytoforge $prepare --memory 3X");
   cli_expect_text("is no size");
+  cli_expect(2, "cd dry && $cytoforge $prepare --compress zip");
+  cli_expect_text("--compress wants none or gzip, not 'zip'");
+  cli_expect(0, "cd dry && $cytoforge $prepare --compress gzip --dry-run");
+  cli_expect_text("cells, compressed");
 }
 
 int main(void) {

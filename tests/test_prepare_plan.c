@@ -33,6 +33,25 @@ static void an_atlas_of_22_million_cells_fits(void **state) {
   assert_int_equal(plan.heldout_bytes, 0);
 }
 
+/* Compression changes what the files take, not what memory they are made in or how cells are cut into shards. */
+static void compressed_atlases_take_less_disk(void **state) {
+  (void)state;
+  for (int bits = 8; bits <= 32; bits *= 2) {
+    cyf_prepare_sizes sizes = census();
+    cyf_prepare_plan plain, compressed;
+    sizes.data_bits = bits;
+    sizes.counts = bits < 32;
+    assert_ok(cyf_prepare_plan_make(&sizes, 4 * gib, false, 0.1, &plain));
+    sizes.compressed = true;
+    assert_ok(cyf_prepare_plan_make(&sizes, 4 * gib, false, 0.1, &compressed));
+    assert_true(compressed.atlas_bytes < plain.atlas_bytes * 2 / 3);
+    assert_true(compressed.atlas_bytes > sizes.n_kept * 1500);
+    assert_int_equal(compressed.shard_cells, plain.shard_cells);
+    assert_true(compressed.n_shards == plain.n_shards && compressed.peak_bytes == plain.peak_bytes);
+    assert_true(compressed.spill_bytes == plain.spill_bytes);
+  }
+}
+
 /* What grows with the cells is about a byte a cell, of a rank: selection bits, places in the spill, a buffer a shard;
  * with cells held out one more for repeated names, and twice the spill. */
 static void memory_hardly_grows_with_the_cells(void **state) {
@@ -108,6 +127,7 @@ static void small_and_odd_sizes(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(an_atlas_of_22_million_cells_fits, check_clear),
+      cmocka_unit_test_setup(compressed_atlases_take_less_disk, check_clear),
       cmocka_unit_test_setup(memory_hardly_grows_with_the_cells, check_clear),
       cmocka_unit_test_setup(a_small_budget_makes_small_pieces, check_clear),
       cmocka_unit_test_setup(shards_follow_an_explicit_budget_alone, check_clear),

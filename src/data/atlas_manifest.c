@@ -94,6 +94,7 @@ static void print_provenance(FILE *stream, const cyf_atlas_provenance *provenanc
   fprintf(stream, "  min_genes: %lld\n  min_cells: %lld\n  holdout: %.15g\n", (long long)options->min_genes,
           (long long)options->min_cells, options->holdout);
   print_selection(stream, options);
+  fprintf(stream, "  compress: %s\n", options->compress ? "gzip" : "none");
   if (options->command_line) print_text(stream, "  command: ", options->command_line, "\n");
   print_text(stream, "  program: ", "cytoforge " CYF_VERSION, "\n");
   fprintf(stream,

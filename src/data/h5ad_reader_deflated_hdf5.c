@@ -46,20 +46,6 @@ void cyf_h5ad_deflated_form(hid_t dataset, cyf_deflated_form *ret_form) {
   cyf_h5_close_id(&type);
 }
 
-/* Byte j of element i stands at j * n + i. */
-static void unshuffle(const uint8_t *restrict from, int64_t n, size_t width, uint8_t *restrict to) {
-  if (width == 4) {
-    for (int64_t i = 0; i < n; i++) {
-      const uint32_t word = (uint32_t)from[i] | (uint32_t)from[n + i] << 8 | (uint32_t)from[2 * n + i] << 16 |
-                            (uint32_t)from[3 * n + i] << 24;
-      memcpy(to + 4 * i, &word, sizeof(word));
-    }
-    return;
-  }
-  for (size_t j = 0; j < width; j++)
-    for (int64_t i = 0; i < n; i++) to[(size_t)i * width + j] = from[(int64_t)j * n + i];
-}
-
 static int32_t clamp(int64_t value) {
   return (int32_t)(value < INT32_MIN ? INT32_MIN : value > INT32_MAX ? INT32_MAX : value);
 }
@@ -136,7 +122,7 @@ static bool expand(const cyf_deflated_form *form, const fetched *chunks, int64_t
     return false;
   if (form->shuffled) {
     ordered = scratch + bytes;
-    unshuffle(inflated, form->chunk_values, width, ordered);
+    cyf_unshuffle_bytes(inflated, form->chunk_values, width, ordered);
   }
   convert(form->type, ordered + (size_t)(from - start) * width, to - from, integers ? integers + (from - first) : NULL,
           reals ? reals + (from - first) : NULL);

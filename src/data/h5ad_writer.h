@@ -15,7 +15,8 @@ typedef struct cyf_h5ad_writer cyf_h5ad_writer;
 
 typedef enum cyf_matrix_format {
   CYF_MATRIX_CSR_FLOAT32, /* indices int32, data float32, optionally gzip */
-  CYF_MATRIX_CSR_NBIT,    /* counts: integers under N-bit (indices 16 bits; data 8 or 16), the atlas' format */
+  CYF_MATRIX_CSR_NBIT,    /* counts: integers under N-bit (indices 16 bits; data 8 or 16), the atlas' format; or int32
+                             with gzip */
   CYF_MATRIX_DENSE        /* float32, chunked */
 } cyf_matrix_format;
 
@@ -29,15 +30,16 @@ enum { CYF_H5AD_CHUNK_VALUES = 16384 };
  *   - 8 or 16 bits (CSR_NBIT): unsigned big-endian words of that width, then one byte, chunk_values * bits / 8 + 1
  *     bytes in all. Through HDF5 they read as int32 (data of 8 bits: int16, see integer_type() in the code). The types
  *     are signed, so one bit less is usable: counts to 127 or 32,767, up to 32,768 genes.
- *   - 32 bits, and CSR_FLOAT32 without gzip: no filter; little-endian int32 or float32, chunk_values * 4 bytes.
+ *   - 32 bits, and CSR_FLOAT32, without gzip: no filter; little-endian int32 or float32, chunk_values * 4 bytes.
+ *   - with gzip: the same 32-bit words under HDF5's shuffle and deflate filters, chunks of varying size.
  * indptr is int32 as the indices are (SciPy slices no mixed types), int64 from 2^31 entries on. */
 typedef struct cyf_h5ad_options {
   cyf_matrix_format format;
-  int data_bits;        /* CSR_NBIT: 8, 16 or 32 (32: plain int32); 0: 16 */
-  int index_bits;       /* CSR_NBIT: 16, or 32 where there are more than 32,768 genes; 0: whichever fits */
+  int data_bits;        /* CSR_NBIT: 8, 16 or 32 (32: plain int32, the only choice with gzip); 0: 16, or 32 */
+  int index_bits;       /* CSR_NBIT: 16, or 32 where there are more than 32,768 genes or with gzip; 0: whichever fits */
   int64_t chunk_values; /* entries a chunk of indices/data (dense: about, in whole rows); 0: CYF_H5AD_CHUNK_VALUES
                            (dense: 16 times that) */
-  int gzip_level;       /* 0 to 9; 0: none; ignored for CSR_NBIT */
+  int gzip_level;       /* 0 to 9; 0: none */
   bool checksums;       /* arrays of obs and obsm carry Fletcher-32 checksums, which HDF5 verifies as it reads */
 } cyf_h5ad_options;
 

@@ -48,10 +48,12 @@ static cyf_status create_skeleton(cyf_h5ad_writer *writer) {
 }
 
 static cyf_status settle_options(const char *path, int64_t n_genes, cyf_h5ad_options *options) {
-  if (options->data_bits == 0) options->data_bits = 16;
-  if (options->index_bits == 0) options->index_bits = n_genes > 32768 ? 32 : 16;
+  const bool packed = options->gzip_level == 0; /* deflate makes less of packed words than of their bytes in order */
+  if (options->data_bits == 0) options->data_bits = packed ? 16 : 32;
+  if (options->index_bits == 0) options->index_bits = packed && n_genes <= 32768 ? 16 : 32;
   bool bits_ok = (options->data_bits == 8 || options->data_bits == 16 || options->data_bits == 32) &&
-                 (options->index_bits == 32 || (options->index_bits == 16 && n_genes <= 32768));
+                 (options->index_bits == 32 || (options->index_bits == 16 && n_genes <= 32768)) &&
+                 (packed || (options->data_bits == 32 && options->index_bits == 32));
   if ((options->format == CYF_MATRIX_CSR_NBIT && !bits_ok) || options->chunk_values < 0 || options->gzip_level < 0 ||
       options->gzip_level > 9 || n_genes < 0) {
     return CYF_FAIL(CYF_ERR_INTERNAL, "%s: cannot write %lld genes with %d data bits, %d index bits, gzip level %d",

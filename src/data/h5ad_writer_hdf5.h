@@ -2,17 +2,16 @@
 #ifndef CYF_DATA_H5AD_WRITER_HDF5_H
 #define CYF_DATA_H5AD_WRITER_HDF5_H
 
+#include "data/deflate.h"
 #include "data/h5ad_writer.h"
 #include "data/hdf5_util_hdf5.h"
 
 /* One of X/indices and X/data: a growing one-dimensional dataset of 32-bit words and its unfinished last chunk. */
 typedef struct cyf_chunk_stream {
   hid_t dataset;
-  hid_t memory_type;    /* native int32 or float; a constant of HDF5, not to be closed */
-  int stored_bits;      /* 8 or 16: N-bit packed; 32: words as they are */
-  bool through_filters; /* gzip: HDF5 makes the chunk */
-  int64_t n_stored;     /* entries in finished chunks */
-  uint32_t *pending;    /* [chunk_values] */
+  int stored_bits;   /* 8 or 16: N-bit packed; 32: words as they are, or deflated */
+  int64_t n_stored;  /* entries in finished chunks */
+  uint32_t *pending; /* [chunk_values] */
 } cyf_chunk_stream;
 
 /* What has one row a cell, for the check at commit. */
@@ -45,7 +44,9 @@ struct cyf_h5ad_writer {
   hid_t matrix; /* the group X, or the dense dataset */
   cyf_chunk_stream indices, values;
   int64_t n_pending, nnz;
-  int64_t *indptr; /* [n_cells + 1]; of the present call alone where obs is streamed */
+  cyf_deflater *deflater;     /* of a compressed sparse X, else NULL */
+  uint8_t *shuffled, *packed; /* a chunk on its way to the file; the first with a deflater only */
+  int64_t *indptr;            /* [n_cells + 1]; of the present call alone where obs is streamed */
   int64_t indptr_capacity;
   cyf_obs_stream stream;
 };

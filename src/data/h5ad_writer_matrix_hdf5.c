@@ -6,7 +6,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "chunks of 32-bit words are stored as they lie in memory");
 
-enum { DENSE_CHUNK_FACTOR = 16, GZIP_NONE = 0 };
+enum { DENSE_CHUNK_FACTOR = 16 };
 
 /* A signed integer of which the lower `bits` are significant: int32, or int16 for 8 bits, because HDF5 from 1.14.4 on
  * takes a type of which more than half the bits are unused for a damaged file. */
@@ -16,26 +16,34 @@ static hid_t integer_type(int bits) {
   return type;
 }
 
-static cyf_status stream_create(cyf_h5ad_writer *writer, const char *name, hid_t file_type, int bits, hid_t memory_type,
+static cyf_status stream_create(cyf_h5ad_writer *writer, const char *name, hid_t file_type, int bits,
                                 cyf_chunk_stream *stream) {
   hsize_t none = 0, unlimited = H5S_UNLIMITED, chunk = (hsize_t)writer->options.chunk_values;
-  int gzip = writer->options.format == CYF_MATRIX_CSR_FLOAT32 ? writer->options.gzip_level : GZIP_NONE;
   hid_t creation = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(1, &none, &unlimited);
   H5Pset_obj_track_times(creation, false);
   H5Pset_chunk(creation, 1, &chunk);
   if (bits < 32) H5Pset_nbit(creation);
-  if (gzip > 0) {
+  if (writer->deflater) {
     H5Pset_shuffle(creation);
-    H5Pset_deflate(creation, (unsigned)gzip);
+    H5Pset_deflate(creation, (unsigned)writer->options.gzip_level);
   }
-  stream->memory_type = memory_type;
   stream->stored_bits = bits;
-  stream->through_filters = gzip > 0;
   stream->dataset = H5Dcreate2(writer->matrix, name, file_type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   cyf_h5_close_id(&space);
   cyf_h5_close_id(&creation);
   CYF_TRY(cyf_h5_output_check(writer->output, stream->dataset, name));
   return CYF_NEW(&stream->pending, writer->options.chunk_values);
+}
+
+/* What a chunk passes through on its way to the file. */
+static cyf_status create_space(cyf_h5ad_writer *writer) {
+  size_t bytes = (size_t)writer->options.chunk_values * sizeof(uint32_t);
+  if (writer->options.gzip_level > 0) {
+    CYF_TRY(cyf_deflater_create(writer->options.gzip_level, &writer->deflater));
+    CYF_TRY(CYF_NEW(&writer->shuffled, bytes));
+    bytes = cyf_deflate_bound(writer->deflater, bytes);
+  }
+  return CYF_NEW(&writer->packed, bytes);
 }
 
 static cyf_status sparse_create(cyf_h5ad_writer *writer) {
@@ -46,9 +54,9 @@ static cyf_status sparse_create(cyf_h5ad_writer *writer) {
   hid_t data_type = counts ? integer_type(data_bits) : H5Tcopy(H5T_IEEE_F32LE);
   CYF_TRY_CLEANUP(cyf_h5_create_group(writer->output, cyf_h5_output_file(writer->output), "X", "csr_matrix", "0.1.0",
                                       &writer->matrix));
-  CYF_TRY_CLEANUP(stream_create(writer, "indices", index_type, index_bits, H5T_NATIVE_INT32, &writer->indices));
-  CYF_TRY_CLEANUP(stream_create(writer, "data", data_type, data_bits, counts ? H5T_NATIVE_INT32 : H5T_NATIVE_FLOAT,
-                                &writer->values));
+  CYF_TRY_CLEANUP(create_space(writer));
+  CYF_TRY_CLEANUP(stream_create(writer, "indices", index_type, index_bits, &writer->indices));
+  CYF_TRY_CLEANUP(stream_create(writer, "data", data_type, data_bits, &writer->values));
   writer->indptr_capacity = 1024;
   CYF_TRY_CLEANUP(CYF_NEW(&writer->indptr, writer->indptr_capacity));
 cleanup:
@@ -111,21 +119,18 @@ static cyf_status stream_store(cyf_h5ad_writer *writer, cyf_chunk_stream *stream
   memset(stream->pending + n, 0, (size_t)(chunk - n) * sizeof(*stream->pending));
   CYF_TRY(cyf_h5_output_check(writer->output, H5Dset_extent(stream->dataset, &extent), name));
   stream->n_stored += n;
-  if (stream->through_filters) {
-    return cyf_h5_write_range(writer->output, stream->dataset, stream->memory_type, sizeof(uint32_t), (int64_t)offset,
-                              n, -1, name, stream->pending);
-  }
-  void *stored = stream->pending;
-  unsigned char *packed = NULL;
+  const void *stored = writer->packed;
   size_t bytes = (size_t)chunk * sizeof(uint32_t);
-  if (stream->stored_bits < 32) {
+  if (writer->deflater) {
+    cyf_shuffle_bytes((const uint8_t *)stream->pending, chunk, sizeof(uint32_t), writer->shuffled);
+    bytes = cyf_deflate(writer->deflater, writer->shuffled, bytes, writer->packed);
+  } else if (stream->stored_bits < 32) {
     bytes = (size_t)(chunk * stream->stored_bits / 8 + 1);
-    CYF_TRY(cyf_alloc(bytes, 1, (void **)&packed));
-    pack_nbit(stream->pending, chunk, stream->stored_bits, packed);
-    stored = packed;
+    pack_nbit(stream->pending, chunk, stream->stored_bits, writer->packed);
+  } else {
+    stored = stream->pending;
   }
-  herr_t result = H5Dwrite_chunk(stream->dataset, H5P_DEFAULT, 0, &offset, bytes, stored);
-  cyf_free(packed);
+  const herr_t result = H5Dwrite_chunk(stream->dataset, H5P_DEFAULT, 0, &offset, bytes, stored);
   return cyf_h5_output_check(writer->output, result, name);
 }
 
@@ -276,5 +281,8 @@ void cyf_h5ad_matrix_destroy(cyf_h5ad_writer *writer) {
   cyf_h5_close_id(&writer->matrix);
   cyf_free(writer->indices.pending);
   cyf_free(writer->values.pending);
+  cyf_deflater_destroy(&writer->deflater);
+  cyf_free(writer->shuffled);
+  cyf_free(writer->packed);
   cyf_free(writer->indptr);
 }

@@ -147,7 +147,7 @@ static cyf_status check_residency(const cyf_loader *loader) {
   int64_t bytes = 0;
   for (int64_t p = 0; p < loader->shards.n_parts; p++) {
     const cyf_shard_part *part = &loader->shards.part[p];
-    bytes += part->n_entries * (cyf_stored_width(part->indices.stored_as) + cyf_stored_width(part->data.stored_as));
+    bytes += cyf_stored_bytes(&part->indices) + cyf_stored_bytes(&part->data);
   }
   const int64_t available = cyf_memory_available_bytes();
   if (available > 0 && bytes > available)

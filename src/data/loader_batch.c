@@ -7,7 +7,7 @@
 /* Counts a cell after normalisation, as scanpy's and scDiffusion's normalize_total. */
 static const double target_sum = 1e4;
 
-enum { PIECE_CELLS = 16 }; /* that a thread decodes at a time */
+enum { PIECE_CELLS = 16, PIECE_CHUNKS = 4 }; /* that a thread decodes or inflates at a time */
 
 /* Decodes and normalises one cell of the batch, whose place is already set. */
 static cyf_status decode_cell(const cyf_loader *loader, const cyf_batch_slot *slot, int64_t i) {
@@ -44,17 +44,53 @@ static cyf_status decode_placed(const cyf_loader *loader, cyf_batch_slot *slot) 
   return CYF_OK;
 }
 
+/* ---- windows of compressed shards ---- */
+
+/* The window's chunks, counted through its blocks. */
+static cyf_status inflate_chunks(void *context, int64_t first, int64_t end) {
+  const cyf_window *window = context;
+  int64_t before = 0;
+  for (int64_t b = 0; b < window->n_blocks; b++) {
+    const cyf_block *block = window->block[b];
+    if (!block) continue;
+    const int64_t from = first > before ? first - before : 0;
+    const int64_t to = end - before < block->n_chunks ? end - before : block->n_chunks;
+    for (int64_t c = from; c < to; c++) CYF_TRY(cyf_block_inflate_chunk(block, c));
+    before += block->n_chunks;
+  }
+  return CYF_OK;
+}
+
+static cyf_status inflate_window(const cyf_loader *loader, cyf_window *window) {
+  int64_t n_chunks = 0;
+  bool any = false;
+  for (int64_t b = 0; b < window->n_blocks; b++) {
+    if (!window->block[b]) continue;
+    CYF_TRY(cyf_block_inflate_begin(window->block[b]));
+    n_chunks += window->block[b]->n_chunks;
+    any = any || window->block[b]->inflated != NULL;
+  }
+  return any ? cyf_loader_pool_run(loader->pool, 0, n_chunks, PIECE_CHUNKS, inflate_chunks, window) : CYF_OK;
+}
+
+/* Blocks that stay in memory stay there compressed; the memory of others is for their next cells. */
+static void drop_inflated(const cyf_lane *lane, const cyf_window *window) {
+  for (int64_t b = 0; lane->resident && b < window->n_blocks; b++)
+    if (window->block[b]) cyf_block_inflate_end(window->block[b]);
+}
+
 /* Exchanges the lane's window, which has run out, for its next one. */
 static cyf_status next_window(cyf_loader *loader, cyf_lane *lane, cyf_batch_slot *slot, bool *ret_stopped) {
   if (lane->window) {
     CYF_TRY(decode_placed(loader, slot));
+    drop_inflated(lane, lane->window);
     cyf_loader_put_free(loader, lane->window);
   }
   lane->window = cyf_loader_take_ready(loader);
   *ret_stopped = lane->window == NULL;
   if (lane->window && &loader->lane[lane->window->lane] != lane)
     return CYF_FAIL(CYF_ERR_INTERNAL, "the loader's reader fetched another lane than the one that was due");
-  return CYF_OK;
+  return lane->window ? inflate_window(loader, lane->window) : CYF_OK;
 }
 
 /* Places the lane's next cell in the batch. */

@@ -34,8 +34,8 @@ static int by_address(const void *left, const void *right) {
 }
 
 /* Lists the chunks of an array that hold the entries [first, end). */
-static cyf_status list_chunks(const cyf_stored_array *array, int64_t first, int64_t end, cyf_block *block,
-                              int64_t *ret_first_chunk, int64_t *ret_first_slot) {
+static cyf_status list_chunks(const cyf_shard_part *part, const cyf_stored_array *array, int64_t first, int64_t end,
+                              cyf_block *block, int64_t *ret_first_chunk, int64_t *ret_first_slot) {
   const int64_t first_chunk = first / array->chunk_values;
   const int64_t end_chunk = first == end ? first_chunk : (end - 1) / array->chunk_values + 1;
   *ret_first_chunk = first_chunk;
@@ -44,7 +44,7 @@ static cyf_status list_chunks(const cyf_stored_array *array, int64_t first, int6
       reserve(&block->chunk, block->n_chunks, end_chunk - first_chunk, sizeof(*block->chunk), &block->chunks_capacity));
   for (int64_t c = first_chunk; c < end_chunk; c++) {
     cyf_block_chunk *chunk = &block->chunk[block->n_chunks++];
-    *chunk = (cyf_block_chunk){.array = array, .chunk = c};
+    *chunk = (cyf_block_chunk){.part = part, .array = array, .chunk = c};
     chunk->address = cyf_chunk_address(array, c, &chunk->bytes);
   }
   return CYF_OK;
@@ -87,8 +87,9 @@ static cyf_status plan_piece(cyf_shard_set *set, cyf_shard_part *part, int64_t f
   const int64_t entry = block->bound[block->n_bounds], entry_end = block->bound[block->n_bounds + end - first];
   block->n_bounds += end - first + 1;
   const int64_t first_slot = block->n_chunks;
-  CYF_TRY(list_chunks(&part->indices, entry, entry_end, block, &piece->first_index_chunk, &piece->first_index_slot));
-  CYF_TRY(list_chunks(&part->data, entry, entry_end, block, &piece->first_data_chunk, &piece->first_data_slot));
+  CYF_TRY(
+      list_chunks(part, &part->indices, entry, entry_end, block, &piece->first_index_chunk, &piece->first_index_slot));
+  CYF_TRY(list_chunks(part, &part->data, entry, entry_end, block, &piece->first_data_chunk, &piece->first_data_slot));
   return group_chunks(part, first_slot, block);
 }
 
@@ -148,13 +149,15 @@ static cyf_status fetch_posix(cyf_shard_set *set, cyf_block *block) {
 cyf_status cyf_block_fetch(cyf_shard_set *set, cyf_block *block) {
   CYF_TRY(reserve(&block->bytes, 0, block->n_bytes, 1, &block->bytes_capacity));
   CYF_TRY(set->io == CYF_LOADER_MPIO ? fetch_mpio(block) : fetch_posix(set, block));
+  for (int64_t c = 0; c < block->n_chunks; c++) block->chunk[c].entries = block->bytes + block->chunk[c].at;
   block->fetched = true;
   return CYF_OK;
 }
 
 cyf_status cyf_block_read(cyf_shard_set *set, int64_t first, int64_t end, cyf_block *block) {
   CYF_TRY(cyf_block_plan(set, first, end, block));
-  return cyf_block_fetch(set, block);
+  CYF_TRY(cyf_block_fetch(set, block));
+  return cyf_block_inflate(block);
 }
 
 void cyf_block_destroy(cyf_block *block) {
@@ -165,6 +168,7 @@ void cyf_block_destroy(cyf_block *block) {
   cyf_free(block->bound);
   cyf_free(block->codes);
   cyf_free(block->bytes);
+  cyf_free(block->inflated);
   memset(block, 0, sizeof(*block));
 }
 
@@ -187,7 +191,7 @@ static const uint8_t *locate(const cyf_block *block, const cyf_stored_array *arr
                              int64_t first_slot, int64_t at, int64_t left, int64_t *ret_n) {
   const int64_t chunk = at / array->chunk_values, within = at - chunk * array->chunk_values;
   *ret_n = smaller(left, array->chunk_values - within);
-  return block->bytes + block->chunk[first_slot + chunk - first_chunk].at + within * cyf_stored_width(array->stored_as);
+  return block->chunk[first_slot + chunk - first_chunk].entries + within * cyf_stored_width(array->stored_as);
 }
 
 /* A row's place: its piece and its entries within the shard. */

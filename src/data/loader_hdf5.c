@@ -11,27 +11,33 @@ static cyf_status unsuitable(const char *path, const char *name, const char *wha
   return CYF_FAIL(CYF_ERR_INPUT, "%s: %s %s; make the atlas again with `cytoforge prepare`", path, name, what);
 }
 
+static H5Z_filter_t filter_at(hid_t creation, int i) {
+  unsigned flags = 0, filter_config = 0;
+  size_t n_values = 0;
+  return H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, NULL, 0, NULL, &filter_config);
+}
+
 /* Tells from type and filters how values stand in a stored chunk. */
 static cyf_status recognise_storage(hid_t type, hid_t creation, const char *path, const char *name,
-                                    cyf_stored_as *ret_stored_as) {
+                                    cyf_stored_array *array) {
   const H5T_class_t class = H5Tget_class(type);
   const size_t size = H5Tget_size(type), precision = H5Tget_precision(type);
   const int n_filters = H5Pget_nfilters(creation);
   const bool plain_order = H5Tget_order(type) == H5T_ORDER_LE && H5Tget_offset(type) == 0;
-  if (plain_order && n_filters == 0 && size == 4 && precision == 32 && (class == H5T_INTEGER || class == H5T_FLOAT)) {
-    *ret_stored_as = class == H5T_FLOAT ? CYF_STORED_FLOAT32 : CYF_STORED_LE32;
+  array->deflated =
+      n_filters == 2 && filter_at(creation, 0) == H5Z_FILTER_SHUFFLE && filter_at(creation, 1) == H5Z_FILTER_DEFLATE;
+  if (plain_order && (n_filters == 0 || array->deflated) && size == 4 && precision == 32 &&
+      (class == H5T_INTEGER || class == H5T_FLOAT)) {
+    array->stored_as = class == H5T_FLOAT ? CYF_STORED_FLOAT32 : CYF_STORED_LE32;
     return CYF_OK;
   }
   /* The integer that holds the 8 or 16 bits does not show in the stored chunk. */
-  if (plain_order && n_filters == 1 && class == H5T_INTEGER && (precision == 8 || precision == 16)) {
-    unsigned flags = 0, filter_config = 0;
-    size_t n_values = 0;
-    if (H5Pget_filter2(creation, 0, &flags, &n_values, NULL, 0, NULL, &filter_config) == H5Z_FILTER_NBIT) {
-      *ret_stored_as = precision == 8 ? CYF_STORED_BE8 : CYF_STORED_BE16;
-      return CYF_OK;
-    }
+  if (plain_order && n_filters == 1 && filter_at(creation, 0) == H5Z_FILTER_NBIT && class == H5T_INTEGER &&
+      (precision == 8 || precision == 16)) {
+    array->stored_as = precision == 8 ? CYF_STORED_BE8 : CYF_STORED_BE16;
+    return CYF_OK;
   }
-  return unsuitable(path, name, "is not stored as in an atlas (N-bit or plain 32-bit numbers)");
+  return unsuitable(path, name, "is not stored as in an atlas (N-bit, or 32-bit numbers, plain or under gzip)");
 }
 
 /* Fills in how a dataset is stored and how large its chunks are. */
@@ -47,11 +53,17 @@ static cyf_status describe_array(hid_t dataset, const char *path, const char *na
   cyf_status status = CYF_OK;
   if (H5Pget_layout(creation) != H5D_CHUNKED || H5Pget_chunk(creation, 1, &chunk) != 1)
     status = unsuitable(path, name, "is not chunked");
-  if (status == CYF_OK) status = recognise_storage(type, creation, path, name, &array->stored_as);
+  if (status == CYF_OK) status = recognise_storage(type, creation, path, name, array);
   array->chunk_values = (int64_t)chunk;
   cyf_h5_close_id(&type);
   cyf_h5_close_id(&creation);
   return status;
+}
+
+int64_t cyf_stored_bytes(const cyf_stored_array *array) {
+  int64_t bytes = 0;
+  for (int64_t r = 0; r < array->n_runs; r++) bytes += array->run[r].n_chunks * array->run[r].bytes;
+  return bytes;
 }
 
 int64_t cyf_chunk_address(const cyf_stored_array *array, int64_t chunk, int64_t *ret_bytes) {
@@ -93,7 +105,10 @@ static cyf_status locate_chunks(hid_t dataset, const char *path, const char *nam
                                 cyf_stored_array *array) {
   const int64_t first_chunk = first / array->chunk_values;
   const int64_t end_chunk = first == end ? first_chunk : (end - 1) / array->chunk_values + 1;
-  const int64_t least_bytes = array->chunk_values * cyf_stored_width(array->stored_as);
+  const int64_t plain_bytes = array->chunk_values * cyf_stored_width(array->stored_as);
+  const int64_t least_bytes = array->deflated ? 1 : plain_bytes;
+  /* N-bit adds a byte, and deflate hardly more where it gains nothing. */
+  const int64_t most_bytes = plain_bytes + plain_bytes / 64 + 64;
   for (int64_t c = first_chunk; c < end_chunk; c++) {
     const hsize_t at = (hsize_t)(c * array->chunk_values);
     unsigned mask = 0;
@@ -101,7 +116,8 @@ static cyf_status locate_chunks(hid_t dataset, const char *path, const char *nam
     hsize_t bytes = 0;
     if (H5Dget_chunk_info_by_coord(dataset, &at, &mask, &address, &bytes) < 0 || address == HADDR_UNDEF)
       return unsuitable(path, name, "lacks a stored chunk");
-    if (mask != 0 || (int64_t)bytes < least_bytes) return unsuitable(path, name, "has a chunk of unexpected size");
+    if (mask != 0 || (int64_t)bytes < least_bytes || (int64_t)bytes > most_bytes)
+      return unsuitable(path, name, "has a chunk of unexpected size");
     CYF_TRY(add_chunk(array, c, (int64_t)address, (int64_t)bytes));
   }
   return CYF_OK;
@@ -109,41 +125,47 @@ static cyf_status locate_chunks(hid_t dataset, const char *path, const char *nam
 
 /* Decodes the beginning of one stored chunk and compares it with what HDF5 itself reads there: the library's filter
  * format is not part of its documented interface, so we make sure before trusting our own decoding. */
-static cyf_status check_decoding(hid_t dataset, const char *path, const char *name, int64_t nnz,
+static cyf_status check_decoding(hid_t dataset, const char *name, const cyf_shard_part *part,
                                  const cyf_stored_array *array) {
+  const char *path = part->path;
+  const int64_t nnz = part->shard_nnz;
   if (array->n_runs == 0) return CYF_OK;
   const int64_t at = array->run[0].first_chunk * array->chunk_values;
   const int64_t n = nnz - at < array->chunk_values ? nnz - at : array->chunk_values;
   const hsize_t offset = (hsize_t)at;
-  uint8_t *stored = NULL;
+  uint8_t *stored = NULL, *inflated = NULL;
   float *ours = NULL, *theirs = NULL;
   uint32_t mask = 0;
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(CYF_NEW(&stored, array->run[0].bytes));
+  if (array->deflated) CYF_TRY_CLEANUP(CYF_NEW(&inflated, array->chunk_values * cyf_stored_width(array->stored_as)));
   CYF_TRY_CLEANUP(CYF_NEW(&ours, n));
   CYF_TRY_CLEANUP(CYF_NEW(&theirs, n));
-  CYF_TRY_CLEANUP(cyf_h5_read_range(dataset, H5T_NATIVE_FLOAT, sizeof(float), at, n, -1, path, name, theirs));
   if (H5Dread_chunk(dataset, H5P_DEFAULT, &offset, &mask, stored) < 0) {
     status = unsuitable(path, name, "has an unreadable chunk");
     goto cleanup;
   }
-  cyf_decode_values(array->stored_as, stored, n, ours);
+  if (inflated) CYF_TRY_CLEANUP(cyf_chunk_inflate(part, array, stored, array->run[0].bytes, inflated));
+  CYF_TRY_CLEANUP(cyf_h5_read_range(dataset, H5T_NATIVE_FLOAT, sizeof(float), at, n, -1, path, name, theirs));
+  cyf_decode_values(array->stored_as, inflated ? inflated : stored, n, ours);
   if (memcmp(ours, theirs, (size_t)n * sizeof(float)) != 0)
     status = unsuitable(path, name, "is stored in a way this HDF5 library decodes differently");
 cleanup:
   cyf_free(stored);
+  cyf_free(inflated);
   cyf_free(ours);
   cyf_free(theirs);
   return status;
 }
 
-static cyf_status open_array(hid_t file, const char *name, const cyf_shard *shard, int64_t first, int64_t end,
-                             bool check, cyf_stored_array *array) {
+static cyf_status open_array(hid_t file, const char *name, const cyf_shard_part *part, bool check,
+                             cyf_stored_array *array) {
+  const int64_t first = part->first_entry, end = first + part->n_entries;
   hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
-  if (dataset < 0) return unsuitable(shard->path, name, "is missing");
-  cyf_status status = describe_array(dataset, shard->path, name, shard->nnz, array);
-  if (status == CYF_OK) status = locate_chunks(dataset, shard->path, name, first, end, array);
-  if (status == CYF_OK && check) status = check_decoding(dataset, shard->path, name, shard->nnz, array);
+  if (dataset < 0) return unsuitable(part->path, name, "is missing");
+  cyf_status status = describe_array(dataset, part->path, name, part->shard_nnz, array);
+  if (status == CYF_OK) status = locate_chunks(dataset, part->path, name, first, end, array);
+  if (status == CYF_OK && check) status = check_decoding(dataset, name, part, array);
   cyf_h5_close_id(&dataset);
   return status;
 }
@@ -209,9 +231,8 @@ static cyf_status open_part(const cyf_atlas *atlas, const cyf_shard *shard, bool
   CYF_TRY(cyf_h5_open_file(shard->path, &file));
   cyf_status status = locate_plain(file, "X/indptr", shard->path, shard->n_cells + 1, &part->indptr);
   if (status == CYF_OK) status = read_ends(file, shard, part);
-  const int64_t first = part->first_entry, end = first + part->n_entries;
-  if (status == CYF_OK) status = open_array(file, "X/indices", shard, first, end, check, &part->indices);
-  if (status == CYF_OK) status = open_array(file, "X/data", shard, first, end, check, &part->data);
+  if (status == CYF_OK) status = open_array(file, "X/indices", part, check, &part->indices);
+  if (status == CYF_OK) status = open_array(file, "X/data", part, check, &part->data);
   if (status == CYF_OK) status = locate_codes(file, atlas, shard, part);
   cyf_h5_close_id(&file);
   return status;

@@ -21,7 +21,8 @@ typedef enum cyf_stored_as {
 } cyf_stored_as;
 
 /* Stored chunks that follow one another at one distance: chunk c of the run lies at address + (c - first_chunk) *
- * stride. A writer that alternates between two arrays leaves long runs, so a shard has few. */
+ * stride. A writer that alternates between two arrays leaves long runs, so a shard has few; but one a chunk where
+ * chunks are compressed. */
 typedef struct cyf_chunk_run {
   int64_t first_chunk, n_chunks;
   int64_t address, stride;
@@ -31,6 +32,7 @@ typedef struct cyf_chunk_run {
 /* A chunked one-dimensional dataset, X/indices or X/data. */
 typedef struct cyf_stored_array {
   cyf_stored_as stored_as;
+  bool deflated;        /* chunks are such words under HDF5's shuffle and deflate filters */
   int64_t chunk_values; /* values a chunk */
   cyf_chunk_run *run;   /* of the chunks that hold the part's entries, ascending */
   int64_t n_runs, runs_capacity;
@@ -100,6 +102,8 @@ cyf_status cyf_shard_read_codes(cyf_shard_set *set, int64_t attribute, int64_t f
  * part: ret_bounds[end - first + 1]. Errors: CYF_ERR_INPUT, also where they do not ascend. */
 cyf_status cyf_shard_read_bounds(cyf_shard_set *set, cyf_shard_part *part, int64_t first, int64_t end,
                                  int64_t *ret_bounds);
+/* Bytes of the stored chunks that hold the part's entries. */
+int64_t cyf_stored_bytes(const cyf_stored_array *array);
 /* Address and stored size of a chunk. */
 int64_t cyf_chunk_address(const cyf_stored_array *array, int64_t chunk, int64_t *ret_bytes);
 /* One stored chunk through HDF5 (io = MPIO). Takes the HDF5 lock. */
@@ -108,7 +112,7 @@ cyf_status cyf_shard_read_chunk_mpio(const cyf_shard_part *part, const cyf_store
 /* Closes what cyf_shard_set_open_mpio opened for one part. Collective as above. */
 void cyf_shard_part_close_hdf5(cyf_shard_part *part);
 
-/* Bytes a value takes in a stored chunk. */
+/* Bytes a value takes in a chunk, before it is compressed. */
 int64_t cyf_stored_width(cyf_stored_as stored_as);
 /* Widens n stored gene indices to int32 and returns the largest of them as unsigned (0 for none): a negative one shows
  * as a large one. */
@@ -136,10 +140,12 @@ typedef struct cyf_block_piece {
 
 /* A stored chunk of a block: where it is in the file and in the block's memory. */
 typedef struct cyf_block_chunk {
-  const cyf_stored_array *array;
+  const cyf_shard_part *part;
+  const cyf_stored_array *array; /* of the part */
   int64_t chunk;
   int64_t address, bytes;
-  int64_t at; /* offset in the block's memory */
+  int64_t at;       /* offset in the block's bytes */
+  uint8_t *entries; /* ready to be decoded: in the block's bytes or, of a compressed chunk, in its inflated ones */
 } cyf_block_chunk;
 
 /* One contiguous read. */
@@ -165,6 +171,8 @@ typedef struct cyf_block {
   uint8_t *bytes;
   int64_t n_bytes, bytes_capacity;
   bool fetched;
+  uint8_t *inflated; /* of compressed chunks, while the block is being decoded; NULL without any */
+  int64_t inflated_capacity;
 } cyf_block;
 
 /* Finds what the cells [first, end), all of this rank, need: reads their bounds and labels and lists the chunks. With
@@ -172,7 +180,19 @@ typedef struct cyf_block {
 cyf_status cyf_block_plan(cyf_shard_set *set, int64_t first, int64_t end, cyf_block *block);
 /* Fetches what was planned. */
 cyf_status cyf_block_fetch(cyf_shard_set *set, cyf_block *block);
-/* Both. */
+/* What is fetched must be inflated before it is decoded, where shards are compressed (nothing is done where not):
+ * begin makes the memory, then each of the block's n_chunks slots by any thread. The first cyf_block_inflate_begin may
+ * come any time after the fetch, and again after an end, which gives the memory back and keeps what was fetched.
+ * Errors: CYF_ERR_INPUT naming the shard whose bytes are damaged. */
+cyf_status cyf_block_inflate_begin(cyf_block *block);
+cyf_status cyf_block_inflate_chunk(const cyf_block *block, int64_t slot);
+void cyf_block_inflate_end(cyf_block *block);
+/* begin and all slots, by OpenMP's threads. */
+cyf_status cyf_block_inflate(cyf_block *block);
+/* One compressed chunk of the part's array: stored[n_stored] to ret_entries[chunk_values] words. */
+cyf_status cyf_chunk_inflate(const cyf_shard_part *part, const cyf_stored_array *array, const uint8_t *stored,
+                             int64_t n_stored, uint8_t *ret_entries);
+/* Plans, fetches and inflates. */
 cyf_status cyf_block_read(cyf_shard_set *set, int64_t first, int64_t end, cyf_block *block);
 void cyf_block_destroy(cyf_block *block); /* frees the memory, zeroes; NULL-safe */
 /* Entries of one cell. */

@@ -26,6 +26,7 @@ static void take_sizes(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
                                .counts = job->kind == CYF_EXPRESSION_COUNTS,
                                .data_bits = 16,
                                .holdout = options->holdout > 0,
+                               .compressed = options->compress,
                                .shard_cells = options->cells_per_shard};
   for (int64_t i = 0; i < options->n_inputs; i++) {
     const cyf_prepare_input *input = &job->input[i];
@@ -133,8 +134,8 @@ static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *size
   printf("values      %.4g, %.1f a cell (sampled)\n", sizes->values_per_cell * (double)sizes->n_cells,
          sizes->values_per_cell);
   printf("spill       %.3f GB, while it works\n", (double)plan->spill_bytes / 1e9);
-  printf("atlas       %.3f GB in %" PRId64 " shards of %" PRId64 " cells\n", (double)plan->atlas_bytes / 1e9,
-         plan->n_shards, plan->shard_cells);
+  printf("atlas       %s%.3f GB in %" PRId64 " shards of %" PRId64 " cells%s\n", sizes->compressed ? "about " : "",
+         (double)plan->atlas_bytes / 1e9, plan->n_shards, plan->shard_cells, sizes->compressed ? ", compressed" : "");
   if (sizes->holdout) printf("evaluation  %.3f GB, heldout.h5ad and train.h5ad\n", (double)plan->heldout_bytes / 1e9);
   printf("disk        %.3f GB free, about %.3f GB needed at most: %s\n", (double)free_bytes / 1e9, (double)needed / 1e9,
          free_bytes < 0        ? "unknown"

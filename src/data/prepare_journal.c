@@ -26,6 +26,7 @@ static void print_options(FILE *stream, const cyf_prepare_options *o) {
   fprintf(stream,
           "min genes %" PRId64 "\nmin cells %" PRId64 "\nholdout %.17g\nseed %" PRIu64 "\nshard cells %" PRId64 "\n",
           o->min_genes, o->min_cells, o->holdout, o->seed, o->cells_per_shard);
+  fprintf(stream, "compress %s\n", o->compress ? "gzip" : "none");
   for (int64_t i = 0; i < o->n_labels; i++) fprintf(stream, "label %s\n", o->labels[i]);
   for (int64_t i = 0; i < o->n_keep; i++) fprintf(stream, "keep %s\n", o->keep[i]);
   for (int64_t i = 0; i < o->n_holdout_where; i++) fprintf(stream, "holdout where %s\n", o->holdout_where[i]);

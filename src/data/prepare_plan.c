@@ -17,7 +17,8 @@ static const int64_t block_values_most = 4 * MIB, block_values_least = MIB / 4;
 static const int64_t buffer_bytes_most = MIB / 4, buffer_bytes_least = MIB / 32;
 static const int64_t default_memory_most = 4096 * MIB;
 static const double shard_bytes_wanted = 256e6; /* a file size that is handy to copy and to read in parallel */
-static const double spill_bytes_per_count = 2.15, record_bytes = 56; /* about; header and name */
+static const double deflated_bytes_per_count = 1.5, deflated_bytes_per_real = 2.5; /* with the gene's index, about */
+static const double spill_bytes_per_count = 2.15, record_bytes = 56;               /* about; header and name */
 
 static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
@@ -43,11 +44,20 @@ static double spill_bytes_per_cell(const cyf_prepare_sizes *sizes) {
   return sizes->values_per_cell * value + record_bytes + 4 * (double)sizes->n_labels;
 }
 
+/* Of an atlas that is not compressed. */
 static double atlas_bytes_per_cell(const cyf_prepare_sizes *sizes) {
   const double index_bytes = sizes->n_genes > INT16_MAX ? 4 : 2;
   const double value_bytes = sizes->counts ? sizes->data_bits / 8.0 : 4;
   const double obs_bytes = 40 + 4 * (double)sizes->n_labels; /* row bound, name, codes */
   return sizes->values_per_cell * (index_bytes + value_bytes) + obs_bytes;
+}
+
+/* What the files take; an estimate from real and simulated counts where they are compressed. */
+static double disk_bytes_per_cell(const cyf_prepare_sizes *sizes) {
+  const double plain = atlas_bytes_per_cell(sizes);
+  const double value = sizes->counts ? deflated_bytes_per_count : deflated_bytes_per_real;
+  const double deflated = sizes->values_per_cell * value + 40 + 4 * (double)sizes->n_labels;
+  return sizes->compressed && deflated < plain ? deflated : plain;
 }
 
 /* What a rank holds in every phase: genes and their counters, a map of each input's genes, half a byte a cell of
@@ -75,6 +85,7 @@ static int64_t names_bytes(const cyf_prepare_sizes *sizes) {
   return sizes->holdout ? sizes->n_kept + 64 * MIB : 0;
 }
 
+/* The same whether compressed or not, so that memory and the atlas' identity are. */
 static int64_t default_shard_cells(const cyf_prepare_sizes *sizes) {
   if (sizes->shard_cells > 0) return sizes->shard_cells;
   const double cells = shard_bytes_wanted / atlas_bytes_per_cell(sizes);
@@ -140,8 +151,8 @@ cyf_status cyf_prepare_plan_make(const cyf_prepare_sizes *sizes, int64_t memory_
   plan->peak_bytes = peak_bytes(sizes, plan, plan->block_values, plan->bin_buffer_bytes, plan->shard_cells);
   const double n_train = (double)sizes->n_kept * (1 - heldout_share);
   plan->n_shards = divide_up((int64_t)n_train, plan->shard_cells);
-  plan->atlas_bytes = (int64_t)(n_train * atlas_bytes_per_cell(sizes));
-  plan->heldout_bytes = sizes->holdout ? (int64_t)((double)sizes->n_kept * atlas_bytes_per_cell(sizes)) : 0;
+  plan->atlas_bytes = (int64_t)(n_train * disk_bytes_per_cell(sizes));
+  plan->heldout_bytes = sizes->holdout ? (int64_t)((double)sizes->n_kept * disk_bytes_per_cell(sizes)) : 0;
   plan->spill_bytes = (int64_t)(spill_bytes_per_cell(sizes) * ((double)sizes->n_kept + (sizes->holdout ? n_train : 0)));
   return CYF_OK;
 }

@@ -20,6 +20,7 @@ typedef struct cyf_prepare_sizes {
   bool counts;             /* else float32 */
   int data_bits;           /* 8, 16 or 32 that counts need; 16 while unknown */
   bool holdout;
+  bool compressed;     /* under gzip */
   int64_t shard_cells; /* asked for; 0: as the plan finds best */
 } cyf_prepare_sizes;
 

@@ -97,6 +97,7 @@ static cyf_status encode_range(encoder *e, cyf_shard_set *shards, int64_t first,
     if (at + BLOCK_CELLS < end)
       CYF_TRY(cyf_block_plan(shards, at + BLOCK_CELLS, block_end(at + BLOCK_CELLS, end), &e->block[(b + 1) % 2]));
     CYF_TRY(cyf_block_fetch(shards, block));
+    CYF_TRY(cyf_block_inflate(block));
     CYF_TRY(decode_block(e, block));
     CYF_TRY(encode_cells(e, e->latents + (at - first) * e->width));
     const int64_t n_block = block->end_cell - at;

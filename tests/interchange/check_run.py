@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Reads what a small run wrote with stock anndata and scanpy, every warning an error:
 
-    check_run.py FOLDER    holding cells.h5ad, atlas/, run/, sampled.h5ad, encoded.h5ad, decoded.h5ad, encoded_shard.h5ad
+    check_run.py FOLDER    holding cells.h5ad, atlas/, compressed/, run/, sampled.h5ad, encoded.h5ad, decoded.h5ad, encoded_shard.h5ad
 
-A shard's raw counts equal the input's by cell and gene name, labels too; slicing by row, by gene name and by mask, sums and scanpy's
+A shard's raw counts equal the input's by cell and gene name, labels too, and the compressed atlas' shards are the plain one's; slicing by row, by gene name and by mask, sums and scanpy's
 normalisation work on every file; sampled cells carry the label asked for. Exits 0 and prints what it checked.
 """
 
@@ -14,6 +14,7 @@ import warnings
 
 import anndata
 import numpy as np
+import pandas as pd
 import scanpy
 import scipy.sparse
 
@@ -71,6 +72,17 @@ def main(folder):
     for part in (heldout, train):
         use(part, True)
         same_cells(part, whole)
+    for path in sorted((folder / "atlas").glob("*.h5ad")):
+        compressed = folder / "compressed" / path.name
+        assert compressed.stat().st_size < path.stat().st_size
+        plain, squeezed = anndata.read_h5ad(path), anndata.read_h5ad(compressed)
+        use(squeezed, True)
+        assert squeezed.X.dtype == np.int32 and np.array_equal(dense(squeezed.X), dense(plain.X))
+        pd.testing.assert_frame_equal(squeezed.obs, plain.obs)
+        pd.testing.assert_frame_equal(squeezed.var, plain.var)
+        backed = anndata.read_h5ad(compressed, backed="r")
+        assert np.array_equal(dense(backed[3:7].to_memory().X), dense(plain.X)[3:7])
+        backed.file.close()
     names = [name for shard in shards for name in shard.obs_names]
     assert sorted(names) == sorted(train.obs_names)
     assert sorted(names + list(heldout.obs_names)) == sorted(whole.obs_names)
@@ -107,7 +119,7 @@ def main(folder):
     assert np.allclose(latents.obsm["X_latent"][: shard.n_obs], shard.obsm["X_latent"], rtol=1e-3, atol=1e-6)
     sampled.write_h5ad(folder / "rewritten.h5ad")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("anndata", "scanpy"))
-    print(f"interchange: {len(shards)} shards, {len(parts)} parts of latents, hold-out, sampled, encoded and decoded cells read with {versions}")
+    print(f"interchange: {len(shards)} shards, the same compressed, {len(parts)} parts of latents, hold-out, sampled, encoded and decoded cells read with {versions}")
 
 
 if __name__ == "__main__":
