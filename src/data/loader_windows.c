@@ -161,8 +161,8 @@ static cyf_status next_need(cyf_loader *loader, cyf_lane **ret_lane) {
 /* ---- windows ---- */
 
 /* Lists the cells that a block emits. Its labels are in memory. */
-static cyf_status list_block(cyf_loader *loader, const cyf_lane *lane, int32_t slot, const cyf_block *block,
-                             cyf_window *window) {
+static void list_block(cyf_loader *loader, const cyf_lane *lane, int32_t slot, const cyf_block *block,
+                       cyf_window *window) {
   const int64_t n = block->end_cell - block->first_cell, in_lane = block->first_cell - lane->first_cell;
   const int64_t a = loader->balance.attribute;
   cyf_plan_split(&loader->plan, block->first_cell, n, loader->in_split);
@@ -171,7 +171,6 @@ static cyf_status list_block(cyf_loader *loader, const cyf_lane *lane, int32_t s
     const int64_t times = times_emitted(loader, lane, in_lane + i, a < 0 ? -1 : block->codes[a * n + i]);
     for (int64_t t = 0; t < times; t++) window->entry[window->n_entries++] = (cyf_window_entry){slot, (int32_t)i};
   }
-  return CYF_OK;
 }
 
 static cyf_status reserve_entries(cyf_window *window, int64_t n) {
@@ -200,7 +199,7 @@ static cyf_status plan_window(cyf_loader *loader, cyf_lane *lane, cyf_window *wi
       cyf_plan_block_range(&loader->plan, lane->lane, b, &first_cell, &end_cell);
       CYF_TRY(cyf_block_plan(&loader->shards, first_cell, end_cell, block));
     }
-    CYF_TRY(list_block(loader, lane, (int32_t)(i - first), block, window));
+    list_block(loader, lane, (int32_t)(i - first), block, window);
   }
   cyf_plan_shuffle_window(&loader->plan, loader->walk.epoch, lane->lane, number, window->n_entries, window->entry);
   window->next_entry = lane->skip;
