@@ -8,13 +8,21 @@
 #include "kernels/device.h"
 #include "kernels/tensor.h"
 
+/* Parameters [first, first + count) of the flat array that learn `rate` times as fast as the others, and without weight
+ * decay; count 0: none. They are the array's last. */
+typedef struct cyf_fast_range {
+  int64_t first, count;
+  double rate;
+} cyf_fast_range;
+
 typedef struct cyf_parameters {
   cyf_device *device;
   cyf_layout layout;        /* trainable tensors */
   cyf_layout buffer_layout; /* batch-norm running statistics; empty for the denoiser */
-  float *value;             /* [layout.total] device */
-  float *gradient;          /* [layout.total] device; NULL for inference-only models */
-  float *buffer;            /* [buffer_layout.total] device */
+  cyf_fast_range fast;
+  float *value;    /* [layout.total] device */
+  float *gradient; /* [layout.total] device; NULL for inference-only models */
+  float *buffer;   /* [buffer_layout.total] device */
 } cyf_parameters;
 
 /* After the layouts are complete: allocates the flat arrays (zero). Errors: CYF_ERR_MEMORY. Not collective. */

@@ -67,6 +67,12 @@ static cyf_status sum_over_ranks(cyf_optimizer *optimizer, cyf_comm *comm, int64
                                 bucket_bytes);
 }
 
+static cyf_status update_range(cyf_optimizer *o, const cyf_adamw *adamw, int64_t first, int64_t count) {
+  return o->device->ops->adamw(o->device, count, adamw, o->parameters->value + first, o->parameters->gradient + first,
+                               o->first_moment + first, o->second_moment + first,
+                               o->ema != NULL ? o->ema + first : NULL, cyf_ema_decay(&o->settings, o->step + 1));
+}
+
 cyf_status cyf_optimizer_update(cyf_optimizer *optimizer, cyf_comm *comm, int64_t bucket_bytes,
                                 double *ret_gradient_norm) {
   const cyf_stage_settings *settings = &optimizer->settings;
@@ -93,8 +99,13 @@ cyf_status cyf_optimizer_update(cyf_optimizer *optimizer, cyf_comm *comm, int64_
                      .weight_decay = settings->weight_decay,
                      .step = optimizer->step + 1,
                      .gradient_scale = scale};
-  CYF_TRY(device->ops->adamw(device, count, &adamw, parameters->value, parameters->gradient, optimizer->first_moment,
-                             optimizer->second_moment, optimizer->ema, cyf_ema_decay(settings, optimizer->step + 1)));
+  const cyf_fast_range *fast = &parameters->fast;
+  CYF_TRY(update_range(optimizer, &adamw, 0, count - fast->count));
+  if (fast->count > 0) {
+    adamw.learning_rate *= fast->rate;
+    adamw.weight_decay = 0;
+    CYF_TRY(update_range(optimizer, &adamw, fast->first, fast->count));
+  }
   optimizer->step++;
   return CYF_OK;
 }

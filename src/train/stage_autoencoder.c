@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "kernels/backend.h"
+#include "train/counts_start.h"
 #include "train/fine_tune.h"
 #include "train/stages.h"
 
@@ -47,9 +48,9 @@ static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *sums) {
   int64_t n_local = s->batch.cells.n_cells;
   s->local_share = n_local > 0 ? (double)s->batch.n_global / (double)n_local : 0;
   cyf_reducer reducer = {synchronised ? sum_over_ranks : keep_local, s};
-  double sum_squared = 0;
-  CYF_TRY(cyf_autoencoder_train_step(s->model, &s->batch.cells, s->batch.n_global, &reducer, &sum_squared));
-  sums->loss += sum_squared;
+  double sum = 0;
+  CYF_TRY(cyf_autoencoder_train_step(s->model, &s->batch.cells, s->batch.total, s->batch.n_global, &reducer, &sum));
+  sums->loss += sum;
   sums->weight += (double)n_local * (double)s->batch.cells.n_genes;
   return CYF_OK;
 }
@@ -59,10 +60,10 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
   int64_t n_batches = cyf_loader_batches_per_epoch(s->validation);
   for (int64_t i = 0; i < n_batches; i++) {
     cyf_batch batch;
-    double sum_squared = 0;
+    double sum = 0;
     CYF_TRY(cyf_loader_next(s->validation, &batch));
-    CYF_TRY(cyf_autoencoder_validate(s->model, &batch.cells, &sum_squared));
-    sums->loss += sum_squared;
+    CYF_TRY(cyf_autoencoder_validate(s->model, &batch.cells, batch.total, &sum));
+    sums->loss += sum;
     sums->weight += (double)batch.cells.n_cells * (double)batch.cells.n_genes;
   }
   return CYF_OK;
@@ -79,18 +80,31 @@ static cyf_status open_validation(autoencoder_stage *s, bool *ret_any) {
   return CYF_OK;
 }
 
+static cyf_status check_counts(const cyf_stage_environment *environment) {
+  const cyf_atlas *atlas = environment->atlas;
+  const bool wanted = environment->loop.settings->autoencoder.likelihood == CYF_LIKELIHOOD_NB;
+  if (!wanted || atlas->kind == CYF_EXPRESSION_COUNTS) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_CONFIG,
+                  "autoencoder.likelihood nb needs raw counts, and the atlas %s holds %s; prepare it from counts "
+                  "(--matrix layers/counts, if they are there) or take mse",
+                  atlas->directory, cyf_expression_kind_name(atlas->kind));
+}
+
 cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
   const cyf_settings *settings = environment->loop.settings;
   autoencoder_stage s = {.env = environment};
   cyf_autoencoder_config config = cyf_settings_autoencoder(settings, environment->atlas->n_genes);
   bool has_validation = false;
-  cyf_status status = cyf_autoencoder_create(environment->device, &config, 1, &s.model);
+  cyf_status status = check_counts(environment);
+  if (status == CYF_OK) status = cyf_autoencoder_create(environment->device, &config, 1, &s.model);
   if (status == CYF_OK) status = cyf_autoencoder_init(s.model, (uint64_t)settings->seed);
   if (status == CYF_OK && settings->autoencoder.init[0] != '\0')
     status = cyf_autoencoder_start_from(s.model, settings->autoencoder.init, &environment->atlas->genes);
   CYF_TRY_CLEANUP(cyf_comm_agree(environment->loop.comm, status));
   CYF_TRY_CLEANUP(open_validation(&s, &has_validation));
   CYF_TRY_CLEANUP(open_stream(&s, (cyf_cursor){0, 0}));
+  if (config.likelihood == CYF_LIKELIHOOD_NB)
+    CYF_TRY_CLEANUP(cyf_start_from_counts(environment->loop.comm, s.train, s.model));
   cyf_stage stage = {.name = "autoencoder",
                      .file_stem = "autoencoder",
                      .settings = &settings->autoencoder.stage,
