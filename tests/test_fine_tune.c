@@ -126,6 +126,33 @@ static void everything_between_is_taken_over(void **state) {
   cyf_autoencoder_destroy(&started);
 }
 
+/* Its output is a logarithm of shares, so the published last layer says nothing to it; the rest is taken over. */
+static void a_model_of_counts_keeps_its_last_layer(void **state) {
+  (void)state;
+  char weight[64];
+  snprintf(weight, sizeof weight, "decoder.network.%d.weight", config.n_hidden);
+  const char *const own[] = {weight, "library.weight", "dispersion.log_theta"}, *const taken =
+                                                                                    "decoder.network.0.0.weight";
+  config.likelihood = CYF_LIKELIHOOD_NB;
+  cyf_autoencoder *started = make(true), *fresh = make(false);
+  config.likelihood = CYF_LIKELIHOOD_MSE;
+  const cyf_named_tensor *tensor = NULL;
+  for (int i = 0; i < 3; i++) {
+    float *now = tensor_of(started, own[i], &tensor), *before = tensor_of(fresh, own[i], NULL);
+    assert_memory_equal(now, before, sizeof *now * (size_t)tensor->count);
+    cyf_free(now);
+    cyf_free(before);
+  }
+  float *now = tensor_of(started, taken, &tensor), *old = NULL;
+  assert_ok(CYF_NEW(&old, tensor->count));
+  assert_ok(cyf_published_read(&published, tensor, old));
+  assert_memory_equal(now, old, sizeof *now * (size_t)tensor->count);
+  cyf_free(now);
+  cyf_free(old);
+  cyf_autoencoder_destroy(&started);
+  cyf_autoencoder_destroy(&fresh);
+}
+
 static void unsuitable_starts_are_refused(void **state) {
   (void)state;
   cyf_autoencoder *a = NULL;
@@ -156,6 +183,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(matched_genes_keep_their_rows),
       cmocka_unit_test(everything_between_is_taken_over),
+      cmocka_unit_test(a_model_of_counts_keeps_its_last_layer),
       cmocka_unit_test(unsuitable_starts_are_refused),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

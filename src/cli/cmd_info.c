@@ -61,8 +61,9 @@ static cyf_status describe_model(const char *path) {
     printf("%s: model of cytoforge %s, made %s\n", path, model->version, model->created);
     printf("  %lld genes (%s), latent %lld, latent scale %.6g\n", (long long)model->genes.n,
            cyf_expression_kind_name(model->kind), (long long)s->autoencoder.latent, model->latent_scale);
-    printf("  autoencoder %.2f million parameters, ",
-           (double)cyf_autoencoder_parameters(model->autoencoder)->layout.total / 1e6);
+    printf("  autoencoder %.2f million parameters, decodes to %s; ",
+           (double)cyf_autoencoder_parameters(model->autoencoder)->layout.total / 1e6,
+           s->autoencoder.likelihood == CYF_LIKELIHOOD_NB ? "counts" : "log-normalised expression");
     if (model->denoiser != NULL)
       printf("denoiser %.2f million, T = %lld\n", (double)cyf_denoiser_parameters(model->denoiser)->layout.total / 1e6,
              (long long)s->diffusion.timesteps);

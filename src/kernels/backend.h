@@ -99,7 +99,7 @@ struct cyf_ops {
                         const float *w, const float *bias, const float *log_theta, double scale, double *ret_sum_nll,
                         float *d_h, float *d_w, float *d_bias, float *d_log_theta);
   /* counts[nnz] = the integers whose log-normalised form cells' values are: round((exp(value) - 1) total / target_sum), total
-   * [n] being the cells' sums. Exact for counts below 2^19. counts[k] belongs to entry k. */
+   * [n] being the cells' sums. Exact for counts below 2^16. counts[k] belongs to entry k. */
   cyf_status (*csr_counts)(cyf_device *d, const cyf_csr *cells, const float *total, double target_sum, float *counts);
   /* y[n,genes] = max(0, h W' + bias), dense: decoding at inference (blocks of few cells). */
   cyf_status (*gene_decode)(cyf_device *d, int64_t n, int64_t hidden, int64_t genes, const float *h, const float *w,

@@ -26,6 +26,7 @@ void cyf_identity_add(cyf_identity *identity, bool of_model, const char *key, co
   vsnprintf(identity->item[identity->n].value, CYF_IDENTITY_TEXT_MAX, format, arguments);
   va_end(arguments);
   identity->item[identity->n].key = key;
+  identity->item[identity->n].absent = "none";
   identity->item[identity->n++].of_model = of_model;
 }
 
@@ -59,8 +60,8 @@ static cyf_status check_identity(cyf_tensor_file *file, const cyf_identity *iden
     snprintf(path, sizeof path, "identity/%s", identity->item[i].key);
     if (cyf_tensor_file_has(file, path))
       CYF_TRY(cyf_tensor_file_read_text(file, path, &then));
-    else /* from before there was this setting, which then was at its "none" */
-      CYF_TRY(cyf_strdup("none", &then));
+    else /* from before there was this setting */
+      CYF_TRY(cyf_strdup(identity->item[i].absent, &then));
     cyf_status status = CYF_OK;
     if (strcmp(then, identity->item[i].value) != 0)
       status = other_identity(file, identity->item[i].key, then, identity->item[i].value);

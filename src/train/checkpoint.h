@@ -20,6 +20,7 @@ typedef struct cyf_identity {
   int n;
   struct {
     const char *key; /* as in the configuration, or "atlas", "autoencoder weights", "label column" */
+    const char *absent; /* what files from before there was this key stand for; "none" unless changed */
     bool of_model;
     char value[CYF_IDENTITY_TEXT_MAX];
   } item[CYF_IDENTITY_ITEMS_MAX];

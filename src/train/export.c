@@ -141,7 +141,12 @@ static void describe_model(const export *e, FILE *out) {
   fprintf(out,
           "\nNumbers are float32, bit for bit those of the model; num_batches_tracked is int64. The encoder's input is "
           "log1p(count / total x 1e4)\nover the genes of genes.txt, in that order; its output is normalised to unit "
-          "length. ReLU follows the decoder.\n");
+          "length. %s\n",
+          s->autoencoder.likelihood == CYF_LIKELIHOOD_NB
+              ? "The decoder's output y is log shares: counts are negative binomials of mean total x softmax(y) and "
+                "inverse dispersion exp(dispersion.log_theta),\nlog total a normal whose mean and log deviation "
+                "library.* makes of the decoder's last hidden layer. The published modules lack these tensors."
+              : "ReLU follows the decoder.");
   fprintf(
       out,
       "Diffusion: %lld steps, %s betas; a latent is multiplied by %.9g before noise is added and divided by it after "

@@ -63,13 +63,17 @@ static void copy_genes(const start *s, bool genes_are_rows, int64_t rows, const 
   }
 }
 
-/* One tensor of the flat host buffer. */
+/* One tensor of the flat host buffer. A model of counts keeps its own last layer, whose output is a logarithm of shares
+ * and no expression, and what published files do not have. */
 static cyf_status take_tensor(const start *s, const cyf_named_tensor *tensor, float *flat) {
   char last_weight[64], last_bias[64];
   snprintf(last_weight, sizeof last_weight, "decoder.network.%d.weight", s->to.n_hidden);
   snprintf(last_bias, sizeof last_bias, "decoder.network.%d.bias", s->to.n_hidden);
+  const bool last = strcmp(tensor->name, last_weight) == 0 || strcmp(tensor->name, last_bias) == 0;
+  const bool own = last || strncmp(tensor->name, "library.", 8) == 0 || strncmp(tensor->name, "dispersion.", 11) == 0;
+  if (own && s->to.likelihood == CYF_LIKELIHOOD_NB) return CYF_OK;
   const bool first = strcmp(tensor->name, "encoder.network.0.1.weight") == 0;
-  const bool by_gene = first || strcmp(tensor->name, last_weight) == 0 || strcmp(tensor->name, last_bias) == 0;
+  const bool by_gene = first || last;
   cyf_named_tensor old = *tensor; /* as it is in the directory's files */
   if (by_gene) {
     old.shape[first ? 1 : 0] = s->from.n_genes;

@@ -15,12 +15,12 @@ CYF_HD static inline float cyf_library_log_deviation(float s) {
 CYF_HD static inline double cyf_library_nll(const float head[2], float total, float d_head[2]) {
   d_head[0] = d_head[1] = 0.0f;
   if (!(total > 0.0f)) return 0.0;
-  const float s = cyf_library_log_deviation(head[1]), inverse = expf(-s), log_total = logf(total);
-  const float r = (log_total - head[0]) * inverse, by_s = 1.0f - r * r;
-  const int held = (head[1] < -4.0f && by_s > 0.0f) || (head[1] > 2.0f && by_s < 0.0f);
-  d_head[0] = -r * inverse;
-  d_head[1] = held ? 0.0f : by_s;
-  return (double)log_total + (double)s + 0.91893853320467274 + 0.5 * (double)r * (double)r;
+  const double s = cyf_library_log_deviation(head[1]), inverse = exp(-s), log_total = log((double)total);
+  const double r = (log_total - head[0]) * inverse, by_s = 1.0 - r * r;
+  const int held = (head[1] < -4.0f && by_s > 0.0) || (head[1] > 2.0f && by_s < 0.0);
+  d_head[0] = (float)(-r * inverse);
+  d_head[1] = held ? 0.0f : (float)by_s;
+  return log_total + s + 0.91893853320467274 + 0.5 * r * r;
 }
 
 CYF_HD static inline float cyf_library_size(const float head[2], float normal) {
