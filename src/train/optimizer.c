@@ -81,10 +81,10 @@ cyf_status cyf_optimizer_update(cyf_optimizer *optimizer, cyf_comm *comm, int64_
   int64_t count = parameters->layout.total;
   CYF_TRY(sum_over_ranks(optimizer, comm, bucket_bytes));
 
-  double scale = 1.0 / (double)settings->accumulate, sum_squares = 0;
-  CYF_TRY(device->ops->sum_squares(device, count, parameters->gradient, &sum_squares));
+  double scale = 1.0 / (double)settings->accumulate, square_sum = 0;
+  CYF_TRY(device->ops->square_sum(device, count, parameters->gradient, &square_sum));
   CYF_TRY(device->ops->synchronize(device));
-  double norm = sqrt(sum_squares) * scale;
+  double norm = sqrt(square_sum) * scale;
   *ret_gradient_norm = norm;
   if (!isfinite(norm))
     return CYF_FAIL(CYF_ERR_NUMERIC,
