@@ -2,6 +2,7 @@
 #ifndef CYF_KERNELS_DEVICE_H
 #define CYF_KERNELS_DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ typedef struct cyf_ops cyf_ops; /* backend.h */
 typedef struct cyf_device {
   const cyf_ops *ops;
   int n_threads;                                   /* CPU threads this device may use */
+  bool is_shared;                                  /* a GPU that other ranks compute on as well */
   void (*destroy_backend)(struct cyf_device *device); /* frees what the backend added; NULL: nothing */
 } cyf_device;
 

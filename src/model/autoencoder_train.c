@@ -91,9 +91,10 @@ static cyf_status backward(const cyf_autoencoder *a, const cyf_csr *cells, const
   CYF_TRY(cyf_scratch_floats(scratch, n * to_latent->in, &d_encoded));
   CYF_TRY(cyf_linear_backward(p, to_latent, n, step->encoder.hidden[n_hidden - 1], d_latent, false, d_encoded));
   CYF_TRY(backward_blocks(a, &a->encoder, step, &step->encoder, d_encoded, &d_first));
-  if (n == 0) return CYF_OK;
-  return d->ops->gene_linear_weight_grad(d, cells, from_genes->out, d_first, p->gradient + from_genes->weight,
-                                         p->gradient + from_genes->bias);
+  if (n > 0)
+    CYF_TRY(d->ops->gene_linear_weight_grad(d, cells, from_genes->out, d_first, p->gradient + from_genes->weight,
+                                            p->gradient + from_genes->bias));
+  return cyf_linear_ready(p, from_genes);
 }
 
 static cyf_status train_step(cyf_autoencoder *a, const cyf_csr *cells, int64_t n_global, const cyf_reducer *reducer,
@@ -108,6 +109,7 @@ static cyf_status train_step(cyf_autoencoder *a, const cyf_csr *cells, int64_t n
   CYF_TRY(cyf_scratch_floats(a->scratch, step.n * a->config.hidden[0], &d_hidden));
   CYF_TRY(
       cyf_autoencoder_last_layer_mse(a, cells, step.decoder.hidden[n_hidden - 1], scale, ret_sum_squared, d_hidden));
+  CYF_TRY(cyf_linear_ready(&a->parameters, &a->decoder.linear[n_hidden]));
   CYF_TRY(backward(a, cells, &step, d_hidden));
   return d->ops->synchronize(d);
 }

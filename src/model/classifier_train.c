@@ -55,6 +55,7 @@ static cyf_status backward(const cyf_classifier *m, const float *x_t, const step
     const cyf_classifier_block *block = &m->blocks[i];
     float *d_x = NULL;
     CYF_TRY(drop(m, step, i, d_y));
+    if (i >= CYF_CLASSIFIER_TIMED_BLOCKS) CYF_TRY(cyf_linear_ready(&m->parameters, &block->time)); /* unused: zero */
     CYF_TRY(cyf_batch_norm_train_backward(&m->parameters, &block->norm, &step->context, n, &step->saved[i], d_y));
     if (i < CYF_CLASSIFIER_TIMED_BLOCKS) {
       CYF_TRY(cyf_time_add_backward(&m->parameters, &block->time, &step->rows, &step->time, scratch, n, d_y, d_active));

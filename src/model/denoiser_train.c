@@ -9,9 +9,10 @@ static cyf_status normalize_backward(const cyf_denoiser *m, const cyf_layer_norm
   cyf_device *d = m->parameters.device;
   const float *value = m->parameters.value;
   float *gradient = m->parameters.gradient;
-  return d->ops->layer_norm_silu_backward(d, n, norm->width, saved->z, d_y, value + norm->gamma, value + norm->beta,
-                                          saved->mean, saved->inv_std, d_z, gradient + norm->gamma,
-                                          gradient + norm->beta);
+  CYF_TRY(d->ops->layer_norm_silu_backward(d, n, norm->width, saved->z, d_y, value + norm->gamma, value + norm->beta,
+                                           saved->mean, saved->inv_std, d_z, gradient + norm->gamma,
+                                           gradient + norm->beta));
+  return cyf_layer_norm_ready(&m->parameters, norm);
 }
 
 /* One block: d_y[n, out] is left as it is, d_x[n, in] (+)= its input's gradient (NULL: not wanted), d_active += the

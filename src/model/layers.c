@@ -117,14 +117,25 @@ cyf_status cyf_linear_input_grad(const cyf_parameters *parameters, const cyf_lin
                                    d_x);
 }
 
+cyf_status cyf_linear_ready(const cyf_parameters *parameters, const cyf_linear *linear) {
+  CYF_TRY(cyf_parameters_ready(parameters, linear->bias, linear->out));
+  return cyf_parameters_ready(parameters, linear->weight, linear->in * linear->out);
+}
+
 cyf_status cyf_linear_backward(const cyf_parameters *parameters, const cyf_linear *linear, int64_t n, const float *x,
                                const float *d_y, bool accumulate, float *d_x) {
   cyf_device *d = parameters->device;
-  if (n == 0) return CYF_OK;
-  CYF_TRY(d->ops->linear_weight_grad(d, n, linear->in, linear->out, x, d_y, parameters->gradient + linear->weight,
-                                     parameters->gradient + linear->bias));
+  if (n > 0)
+    CYF_TRY(d->ops->linear_weight_grad(d, n, linear->in, linear->out, x, d_y, parameters->gradient + linear->weight,
+                                       parameters->gradient + linear->bias));
+  CYF_TRY(cyf_linear_ready(parameters, linear));
   if (d_x == NULL) return CYF_OK;
   return cyf_linear_input_grad(parameters, linear, n, d_y, accumulate, d_x);
+}
+
+cyf_status cyf_layer_norm_ready(const cyf_parameters *parameters, const cyf_layer_norm *norm) {
+  CYF_TRY(cyf_parameters_ready(parameters, norm->beta, norm->width));
+  return cyf_parameters_ready(parameters, norm->gamma, norm->width);
 }
 
 /* ---- batch norm ------------------------------------------------------------------------------------------------- */
@@ -146,6 +157,12 @@ cleanup:
 
 static const float *slope_of(const cyf_parameters *parameters, const cyf_batch_norm *norm) {
   return norm->slope >= 0 ? parameters->value + norm->slope : NULL;
+}
+
+static cyf_status batch_norm_ready(const cyf_parameters *parameters, const cyf_batch_norm *norm) {
+  if (norm->slope >= 0) CYF_TRY(cyf_parameters_ready(parameters, norm->slope, 1));
+  CYF_TRY(cyf_parameters_ready(parameters, norm->beta, norm->width));
+  return cyf_parameters_ready(parameters, norm->gamma, norm->width);
 }
 
 cyf_status cyf_batch_norm_train_forward(const cyf_parameters *parameters, const cyf_batch_norm *norm,
@@ -181,6 +198,7 @@ cyf_status cyf_batch_norm_train_backward(const cyf_parameters *parameters, const
                                            norm->activation, slope_of(parameters, norm), sums, d_slope));
   CYF_TRY(
       d->ops->batch_norm_param_grad(d, c, sums, parameters->gradient + norm->gamma, parameters->gradient + norm->beta));
+  CYF_TRY(batch_norm_ready(parameters, norm));
   CYF_TRY(reduce(d, context->reducer, 2 * c, sums));
   return d->ops->batch_norm_backward(d, n, c, saved->x, d_y, saved->mean, saved->inv_std, gamma, beta, norm->activation,
                                      slope_of(parameters, norm), sums, (double)context->n_global, d_y);

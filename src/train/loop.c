@@ -51,6 +51,24 @@ static cyf_cursor cursor_after(const cyf_stage *stage, cyf_cursor cursor) {
   return cursor;
 }
 
+static cyf_status sum_ready(void *context, int64_t first, int64_t count) {
+  return cyf_gradient_plane_ready(context, first, count);
+}
+
+/* Forward and backward of the batch fetched last. The last one of an update finishes the gradients, which are summed
+ * over ranks from the layers that are done. */
+static cyf_status train_batch(loop *l, uint32_t draw, bool is_last) {
+  cyf_gradient_plane *plane = l->env->plane;
+  cyf_parameters *parameters = l->stage->parameters;
+  if (is_last) {
+    CYF_TRY(cyf_gradient_plane_begin(plane, parameters->gradient, parameters->layout.total));
+    parameters->listener = (cyf_gradient_listener){sum_ready, plane};
+  }
+  const cyf_status status = l->stage->train(l->stage->context, draw, &l->window);
+  parameters->listener = (cyf_gradient_listener){0};
+  return status == CYF_OK && is_last ? cyf_gradient_plane_finish(plane) : status;
+}
+
 /* One update: `accumulate` batches forward and backward, then the optimiser. *ret_stop: a signal came before it began.
  */
 static cyf_status update(loop *l, bool *ret_stop) {
@@ -67,12 +85,11 @@ static cyf_status update(loop *l, bool *ret_stop) {
       *ret_stop = true;
       return CYF_OK;
     }
-    CYF_TRY(stage->train(stage->context, (uint32_t)(l->state.step * accumulate + a), &l->window));
+    CYF_TRY(train_batch(l, (uint32_t)(l->state.step * accumulate + a), a == accumulate - 1));
     l->state.cursor = cursor_after(stage, cursor);
     l->window_cells += n_global;
   }
-  cyf_status status =
-      cyf_optimizer_update(l->optimizer, l->env->comm, l->env->settings->comm.bucket_mb << 20, &l->gradient_norm);
+  cyf_status status = cyf_optimizer_update(l->optimizer, &l->gradient_norm);
   if (status == CYF_ERR_NUMERIC) return cyf_comm_agree(l->env->comm, status); /* the same on every rank */
   CYF_TRY(status);
   l->state.step = l->optimizer->step;

@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "comm/comm.h"
+#include "comm/gradient_plane.h"
 #include "data/loader.h"
 #include "train/checkpoint.h"
 #include "train/metrics.h"
@@ -41,6 +42,7 @@ typedef struct cyf_stage {
 
 typedef struct cyf_loop_environment {
   cyf_comm *comm;
+  cyf_gradient_plane *plane;
   const cyf_settings *settings;
   cyf_metrics *metrics;
   const char *checkpoint_directory;

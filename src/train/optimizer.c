@@ -60,21 +60,11 @@ double cyf_ema_decay(const cyf_stage_settings *settings, int64_t n) {
   return fmin(settings->ema_decay, (1.0 + (double)n) / (10.0 + (double)n));
 }
 
-/* The gradients lie in device memory; the MPI plane sums host memory. */
-static cyf_status sum_over_ranks(cyf_optimizer *optimizer, cyf_comm *comm, int64_t bucket_bytes) {
-  if (cyf_comm_size(comm) == 1) return CYF_OK;
-  return cyf_comm_sum_gradients(comm, optimizer->parameters->gradient, optimizer->parameters->layout.total,
-                                bucket_bytes);
-}
-
-cyf_status cyf_optimizer_update(cyf_optimizer *optimizer, cyf_comm *comm, int64_t bucket_bytes,
-                                double *ret_gradient_norm) {
+cyf_status cyf_optimizer_update(cyf_optimizer *optimizer, double *ret_gradient_norm) {
   const cyf_stage_settings *settings = &optimizer->settings;
   cyf_device *device = optimizer->device;
   cyf_parameters *parameters = optimizer->parameters;
   int64_t count = parameters->layout.total;
-  CYF_TRY(sum_over_ranks(optimizer, comm, bucket_bytes));
-
   double scale = 1.0 / (double)settings->accumulate, sum_squares = 0;
   CYF_TRY(device->ops->sum_squares(device, count, parameters->gradient, &sum_squares));
   CYF_TRY(device->ops->synchronize(device));

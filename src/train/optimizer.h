@@ -3,7 +3,6 @@
 #ifndef CYF_TRAIN_OPTIMIZER_H
 #define CYF_TRAIN_OPTIMIZER_H
 
-#include "comm/comm.h"
 #include "model/parameters.h"
 #include "train/settings.h"
 
@@ -27,11 +26,10 @@ double cyf_learning_rate(const cyf_stage_settings *settings, int64_t step);
 /* The EMA decay of update n (1 for the first): constant, or min(decay, (1+n)/(10+n)) with warm-up. */
 double cyf_ema_decay(const cyf_stage_settings *settings, int64_t n);
 
-/* Sums the gradients over ranks (each rank holds its share of the mean), scales by 1/accumulate, clips, updates, and
- * zeroes the gradients. *ret_gradient_norm: before clipping. Collective. Errors: CYF_ERR_NUMERIC when the gradient is
- * not finite (the same on each rank), CYF_ERR_COMM. */
-cyf_status cyf_optimizer_update(cyf_optimizer *optimizer, cyf_comm *comm, int64_t bucket_bytes,
-                                double *ret_gradient_norm);
+/* Of the gradients, which are summed over ranks: scales by 1/accumulate, clips, updates, and zeroes them.
+ * *ret_gradient_norm: before clipping. Not collective, the same on each rank. Errors: CYF_ERR_NUMERIC when the gradient
+ * is not finite. */
+cyf_status cyf_optimizer_update(cyf_optimizer *optimizer, double *ret_gradient_norm);
 
 /* Exchanges the weights with the EMA (if there is one): once before validation or saving, once after. */
 void cyf_optimizer_swap_ema(cyf_optimizer *optimizer);
