@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/memory.h"
 #include "kernels/backend.h"
 #include "train/fine_tune.h"
 #include "train/stages.h"
@@ -8,20 +9,32 @@ typedef struct autoencoder_stage {
   cyf_autoencoder *model;
   cyf_loader *train, *validation;
   cyf_batch batch;
-  double local_share; /* n_global / n_local of the present batch, for unsynchronised batch norm */
+  cyf_scratch *scratch; /* batches on the device */
+  double local_share;   /* n_global / n_local of the present batch, for unsynchronised batch norm */
 } autoencoder_stage;
 
 /* Batch statistics over all ranks. */
 static cyf_status sum_over_ranks(void *context, double *values, int64_t count) {
   autoencoder_stage *s = context;
-  return cyf_comm_sum_double(s->env->loop.comm, values, count);
+  return cyf_gradient_plane_sum_doubles(s->env->loop.plane, values, count);
 }
 
 /* Each rank's own batch statistics: its sums stand for those of the global batch in proportion. */
 static cyf_status keep_local(void *context, double *values, int64_t count) {
   autoencoder_stage *s = context;
-  for (int64_t i = 0; i < count; i++) values[i] *= s->local_share;
-  return CYF_OK;
+  cyf_device *device = s->env->device;
+  const size_t bytes = sizeof(double) * (size_t)count;
+  double *host = NULL;
+  if (s->local_share == 1) return CYF_OK;
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&host, count));
+  CYF_TRY_CLEANUP(device->ops->download(device, host, values, bytes));
+  CYF_TRY_CLEANUP(device->ops->synchronize(device));
+  for (int64_t i = 0; i < count; i++) host[i] *= s->local_share;
+  status = device->ops->upload(device, values, host, bytes);
+cleanup:
+  cyf_free(host);
+  return status;
 }
 
 static cyf_status open_stream(void *context, cyf_cursor start) {
@@ -40,17 +53,19 @@ static cyf_status fetch(void *context, cyf_cursor *ret_cursor, int64_t *ret_n_gl
   return CYF_OK;
 }
 
-static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *sums) {
+static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
   (void)draw; /* nothing random: the autoencoder has no dropout (published settings) */
   autoencoder_stage *s = context;
   bool synchronised = s->env->loop.settings->autoencoder.sync_batch_norm;
   int64_t n_local = s->batch.cells.n_cells;
   s->local_share = n_local > 0 ? (double)s->batch.n_global / (double)n_local : 0;
   cyf_reducer reducer = {synchronised ? sum_over_ranks : keep_local, s};
-  double sum_squared = 0;
-  CYF_TRY(cyf_autoencoder_train_step(s->model, &s->batch.cells, s->batch.n_global, &reducer, &sum_squared));
-  sums->loss += sum_squared;
-  sums->weight += (double)n_local * (double)s->batch.cells.n_genes;
+  cyf_csr cells;
+  const size_t mark = cyf_scratch_mark(s->scratch);
+  CYF_TRY(cyf_csr_to_device(s->env->device, s->scratch, &s->batch.cells, &cells));
+  CYF_TRY(cyf_autoencoder_train_step(s->model, &cells, s->batch.n_global, &reducer, &ret_sums->loss));
+  cyf_scratch_release(s->scratch, mark);
+  ret_sums->weight = (double)n_local * (double)cells.n_genes;
   return CYF_OK;
 }
 
@@ -61,7 +76,11 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
     cyf_batch batch;
     double sum_squared = 0;
     CYF_TRY(cyf_loader_next(s->validation, &batch));
-    CYF_TRY(cyf_autoencoder_validate(s->model, &batch.cells, &sum_squared));
+    cyf_csr cells;
+    const size_t mark = cyf_scratch_mark(s->scratch);
+    CYF_TRY(cyf_csr_to_device(s->env->device, s->scratch, &batch.cells, &cells));
+    CYF_TRY(cyf_autoencoder_validate(s->model, &cells, &sum_squared));
+    cyf_scratch_release(s->scratch, mark);
     sums->loss += sum_squared;
     sums->weight += (double)batch.cells.n_cells * (double)batch.cells.n_genes;
   }
@@ -85,6 +104,7 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
   cyf_autoencoder_config config = cyf_settings_autoencoder(settings, environment->atlas->n_genes);
   bool has_validation = false;
   cyf_status status = cyf_autoencoder_create(environment->device, &config, 1, &s.model);
+  if (status == CYF_OK) status = cyf_scratch_create(environment->device, &s.scratch);
   if (status == CYF_OK) status = cyf_autoencoder_init(s.model, (uint64_t)settings->seed);
   if (status == CYF_OK && settings->autoencoder.init[0] != '\0')
     status = cyf_autoencoder_start_from(s.model, settings->autoencoder.init, &environment->atlas->genes);
@@ -110,6 +130,7 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
 cleanup:
   cyf_loader_destroy(&s.train);
   cyf_loader_destroy(&s.validation);
+  cyf_scratch_destroy(&s.scratch);
   cyf_autoencoder_destroy(&s.model);
   return status;
 }
