@@ -152,6 +152,28 @@ static void training_is_the_cpus(void **state) {
   assert_same_models(shared, "told");
 }
 
+/* Cells that stay in device memory: nothing of the training changes. */
+static void resident_cells_train_the_same(void **state) {
+  const fixture *shared = *state;
+  run_both(shared, &cyf_cmd_train,
+           "train --out @/resident-%" SMALL
+           "--set data.residency=device --set autoencoder.steps=12 --set denoiser.steps=8 --set classifier.steps=12");
+  assert_same_models(shared, "resident");
+  cyf_device *device = NULL;
+  cyf_model *model[2] = {NULL, NULL};
+  static const char *const runs[] = {"run-cpu", "resident-cpu"};
+  assert_ok(cyf_device_create_cpu(1, &device));
+  for (int f = 0; f < 2; f++) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s/model.h5", shared->folder, runs[f]);
+    assert_ok(cyf_model_load(path, device, &model[f]));
+  }
+  assert_same_parameters(cyf_autoencoder_parameters(model[0]->autoencoder),
+                         cyf_autoencoder_parameters(model[1]->autoencoder));
+  for (int f = 0; f < 2; f++) cyf_model_destroy(&model[f]);
+  cyf_device_destroy(&device);
+}
+
 /* A gradient that is not finite ends a run on both, and on the fenced device leaves no checkpoint behind it. */
 static void divergence_is_seen(void **state) {
   const fixture *shared = *state;
@@ -208,7 +230,8 @@ static void encoding_is_the_cpus(void **state) {
 }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {TEST(make_data), TEST(training_is_the_cpus), TEST(divergence_is_seen),
-                                     TEST(encoding_is_the_cpus), TEST(sampling_is_the_cpus)};
+  const struct CMUnitTest tests[] = {
+      TEST(make_data),          TEST(training_is_the_cpus), TEST(resident_cells_train_the_same),
+      TEST(divergence_is_seen), TEST(encoding_is_the_cpus), TEST(sampling_is_the_cpus)};
   return FIXTURE_RUN(tests);
 }

@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernels/backend.h"
+#include "train/cell_feed.h"
 #include "train/fine_tune.h"
 #include "train/stages.h"
 
@@ -9,8 +10,8 @@ typedef struct autoencoder_stage {
   cyf_autoencoder *model;
   cyf_loader *train, *validation;
   cyf_batch batch;
-  cyf_scratch *scratch; /* batches on the device */
-  double local_share;   /* n_global / n_local of the present batch, for unsynchronised batch norm */
+  cyf_cell_feed *train_feed, *validation_feed;
+  double local_share; /* n_global / n_local of the present batch, for unsynchronised batch norm */
 } autoencoder_stage;
 
 /* Batch statistics over all ranks. */
@@ -41,12 +42,14 @@ static cyf_status open_stream(void *context, cyf_cursor start) {
   autoencoder_stage *s = context;
   cyf_loader_options options =
       cyf_stage_loader_options(s->env, &s->env->loop.settings->autoencoder.stage, CYF_SPLIT_TRAIN);
+  CYF_TRY(cyf_cell_feed_wait(s->train_feed));
   cyf_loader_destroy(&s->train);
   return cyf_loader_create(s->env->loop.comm, s->env->atlas, &options, start, &s->train);
 }
 
 static cyf_status fetch(void *context, cyf_cursor *ret_cursor, int64_t *ret_n_global) {
   autoencoder_stage *s = context;
+  CYF_TRY(cyf_cell_feed_wait(s->train_feed)); /* the loader takes the last batch back */
   CYF_TRY(cyf_loader_next(s->train, &s->batch));
   *ret_cursor = s->batch.cursor;
   *ret_n_global = s->batch.n_global;
@@ -61,10 +64,8 @@ static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
   s->local_share = n_local > 0 ? (double)s->batch.n_global / (double)n_local : 0;
   cyf_reducer reducer = {synchronised ? sum_over_ranks : keep_local, s};
   cyf_csr cells;
-  const size_t mark = cyf_scratch_mark(s->scratch);
-  CYF_TRY(cyf_csr_to_device(s->env->device, s->scratch, &s->batch.cells, &cells));
+  CYF_TRY(cyf_cell_feed_put(s->train_feed, &s->batch, &cells));
   CYF_TRY(cyf_autoencoder_train_step(s->model, &cells, s->batch.n_global, &reducer, &ret_sums->loss));
-  cyf_scratch_release(s->scratch, mark);
   ret_sums->weight = (double)n_local * (double)cells.n_genes;
   return CYF_OK;
 }
@@ -77,10 +78,9 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
     double sum_squared = 0;
     CYF_TRY(cyf_loader_next(s->validation, &batch));
     cyf_csr cells;
-    const size_t mark = cyf_scratch_mark(s->scratch);
-    CYF_TRY(cyf_csr_to_device(s->env->device, s->scratch, &batch.cells, &cells));
+    CYF_TRY(cyf_cell_feed_put(s->validation_feed, &batch, &cells));
     CYF_TRY(cyf_autoencoder_validate(s->model, &cells, &sum_squared));
-    cyf_scratch_release(s->scratch, mark);
+    CYF_TRY(cyf_cell_feed_wait(s->validation_feed));
     sums->loss += sum_squared;
     sums->weight += (double)batch.cells.n_cells * (double)batch.cells.n_genes;
   }
@@ -104,7 +104,8 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
   cyf_autoencoder_config config = cyf_settings_autoencoder(settings, environment->atlas->n_genes);
   bool has_validation = false;
   cyf_status status = cyf_autoencoder_create(environment->device, &config, 1, &s.model);
-  if (status == CYF_OK) status = cyf_scratch_create(environment->device, &s.scratch);
+  if (status == CYF_OK) status = cyf_cell_feed_create(environment->device, &s.train_feed);
+  if (status == CYF_OK) status = cyf_cell_feed_create(environment->device, &s.validation_feed);
   if (status == CYF_OK) status = cyf_autoencoder_init(s.model, (uint64_t)settings->seed);
   if (status == CYF_OK && settings->autoencoder.init[0] != '\0')
     status = cyf_autoencoder_start_from(s.model, settings->autoencoder.init, &environment->atlas->genes);
@@ -128,9 +129,10 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
            (long long)stage.batches_per_epoch);
   CYF_TRY_CLEANUP(cyf_loop_run(&environment->loop, &stage));
 cleanup:
+  cyf_cell_feed_destroy(&s.train_feed); /* before the memory that they read */
+  cyf_cell_feed_destroy(&s.validation_feed);
   cyf_loader_destroy(&s.train);
   cyf_loader_destroy(&s.validation);
-  cyf_scratch_destroy(&s.scratch);
   cyf_autoencoder_destroy(&s.model);
   return status;
 }
