@@ -125,6 +125,9 @@ static const cyf_config_field fields[] = {
     {"autoencoder.hidden", CYF_CONFIG_INT_LIST, AT(autoencoder.hidden), "[1024, 1024, 1024]", 1, 65536, NULL,
      "encoder widths; the decoder mirrors them"},
     {"autoencoder.latent", CYF_CONFIG_INT, AT(autoencoder.latent), "128", 2, 65536, NULL, "latent coordinates"},
+    {"autoencoder.likelihood", CYF_CONFIG_CHOICE, AT(autoencoder.likelihood), "mse", UNBOUNDED, "mse|nb",
+     "squared error of log-normalised expression, as published, or a negative binomial of raw counts, which sampling "
+     "can draw"},
     {"autoencoder.sync_batch_norm", CYF_CONFIG_BOOL, AT(autoencoder.sync_batch_norm), "true", UNBOUNDED, NULL,
      "batch statistics over all ranks (false: each rank's own, and results depend on the number of ranks)"},
     {"autoencoder.init", CYF_CONFIG_STRING, AT(autoencoder.init), "", UNBOUNDED, NULL,
@@ -281,7 +284,9 @@ void cyf_settings_destroy(cyf_settings *settings) {
 }
 
 cyf_autoencoder_config cyf_settings_autoencoder(const cyf_settings *settings, int64_t n_genes) {
-  cyf_autoencoder_config config = {.n_genes = n_genes, .latent = settings->autoencoder.latent};
+  cyf_autoencoder_config config = {.n_genes = n_genes,
+                                   .latent = settings->autoencoder.latent,
+                                   .likelihood = (cyf_likelihood)settings->autoencoder.likelihood};
   config.n_hidden = settings->autoencoder.hidden.n;
   memcpy(config.hidden, settings->autoencoder.hidden.value, sizeof(int64_t) * (size_t)config.n_hidden);
   return config;

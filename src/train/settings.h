@@ -47,6 +47,7 @@ typedef struct cyf_settings {
   struct {
     cyf_config_ints hidden;
     int64_t latent;
+    int likelihood; /* cyf_likelihood */
     bool sync_batch_norm;
     char *init; /* SCimilarity directory to start from, "" for none */
     cyf_stage_settings stage;

@@ -116,6 +116,8 @@ cyf_identity cyf_autoencoder_identity(const cyf_stage_environment *environment) 
   add_common(environment, &environment->loop.settings->autoencoder.stage, &identity);
   list_widths(&environment->loop.settings->autoencoder.hidden, widths);
   cyf_identity_add(&identity, true, "autoencoder.hidden", "%s", widths);
+  if (environment->loop.settings->autoencoder.likelihood == CYF_LIKELIHOOD_NB)
+    cyf_identity_add(&identity, true, "autoencoder.likelihood", "nb");
   cyf_identity_add(&identity, false, "autoencoder.init", "%s", environment->loop.settings->autoencoder.init);
   return identity;
 }
