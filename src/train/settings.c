@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,10 @@
 
 static const cyf_config_field fields[] = {
     {"seed", CYF_CONFIG_INT, AT(seed), "0", 0, 9e18, NULL, "seed of everything random in the run"},
+    {"precision", CYF_CONFIG_CHOICE, AT(precision), "auto", UNBOUNDED, "auto|bf16|tf32|fp32",
+     "matrix products on a GPU (auto: bf16); weights, sums, moments and losses stay float32 or double, and a CPU "
+     "always "
+     "computes in fp32. May change when a run goes on"},
 
     {"data.lanes", CYF_CONFIG_INT, AT(data.lanes), "64", 1, 65536, NULL,
      "streams the atlas is cut into; at least the number of ranks"},
@@ -281,6 +286,21 @@ cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, cons
 
 void cyf_settings_destroy(cyf_settings *settings) {
   if (settings != NULL) cyf_config_destroy_strings(&schema, settings);
+}
+
+/* In the order of the key's choices. */
+enum { PRECISION_AUTO, PRECISION_BF16, PRECISION_TF32, PRECISION_FP32 };
+
+cyf_precision cyf_settings_precision(const cyf_settings *settings) {
+  if (settings->precision == PRECISION_TF32) return CYF_PRECISION_TF32;
+  return settings->precision == PRECISION_FP32 ? CYF_PRECISION_FP32 : CYF_PRECISION_BF16;
+}
+
+void cyf_settings_describe_precision(const cyf_settings *settings, const cyf_device *device, char ret_text[16]) {
+  static const char *const names[] = {
+      [CYF_PRECISION_FP32] = "fp32", [CYF_PRECISION_TF32] = "tf32", [CYF_PRECISION_BF16] = "bf16"};
+  const cyf_precision precision = device->host_memory ? CYF_PRECISION_FP32 : cyf_settings_precision(settings);
+  snprintf(ret_text, 16, "%.8s, %s", device->ops->name, names[precision]);
 }
 
 cyf_autoencoder_config cyf_settings_autoencoder(const cyf_settings *settings, int64_t n_genes) {
