@@ -1,6 +1,5 @@
 #include "cli/decode_block.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -41,20 +40,39 @@ cyf_status cyf_decoding_make(const cyf_usage *usage, const cyf_model *model, con
   return CYF_OK;
 }
 
-static cyf_status append_dense_row(const float *row, int64_t n_genes, int32_t *indices, float *values,
-                                   cyf_csr_buffer *rows) {
-  int64_t nnz = 0;
-  float sum = 0; /* not finite iff some value is not */
-  for (int64_t g = 0; g < n_genes; g++) {
-    sum += row[g];
-    if (row[g] > 0) {
-      indices[nnz] = (int32_t)g;
-      values[nnz++] = row[g];
-    }
+/* Appends the positive entries of expression[n, genes] (device), of which only they come to the host. */
+static cyf_status append_positive(cyf_device *device, cyf_scratch *scratch, int64_t n, int64_t n_genes,
+                                  const float *expression, cyf_csr_buffer *rows) {
+  const cyf_ops *ops = device->ops;
+  const size_t bounds_bytes = sizeof(int64_t) * (size_t)(n + 1);
+  void *indptr = NULL;
+  int64_t *bounds = NULL, n_not_finite = 0;
+  int32_t *indices = NULL;
+  float *values = NULL;
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&bounds, n + 1));
+  CYF_TRY_CLEANUP(cyf_scratch_bytes(scratch, bounds_bytes, &indptr));
+  CYF_TRY_CLEANUP(ops->sparse_count(device, n, n_genes, expression, indptr, &n_not_finite));
+  CYF_TRY_CLEANUP(ops->download(device, bounds, indptr, bounds_bytes));
+  CYF_TRY_CLEANUP(ops->synchronize(device));
+  if (n_not_finite > 0) {
+    status = CYF_FAIL(CYF_ERR_NUMERIC, "a decoded cell is not finite; lower --guidance or use more --steps");
+    goto cleanup;
   }
-  if (!isfinite(sum))
-    return CYF_FAIL(CYF_ERR_NUMERIC, "a decoded cell is not finite; lower --guidance or use more --steps");
-  return cyf_csr_buffer_append(rows, nnz, indices, values);
+  CYF_TRY_CLEANUP(cyf_scratch_int32(scratch, bounds[n], &indices));
+  CYF_TRY_CLEANUP(cyf_scratch_floats(scratch, bounds[n], &values));
+  CYF_TRY_CLEANUP(ops->sparse_fill(device, n, n_genes, expression, indptr, indices, values));
+  const int64_t used = rows->n_cells > 0 ? rows->indptr[rows->n_cells] : 0;
+  CYF_TRY_CLEANUP(cyf_csr_buffer_reserve(rows, rows->n_cells + n, used + bounds[n]));
+  CYF_TRY_CLEANUP(ops->download(device, rows->indices + used, indices, sizeof(int32_t) * (size_t)bounds[n]));
+  CYF_TRY_CLEANUP(ops->download(device, rows->values + used, values, sizeof(float) * (size_t)bounds[n]));
+  CYF_TRY_CLEANUP(ops->synchronize(device));
+  rows->indptr[rows->n_cells] = used;
+  for (int64_t i = 0; i < n; i++) rows->indptr[rows->n_cells + i + 1] = used + bounds[i + 1];
+  rows->n_cells += n;
+cleanup:
+  cyf_free(bounds);
+  return status;
 }
 
 /* The decoder's own output, [n, genes] on the device. */
@@ -80,25 +98,15 @@ static void finish_values(const cyf_decoding *c, int64_t first, cyf_csr_buffer *
 
 cyf_status cyf_decode_rows(const cyf_decoding *decoding, cyf_scratch *scratch, int64_t n, const float *latent,
                            const int64_t *position, cyf_csr_buffer *rows) {
-  cyf_device *device = decoding->model->device;
   const int64_t n_genes = decoding->model->genes.n, first = rows->n_cells;
-  size_t mark = cyf_scratch_mark(scratch);
-  float *expression = NULL, *host = NULL, *values = NULL;
-  int32_t *indices = NULL;
+  const size_t mark = cyf_scratch_mark(scratch);
+  float *expression = NULL;
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_scratch_floats(scratch, n * n_genes, &expression));
   CYF_TRY_CLEANUP(decode(decoding, scratch, n, latent, position, expression));
-  CYF_TRY_CLEANUP(CYF_NEW(&host, n * n_genes));
-  CYF_TRY_CLEANUP(CYF_NEW(&values, n_genes));
-  CYF_TRY_CLEANUP(CYF_NEW(&indices, n_genes));
-  CYF_TRY_CLEANUP(device->ops->download(device, host, expression, sizeof(float) * (size_t)(n * n_genes)));
-  CYF_TRY_CLEANUP(device->ops->synchronize(device));
-  for (int64_t i = 0; i < n; i++) CYF_TRY_CLEANUP(append_dense_row(host + i * n_genes, n_genes, indices, values, rows));
+  CYF_TRY_CLEANUP(append_positive(decoding->model->device, scratch, n, n_genes, expression, rows));
   finish_values(decoding, first, rows);
 cleanup:
   cyf_scratch_release(scratch, mark);
-  cyf_free(host);
-  cyf_free(values);
-  cyf_free(indices);
   return status;
 }

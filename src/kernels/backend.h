@@ -274,16 +274,16 @@ struct cyf_ops {
 
   /* ---- counts --------------------------------------------------------------------------------------------------------------- */
   /* Counts a cell as a log-normal: head[n,2] = mean and log standard deviation of log total (kernels/math/library.h).
-   * *ret_sum_nll = - sum log p(total[i]), double; cells with total 0 are skipped. d_head[n,2] (may be NULL) = scale * its
-   * gradient, replaced. */
+   * *ret_sum_nll = - sum log p(total[i]), double; cells with total 0 are skipped. d_head[n,2] (may be NULL) = scale *
+   * its gradient, replaced. */
   cyf_status (*library_nll)(cyf_device *d, int64_t n, const float *head, const float *total, double scale,
                             double *ret_sum_nll, float *d_head);
   /* size[n] = exp(mean + deviation * normal[i]); normal NULL: the median, exp(mean). */
   cyf_status (*library_size)(cyf_device *d, int64_t n, const float *head, const float *normal, float *size);
   /* y[i,:] = size[i] * softmax(y[i,:]), in place on y[n,c]; size NULL: ones. */
   cyf_status (*softmax_rows)(cyf_device *d, int64_t n, int64_t c, const float *size, float *y);
-  /* Draws counts[n,c] from the negative binomial of mean[n,c] and theta[j] = exp(log_theta[j]) by inversion: element j of
-   * cell i takes 53 bits of block j/2 at (piece, position[i]) of the key, piece counting from 0
+  /* Draws counts[n,c] from the negative binomial of mean[n,c] and theta[j] = exp(log_theta[j]) by inversion: element j
+   * of cell i takes 53 bits of block j/2 at (piece, position[i]) of the key, piece counting from 0
    * (kernels/math/negative_binomial.h); position NULL: first_position + i. NaN where the mean is not finite. counts may
    * be mean. */
   cyf_status (*nb_draw)(cyf_device *d, int64_t n, int64_t c, const float *mean, const float *log_theta, cyf_rng_key key,

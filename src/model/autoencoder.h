@@ -37,14 +37,15 @@ cyf_status cyf_autoencoder_init(cyf_autoencoder *autoencoder, uint64_t seed);
 cyf_parameters *cyf_autoencoder_parameters(cyf_autoencoder *autoencoder);
 const cyf_autoencoder_config *cyf_autoencoder_get_config(const cyf_autoencoder *autoencoder);
 
-/* Forward and backward over this rank's cells [n_local, genes] of a global batch of n_global cells, log-normalised;
- * total[n_local]: their counts before that (used by CYF_LIKELIHOOD_NB, else may be NULL). Adds the gradient of
- * (sum over local cells of the loss) / (n_global * genes) to the gradients, updates the running statistics (batch
- * statistics over all ranks through `reducer`), and gives the local sum: of squared errors over genes, or of
- * -log p(counts | total) - log p(total). n_local may be 0 (the reducer is still called). */
+/* Forward and backward over this rank's cells [n_local, genes] of a global batch of n_global cells, log-normalised, in
+ * device memory; total[n_local]: their counts before that (used by CYF_LIKELIHOOD_NB, else may be NULL; device). Adds
+ * the gradient of (sum over local cells of the loss) / (n_global * genes) to the gradients, updates the running
+ * statistics (batch statistics over all ranks through `reducer`), and gives the local sum, which the device's next
+ * synchronize() writes (*ret_sum must live until then): of squared errors over genes, or of -log p(counts | total) -
+ * log p(total). n_local may be 0 (the reducer is still called). */
 cyf_status cyf_autoencoder_train_step(cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
                                       int64_t n_global, const cyf_reducer *reducer, double *ret_sum);
-/* The same sum over local cells with running statistics (validation). */
+/* The same sum (there on return) over local cells with running statistics (validation). */
 cyf_status cyf_autoencoder_validate(cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
                                     double *ret_sum);
 /* latent[n, L] (device), unit length, with running statistics. Thread-safe with a scratch of one's own. */

@@ -15,7 +15,9 @@ static cyf_status genes_loss(const cyf_autoencoder *a, const cyf_csr *cells, con
   cyf_device *d = p->device;
   const cyf_linear *linear = &a->decoder.linear[a->config.n_hidden];
   float *gradient = d_h != NULL ? p->gradient : NULL, *counts = NULL;
-  CYF_TRY(cyf_scratch_floats(a->scratch, cells->indptr[cells->n_cells], &counts));
+  int64_t nnz = 0;
+  CYF_TRY(cyf_csr_entries(d, cells, &nnz));
+  CYF_TRY(cyf_scratch_floats(a->scratch, nnz, &counts));
   CYF_TRY(d->ops->csr_counts(d, cells, total, TARGET_SUM, counts));
   cyf_csr raw = *cells;
   raw.values = counts;
