@@ -91,8 +91,9 @@ static void threads_have_their_own_message(void **state) {
 
 static void every_code_has_a_name(void **state) {
   (void)state;
-  static const cyf_status codes[] = {CYF_OK,     CYF_ERR_INTERNAL, CYF_ERR_USAGE, CYF_ERR_CONFIG,  CYF_ERR_INPUT,
-                                     CYF_ERR_IO, CYF_ERR_MEMORY,   CYF_ERR_COMM,  CYF_ERR_NUMERIC, CYF_ERR_INTERRUPTED};
+  static const cyf_status codes[] = {CYF_OK,          CYF_ERR_INTERNAL, CYF_ERR_USAGE,      CYF_ERR_CONFIG,
+                                     CYF_ERR_INPUT,   CYF_ERR_IO,       CYF_ERR_MEMORY,     CYF_ERR_COMM,
+                                     CYF_ERR_NUMERIC, CYF_ERR_DEVICE,   CYF_ERR_INTERRUPTED};
   enum { N = sizeof codes / sizeof *codes };
   for (int i = 0; i < N; ++i) {
     for (int j = 0; j < i; ++j) assert_string_not_equal(cyf_status_name(codes[i]), cyf_status_name(codes[j]));

@@ -93,6 +93,8 @@ const char *cyf_status_name(cyf_status code) {
       return "communication error";
     case CYF_ERR_NUMERIC:
       return "numeric error";
+    case CYF_ERR_DEVICE:
+      return "device error";
     case CYF_ERR_INTERRUPTED:
       return "interrupted";
   }

@@ -13,10 +13,15 @@ typedef struct cyf_ops cyf_ops; /* backend.h */
 /* One compute device as one rank sees it. Backends extend it (first member). */
 typedef struct cyf_device {
   const cyf_ops *ops;
-  int n_threads;                                   /* CPU threads this device may use */
-  bool is_shared;                                  /* a GPU that other ranks compute on as well */
+  int n_threads;  /* CPU threads this device may use */
+  bool is_shared; /* a GPU that other ranks compute on as well */
   void (*destroy_backend)(struct cyf_device *device); /* frees what the backend added; NULL: nothing */
 } cyf_device;
+
+/* How a GPU computes matrix products: float32; float32 rounded to TF32 (10 bits); bfloat16 copies of the operands.
+ * Sums, parameters, moments, statistics and losses are float32 or double in each. The CPU always computes in float32.
+ */
+typedef enum cyf_precision { CYF_PRECISION_FP32, CYF_PRECISION_TF32, CYF_PRECISION_BF16 } cyf_precision;
 
 /* The CPU device. n_threads <= 0: as many as the CPU mask of the process allows. Also sets OpenMP's and OpenBLAS's
  * thread numbers. Not collective. */

@@ -1,0 +1,76 @@
+/* Memory of the GPU: the table's first slots. */
+#include "base/memory.h"
+#include "kernels/cuda/cuda_internal.h"
+
+static cyf_cuda_device *enter(cyf_device *device) {
+  cyf_cuda_device *d = (cyf_cuda_device *)device;
+  pthread_mutex_lock(&d->lock);
+  (void)cudaSetDevice(d->ordinal);
+  return d;
+}
+
+static cyf_status leave(cyf_cuda_device *d, cyf_status status) {
+  pthread_mutex_unlock(&d->lock);
+  return status;
+}
+
+static cyf_status cuda_status(cudaError_t error, const char *what) {
+  return error == cudaSuccess ? CYF_OK : cyf_cuda_fail(error, what);
+}
+
+/* From the stream's pool: the order of the stream is the order in which memory is taken and given back, so freeing
+ * waits for nothing and what still runs keeps its memory. */
+static cyf_status alloc_zeroed(cyf_cuda_device *d, size_t bytes, void **ret_memory) {
+  const size_t size = bytes > 0 ? bytes : 1;
+  const cudaError_t error = cudaMallocAsync(ret_memory, size, d->stream);
+  if (error == cudaErrorMemoryAllocation) {
+    size_t left = 0, total = 0;
+    (void)cudaGetLastError();
+    (void)cudaMemGetInfo(&left, &total);
+    return CYF_FAIL(CYF_ERR_MEMORY, "out of memory on GPU %d: %zu bytes asked for, %zu of %zu are free", d->ordinal,
+                    size, left, total);
+  }
+  CYF_TRY(cuda_status(error, "cudaMallocAsync"));
+  return cuda_status(cudaMemsetAsync(*ret_memory, 0, size, d->stream), "cudaMemsetAsync");
+}
+
+cyf_status cyf_cuda_alloc(cyf_device *device, size_t bytes, void **ret_memory) {
+  cyf_cuda_device *d = enter(device);
+  *ret_memory = NULL;
+  return leave(d, alloc_zeroed(d, bytes, ret_memory));
+}
+
+void cyf_cuda_free(cyf_device *device, void *memory) {
+  if (!memory) return;
+  cyf_cuda_device *d = enter(device);
+  (void)cudaFreeAsync(memory, d->stream);
+  pthread_mutex_unlock(&d->lock);
+}
+
+cyf_status cyf_cuda_upload(cyf_device *device, void *device_memory, const void *host, size_t bytes) {
+  cyf_cuda_device *d = enter(device);
+  return leave(d, cyf_cuda_staging_to_device(d, device_memory, host, bytes));
+}
+
+cyf_status cyf_cuda_download(cyf_device *device, void *host, const void *device_memory, size_t bytes) {
+  cyf_cuda_device *d = enter(device);
+  return leave(d, cyf_cuda_staging_to_host(d, host, device_memory, bytes));
+}
+
+cyf_status cyf_cuda_copy(cyf_device *device, void *to, const void *from, size_t bytes) {
+  if (bytes == 0) return CYF_OK;
+  cyf_cuda_device *d = enter(device);
+  return leave(d,
+               cuda_status(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, d->stream), "cudaMemcpyAsync"));
+}
+
+cyf_status cyf_cuda_zero(cyf_device *device, void *memory, size_t bytes) {
+  if (bytes == 0) return CYF_OK;
+  cyf_cuda_device *d = enter(device);
+  return leave(d, cuda_status(cudaMemsetAsync(memory, 0, bytes, d->stream), "cudaMemsetAsync"));
+}
+
+cyf_status cyf_cuda_synchronize(cyf_device *device) {
+  cyf_cuda_device *d = enter(device);
+  return leave(d, cyf_cuda_staging_flush(d));
+}
