@@ -9,6 +9,7 @@
 #include "cli/cells_out.h"
 #include "cli/command.h"
 #include "cli/decode_block.h"
+#include "cli/device_options.h"
 #include "cli/resources.h"
 #include "kernels/backend.h"
 #include "train/checkpoint.h"
@@ -40,24 +41,29 @@ static const cyf_usage decode_usage = {
 
 typedef struct arguments {
   const char *model, *output, *matrix, *gene_column, *precision;
-  int64_t threads;
+  cyf_device_options compute;
   bool force;
 } arguments;
 
-enum { N_OPTIONS = 7, N_DECODE_OPTIONS = 4, BLOCK_CELLS = 256 };
+/* --precision is the latents' type here, so the device's is left out. */
+enum { N_COMMON = 3, N_DEVICE = CYF_DEVICE_OPTIONS - 1, N_DECODE_OPTIONS = N_COMMON + N_DEVICE };
+enum { N_ENCODE = 3, N_OPTIONS = N_DECODE_OPTIONS + N_ENCODE, BLOCK_CELLS = 256 };
 
 static void list_options(arguments *a, cyf_option *o) {
-  const cyf_option table[N_OPTIONS] = {
-      {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
-      {"output", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
-      {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
-      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"},
+  const cyf_option common[N_COMMON] = {{"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
+                                       {"output", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
+                                       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
+  const cyf_option encode[N_ENCODE] = {
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "var column with the gene names (default: the index)"},
       {"precision", 0, CYF_OPTION_TEXT, &a->precision, "TYPE",
        "of an atlas' latents: float16 or float32 (default: the model's latents.type)"}};
-  for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
+  cyf_option device[CYF_DEVICE_OPTIONS];
+  cyf_device_list_options(&a->compute, device);
+  for (int i = 0; i < N_COMMON; i++) *o++ = common[i];
+  for (int i = 0; i < N_DEVICE; i++) *o++ = device[i];
+  for (int i = 0; i < N_ENCODE; i++) *o++ = encode[i];
 }
 
 /* decode reads no expression: the last options are left out. */
@@ -206,7 +212,7 @@ static cyf_status encode_atlas(cyf_context *context, const arguments *a, const c
   cyf_latent_type type = CYF_LATENT_FLOAT16;
   uint64_t checksum = 0;
   cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, cyf_open_device(comm, a->threads, &device)));
+  CYF_TRY_CLEANUP(cyf_open_wished_device(comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &device));
   status = cyf_model_load(a->model, device, &model);
   if (status == CYF_OK) status = choose_precision(a, model, &type);
   if (status == CYF_OK) status = cyf_atlas_open(directory, &atlas);
@@ -237,7 +243,7 @@ static cyf_status convert(cyf_context *context, const cyf_usage *usage, bool enc
   cyf_comm *comm = context->comm;
   CYF_TRY(cyf_comm_agree(comm, check(usage, a, inputs)));
   conversion c = {.encodes = encodes, .arguments = a, .input = inputs->item[0]};
-  CYF_TRY(cyf_comm_agree(comm, cyf_open_device(comm, a->threads, &c.device)));
+  CYF_TRY(cyf_open_wished_device(comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &c.device));
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_conversion(&c)));
   cyf_block_job job = {.name = usage->command,

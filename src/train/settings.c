@@ -95,6 +95,10 @@
 
 static const cyf_config_field fields[] = {
     {"seed", CYF_CONFIG_INT, AT(seed), "0", 0, 9e18, NULL, "seed of everything random in the run"},
+    {"device", CYF_CONFIG_CHOICE, AT(device), "auto", UNBOUNDED, "auto|cpu|cuda",
+     "what to train on unless --device says otherwise; auto: a GPU where there is one"},
+    {"precision", CYF_CONFIG_CHOICE, AT(precision), "bf16", UNBOUNDED, "fp32|tf32|bf16",
+     "a GPU's matrix products unless --precision says otherwise; all else, and the CPU, is float32"},
 
     {"data.lanes", CYF_CONFIG_INT, AT(data.lanes), "64", 1, 65536, NULL,
      "streams the atlas is cut into; at least the number of ranks"},

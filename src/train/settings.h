@@ -32,6 +32,8 @@ typedef struct cyf_stage_settings {
 
 typedef struct cyf_settings {
   int64_t seed;
+  int device;    /* cyf_device_wish */
+  int precision; /* cyf_precision */
   struct {
     int64_t lanes, block_cells, window_blocks, prefetch_batches, decode_threads;
     int io;        /* cyf_loader_io */
