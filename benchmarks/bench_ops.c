@@ -236,7 +236,13 @@ static cyf_status column_sums(bench *b) {
   return b->ops->batch_norm_sums(b->device, ROWS, COLUMNS, b->w, (double *)b->d_w);
 }
 static cyf_status adamw(bench *b) {
-  const cyf_adamw s = {5e-4, 0.9, 0.999, 1e-8, 0.01, 1, 1.0};
+  const cyf_adamw s = {.learning_rate = 5e-4,
+                       .beta1 = 0.9,
+                       .beta2 = 0.999,
+                       .epsilon = 1e-8,
+                       .weight_decay = 0.01,
+                       .step = 1,
+                       .gradient_scale = 1.0};
   const int64_t count = b->genes * b->out / 5;
   return b->ops->adamw(b->device, count, &s, b->d_w, b->d_w + count, b->d_w + 2 * count, b->d_w + 3 * count,
                        b->d_w + 4 * count, 0.999);

@@ -321,7 +321,7 @@ static void test_independent_of_neighbours(void **state) {
     assert_ok(cyf_autoencoder_decode(autoencoder, scratch, 1, latent_alone, expression_alone));
     assert_true(device_error(device, latent_alone, latent + i * N_LATENT, N_LATENT) < 1e-6);
     assert_true(device_error(device, expression_alone, expression + i * N_GENES, N_GENES) < 1e-5);
-    assert_ok(device->ops->sum_squares(device, N_LATENT, latent_alone, &squared_norm));
+    assert_ok(device->ops->square_sum(device, N_LATENT, latent_alone, &squared_norm));
     assert_ok(device->ops->synchronize(device));
     assert_true(fabs(squared_norm - 1.0) < 1e-6);
     assert_ok(cyf_autoencoder_validate(autoencoder, &cell, &of_cell));

@@ -127,7 +127,7 @@ static void classifier_announces(void **state) {
   assert_ok(cyf_classifier_init(model, 1));
   cyf_parameters *parameters = cyf_classifier_parameters(model);
   for (int n = N, i = 0; i < 2; n = 0, ++i) {
-    cyf_classifier_result result;
+    cyf_loss_sums result;
     listen(parameters, &heard[i]);
     assert_ok(cyf_classifier_train_step(model, n, x, t, label, NULL, N, N, NULL, &reducer, &result));
     check_and_forget(parameters, &heard[i]);

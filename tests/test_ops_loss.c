@@ -44,7 +44,7 @@ static void squared_error_and_its_gradient(void **state) {
     TEST_AT_MOST(test_error(gradient, expected, count), 1e-6);
     TEST_OK(device->ops->squared_error(device, count, prediction, target, 0.3, &value, NULL));
     TEST_AT_MOST(test_relative(value, sum), 1e-12);
-    TEST_OK(device->ops->sum_squares(device, count, prediction, &value));
+    TEST_OK(device->ops->square_sum(device, count, prediction, &value));
     TEST_AT_MOST(test_relative(value, squares), 1e-12);
     void *all[] = {prediction, target, gradient, expected};
     FREE_ALL(all);
@@ -60,14 +60,14 @@ static void sums_have_the_same_bits_for_any_number_of_threads(void **state) {
   for (int t = 0; t < 3; ++t) {
     cyf_device *other;
     TEST_OK(cyf_device_create_cpu(t + 1, &other));
-    TEST_OK(other->ops->sum_squares(other, count, x, &squares[t]));
+    TEST_OK(other->ops->square_sum(other, count, x, &squares[t]));
     TEST_OK(other->ops->squared_error(other, count, x, y, 1.0, &errors[t], NULL));
     cyf_device_destroy(&other);
   }
 #pragma omp parallel num_threads(2)
   {
     double mine;
-    if (device->ops->sum_squares(device, count, x, &mine) == CYF_OK) {
+    if (device->ops->square_sum(device, count, x, &mine) == CYF_OK) {
 #pragma omp critical
       inside = mine;
     }
@@ -75,7 +75,7 @@ static void sums_have_the_same_bits_for_any_number_of_threads(void **state) {
   assert_true(squares[0] == squares[1] && squares[1] == squares[2] && squares[0] == inside);
   assert_true(errors[0] == errors[1] && errors[1] == errors[2]);
   x[77777] = NAN; /* divergence must show */
-  TEST_OK(device->ops->sum_squares(device, count, x, &squares[0]));
+  TEST_OK(device->ops->square_sum(device, count, x, &squares[0]));
   assert_true(isnan(squares[0]));
   free(x);
   free(y);

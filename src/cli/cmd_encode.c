@@ -143,6 +143,7 @@ static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_block *b
   float *latent = NULL;
   CYF_TRY(cyf_cells_in_read(&c->in, block->index * BLOCK_CELLS, n, &block->rows));
   cyf_csr cells = cyf_csr_view(&block->rows);
+  CYF_TRY(cyf_csr_to_device(device, scratch, &cells, &cells));
   CYF_TRY(cyf_scratch_floats(scratch, n * width, &latent));
   CYF_TRY(cyf_autoencoder_encode(c->model->autoencoder, scratch, &cells, latent));
   CYF_TRY(device->ops->download(device, block->latent, latent, sizeof(float) * (size_t)(n * width)));

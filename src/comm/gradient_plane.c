@@ -21,7 +21,7 @@ struct cyf_gradient_plane {
 };
 
 static bool is_host_memory(const cyf_gradient_plane *p) {
-  return strcmp(p->device->ops->name, "cpu") == 0;
+  return p->device->host_memory;
 }
 
 /* NCCL takes one rank a GPU, and all ranks or none. */

@@ -2,9 +2,11 @@
 #ifndef CYF_KERNELS_CSR_H
 #define CYF_KERNELS_CSR_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/device.h"
 #include "kernels/math/elementary.h"
 
 /* [n_cells, n_genes], float32. Row i holds indices/values [indptr[i], indptr[i+1]); gene indices ascend within a row.
@@ -17,7 +19,29 @@ typedef struct cyf_csr {
   const float *values;    /* [nnz] */
 } cyf_csr;
 
-/* The same with memory of its own that grows. */
+/* Cells as an atlas stores them, 3 to 8 bytes an entry: what is kept resident and sent to a device (struct cyf_ops,
+ * csr_expand). Numbers are in the host's byte order. Row i holds entries [indptr[i], indptr[i+1]). */
+typedef enum cyf_count_type { CYF_COUNT_UINT8, CYF_COUNT_UINT16, CYF_COUNT_UINT32, CYF_COUNT_FLOAT32 } cyf_count_type;
+typedef enum cyf_index_type { CYF_INDEX_UINT16, CYF_INDEX_UINT32 } cyf_index_type;
+typedef struct cyf_compact {
+  int64_t n_cells, n_genes;
+  cyf_count_type count_type; /* UINT32: below 2^31 */
+  cyf_index_type index_type;
+  const int64_t *indptr; /* [n_cells + 1] */
+  const void *indices;   /* [nnz] ascending within a row */
+  const void *counts;    /* [nnz] */
+  const float *factor; /* [n_cells] 1e4 / total of the cell, see cyf_log_normalized; NULL: values are stored as used */
+} cyf_compact;
+
+/* Bytes of one number. */
+static inline size_t cyf_count_bytes(cyf_count_type type) {
+  return type == CYF_COUNT_UINT8 ? 1 : type == CYF_COUNT_UINT16 ? 2 : 4;
+}
+static inline size_t cyf_index_bytes(cyf_index_type type) {
+  return type == CYF_INDEX_UINT16 ? 2 : 4;
+}
+
+/* A cyf_csr with memory of its own that grows. */
 typedef struct cyf_csr_buffer {
   int64_t n_cells, n_genes;
   int64_t cells_capacity, nnz_capacity;
@@ -37,6 +61,11 @@ void cyf_csr_buffer_destroy(cyf_csr_buffer *buffer); /* frees the arrays, zeroes
 cyf_csr cyf_csr_view(const cyf_csr_buffer *buffer);
 /* A read-only view of rows [first, first + n). */
 cyf_csr cyf_csr_rows(const cyf_csr *matrix, int64_t first, int64_t n);
+
+/* The batch in device memory, in `scratch` (see kernels/device.h), until that is released; the batch itself where the
+ * device's memory is the host's. matrix: in host memory, indptr[0] = 0, read before it returns. Errors: CYF_ERR_MEMORY,
+ * CYF_ERR_INTERNAL. */
+cyf_status cyf_csr_to_device(cyf_device *device, cyf_scratch *scratch, const cyf_csr *matrix, cyf_csr *ret_matrix);
 
 /* log1p(value * factor), factor = target_sum / total of the cell: the one formula of log-normalisation. */
 static inline float cyf_log_normalized(float value, float factor) {

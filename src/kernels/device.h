@@ -13,8 +13,9 @@ typedef struct cyf_ops cyf_ops; /* backend.h */
 /* One compute device as one rank sees it. Backends extend it (first member). */
 typedef struct cyf_device {
   const cyf_ops *ops;
-  int n_threads;  /* CPU threads this device may use */
-  bool is_shared; /* a GPU that other ranks compute on as well */
+  int n_threads;    /* CPU threads this device may use */
+  bool is_shared;   /* a GPU that other ranks compute on as well */
+  bool host_memory; /* its memory is the host's: operations take host arrays, and a call is done when it returns */
   void (*destroy_backend)(struct cyf_device *device); /* frees what the backend added; NULL: nothing */
 } cyf_device;
 

@@ -31,8 +31,9 @@ const cyf_autoencoder_config *cyf_autoencoder_get_config(const cyf_autoencoder *
 
 /* Forward and backward over this rank's cells [n_local, genes] of a global batch of n_global cells. Adds the gradient
  * of (sum over local cells and genes of (recon - x)^2) / (n_global * genes) to the gradients, updates the running
- * statistics (batch statistics over all ranks through `reducer`), and gives the local sum of squares. n_local may be 0
- * (the reducer is still called). */
+ * statistics (batch statistics over all ranks through `reducer`), and gives the local sum of squares,
+ * which the device's next synchronize() writes: *ret_sum_squared must live until then. n_local may be 0 (the reducer is
+ * still called). cells: in device memory, as everywhere here. */
 cyf_status cyf_autoencoder_train_step(cyf_autoencoder *autoencoder, const cyf_csr *cells, int64_t n_global,
                                       const cyf_reducer *reducer, double *ret_sum_squared);
 /* Sum of squared errors of local cells with running statistics (validation). */

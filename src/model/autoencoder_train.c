@@ -99,7 +99,6 @@ static cyf_status backward(const cyf_autoencoder *a, const cyf_csr *cells, const
 
 static cyf_status train_step(cyf_autoencoder *a, const cyf_csr *cells, int64_t n_global, const cyf_reducer *reducer,
                              double *ret_sum_squared) {
-  cyf_device *d = a->parameters.device;
   const int n_hidden = a->config.n_hidden;
   const double scale = 1.0 / ((double)n_global * (double)a->config.n_genes);
   step_state step = {.context = {.scratch = a->scratch, .reducer = reducer, .n_global = n_global, .one = a->one},
@@ -110,8 +109,7 @@ static cyf_status train_step(cyf_autoencoder *a, const cyf_csr *cells, int64_t n
   CYF_TRY(
       cyf_autoencoder_last_layer_mse(a, cells, step.decoder.hidden[n_hidden - 1], scale, ret_sum_squared, d_hidden));
   CYF_TRY(cyf_linear_ready(&a->parameters, &a->decoder.linear[n_hidden]));
-  CYF_TRY(backward(a, cells, &step, d_hidden));
-  return d->ops->synchronize(d);
+  return backward(a, cells, &step, d_hidden);
 }
 
 cyf_status cyf_autoencoder_train_step(cyf_autoencoder *autoencoder, const cyf_csr *cells, int64_t n_global,

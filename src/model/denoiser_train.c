@@ -85,8 +85,7 @@ static cyf_status train_step(cyf_denoiser *m, int64_t n, const float *x_t, const
   CYF_TRY(cyf_scratch_floats(m->scratch, count, &d_out));
   CYF_TRY(cyf_denoiser_forward(m, m->scratch, true, n, x_t, &state, out));
   CYF_TRY(d->ops->squared_error(d, count, out, eps, scale, ret_sum_squared, d_out));
-  CYF_TRY(backward(m, &state, n, x_t, d_out));
-  return d->ops->synchronize(d);
+  return backward(m, &state, n, x_t, d_out);
 }
 
 cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const float *x_t, const int32_t *t_host,

@@ -33,8 +33,8 @@ cyf_status cyf_parameters_ready(const cyf_parameters *parameters, int64_t offset
 /* Frees the arrays and the layouts and zeroes the struct; NULL-safe. */
 void cyf_parameters_destroy(cyf_parameters *parameters);
 
-/* Sums `count` doubles (host) over ranks in place: what batch norm needs. NULL function: one rank. Called in the same
- * order on every rank, so that the implementation may be collective. */
+/* Sums `count` doubles in device memory over ranks in place, in order with the device's work: what batch norm needs.
+ * NULL function: one rank. Called in the same order on every rank, so that the implementation may be collective. */
 typedef struct cyf_reducer {
   cyf_status (*sum)(void *context, double *values, int64_t count);
   void *context;

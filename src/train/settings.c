@@ -112,7 +112,9 @@ static const cyf_config_field fields[] = {
     {"data.io", CYF_CONFIG_CHOICE, AT(data.io), "posix", UNBOUNDED, "posix|mpio",
      "read stored chunks by pread or through HDF5's MPI-IO driver"},
     {"data.residency", CYF_CONFIG_CHOICE, AT(data.residency), "stream", UNBOUNDED, "stream|host|device",
-     "read cells from disk each epoch, or keep a rank's cells in its memory, as stored, once they were read"},
+     "read cells from disk each epoch, keep a rank's cells in its memory, as stored, once they were read, or read them "
+     "all "
+     "into the memory of its GPU (without one: its own) first"},
     {"data.balance", CYF_CONFIG_CHOICE, AT(data.balance), "none", UNBOUNDED, "none|sqrt|uniform",
      "the autoencoder and the denoiser see cells by 1/sqrt(n) or 1/n of their data.balance_label, n its cells"},
     {"data.balance_label", CYF_CONFIG_STRING, AT(data.balance_label), "", UNBOUNDED, NULL,
@@ -179,9 +181,6 @@ static const cyf_config_field fields[] = {
     {"log.every", CYF_CONFIG_INT, AT(log.every), "50", 1, 1e12, NULL, "steps between lines of metrics.jsonl"},
 };
 
-/* The third choice of data.residency; no loader has it without a GPU. */
-enum { RESIDENCY_DEVICE = CYF_RESIDENCY_HOST + 1 };
-
 static const cyf_config_schema schema = {fields, sizeof fields / sizeof fields[0]};
 
 const cyf_config_schema *cyf_settings_schema(void) {
@@ -219,11 +218,6 @@ static cyf_status check_data(const cyf_settings *settings) {
   if (settings->data.balance != CYF_SAMPLING_PLAIN && settings->data.balance_label[0] == '\0')
     return CYF_FAIL(CYF_ERR_CONFIG,
                     "data.balance needs data.balance_label, the label column whose values are balanced");
-  if (settings->data.residency == RESIDENCY_DEVICE)
-    return CYF_FAIL(
-        CYF_ERR_CONFIG,
-        "data.residency: device keeps cells in GPU memory, and this build computes on CPUs; host keeps them "
-        "in the rank's memory");
   return CYF_OK;
 }
 

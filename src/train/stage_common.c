@@ -3,6 +3,7 @@
 #include "base/config.h"
 #include "base/memory.h"
 #include "model/diffusion/schedule.h"
+#include "train/cell_feed.h"
 #include "train/model_file.h"
 #include "train/stages.h"
 
@@ -162,6 +163,8 @@ cyf_loader_options cyf_stage_loader_options(const cyf_stage_environment *environ
       .prefetch_batches = settings->data.prefetch_batches,
       .decode_threads = (int)settings->data.decode_threads,
       .residency = (cyf_residency)settings->data.residency,
+      .form = cyf_cell_feed_form(environment->device),
+      .device = environment->device,
       .sampling = split == CYF_SPLIT_TRAIN ? (cyf_sampling)settings->data.balance : CYF_SAMPLING_PLAIN,
       .balance_label = settings->data.balance_label,
       .validation = settings->data.validation,

@@ -70,6 +70,25 @@ cyf_status cyf_cpu_sparse_transposed_product(const cyf_device *device, const cyf
 /* ---- the slots
  * ------------------------------------------------------------------------------------------------------- */
 
+cyf_status cyf_cpu_alloc(cyf_device *d, size_t bytes, void **ret_memory); /* device and host memory */
+void cyf_cpu_free(cyf_device *d, void *memory);
+size_t cyf_cpu_free_bytes(cyf_device *d);
+cyf_status cyf_cpu_copy(cyf_device *d, void *to, const void *from, size_t bytes); /* all four directions */
+cyf_status cyf_cpu_zero(cyf_device *d, void *memory, size_t bytes);
+cyf_status cyf_cpu_synchronize(cyf_device *d);
+cyf_status cyf_cpu_event_create(cyf_device *d, cyf_event **ret_event);
+void cyf_cpu_event_destroy(cyf_device *d, cyf_event *event);
+cyf_status cyf_cpu_event_mark(cyf_device *d, cyf_queue queue, cyf_event *event); /* record and await */
+cyf_status cyf_cpu_event_synchronize(cyf_device *d, cyf_event *event);
+cyf_status cyf_cpu_graph_begin(cyf_device *d, cyf_graph **graph);
+cyf_status cyf_cpu_graph_end(cyf_device *d, cyf_graph **graph, bool launch);
+void cyf_cpu_graph_destroy(cyf_device *d, cyf_graph *graph);
+cyf_status cyf_cpu_csr_expand(cyf_device *d, const cyf_compact *x, int64_t n, const int64_t *row, const int64_t *indptr,
+                              int64_t nnz, int32_t *indices, float *values, float *counts);
+cyf_status cyf_cpu_sparse_count(cyf_device *d, int64_t n, int64_t c, const float *x, int64_t *indptr,
+                                int64_t *ret_n_not_finite);
+cyf_status cyf_cpu_sparse_fill(cyf_device *d, int64_t n, int64_t c, const float *x, const int64_t *indptr,
+                               int32_t *indices, float *values);
 cyf_status cyf_cpu_linear_forward(cyf_device *d, int64_t n, int64_t in, int64_t out, const float *x, const float *w,
                                   const float *bias, bool accumulate, float *y);
 cyf_status cyf_cpu_linear_input_grad(cyf_device *d, int64_t n, int64_t in, int64_t out, const float *d_y,
@@ -151,7 +170,7 @@ cyf_status cyf_cpu_free_guidance(cyf_device *d, int64_t n, int64_t c, const floa
                                  const float *weight, float *eps);
 cyf_status cyf_cpu_time_embedding(cyf_device *d, int64_t n_rows, int64_t width, const int32_t *t, float *out);
 
-cyf_status cyf_cpu_sum_squares(cyf_device *d, int64_t count, const float *x, double *ret_sum);
+cyf_status cyf_cpu_square_sum(cyf_device *d, int64_t count, const float *x, double *sum);
 cyf_status cyf_cpu_adamw(cyf_device *d, int64_t count, const cyf_adamw *settings, float *parameter, float *gradient,
                          float *first_moment, float *second_moment, float *ema, double ema_decay);
 

@@ -33,7 +33,7 @@ cyf_status cyf_cpu_squared_error(cyf_device *d, int64_t count, const float *pred
   return CYF_OK;
 }
 
-cyf_status cyf_cpu_sum_squares(cyf_device *d, int64_t count, const float *x, double *ret_sum) {
+cyf_status cyf_cpu_square_sum(cyf_device *d, int64_t count, const float *x, double *square_sum) {
   const int64_t chunk_size = cyf_cpu_chunk_size(count);
   double sums[CYF_CPU_SUM_CHUNKS] = {0};
 #pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, count))
@@ -44,7 +44,7 @@ cyf_status cyf_cpu_sum_squares(cyf_device *d, int64_t count, const float *x, dou
     for (int64_t k = first; k < last; ++k) sum += (double)x[k] * (double)x[k];
     sums[first / chunk_size] = sum;
   }
-  *ret_sum = total_of(CYF_CPU_SUM_CHUNKS, sums);
+  *square_sum = total_of(CYF_CPU_SUM_CHUNKS, sums);
   return CYF_OK;
 }
 

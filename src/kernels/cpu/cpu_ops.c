@@ -1,7 +1,6 @@
-/* The CPU device: its creation, its memory, and the table of its operations. */
+/* The CPU device: its creation and the table of its operations. */
 #include <cblas.h>
 #include <sched.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "kernels/backend.h"
@@ -20,6 +19,7 @@ cyf_status cyf_device_create_cpu(int n_threads, cyf_device **ret_device) {
   *ret_device = NULL;
   CYF_TRY(CYF_NEW(&device, 1));
   device->ops = &cyf_cpu_ops;
+  device->host_memory = true;
   device->n_threads = n_threads > 0 ? n_threads : cyf_cpus_allowed();
   omp_set_num_threads(device->n_threads);
   openblas_set_num_threads(device->n_threads);
@@ -33,42 +33,30 @@ void cyf_device_destroy(cyf_device **device) {
   cyf_free(*device);
 }
 
-static cyf_status cpu_alloc(cyf_device *d, size_t bytes, void **ret_memory) {
-  (void)d;
-  return cyf_alloc(bytes, 1, ret_memory);
-}
-
-static void cpu_free(cyf_device *d, void *memory) {
-  (void)d;
-  cyf_free(memory);
-}
-
-static cyf_status cpu_copy(cyf_device *d, void *to, const void *from, size_t bytes) {
-  (void)d;
-  if (bytes > 0) memcpy(to, from, bytes);
-  return CYF_OK;
-}
-
-static cyf_status cpu_zero(cyf_device *d, void *memory, size_t bytes) {
-  (void)d;
-  if (bytes > 0) memset(memory, 0, bytes);
-  return CYF_OK;
-}
-
-static cyf_status cpu_synchronize(cyf_device *d) {
-  (void)d;
-  return CYF_OK;
-}
-
 const cyf_ops cyf_cpu_ops = {
     .name = "cpu",
-    .alloc = cpu_alloc,
-    .free = cpu_free,
-    .upload = cpu_copy,
-    .download = cpu_copy,
-    .copy = cpu_copy,
-    .zero = cpu_zero,
-    .synchronize = cpu_synchronize,
+    .alloc = cyf_cpu_alloc,
+    .free = cyf_cpu_free,
+    .free_bytes = cyf_cpu_free_bytes,
+    .alloc_host = cyf_cpu_alloc,
+    .free_host = cyf_cpu_free,
+    .upload = cyf_cpu_copy,
+    .download = cyf_cpu_copy,
+    .copy = cyf_cpu_copy,
+    .zero = cyf_cpu_zero,
+    .synchronize = cyf_cpu_synchronize,
+    .upload_async = cyf_cpu_copy,
+    .event_create = cyf_cpu_event_create,
+    .event_destroy = cyf_cpu_event_destroy,
+    .event_record = cyf_cpu_event_mark,
+    .event_await = cyf_cpu_event_mark,
+    .event_synchronize = cyf_cpu_event_synchronize,
+    .graph_begin = cyf_cpu_graph_begin,
+    .graph_end = cyf_cpu_graph_end,
+    .graph_destroy = cyf_cpu_graph_destroy,
+    .csr_expand = cyf_cpu_csr_expand,
+    .sparse_count = cyf_cpu_sparse_count,
+    .sparse_fill = cyf_cpu_sparse_fill,
     .linear_forward = cyf_cpu_linear_forward,
     .linear_input_grad = cyf_cpu_linear_input_grad,
     .linear_weight_grad = cyf_cpu_linear_weight_grad,
@@ -106,6 +94,6 @@ const cyf_ops cyf_cpu_ops = {
     .multistep_step = cyf_cpu_multistep_step,
     .free_guidance = cyf_cpu_free_guidance,
     .time_embedding = cyf_cpu_time_embedding,
-    .sum_squares = cyf_cpu_sum_squares,
+    .square_sum = cyf_cpu_square_sum,
     .adamw = cyf_cpu_adamw,
 };

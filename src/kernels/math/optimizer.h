@@ -14,6 +14,14 @@ typedef struct cyf_adamw_coefficients {
   float ema_decay, one_minus_ema_decay;
 } cyf_adamw_coefficients;
 
+/* What a gradient of this sum of squares is multiplied by: scale, and where its norm (scale included) exceeds clip_norm
+ * > 0, clip_norm / norm as well. *ret_finite false: the norm is NaN or infinite, and there is to be no update. */
+CYF_HD static inline double cyf_clipped_scale(double square_sum, double scale, double clip_norm, int *ret_finite) {
+  const double norm = sqrt(square_sum) * scale;
+  *ret_finite = norm - norm == 0.0;
+  return clip_norm > 0.0 && norm > clip_norm ? scale * (clip_norm / norm) : scale;
+}
+
 CYF_HD static inline void cyf_adamw_element(const cyf_adamw_coefficients *k, float gradient, float *parameter,
                                             float *first_moment, float *second_moment) {
   const float g = gradient * k->gradient_scale;
