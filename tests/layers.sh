@@ -35,7 +35,7 @@ vendor 'Random123/' 'base/rng\.c'
 vendor 'cuda|cublas|curand' 'kernels/cuda/.*'
 
 # After MPI_Abort (which returns on no rank) and on a second signal there is no way back.
-complain "libraries never exit:" "$(grep -rnE '\b(exit|abort|_exit)\(' --include='*.c' . | grep -vE '^\./(cli/main|base/interrupt|comm/comm)\.c:')"
+complain "libraries never exit:" "$(grep -rnE '\b(exit|abort|_exit)\(' --include='*.c' --include='*.cu' . | grep -vE '^\./(cli/main|base/interrupt|comm/comm)\.c:')"
 
 [ $failed -eq 0 ] && echo "layers: every include keeps the rules"
 exit $failed

@@ -1,6 +1,6 @@
 /* Noising, reverse steps and time embeddings. */
+#include "kernels/coefficients.h"
 #include "kernels/cpu/cpu_kernels.h"
-#include "kernels/math/diffusion.h"
 
 cyf_status cyf_cpu_q_sample(cyf_device *d, int64_t n, int64_t c, const float *x0, const int32_t *t, const float *signal,
                             const float *noise_level, const float *eps, float *x_t) {
@@ -13,23 +13,6 @@ cyf_status cyf_cpu_q_sample(cyf_device *d, int64_t n, int64_t c, const float *x0
   return CYF_OK;
 }
 
-static cyf_reverse_coefficients coefficients_of(const cyf_reverse_step *s) {
-  const double direction = 1.0 - s->alpha_bar_prev - s->sigma * s->sigma;
-  return (cyf_reverse_coefficients){
-      .sqrt_recip_alpha_bar = (float)s->sqrt_recip_alpha_bar,
-      .sqrt_recip_m1_alpha_bar = (float)s->sqrt_recip_m1_alpha_bar,
-      .mean_coef_x0 = (float)s->mean_coef_x0,
-      .mean_coef_xt = (float)s->mean_coef_xt,
-      .variance = (float)s->variance,
-      .noise_scale = (float)exp(0.5 * s->log_variance),
-      .sqrt_one_minus_alpha_bar = (float)sqrt(1.0 - s->alpha_bar),
-      .sqrt_alpha_bar_prev = (float)sqrt(s->alpha_bar_prev),
-      .direction = (float)sqrt(direction > 0.0 ? direction : 0.0), /* rounding at the last step */
-      .sigma = (float)s->sigma,
-      .recip_sqrt_recip_m1_alpha_bar = (float)(1.0 / s->sqrt_recip_m1_alpha_bar),
-  };
-}
-
 /* Elements are taken in strips; where guidance or noise is absent, a strip of zeros stands for it. */
 enum { STRIP = 1024 };
 static const float zeros[STRIP];
@@ -40,7 +23,7 @@ static const float *strip_of(const float *array, int64_t first) {
 
 cyf_status cyf_cpu_ddpm_step(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
                              const float *guidance, const float *noise, float *x_prev) {
-  const cyf_reverse_coefficients k = coefficients_of(s);
+  const cyf_reverse_coefficients k = cyf_reverse_coefficients_of(s);
   const int clip = s->clip;
 #pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, count))
   for (int64_t first = 0; first < count; first += STRIP) {
@@ -55,7 +38,7 @@ cyf_status cyf_cpu_ddpm_step(cyf_device *d, int64_t count, const cyf_reverse_ste
 
 cyf_status cyf_cpu_ddim_step(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
                              const float *guidance, const float *noise, float *x_prev) {
-  const cyf_reverse_coefficients k = coefficients_of(s);
+  const cyf_reverse_coefficients k = cyf_reverse_coefficients_of(s);
   const int clip = s->clip;
 #pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, count))
   for (int64_t first = 0; first < count; first += STRIP) {
@@ -70,12 +53,7 @@ cyf_status cyf_cpu_ddim_step(cyf_device *d, int64_t count, const cyf_reverse_ste
 
 cyf_status cyf_cpu_multistep_step(cyf_device *d, int64_t count, const cyf_multistep *s, const float *x,
                                   const float *eps, const float *guidance, float *x0_before, float *x_prev) {
-  const cyf_multistep_coefficients k = {.sqrt_one_minus_alpha_bar = (float)s->sqrt_one_minus_alpha_bar,
-                                        .sqrt_recip_alpha_bar = (float)s->sqrt_recip_alpha_bar,
-                                        .sqrt_recip_m1_alpha_bar = (float)s->sqrt_recip_m1_alpha_bar,
-                                        .coef_x = (float)s->coef_x,
-                                        .coef_x0 = (float)s->coef_x0,
-                                        .coef_x0_before = (float)s->coef_x0_before};
+  const cyf_multistep_coefficients k = cyf_multistep_coefficients_of(s);
   const int clip = s->clip;
 #pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, count))
   for (int64_t first = 0; first < count; first += STRIP) {

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "kernels/cuda/cuda_blas.h"
 #include "kernels/cuda/cuda_internal.h"
+#include "kernels/cuda/cuda_launch.h"
 
 cyf_status cyf_cuda_fail(cudaError_t error, const char *what) {
   const cyf_status code = error == cudaErrorMemoryAllocation ? CYF_ERR_MEMORY : CYF_ERR_DEVICE;
@@ -58,10 +59,13 @@ static cyf_status keep_freed_memory(const cyf_cuda_device *d) {
 
 static void destroy_backend(cyf_device *device) {
   cyf_cuda_device *d = (cyf_cuda_device *)device;
-  if (cudaSetDevice(d->ordinal) == cudaSuccess && d->stream) (void)cudaStreamSynchronize(d->stream);
+  (void)cudaSetDevice(d->ordinal);
+  if (d->stream) (void)cudaStreamSynchronize(d->stream);
+  if (d->copies) (void)cudaStreamSynchronize(d->copies);
   cyf_cuda_blas_destroy(&d->blas);
   cyf_scratch_destroy(&d->scratch);
   cyf_cuda_staging_destroy(&d->staging);
+  if (d->copies) (void)cudaStreamDestroy(d->copies);
   if (d->stream) (void)cudaStreamDestroy(d->stream);
   pthread_mutex_destroy(&d->lock);
 }
@@ -70,6 +74,7 @@ static cyf_status open_device(cyf_cuda_device *d) {
   CYF_CUDA_TRY(cudaSetDevice(d->ordinal));
   CYF_TRY(describe(d));
   CYF_CUDA_TRY(cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking));
+  CYF_CUDA_TRY(cudaStreamCreateWithFlags(&d->copies, cudaStreamNonBlocking));
   CYF_TRY(keep_freed_memory(d));
   CYF_TRY(cyf_scratch_create(&d->base, &d->scratch));
   CYF_TRY(cyf_cuda_staging_create(d, &d->staging));
@@ -92,6 +97,7 @@ cyf_status cyf_device_create_cuda(int ordinal, int n_threads, cyf_precision prec
   d->base.destroy_backend = destroy_backend;
   d->ordinal = ordinal;
   d->precision = precision;
+  d->strip_bytes = CYF_STRIP_BYTES;
   pthread_mutexattr_t recursive; /* the scratch allocates through the table */
   pthread_mutexattr_init(&recursive);
   pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
@@ -119,17 +125,26 @@ void *cyf_cuda_stream(cyf_device *device) {
   return ((cyf_cuda_device *)device)->stream;
 }
 
-cyf_cuda_op cyf_cuda_begin(cyf_device *device) {
+cyf_cuda_device *cyf_cuda_enter(cyf_device *device) {
   cyf_cuda_device *d = (cyf_cuda_device *)device;
   pthread_mutex_lock(&d->lock);
   (void)cudaSetDevice(d->ordinal); /* each thread has a setting of its own */
+  return d;
+}
+
+cyf_status cyf_cuda_leave(cyf_cuda_device *d, cyf_status status) {
+  pthread_mutex_unlock(&d->lock);
+  return status;
+}
+
+cyf_cuda_op cyf_cuda_begin(cyf_device *device) {
+  cyf_cuda_device *d = cyf_cuda_enter(device);
   return (cyf_cuda_op){d, cyf_scratch_mark(d->scratch)};
 }
 
 cyf_status cyf_cuda_end(const cyf_cuda_op *op, cyf_status status, const char *name) {
   const cudaError_t error = cudaGetLastError();
   cyf_scratch_release(op->d->scratch, op->mark);
-  if (status == CYF_OK && error != cudaSuccess) status = cyf_cuda_fail(error, name);
-  pthread_mutex_unlock(&op->d->lock);
-  return status;
+  if (status == CYF_OK) status = cyf_cuda_check(error, name);
+  return cyf_cuda_leave(op->d, status);
 }

@@ -19,6 +19,7 @@ extern "C" {
 #endif
 
 #include "kernels/backend.h"
+#include "kernels/coefficients.h"
 
 typedef struct cyf_cuda_staging cyf_cuda_staging;
 typedef struct cyf_cuda_blas cyf_cuda_blas;
@@ -29,7 +30,10 @@ typedef struct cyf_cuda_device {
   int n_multiprocessors;
   cyf_precision precision;
   size_t bytes;
-  cudaStream_t stream;
+  int64_t strip_bytes;  /* CYF_STRIP_BYTES; tests choose less */
+  cudaStream_t stream;  /* the work queue */
+  cudaStream_t copies;  /* the copy queue */
+  cyf_graph *recording; /* the graph that is being recorded */
   pthread_mutex_t lock; /* one operation at a time */
   cyf_scratch *scratch; /* temporaries of the operation that runs; work of the next waits in the stream */
   cyf_cuda_staging *staging;
@@ -41,6 +45,9 @@ extern const cyf_ops cyf_cuda_ops;
 
 /* Records a CUDA failure: CYF_ERR_MEMORY or CYF_ERR_DEVICE. */
 cyf_status cyf_cuda_fail(cudaError_t error, const char *what);
+static inline cyf_status cyf_cuda_check(cudaError_t error, const char *what) {
+  return error == cudaSuccess ? CYF_OK : cyf_cuda_fail(error, what);
+}
 #define CYF_CUDA_TRY(call)                                                  \
   do {                                                                      \
     const cudaError_t cyf_error_ = (call);                                  \
@@ -57,6 +64,9 @@ typedef struct cyf_cuda_op {
 
 /* Takes the device for this thread. */
 cyf_cuda_op cyf_cuda_begin(cyf_device *device);
+/* The same without temporaries, for transfers; then cyf_cuda_leave. */
+cyf_cuda_device *cyf_cuda_enter(cyf_device *device);
+cyf_status cyf_cuda_leave(cyf_cuda_device *d, cyf_status status);
 /* Gives it and the operation's temporaries back; a launch that failed becomes the status, with the operation's name. */
 cyf_status cyf_cuda_end(const cyf_cuda_op *op, cyf_status status, const char *name);
 
@@ -93,6 +103,22 @@ cyf_status cyf_cuda_download(cyf_device *device, void *host, const void *device_
 cyf_status cyf_cuda_copy(cyf_device *device, void *to, const void *from, size_t bytes);
 cyf_status cyf_cuda_zero(cyf_device *device, void *memory, size_t bytes);
 cyf_status cyf_cuda_synchronize(cyf_device *device);
+size_t cyf_cuda_free_bytes(cyf_device *device);
+cyf_status cyf_cuda_alloc_host(cyf_device *device, size_t bytes, void **ret_memory);
+void cyf_cuda_free_host(cyf_device *device, void *memory);
+
+/* ---- queues and graphs (cuda_queues.c) -----------------------------------------------------------------------------
+ */
+
+cyf_status cyf_cuda_upload_async(cyf_device *device, void *device_memory, const void *host, size_t bytes);
+cyf_status cyf_cuda_event_create(cyf_device *device, cyf_event **ret_event);
+void cyf_cuda_event_destroy(cyf_device *device, cyf_event *event);
+cyf_status cyf_cuda_event_record(cyf_device *device, cyf_queue queue, cyf_event *event);
+cyf_status cyf_cuda_event_await(cyf_device *device, cyf_queue queue, cyf_event *event);
+cyf_status cyf_cuda_event_synchronize(cyf_device *device, cyf_event *event);
+cyf_status cyf_cuda_graph_begin(cyf_device *device, cyf_graph **graph);
+cyf_status cyf_cuda_graph_end(cyf_device *device, cyf_graph **graph, bool launch);
+void cyf_cuda_graph_destroy(cyf_device *device, cyf_graph *graph);
 
 #ifdef __cplusplus
 }

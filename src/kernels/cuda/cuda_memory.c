@@ -2,22 +2,6 @@
 #include "base/memory.h"
 #include "kernels/cuda/cuda_internal.h"
 
-static cyf_cuda_device *enter(cyf_device *device) {
-  cyf_cuda_device *d = (cyf_cuda_device *)device;
-  pthread_mutex_lock(&d->lock);
-  (void)cudaSetDevice(d->ordinal);
-  return d;
-}
-
-static cyf_status leave(cyf_cuda_device *d, cyf_status status) {
-  pthread_mutex_unlock(&d->lock);
-  return status;
-}
-
-static cyf_status cuda_status(cudaError_t error, const char *what) {
-  return error == cudaSuccess ? CYF_OK : cyf_cuda_fail(error, what);
-}
-
 /* From the stream's pool: the order of the stream is the order in which memory is taken and given back, so freeing
  * waits for nothing and what still runs keeps its memory. */
 static cyf_status alloc_zeroed(cyf_cuda_device *d, size_t bytes, void **ret_memory) {
@@ -30,47 +14,71 @@ static cyf_status alloc_zeroed(cyf_cuda_device *d, size_t bytes, void **ret_memo
     return CYF_FAIL(CYF_ERR_MEMORY, "out of memory on GPU %d: %zu bytes asked for, %zu of %zu are free", d->ordinal,
                     size, left, total);
   }
-  CYF_TRY(cuda_status(error, "cudaMallocAsync"));
-  return cuda_status(cudaMemsetAsync(*ret_memory, 0, size, d->stream), "cudaMemsetAsync");
+  CYF_TRY(cyf_cuda_check(error, "cudaMallocAsync"));
+  return cyf_cuda_check(cudaMemsetAsync(*ret_memory, 0, size, d->stream), "cudaMemsetAsync");
 }
 
 cyf_status cyf_cuda_alloc(cyf_device *device, size_t bytes, void **ret_memory) {
-  cyf_cuda_device *d = enter(device);
+  cyf_cuda_device *d = cyf_cuda_enter(device);
   *ret_memory = NULL;
-  return leave(d, alloc_zeroed(d, bytes, ret_memory));
+  return cyf_cuda_leave(d, alloc_zeroed(d, bytes, ret_memory));
 }
 
 void cyf_cuda_free(cyf_device *device, void *memory) {
   if (!memory) return;
-  cyf_cuda_device *d = enter(device);
+  cyf_cuda_device *d = cyf_cuda_enter(device);
   (void)cudaFreeAsync(memory, d->stream);
-  pthread_mutex_unlock(&d->lock);
+  (void)cyf_cuda_leave(d, CYF_OK);
 }
 
 cyf_status cyf_cuda_upload(cyf_device *device, void *device_memory, const void *host, size_t bytes) {
-  cyf_cuda_device *d = enter(device);
-  return leave(d, cyf_cuda_staging_to_device(d, device_memory, host, bytes));
+  cyf_cuda_device *d = cyf_cuda_enter(device);
+  return cyf_cuda_leave(d, cyf_cuda_staging_to_device(d, device_memory, host, bytes));
 }
 
 cyf_status cyf_cuda_download(cyf_device *device, void *host, const void *device_memory, size_t bytes) {
-  cyf_cuda_device *d = enter(device);
-  return leave(d, cyf_cuda_staging_to_host(d, host, device_memory, bytes));
+  cyf_cuda_device *d = cyf_cuda_enter(device);
+  return cyf_cuda_leave(d, cyf_cuda_staging_to_host(d, host, device_memory, bytes));
 }
 
 cyf_status cyf_cuda_copy(cyf_device *device, void *to, const void *from, size_t bytes) {
   if (bytes == 0) return CYF_OK;
-  cyf_cuda_device *d = enter(device);
-  return leave(d,
-               cuda_status(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, d->stream), "cudaMemcpyAsync"));
+  cyf_cuda_device *d = cyf_cuda_enter(device);
+  return cyf_cuda_leave(
+      d, cyf_cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, d->stream), "cudaMemcpyAsync"));
 }
 
 cyf_status cyf_cuda_zero(cyf_device *device, void *memory, size_t bytes) {
   if (bytes == 0) return CYF_OK;
-  cyf_cuda_device *d = enter(device);
-  return leave(d, cuda_status(cudaMemsetAsync(memory, 0, bytes, d->stream), "cudaMemsetAsync"));
+  cyf_cuda_device *d = cyf_cuda_enter(device);
+  return cyf_cuda_leave(d, cyf_cuda_check(cudaMemsetAsync(memory, 0, bytes, d->stream), "cudaMemsetAsync"));
 }
 
 cyf_status cyf_cuda_synchronize(cyf_device *device) {
-  cyf_cuda_device *d = enter(device);
-  return leave(d, cyf_cuda_staging_flush(d));
+  cyf_cuda_device *d = cyf_cuda_enter(device);
+  return cyf_cuda_leave(d, cyf_cuda_staging_flush(d));
+}
+
+size_t cyf_cuda_free_bytes(cyf_device *device) {
+  cyf_cuda_device *d = cyf_cuda_enter(device);
+  size_t left = 0, total = 0;
+  if (cudaMemGetInfo(&left, &total) != cudaSuccess) (void)cudaGetLastError();
+  (void)cyf_cuda_leave(d, CYF_OK);
+  return left;
+}
+
+cyf_status cyf_cuda_alloc_host(cyf_device *device, size_t bytes, void **ret_memory) {
+  cyf_cuda_device *d = cyf_cuda_enter(device);
+  const size_t size = bytes > 0 ? bytes : 1;
+  *ret_memory = NULL;
+  const cyf_status status = cyf_cuda_check(cudaHostAlloc(ret_memory, size, cudaHostAllocPortable), "cudaHostAlloc");
+  if (status == CYF_OK) memset(*ret_memory, 0, size);
+  return cyf_cuda_leave(d, status);
+}
+
+void cyf_cuda_free_host(cyf_device *device, void *memory) {
+  if (!memory) return;
+  cyf_cuda_device *d = cyf_cuda_enter(device);
+  (void)cudaFreeHost(memory);
+  (void)cyf_cuda_leave(d, CYF_OK);
 }

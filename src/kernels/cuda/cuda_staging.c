@@ -107,7 +107,9 @@ cyf_status cyf_cuda_staging_to_host(cyf_cuda_device *d, void *host, const void *
 
 cyf_status cyf_cuda_staging_flush(cyf_cuda_device *d) {
   cyf_cuda_staging *s = d->staging;
+  if (d->recording) return CYF_FAIL(CYF_ERR_INTERNAL, "a graph cannot hold a wait");
   CYF_CUDA_TRY(cudaStreamSynchronize(d->stream));
+  CYF_CUDA_TRY(cudaStreamSynchronize(d->copies));
   for (int k = 0; k < s->n_pending; ++k) memcpy(s->pending[k].host, s->pending[k].slot, sizeof *s->scalars);
   s->n_pending = 0;
   return CYF_OK;

@@ -30,9 +30,9 @@ CYF_HD static inline cyf_philox_words cyf_philox(const uint32_t key[2], uint32_t
   c.w1 = step;
   c.w2 = (uint32_t)position;
   c.w3 = (uint32_t)(position >> 32);
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #pragma unroll
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && !defined(__CUDACC__)
 #pragma GCC unroll 10
 #endif
   for (int round = 0; round < 10; ++round) {

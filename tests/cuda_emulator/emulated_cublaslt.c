@@ -1,0 +1,144 @@
+/* cuBLASLt's products on OpenBLAS: operands widened from bfloat16 (or rounded to TF32's 10 bits), sums in float32. */
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/cublaslt_library.h"
+#include "kernels/math/bfloat16.h"
+
+struct emulated_desc {
+  cublasComputeType_t compute;
+  cublasOperation_t op_a, op_b;
+  cublasLtEpilogue_t epilogue;
+  const float *bias;
+};
+struct emulated_layout {
+  cudaDataType_t type;
+  int64_t rows, columns, leading; /* column-major */
+};
+
+static cublasStatus_t make(void **ret, size_t bytes) {
+  *ret = calloc(1, bytes);
+  return *ret ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_ALLOC_FAILED;
+}
+
+static cublasStatus_t create(cublasLtHandle_t *handle) {
+  return make((void **)handle, 1);
+}
+static cublasStatus_t destroy(cublasLtHandle_t handle) {
+  free(handle);
+  return CUBLAS_STATUS_SUCCESS;
+}
+static cublasStatus_t desc_create(cublasLtMatmulDesc_t *desc, cublasComputeType_t compute, cudaDataType_t scale) {
+  if (scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
+  const cublasStatus_t status = make((void **)desc, sizeof **desc);
+  if (status != CUBLAS_STATUS_SUCCESS) return status;
+  (*desc)->compute = compute;
+  (*desc)->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+  return status;
+}
+static cublasStatus_t desc_destroy(cublasLtMatmulDesc_t desc) {
+  free(desc);
+  return CUBLAS_STATUS_SUCCESS;
+}
+static cublasStatus_t desc_set(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t attribute, const void *value,
+                               size_t bytes) {
+  if (attribute == CUBLASLT_MATMUL_DESC_TRANSA) memcpy(&desc->op_a, value, bytes);
+  if (attribute == CUBLASLT_MATMUL_DESC_TRANSB) memcpy(&desc->op_b, value, bytes);
+  if (attribute == CUBLASLT_MATMUL_DESC_EPILOGUE) memcpy(&desc->epilogue, value, bytes);
+  if (attribute == CUBLASLT_MATMUL_DESC_BIAS_POINTER) memcpy(&desc->bias, value, bytes);
+  return CUBLAS_STATUS_SUCCESS;
+}
+static cublasStatus_t layout_create(cublasLtMatrixLayout_t *layout, cudaDataType_t type, uint64_t rows,
+                                    uint64_t columns, int64_t leading) {
+  if (leading < (int64_t)rows) return CUBLAS_STATUS_INVALID_VALUE;
+  const cublasStatus_t status = make((void **)layout, sizeof **layout);
+  if (status != CUBLAS_STATUS_SUCCESS) return status;
+  **layout = (struct emulated_layout){type, (int64_t)rows, (int64_t)columns, leading};
+  return status;
+}
+static cublasStatus_t layout_destroy(cublasLtMatrixLayout_t layout) {
+  free(layout);
+  return CUBLAS_STATUS_SUCCESS;
+}
+static cublasStatus_t preference_create(cublasLtMatmulPreference_t *preference) {
+  return make((void **)preference, 1);
+}
+static cublasStatus_t preference_destroy(cublasLtMatmulPreference_t preference) {
+  free(preference);
+  return CUBLAS_STATUS_SUCCESS;
+}
+static cublasStatus_t preference_set(cublasLtMatmulPreference_t preference,
+                                     cublasLtMatmulPreferenceAttributes_t attribute, const void *value, size_t bytes) {
+  (void)preference, (void)attribute, (void)value, (void)bytes;
+  return CUBLAS_STATUS_SUCCESS;
+}
+static cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
+                                cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                cublasLtMatmulPreference_t preference, int wanted,
+                                cublasLtMatmulHeuristicResult_t results[], int *found) {
+  (void)handle, (void)preference, (void)wanted, (void)d;
+  const int64_t k_a = desc->op_a == CUBLAS_OP_T ? a->rows : a->columns;
+  const int64_t k_b = desc->op_b == CUBLAS_OP_T ? b->columns : b->rows;
+  const int64_t m = desc->op_a == CUBLAS_OP_T ? a->columns : a->rows;
+  const int64_t n = desc->op_b == CUBLAS_OP_T ? b->rows : b->columns;
+  *found = 0;
+  if (k_a != k_b || m != c->rows || n != c->columns || a->type != b->type) return CUBLAS_STATUS_INVALID_VALUE;
+  memset(results, 0, sizeof *results);
+  *found = 1;
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+/* The operand as float32, rows next to each other. */
+static float *operand(const struct emulated_layout *x, const void *data, int tf32) {
+  float *copy = calloc((size_t)(x->rows * x->columns), sizeof *copy);
+  for (int64_t j = 0; copy && j < x->columns; ++j) {
+    for (int64_t i = 0; i < x->rows; ++i) {
+      const int64_t from = j * x->leading + i;
+      float value =
+          x->type == CUDA_R_16BF ? cyf_float_of_bfloat16(((const uint16_t *)data)[from]) : ((const float *)data)[from];
+      if (tf32) value = cyf_bits_float((cyf_float_bits(value) + 0x1000u) & ~0x1FFFu);
+      copy[j * x->rows + i] = value;
+    }
+  }
+  return copy;
+}
+
+static cublasStatus_t matmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *a,
+                             cublasLtMatrixLayout_t a_layout, const void *b, cublasLtMatrixLayout_t b_layout,
+                             const void *beta, const void *c, cublasLtMatrixLayout_t c_layout, void *d,
+                             cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algo, void *workspace,
+                             size_t workspace_bytes, cudaStream_t stream) {
+  (void)handle, (void)c, (void)d_layout, (void)algo, (void)workspace, (void)workspace_bytes, (void)stream;
+  const int tf32 = desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+  const int64_t k = desc->op_a == CUBLAS_OP_T ? a_layout->rows : a_layout->columns;
+  float *a_float = operand(a_layout, a, tf32), *b_float = operand(b_layout, b, tf32), *out = d;
+  if (!a_float || !b_float) return CUBLAS_STATUS_ALLOC_FAILED;
+  cblas_sgemm(CblasColMajor, desc->op_a == CUBLAS_OP_T ? CblasTrans : CblasNoTrans,
+              desc->op_b == CUBLAS_OP_T ? CblasTrans : CblasNoTrans, (blasint)c_layout->rows,
+              (blasint)c_layout->columns, (blasint)k, *(const float *)alpha, a_float, (blasint)a_layout->rows, b_float,
+              (blasint)b_layout->rows, *(const float *)beta, out, (blasint)c_layout->leading);
+  for (int64_t j = 0; desc->epilogue != CUBLASLT_EPILOGUE_DEFAULT && j < c_layout->columns; ++j) {
+    for (int64_t i = 0; i < c_layout->rows; ++i) {
+      float *value = out + j * c_layout->leading + i;
+      *value += desc->bias[i];
+      if (desc->epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && !(*value > 0.0f)) *value = 0.0f;
+    }
+  }
+  free(a_float);
+  free(b_float);
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+static const char *status_string(cublasStatus_t status) {
+  return status == CUBLAS_STATUS_INVALID_VALUE ? "invalid value" : "emulated failure";
+}
+
+cyf_status cyf_cublaslt_load(const cyf_cublaslt **ret_library) {
+  static const cyf_cublaslt library = {
+      create,        destroy,        desc_create,       desc_destroy,       desc_set,
+      layout_create, layout_destroy, preference_create, preference_destroy, preference_set,
+      heuristic,     matmul,         status_string};
+  *ret_library = &library;
+  return CYF_OK;
+}

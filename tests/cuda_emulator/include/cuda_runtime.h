@@ -1,0 +1,61 @@
+/* Kernels on the CPU: a launch runs block after block, the threads of a block as fibers in an order drawn anew between
+ * any two barriers, so that a missing barrier shows. Shared memory starts as NaN. */
+#ifndef CYF_EMULATED_CUDA_RUNTIME_H
+#define CYF_EMULATED_CUDA_RUNTIME_H
+
+#include <cuda_runtime_api.h>
+#include <math.h>
+
+#include <functional>
+
+#define __global__
+#define __device__
+#define __host__
+
+struct uint3 {
+  unsigned x, y, z;
+};
+struct uint4 {
+  unsigned x, y, z, w;
+};
+struct float4 {
+  float x, y, z, w;
+};
+extern uint3 threadIdx, blockIdx, blockDim, gridDim;
+
+/* Runs kernel() for every thread of every block. */
+void emulator_launch(unsigned grid_x, unsigned grid_y, unsigned block, const std::function<void()> &kernel);
+/* The block's shared array of this place in the source. */
+void *emulator_shared(const void *place, size_t bytes);
+void __syncthreads(void);
+/* Each lane gives 8 bytes and gets those of lane `from` (all 32 lanes take part, as with a full mask). */
+uint64_t emulator_exchange(uint64_t value, int from);
+
+#define CYF_LAUNCH(kernel, shape, stream, ...)                                                      \
+  do {                                                                                              \
+    (void)(stream);                                                                                 \
+    emulator_launch((shape).grid_x, (shape).grid_y, (shape).block, [&]() { kernel(__VA_ARGS__); }); \
+  } while (0)
+#define CYF_SHARED(type, name, count) \
+  static const char name##_place = 0; \
+  type *const name = (type *)emulator_shared(&name##_place, sizeof(type) * (count))
+
+template <typename T>
+static inline T __shfl_xor_sync(unsigned, T value, int mask) {
+  uint64_t bits = 0;
+  static_assert(sizeof value <= sizeof bits, "at most 8 bytes");
+  __builtin_memcpy(&bits, &value, sizeof value);
+  bits = emulator_exchange(bits, (int)(threadIdx.x % 32) ^ mask);
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
+}
+static inline unsigned __ballot_sync(unsigned, bool predicate) {
+  unsigned mask = 0;
+  for (int lane = 0; lane < 32; ++lane) mask |= (unsigned)emulator_exchange(predicate, lane) << lane;
+  return mask;
+}
+static inline int __popc(unsigned bits) {
+  return __builtin_popcount(bits);
+}
+
+#endif
