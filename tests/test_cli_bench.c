@@ -37,6 +37,33 @@ static void every_cell_of_an_epoch_is_counted(void **state) {
   cli_expect_text("peak memory");
 }
 
+/* Steps are steps: the loss of a batch that comes again and again falls, alike on one rank and on two. */
+static void training_steps_are_timed(void **state) {
+  (void)state;
+  static const char *const stages[] = {"autoencoder", "denoiser", "classifier"};
+  for (int i = 0; i < 3; i++)
+    for (int ranks = 1; ranks <= 2; ranks++) {
+      cli_expect(0,
+                 "mpirun -n %d $cytoforge bench train --stage %s --genes 300 --nnz 30 --classes 3 --batch 64 --steps 8 "
+                 "--device cpu --set 'autoencoder.hidden=[32]' --set autoencoder.latent=16 --set "
+                 "'denoiser.hidden=[32, 16]' --set 'classifier.hidden=[32, 32, 16]' --json 2>errors.txt",
+                 ranks, stages[i]);
+      cli_expect_text("\"device\": \"cpu\"");
+      cli_expect_text("\"plane\": \"MPI\"");
+      assert_true(json_number("ranks") == ranks && json_number("batch_cells") == 64);
+      assert_true(json_number("step_min_s") > 0 && json_number("step_min_s") <= json_number("step_median_s"));
+      assert_true(json_number("step_median_s") <= json_number("step_p90_s"));
+      assert_true(json_number("product_flops_per_s") > 0 && json_number("copy_bytes_per_s") > 0);
+      assert_true(json_number("last_loss") < json_number("first_loss"));
+      /* 300 genes -> 32 -> 16 -> 32 -> 300, of which a cell expresses 30 */
+      if (i == 0) assert_true(json_number("step_flops") == 6.0 * 64 * (30 * 32 + 32 * 16 + 16 * 32 + 32 * 300));
+    }
+  cli_expect(2, "$cytoforge bench train --stage decoder");
+  cli_expect_text("autoencoder, denoiser or classifier, not 'decoder'");
+  cli_expect(2, "mpirun -n 2 $cytoforge bench train --batch 65");
+  cli_expect_text("--batch 65 is not a multiple of the 2 ranks");
+}
+
 static void wrong_requests_get_one_line(void **state) {
   (void)state;
   cli_expect(2, "$cytoforge bench --data atlas");
@@ -72,6 +99,7 @@ static void runs_take_balance_and_residency(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_cell_of_an_epoch_is_counted),
+      cmocka_unit_test(training_steps_are_timed),
       cmocka_unit_test(wrong_requests_get_one_line),
       cmocka_unit_test(runs_take_balance_and_residency),
   };

@@ -9,6 +9,7 @@
 #include "cli/cells_out.h"
 #include "cli/command.h"
 #include "cli/decode_block.h"
+#include "cli/device_options.h"
 #include "cli/resources.h"
 #include "kernels/backend.h"
 #include "train/checkpoint.h"
@@ -43,19 +44,20 @@ static const cyf_usage decode_usage = {
 
 typedef struct arguments {
   const char *model, *output, *matrix, *gene_column, *precision, *kind;
-  int64_t threads, seed;
+  cyf_device_options compute;
+  int64_t seed;
   bool force;
 } arguments;
 
-enum { N_COMMON = 4, N_ENCODE = 3, N_DECODE = 2, N_OPTIONS = N_COMMON + N_ENCODE, BLOCK_CELLS = 256 };
+/* --precision is the latents' type here, so the device's is left out. */
+enum { N_MODEL = 3, N_DEVICE = CYF_DEVICE_OPTIONS - 1, N_COMMON = N_MODEL + N_DEVICE };
+enum { N_ENCODE = 3, N_DECODE = 2, N_OPTIONS = N_COMMON + N_ENCODE, BLOCK_CELLS = 256 };
 
 /* Room for N_OPTIONS; returns how many there are. */
 static size_t list_options(arguments *a, bool encodes, cyf_option *o) {
-  const cyf_option common[N_COMMON] = {
-      {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
-      {"out", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
-      {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
-      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
+  const cyf_option of_model[N_MODEL] = {{"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
+                                        {"out", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
+                                        {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
   const cyf_option of_encode[N_ENCODE] = {
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
@@ -65,7 +67,10 @@ static size_t list_options(arguments *a, bool encodes, cyf_option *o) {
   const cyf_option of_decode[N_DECODE] = {
       cyf_output_option(&a->kind), {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of drawn counts (default 0)"}};
   const size_t n_own = encodes ? N_ENCODE : N_DECODE;
-  for (size_t i = 0; i < N_COMMON; i++) o[i] = common[i];
+  cyf_option of_device[CYF_DEVICE_OPTIONS];
+  cyf_device_list_options(&a->compute, of_device);
+  for (size_t i = 0; i < N_MODEL; i++) o[i] = of_model[i];
+  for (size_t i = 0; i < N_DEVICE; i++) o[N_MODEL + i] = of_device[i];
   for (size_t i = 0; i < n_own; i++) o[N_COMMON + i] = encodes ? of_encode[i] : of_decode[i];
   return N_COMMON + n_own;
 }
@@ -221,7 +226,7 @@ static cyf_status encode_atlas(cyf_context *context, const arguments *a, const c
   cyf_latent_type type = CYF_LATENT_FLOAT16;
   uint64_t checksum = 0;
   cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, cyf_open_device(comm, a->threads, &device)));
+  CYF_TRY_CLEANUP(cyf_open_wished_device(comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &device));
   status = cyf_model_load(a->model, device, &model);
   if (status == CYF_OK) status = choose_precision(a, model, &type);
   if (status == CYF_OK) status = cyf_atlas_open(directory, &atlas);
@@ -252,7 +257,7 @@ static cyf_status convert(cyf_context *context, const cyf_usage *usage, bool enc
   cyf_comm *comm = context->comm;
   CYF_TRY(cyf_comm_agree(comm, check(usage, a, inputs)));
   conversion c = {.encodes = encodes, .arguments = a, .input = inputs->item[0]};
-  CYF_TRY(cyf_comm_agree(comm, cyf_open_device(comm, a->threads, &c.device)));
+  CYF_TRY(cyf_open_wished_device(comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &c.device));
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_conversion(&c)));
   cyf_block_job job = {.name = usage->command,

@@ -7,6 +7,7 @@
 #include "cli/class_path.h"
 #include "cli/command.h"
 #include "cli/decode_block.h"
+#include "cli/device_options.h"
 #include "cli/guidance.h"
 #include "cli/guides.h"
 #include "cli/reverse.h"
@@ -35,12 +36,13 @@ typedef struct arguments {
   cyf_class_path_asked path;
   cyf_texts where, guidance;
   cyf_reverse reverse;
-  int64_t n_cells, t_init, threads;
+  cyf_device_options compute;
+  int64_t n_cells, t_init;
   double keep;
   bool force;
 } arguments;
 
-enum { N_OWN = 18, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS };
+enum { N_OWN = 17, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS + CYF_DEVICE_OPTIONS };
 
 /* The share of the start cells' signal, in power, that is left unless --t-init or --keep says otherwise; below the
  * second a warning. */
@@ -73,10 +75,10 @@ static void list_options(arguments *a, cyf_option *o) {
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "of --start: var column with the gene names (default: the index)"},
       cyf_output_option(&a->kind),
-      {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
   for (int i = 0; i < N_OWN; i++) o[i] = table[i];
   cyf_reverse_list_options(&a->reverse, o + N_OWN);
+  cyf_device_list_options(&a->compute, o + N_OWN + CYF_REVERSE_OPTIONS);
 }
 
 static arguments make_defaults(void) {
@@ -311,7 +313,7 @@ static cyf_status finish(interpolation *p, const char *command_line) {
 
 static cyf_status open_all(cyf_context *context, interpolation *p) {
   const arguments *a = p->arguments;
-  CYF_TRY(cyf_comm_agree(context->comm, cyf_open_device(context->comm, a->threads, &p->device)));
+  CYF_TRY(cyf_open_wished_device(context->comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &p->device));
   CYF_TRY(cyf_comm_agree(context->comm, open_model(p)));
   const cyf_start_asked asked = {.path = a->start,
                                  .matrix = a->matrix,

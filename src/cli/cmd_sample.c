@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/conditions.h"
 #include "cli/decode_block.h"
+#include "cli/device_options.h"
 #include "cli/guides.h"
 #include "cli/reverse.h"
 #include "cli/sampling_choice.h"
@@ -37,11 +38,12 @@ typedef struct arguments {
   const char *model, *output, *like, *by, *requests, *guidance_mode, *kind;
   cyf_texts where, guidance;
   cyf_reverse reverse;
-  int64_t n_cells, threads;
+  cyf_device_options compute;
+  int64_t n_cells;
   bool force;
 } arguments;
 
-enum { N_OWN = 12, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS };
+enum { N_OWN = 11, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS + CYF_DEVICE_OPTIONS };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OWN] = {
@@ -58,10 +60,10 @@ static void list_options(arguments *a, cyf_option *o) {
       {"guidance-mode", 0, CYF_OPTION_TEXT, &a->guidance_mode, "auto|classifier|free",
        "by classifiers, or by a denoiser that is told labels (auto: so where it is)"},
       cyf_output_option(&a->kind),
-      {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
   for (int i = 0; i < N_OWN; i++) o[i] = table[i];
   cyf_reverse_list_options(&a->reverse, o + N_OWN);
+  cyf_device_list_options(&a->compute, o + N_OWN + CYF_REVERSE_OPTIONS);
 }
 
 static void help(FILE *stream) {
@@ -200,7 +202,7 @@ static cyf_status sample(cyf_context *context, const arguments *a, const cyf_tex
   sampling s = {.arguments = a};
   cyf_status status;
   CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
-  CYF_TRY(cyf_comm_agree(context->comm, cyf_open_device(context->comm, a->threads, &s.device)));
+  CYF_TRY(cyf_open_wished_device(context->comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &s.device));
   CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, open_sampling(&s)));
   cyf_info("sampling %lld cells: %s, %d steps, %lld conditions, guidance %s; %d ranks x %d threads",
            (long long)s.conditions.n_cells, cyf_method_name(s.config.method), s.schedule->n, (long long)s.conditions.n,

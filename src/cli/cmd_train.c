@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/device_options.h"
 #include "cli/resources.h"
 #include "train/add_classifier.h"
 #include "train/run.h"
@@ -27,14 +28,14 @@ static const cyf_usage usage = {
 typedef struct arguments {
   const char *config, *data, *out, *model, *stage, *resume;
   cyf_texts overrides;
-  int64_t threads;
+  cyf_device_options compute;
   bool force;
 } arguments;
 
-enum { N_OPTIONS = 9 };
+enum { N_OWN = 8, N_OPTIONS = N_OWN + CYF_DEVICE_OPTIONS };
 
 static void list_options(arguments *a, cyf_option *o) {
-  const cyf_option table[N_OPTIONS] = {
+  const cyf_option table[N_OWN] = {
       {"config", 'c', CYF_OPTION_TEXT, &a->config, "CONFIG", "YAML configuration (default: the built-in defaults)"},
       {"data", 0, CYF_OPTION_TEXT, &a->data, "ATLAS", "directory made by cytoforge prepare"},
       {"out", 0, CYF_OPTION_TEXT, &a->out, "RUN", "directory of the run"},
@@ -44,10 +45,10 @@ static void list_options(arguments *a, cyf_option *o) {
        "autoencoder, encode, denoiser, classifier:COLUMN or all (default)"},
       {"resume", 0, CYF_OPTION_TEXT, &a->resume, "auto", "go on from the newest checkpoints; finished stages are kept"},
       {"set", 0, CYF_OPTION_LIST, &a->overrides, "KEY=VALUE", "override one key of the configuration; may be repeated"},
-      {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL,
        "start the stages over if RUN holds them already; with -m, replace the model's classifier"}};
-  for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
+  for (int i = 0; i < N_OWN; i++) o[i] = table[i];
+  cyf_device_list_options(&a->compute, o + N_OWN);
 }
 
 static void help(FILE *stream) {
@@ -85,7 +86,7 @@ static cyf_status add_classifier(cyf_context *context, const arguments *a) {
                                         .resume = a->resume != NULL,
                                         .force = a->force,
                                         .command_line = context->command_line};
-  CYF_TRY(cyf_comm_agree(context->comm, cyf_open_device(context->comm, a->threads, &device)));
+  CYF_TRY(cyf_open_wished_device(context->comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &device));
   cyf_status status = cyf_add_classifier(context->comm, device, &options);
   if (status == CYF_OK) status = cyf_report_resources(context->comm);
   cyf_device_destroy(&device);
@@ -100,7 +101,8 @@ static cyf_status train(cyf_context *context, const arguments *a, const cyf_text
   cyf_status status = cyf_settings_load(a->config, a->overrides.n, a->overrides.item, &settings);
   CYF_TRY(cyf_comm_agree(context->comm, status));
   cyf_comm_set_timeout(context->comm, settings.comm.timeout_s);
-  CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, cyf_open_device(context->comm, a->threads, &device)));
+  CYF_TRY_CLEANUP(cyf_open_wished_device(context->comm, &a->compute, (cyf_device_wish)settings.device,
+                                         (cyf_precision)settings.precision, &device));
   cyf_run_options options = {.settings = &settings,
                              .atlas = a->data,
                              .directory = a->out,

@@ -5,9 +5,13 @@
 #include "data/torch_zip.h"
 #include "data/version_hdf5.h"
 #include "kernels/cpu/cpu_version.h"
+#include "kernels/cuda/cuda_device.h"
 
 void cyf_print_version(FILE *stream) {
   char mpi[256], hdf5[64];
+#if CYF_HAVE_CUDA
+  char nccl[64];
+#endif
   cyf_mpi_version(mpi, sizeof mpi);
   cyf_hdf5_version(hdf5, sizeof hdf5);
   fprintf(stream, "cytoforge %s\n", CYF_VERSION);
@@ -18,5 +22,18 @@ void cyf_print_version(FILE *stream) {
   fprintf(stream, "  libyaml    %s\n", cyf_yaml_version());
   fprintf(stream, "  libzip     %s\n", cyf_torch_zip_version());
   fprintf(stream, "  random     Philox4x32-10 (Random123)\n");
-  fprintf(stream, "  backends   cpu\n");
+#if CYF_HAVE_CUDA
+  const char *reason = "";
+  const int n_gpus = cyf_cuda_device_count(&reason);
+  cyf_nccl_version(nccl, sizeof nccl);
+  fprintf(stream, "  CUDA       ");
+  if (n_gpus > 0)
+    fprintf(stream, "built in, %d GPU%s here\n", n_gpus, n_gpus > 1 ? "s" : "");
+  else
+    fprintf(stream, "built in, %s\n", reason);
+  fprintf(stream, "  NCCL       %s\n", nccl[0] != '\0' ? nccl : "not built in");
+  fprintf(stream, "  backends   cpu, cuda\n");
+#else
+  fprintf(stream, "  backends   cpu (built without CUDA)\n");
+#endif
 }

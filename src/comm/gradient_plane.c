@@ -21,13 +21,13 @@ struct cyf_gradient_plane {
 };
 
 static bool is_host_memory(const cyf_gradient_plane *p) {
-  return strcmp(p->device->ops->name, "cpu") == 0;
+  return p->device->host_memory;
 }
 
 /* NCCL takes one rank a GPU, and all ranks or none. */
 static cyf_status choose(cyf_comm *comm, const cyf_device *device, bool *ret_nccl) {
-  const bool able = cyf_nccl_is_built() && strcmp(device->ops->name, "cuda") == 0 && !device->is_shared;
-  int64_t unable = cyf_comm_size(comm) == 1 || !able;
+  const bool own_gpu = strcmp(device->ops->name, "cuda") == 0 && !device->is_shared;
+  int64_t unable = cyf_comm_size(comm) == 1 || !own_gpu || !cyf_nccl_is_here();
   CYF_TRY(cyf_comm_max_int64(comm, &unable, 1));
   *ret_nccl = unable == 0;
   return CYF_OK;

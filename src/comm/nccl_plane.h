@@ -12,7 +12,8 @@
 
 typedef struct cyf_nccl cyf_nccl;
 
-bool cyf_nccl_is_built(void);
+/* True when the program was built with NCCL and the library is on this machine. */
+bool cyf_nccl_is_here(void);
 
 /* Bootstraps both communicators over MPI and starts the watch: a thread that ends all ranks (message, ncclCommAbort,
  * MPI_Abort) when NCCL reports an error or a sum takes longer than the communicator's time-out. Collective. Errors:

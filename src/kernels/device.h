@@ -14,8 +14,8 @@ typedef struct cyf_ops cyf_ops; /* backend.h */
 typedef struct cyf_device {
   const cyf_ops *ops;
   int n_threads;    /* CPU threads this device may use */
-  bool host_memory; /* its memory is the host's: operations take host arrays, and a call is done when it returns */
   bool is_shared;   /* a GPU that other ranks compute on as well */
+  bool host_memory; /* its memory is the host's: operations take host arrays, and a call is done when it returns */
   void (*destroy_backend)(struct cyf_device *device); /* frees what the backend added; NULL: nothing */
 } cyf_device;
 

@@ -1,0 +1,77 @@
+#include "cli/device_options.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "kernels/cuda/cuda_device.h"
+
+void cyf_device_list_options(cyf_device_options *target, cyf_option *options) {
+  const cyf_option table[CYF_DEVICE_OPTIONS] = {
+      {"device", 0, CYF_OPTION_TEXT, &target->device, "auto|cpu|cuda",
+       "what to compute on (default auto: a GPU where there is one)"},
+      {"share-gpu", 0, CYF_OPTION_FLAG, &target->share_gpu, NULL, "let ranks share GPUs where there are fewer"},
+      {"threads", 0, CYF_OPTION_INT, &target->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
+      {"precision", 0, CYF_OPTION_TEXT, &target->precision, "bf16|tf32|fp32",
+       "matrix products of a GPU (default bf16; the CPU computes in fp32)"}};
+  for (int i = 0; i < CYF_DEVICE_OPTIONS; i++) options[i] = table[i];
+}
+
+/* The index of the word among the three; as it was where no word was given. */
+static cyf_status choose_word(const char *option, const char *word, const char *const words[3], int *index) {
+  if (word == NULL) return CYF_OK;
+  for (int i = 0; i < 3; i++)
+    if (strcmp(word, words[i]) == 0) {
+      *index = i;
+      return CYF_OK;
+    }
+  return CYF_FAIL(CYF_ERR_USAGE, "--%s is %s, %s or %s, not '%s'", option, words[0], words[1], words[2], word);
+}
+
+static cyf_status choose(cyf_comm *comm, const cyf_device_options *options, cyf_device_situation *situation,
+                         int *precision, cyf_device_choice *ret_choice) {
+  static const char *const devices[3] = {"auto", "cpu", "cuda"}, *const precisions[3] = {"fp32", "tf32", "bf16"};
+  int wish = (int)situation->wish;
+  CYF_TRY(choose_word("device", options->device, devices, &wish));
+  CYF_TRY(choose_word("precision", options->precision, precisions, precision));
+  situation->wish = (cyf_device_wish)wish;
+  situation->reason = "";
+  /* Nobody asks for GPUs where the CPU is wished: a driver takes seconds to start. */
+  situation->n_gpus = wish == CYF_DEVICE_CPU ? 0 : cyf_cuda_device_count(&situation->reason);
+  situation->local_rank = cyf_comm_local_rank(comm);
+  situation->local_size = cyf_comm_local_size(comm);
+  situation->share_gpu = options->share_gpu;
+  return cyf_device_choose(situation, ret_choice);
+}
+
+static void say(const cyf_device_situation *situation, const cyf_device *device, bool is_cuda) {
+  if (!is_cuda && situation->wish == CYF_DEVICE_CPU)
+    cyf_info("device: cpu");
+  else if (!is_cuda)
+    cyf_info("device: cpu (%s)", situation->reason);
+  else
+    cyf_info("device: cuda, %s, %.1f GB%s", cyf_cuda_device_name(device), (double)cyf_cuda_device_bytes(device) / 1e9,
+             device->is_shared ? ", shared by ranks" : "");
+}
+
+cyf_status cyf_open_wished_device(cyf_comm *comm, const cyf_device_options *options, cyf_device_wish wish,
+                                  cyf_precision precision, cyf_device **ret_device) {
+  cyf_device_situation situation = {.wish = wish};
+  cyf_device_choice choice = {0};
+  int products = (int)precision;
+  *ret_device = NULL;
+  CYF_TRY(cyf_comm_agree(comm, choose(comm, options, &situation, &products, &choice)));
+  cyf_status status = cyf_open_device(comm, options->threads, ret_device);
+  if (status == CYF_OK && choice.is_cuda) {
+    const int n_threads = (*ret_device)->n_threads;
+    cyf_device_destroy(ret_device);
+    status = cyf_device_create_cuda(choice.ordinal, n_threads, (cyf_precision)products, ret_device);
+    if (status == CYF_OK) (*ret_device)->is_shared = choice.is_shared;
+  }
+  status = cyf_comm_agree(comm, status);
+  if (status == CYF_OK)
+    say(&situation, *ret_device, choice.is_cuda);
+  else
+    cyf_device_destroy(ret_device);
+  return status;
+}
