@@ -18,6 +18,7 @@ struct cyf_bench_steps {
   cyf_classifier *classifier;
   cyf_parameters *parameters;
   cyf_csr cells;
+  float *total; /* [n_local] counts a cell, for a likelihood of counts */
   float *x_t, *eps;
   int32_t *label, *t_host;
   cyf_loss_sums sums;
@@ -61,6 +62,18 @@ cleanup:
   return status;
 }
 
+static cyf_status make_totals(cyf_bench_steps *s) {
+  const int64_t n = s->shape.n_local;
+  float *host = NULL;
+  CYF_TRY(cyf_scratch_floats(s->scratch, n, &s->total));
+  CYF_TRY(CYF_NEW(&host, n));
+  for (int64_t i = 0; i < n; i++) host[i] = 5000;
+  cyf_status status = s->device->ops->upload(s->device, s->total, host, sizeof(float) * (size_t)n);
+  if (status == CYF_OK) status = s->device->ops->synchronize(s->device);
+  cyf_free(host);
+  return status;
+}
+
 static cyf_status make_latents(cyf_bench_steps *s) {
   const int64_t n = s->shape.n_local, width = s->settings->autoencoder.latent;
   const cyf_ops *ops = s->device->ops;
@@ -90,6 +103,7 @@ static cyf_status make_autoencoder(cyf_bench_steps *s) {
   CYF_TRY(cyf_autoencoder_create(s->device, &config, 1, &s->autoencoder));
   s->parameters = cyf_autoencoder_parameters(s->autoencoder);
   CYF_TRY(cyf_autoencoder_init(s->autoencoder, 0));
+  CYF_TRY(make_totals(s));
   return make_cells(s);
 }
 
@@ -176,7 +190,7 @@ static cyf_status train_step(cyf_bench_steps *s) {
   s->sums = (cyf_loss_sums){0};
   if (s->autoencoder != NULL) {
     s->sums.weight = (double)n * (double)s->shape.n_genes;
-    return cyf_autoencoder_train_step(s->autoencoder, &s->cells, n_global, &reducer, &s->sums.loss);
+    return cyf_autoencoder_train_step(s->autoencoder, &s->cells, s->total, n_global, &reducer, &s->sums.loss);
   }
   if (s->denoiser != NULL) {
     s->sums.weight = (double)(n * s->settings->autoencoder.latent);
