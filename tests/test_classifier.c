@@ -82,12 +82,12 @@ static void test_golden_train_step(void **state) {
   (void)state;
   for (int i = 0; i < 2; i++) {
     golden_case c = open_golden(GOLDEN_FILES[i]);
-    cyf_classifier_result result;
+    cyf_loss_sums result;
     assert_ok(
         cyf_classifier_train_step(c.classifier, c.n, c.x_t, c.t, c.label, NULL, c.n, (double)c.n, NULL, NULL, &result));
     const double expected = golden_scalar(c.file, "train/loss");
-    assert_true(fabs(result.sum_loss / (double)c.n - expected) < 1e-6 * expected);
-    assert_true(result.sum_weight == (double)c.n);
+    assert_true(fabs(result.loss / (double)c.n - expected) < 1e-6 * expected);
+    assert_true(result.weight == (double)c.n);
     assert_int_equal(result.n_labelled, c.n);
     int64_t n_correct = 0;
     double *logits = golden_doubles(c.file, "train/logits", NULL);
@@ -167,7 +167,7 @@ typedef struct small_batch {
   cyf_dropout_stream dropout;
   thread_rank rank;
   const cyf_reducer *reducer;
-  cyf_classifier_result result;
+  cyf_loss_sums result;
   cyf_status status;
 } small_batch;
 
@@ -203,7 +203,7 @@ static double train_loss(void *context) {
   small_batch *b = context;
   train_batch(b);
   assert_ok(b->status);
-  return b->result.sum_loss / total_weight();
+  return b->result.loss / total_weight();
 }
 
 static void test_finite_differences(void **state) {
@@ -213,7 +213,7 @@ static void test_finite_differences(void **state) {
   cyf_parameters *p = cyf_classifier_parameters(b.classifier);
   train_loss(&b);
   assert_int_equal(b.result.n_labelled, N_CELLS - 3);
-  assert_true(fabs(b.result.sum_weight - total_weight()) < 1e-9);
+  assert_true(fabs(b.result.weight - total_weight()) < 1e-9);
   float *gradient = to_host(device, p->gradient, p->layout.total);
   check_finite_differences(p, gradient, 2e-3, 5e-4, train_loss, &b);
   cyf_free(gradient);
@@ -230,10 +230,10 @@ static void test_dropout_stream(void **state) {
   assert_true(train_loss(&b) == loss);
   b.dropout.step++;
   assert_true(train_loss(&b) != loss);
-  cyf_classifier_result without;
+  cyf_loss_sums without;
   assert_ok(cyf_classifier_train_step(b.classifier, N_CELLS, b.x_t, TIMESTEPS, b.label, b.class_weight, N_CELLS,
                                       total_weight(), NULL, NULL, &without));
-  assert_true(without.sum_loss / total_weight() != loss);
+  assert_true(without.loss / total_weight() != loss);
   close_batch(&b);
 }
 
@@ -277,9 +277,9 @@ static void check_split_batch(int64_t n_first) {
     assert_int_equal(parts[rank].status, CYF_OK);
     assert_int_equal(parts[rank].rank.n_calls, 6); /* forward and backward of three batch norms */
   }
-  const cyf_classifier_result *r0 = &parts[0].result, *r1 = &parts[1].result;
-  assert_true(fabs(r0->sum_loss + r1->sum_loss - whole.result.sum_loss) < 1e-5 * whole.result.sum_loss);
-  assert_true(fabs(r0->sum_weight + r1->sum_weight - whole.result.sum_weight) < 1e-9);
+  const cyf_loss_sums *r0 = &parts[0].result, *r1 = &parts[1].result;
+  assert_true(fabs(r0->loss + r1->loss - whole.result.loss) < 1e-5 * whole.result.loss);
+  assert_true(fabs(r0->weight + r1->weight - whole.result.weight) < 1e-9);
   assert_int_equal(r0->n_labelled + r1->n_labelled, whole.result.n_labelled);
   assert_int_equal(r0->n_correct + r1->n_correct, whole.result.n_correct);
   cyf_parameters *p = cyf_classifier_parameters(whole.classifier);

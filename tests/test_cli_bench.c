@@ -48,8 +48,8 @@ static void wrong_requests_get_one_line(void **state) {
   cli_expect(3, "$cytoforge bench loader --data atlas --batch 100");
   cli_expect_text("64 or 128 is valid");
   cli_expect(4, "$cytoforge bench loader --data nothing");
-  cli_expect(3, "$cytoforge train --data atlas --out run --set data.residency=device");
-  cli_expect_text("data.residency: device");
+  cli_expect(3, "$cytoforge train --data atlas --out run --set data.residency=tape");
+  cli_expect_text("data.residency");
   cli_expect(3, "$cytoforge train --data atlas --out run --set data.balance=uniform");
   cli_expect_text("needs data.balance_label");
   cli_expect(3,

@@ -1,9 +1,8 @@
 /* Learning-rate schedules, the EMA's decay, clipping and the order of an update. */
 #include <math.h>
-#include <mpi.h>
 
-#include "check.h"
 #include "base/memory.h"
+#include "check.h"
 #include "kernels/backend.h"
 #include "train/optimizer.h"
 
@@ -50,7 +49,7 @@ static void make_parameters(cyf_device *device, cyf_parameters *p) {
 }
 
 static void gradients_are_clipped_to_their_norm(void **state) {
-  cyf_comm *comm = *state;
+  (void)state;
   cyf_device *device = NULL;
   assert_int_equal(cyf_device_create_cpu(1, &device), CYF_OK);
   cyf_parameters p;
@@ -63,9 +62,8 @@ static void gradients_are_clipped_to_their_norm(void **state) {
   assert_int_equal(cyf_optimizer_create(&p, &s, &optimizer), CYF_OK);
   p.gradient[0] = 6;
   p.gradient[1] = 8; /* two batches: the mean is (3, 4), norm 5, clipped to (0.6, 0.8) */
-  double norm = 0;
-  assert_int_equal(cyf_optimizer_update(optimizer, comm, 1 << 20, &norm), CYF_OK);
-  assert_true(fabs(norm - 5) < 1e-6);
+  assert_int_equal(cyf_optimizer_update(optimizer), CYF_OK);
+  assert_true(fabs(optimizer->gradient_norm - 5) < 1e-6);
   assert_true(fabsf(optimizer->first_moment[0] - 0.06f) < 1e-7f);
   assert_true(fabsf(optimizer->first_moment[1] - 0.08f) < 1e-7f);
   /* Adam's first step is the learning rate times the sign; the EMA is half way. */
@@ -74,7 +72,7 @@ static void gradients_are_clipped_to_their_norm(void **state) {
   assert_true(p.gradient[0] == 0 && p.gradient[1] == 0);
   assert_int_equal(optimizer->step, 1);
   p.gradient[3] = NAN;
-  assert_int_equal(cyf_optimizer_update(optimizer, comm, 1 << 20, &norm), CYF_ERR_NUMERIC);
+  assert_int_equal(cyf_optimizer_update(optimizer), CYF_ERR_NUMERIC);
   cyf_status_clear();
   cyf_optimizer_swap_ema(optimizer);
   assert_true(fabsf(p.value[0]) < 1e-5f);
@@ -84,18 +82,38 @@ static void gradients_are_clipped_to_their_norm(void **state) {
   cyf_device_destroy(&device);
 }
 
-int main(int argc, char **argv) {
-  int provided;
-  MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
-  cyf_comm *comm = NULL;
-  if (cyf_comm_create(30, &comm) != CYF_OK) return 1;
+/* `auto` is bf16 on a GPU; a CPU computes in fp32 whatever is asked for. */
+static void precision_is_for_gpus(void **state) {
+  (void)state;
+  static const char *const asked[] = {"precision=auto", "precision=bf16", "precision=tf32", "precision=fp32"};
+  static const cyf_precision wanted[] = {CYF_PRECISION_BF16, CYF_PRECISION_BF16, CYF_PRECISION_TF32,
+                                         CYF_PRECISION_FP32};
+  static const char *const there[] = {"gpu, bf16", "gpu, bf16", "gpu, tf32", "gpu, fp32"};
+  cyf_device *device = NULL;
+  assert_int_equal(cyf_device_create_cpu(1, &device), CYF_OK);
+  cyf_ops ops = *device->ops;
+  ops.name = "gpu";
+  const cyf_device gpu = {.ops = &ops};
+  for (int i = 0; i < 4; i++) {
+    cyf_settings settings;
+    char text[16];
+    assert_int_equal(cyf_settings_load(NULL, 1, &asked[i], &settings), CYF_OK);
+    assert_int_equal(cyf_settings_precision(&settings), wanted[i]);
+    cyf_settings_describe_precision(&settings, device, text);
+    assert_string_equal(text, "cpu, fp32");
+    cyf_settings_describe_precision(&settings, &gpu, text);
+    assert_string_equal(text, there[i]);
+    cyf_settings_destroy(&settings);
+  }
+  cyf_device_destroy(&device);
+}
+
+int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(learning_rates_follow_their_schedule),
       cmocka_unit_test(ema_decay_warms_up),
-      cmocka_unit_test_prestate(gradients_are_clipped_to_their_norm, comm),
+      cmocka_unit_test(gradients_are_clipped_to_their_norm),
+      cmocka_unit_test(precision_is_for_gpus),
   };
-  int failed = cmocka_run_group_tests(tests, NULL, NULL);
-  cyf_comm_destroy(&comm);
-  MPI_Finalize();
-  return failed;
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }

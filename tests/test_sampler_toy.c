@@ -67,7 +67,7 @@ static toy train_toy(void) {
   assert_ok(CYF_NEW(&b, 1));
   for (int step = 1; step <= TOY_UPDATES; step++) {
     double sum = 0.0;
-    cyf_classifier_result result;
+    cyf_loss_sums result;
     draw_toy_batch(m.schedule, step, b);
     float *x_t = to_device(device, b->x_t, TOY_BATCH * TOY_LATENT),
           *eps = to_device(device, b->eps, TOY_BATCH * TOY_LATENT);

@@ -33,46 +33,54 @@ static const cyf_usage decode_usage = {
     .command = "decode",
     .arguments = "-m MODEL IN.h5ad -o OUT.h5ad [options]",
     .text =
-        "Decodes obsm/X_latent of IN to log-normalised expression in X of OUT; obs and obsm/X_latent are kept. IN is "
-        "what encode or\n"
-        "sample wrote, or any h5ad with latents of this model.",
-    .examples = "  mpirun -n 2 cytoforge decode -m runs/first/model.h5 heldout_latent.h5ad -o heldout_decoded.h5ad\n"};
+        "Decodes obsm/X_latent of IN to X of OUT; obs and obsm/X_latent are kept. IN is what encode or sample wrote, "
+        "or any "
+        "h5ad with\n"
+        "latents of this model. A model that was trained on counts draws them, the same for the same seed.",
+    .examples =
+        "  mpirun -n 2 cytoforge decode -m runs/first/model.h5 heldout_latent.h5ad -o heldout_decoded.h5ad\n"
+        "  cytoforge decode -m runs/counts/model.h5 heldout_latent.h5ad --output mean -o heldout_means.h5ad\n"};
 
 typedef struct arguments {
-  const char *model, *output, *matrix, *gene_column, *precision;
-  int64_t threads;
+  const char *model, *output, *matrix, *gene_column, *precision, *kind;
+  int64_t threads, seed;
   bool force;
 } arguments;
 
-enum { N_OPTIONS = 7, N_DECODE_OPTIONS = 4, BLOCK_CELLS = 256 };
+enum { N_COMMON = 4, N_ENCODE = 3, N_DECODE = 2, N_OPTIONS = N_COMMON + N_ENCODE, BLOCK_CELLS = 256 };
 
-static void list_options(arguments *a, cyf_option *o) {
-  const cyf_option table[N_OPTIONS] = {
+/* Room for N_OPTIONS; returns how many there are. */
+static size_t list_options(arguments *a, bool encodes, cyf_option *o) {
+  const cyf_option common[N_COMMON] = {
       {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
-      {"output", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
+      {"out", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
       {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
-      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"},
+      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
+  const cyf_option of_encode[N_ENCODE] = {
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "var column with the gene names (default: the index)"},
       {"precision", 0, CYF_OPTION_TEXT, &a->precision, "TYPE",
        "of an atlas' latents: float16 or float32 (default: the model's latents.type)"}};
-  for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
+  const cyf_option of_decode[N_DECODE] = {
+      cyf_output_option(&a->kind), {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of drawn counts (default 0)"}};
+  const size_t n_own = encodes ? N_ENCODE : N_DECODE;
+  for (size_t i = 0; i < N_COMMON; i++) o[i] = common[i];
+  for (size_t i = 0; i < n_own; i++) o[N_COMMON + i] = encodes ? of_encode[i] : of_decode[i];
+  return N_COMMON + n_own;
 }
 
-/* decode reads no expression: the last options are left out. */
-static void print_help(const cyf_usage *usage, size_t n_options, FILE *stream) {
+static void print_help(const cyf_usage *usage, bool encodes, FILE *stream) {
   arguments a = {0};
   cyf_option options[N_OPTIONS];
-  list_options(&a, options);
-  cyf_options_print_help(usage, options, n_options, stream);
+  cyf_options_print_help(usage, options, list_options(&a, encodes, options), stream);
 }
 
 static void encode_help(FILE *stream) {
-  print_help(&encode_usage, N_OPTIONS, stream);
+  print_help(&encode_usage, true, stream);
 }
 static void decode_help(FILE *stream) {
-  print_help(&decode_usage, N_DECODE_OPTIONS, stream);
+  print_help(&decode_usage, false, stream);
 }
 
 typedef struct conversion {
@@ -84,6 +92,7 @@ typedef struct conversion {
   cyf_cells_in in; /* encode */
   cyf_h5ad *file;  /* decode: the input, for its obs */
   float *latent;   /* decode: [n_cells, width] */
+  cyf_decoding decoding;
   int64_t n_cells;
   cyf_scratch **scratch;
   cyf_cells_out out;
@@ -102,20 +111,23 @@ static cyf_status open_latents(conversion *c) {
 }
 
 static cyf_status open_conversion(conversion *c) {
-  CYF_TRY(cyf_model_load(c->arguments->model, c->device, &c->model));
+  const arguments *a = c->arguments;
+  CYF_TRY(cyf_model_load(a->model, c->device, &c->model));
+  c->decoding.output = CYF_OUTPUT_LOG;
   if (c->encodes) {
-    CYF_TRY(cyf_cells_in_open(c->input, c->arguments->matrix, c->arguments->gene_column, &c->model->genes, &c->in));
+    CYF_TRY(cyf_cells_in_open(c->input, a->matrix, a->gene_column, &c->model->genes, &c->in));
     c->n_cells = c->in.n_cells;
   } else {
+    CYF_TRY(cyf_decoding_make(&decode_usage, c->model, a->kind, a->seed, &c->decoding));
     CYF_TRY(open_latents(c));
   }
   CYF_TRY(CYF_NEW(&c->scratch, c->device->n_threads));
   for (int t = 0; t < c->device->n_threads; t++) CYF_TRY(cyf_scratch_create(c->device, &c->scratch[t]));
-  c->out = (cyf_cells_out){.path = c->arguments->output,
+  c->out = (cyf_cells_out){.path = a->output,
                            .genes = &c->model->genes,
                            .n_cells = c->n_cells,
                            .width = c->model->settings.autoencoder.latent,
-                           .may_be_dense = true};
+                           .expression = c->decoding.output};
   return CYF_OK;
 }
 
@@ -137,6 +149,7 @@ static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_block *b
   float *latent = NULL;
   CYF_TRY(cyf_cells_in_read(&c->in, block->index * BLOCK_CELLS, n, &block->rows));
   cyf_csr cells = cyf_csr_view(&block->rows);
+  CYF_TRY(cyf_csr_to_device(device, scratch, &cells, &cells));
   CYF_TRY(cyf_scratch_floats(scratch, n * width, &latent));
   CYF_TRY(cyf_autoencoder_encode(c->model->autoencoder, scratch, &cells, latent));
   CYF_TRY(device->ops->download(device, block->latent, latent, sizeof(float) * (size_t)(n * width)));
@@ -151,7 +164,9 @@ static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_block *b
   memcpy(block->latent, c->latent + block->index * BLOCK_CELLS * width, bytes);
   CYF_TRY(cyf_scratch_floats(scratch, n * width, &latent));
   CYF_TRY(device->ops->upload(device, latent, block->latent, bytes));
-  return cyf_decode_rows(c->model, scratch, n, latent, &block->rows);
+  int64_t position[BLOCK_CELLS];
+  for (int64_t i = 0; i < n; i++) position[i] = block->index * BLOCK_CELLS + i;
+  return cyf_decode_rows(&c->decoding, scratch, n, latent, position, &block->rows);
 }
 
 static cyf_status compute(void *context, int thread, cyf_block *block) {
@@ -256,12 +271,11 @@ cleanup:
   return status;
 }
 
-static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes, size_t n_options, int argc,
-                      char **argv) {
+static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes, int argc, char **argv) {
   arguments a = {0};
   cyf_texts inputs = {0};
   cyf_option options[N_OPTIONS];
-  list_options(&a, options);
+  const size_t n_options = list_options(&a, encodes, options);
   cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(usage, argc, argv, options, n_options, &inputs));
   if (status == CYF_OK && encodes && inputs.n == 1 && cyf_is_directory(inputs.item[0])) {
     status = cyf_comm_agree(context->comm, cyf_need(usage, a.model, "-m MODEL"));
@@ -275,10 +289,10 @@ static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes
 }
 
 static cyf_status run_encode(cyf_context *context, int argc, char **argv) {
-  return run(context, &encode_usage, true, N_OPTIONS, argc, argv);
+  return run(context, &encode_usage, true, argc, argv);
 }
 static cyf_status run_decode(cyf_context *context, int argc, char **argv) {
-  return run(context, &decode_usage, false, N_DECODE_OPTIONS, argc, argv);
+  return run(context, &decode_usage, false, argc, argv);
 }
 
 const cyf_command cyf_cmd_encode = {.name = "encode",

@@ -136,7 +136,8 @@ static cyf_status encode_block(encoding *e, cyf_scratch *scratch, cyf_block *blo
   cyf_device *device = e->model->device;
   float *latent = NULL;
   CYF_TRY(read_rows(e, block->index * CYF_SAMPLER_BLOCK, block->n_cells, &block->rows));
-  const cyf_csr cells = cyf_csr_view(&block->rows);
+  cyf_csr cells = cyf_csr_view(&block->rows);
+  CYF_TRY(cyf_csr_to_device(device, scratch, &cells, &cells));
   CYF_TRY(cyf_scratch_floats(scratch, block->n_cells * e->width, &latent));
   CYF_TRY(cyf_autoencoder_encode(e->model->autoencoder, scratch, &cells, latent));
   CYF_TRY(device->ops->download(device, block->latent, latent, sizeof(float) * (size_t)(block->n_cells * e->width)));

@@ -1,5 +1,5 @@
-/* The ranks of one run. Control plane over MPI: small host values, agreement on failure, time-outs. Gradient plane:
- * buckets of floats summed over ranks (MPI on host memory; NCCL on device memory).
+/* The ranks of one run. Control plane over MPI: small host values, agreement on failure, time-outs. The gradient plane
+ * is gradient_plane.h's.
  *
  * Every collective waits with a time-out: a peer that does not arrive within timeout_s gives CYF_ERR_COMM, after which
  * only cyf_comm_abort is allowed. One process without mpirun works the same (size 1). */
@@ -63,11 +63,6 @@ cyf_status cyf_comm_gather(cyf_comm *comm, const void *bytes, int64_t n_bytes_lo
  */
 cyf_status cyf_comm_exchange(cyf_comm *comm, const void *bytes, const int64_t *n_bytes, void **ret_bytes,
                              int64_t *ret_n_bytes);
-
-/* Sums `count` floats over all ranks in place, in buckets of at most bucket_bytes, by a ring all-reduce: every rank
- * gets the same bits, and the same number of ranks gives the same bits again. Host memory. After a failure the values
- * are undefined and MPI may touch them until the communicator is aborted or destroyed. Collective. */
-cyf_status cyf_comm_sum_gradients(cyf_comm *comm, float *gradients, int64_t count, int64_t bucket_bytes);
 
 /* Point to point, for ordered output: blocking with the time-out. Both sides name the same n_bytes (0 is fine; another
  * size is CYF_ERR_INTERNAL on the receiver); the peer is another rank; tag in 0..32000. Not collective. */

@@ -1,6 +1,6 @@
-/* The gradient plane on host memory: a ring all-reduce (Patarasuk & Yuan 2009) over buckets.
+/* Sums of gradients in host memory: a ring all-reduce (Patarasuk & Yuan 2009) over one bucket.
  *
- * Each bucket is cut into one segment a rank. In size - 1 steps every segment travels once around the ring and is added
+ * The bucket is cut into one segment a rank. In size - 1 steps every segment travels once around the ring and is added
  * to on its way; in size - 1 more the sums travel on to everyone: 2 (size - 1) / size of the bucket a rank, the least
  * there is. Each sum is formed by one rank, so all ranks hold the same bits, and in a fixed order, so the same ranks
  * give the same bits again. On shared memory this is several times faster than Open MPI 4.1's MPI_Iallreduce, which
@@ -77,22 +77,15 @@ static cyf_status sum_bucket(ring *r) {
   return CYF_OK;
 }
 
-cyf_status cyf_comm_sum_gradients(cyf_comm *comm, float *gradients, int64_t count, int64_t bucket_bytes) {
+int64_t cyf_comm_bucket_staging_floats(const cyf_comm *comm, int64_t count) {
+  return count / comm->size + 1;
+}
+
+cyf_status cyf_comm_sum_bucket(cyf_comm *comm, float *values, int64_t count, void **staging) {
   CYF_TRY(cyf_comm_check(comm));
-  if (count < 0 || bucket_bytes < (int64_t)sizeof(float))
-    return CYF_FAIL(CYF_ERR_INTERNAL, "a sum of %lld gradients in buckets of %lld bytes", (long long)count,
-                    (long long)bucket_bytes);
   if (comm->size == 1) return CYF_OK;
-  int64_t bytes = bucket_bytes < CYF_COMM_PIECE_BYTES ? bucket_bytes : CYF_COMM_PIECE_BYTES;
-  int64_t bucket = bytes / (int64_t)sizeof(float);
-  ring r = {.comm = comm};
-  CYF_TRY(cyf_alloc((size_t)(bucket / comm->size + 1), sizeof(float), &r.received));
-  cyf_status status = CYF_OK;
-  for (int64_t first = 0; first < count && status == CYF_OK; first += bucket) {
-    r.values = gradients + first;
-    r.count = count - first < bucket ? count - first : bucket;
-    status = sum_bucket(&r);
-  }
-  cyf_free(r.received);
+  ring r = {.comm = comm, .values = values, .count = count, .received = *staging};
+  const cyf_status status = sum_bucket(&r);
+  *staging = r.received;
   return status;
 }

@@ -65,6 +65,13 @@ static inline int cyf_comm_piece(int64_t n_bytes, int64_t offset) {
  * a pointer into a caller's stack or freed memory. Greater ones work in place. */
 enum { CYF_COMM_STAGED_BYTES_MAX = 1 << 20 };
 
+/* Sums values[count] (host memory, up to CYF_COMM_PIECE_BYTES) over all ranks in place by a ring all-reduce: every rank
+ * gets the same bits, and the same number of ranks gives the same bits again. *staging: a cyf_alloc'ed block of
+ * cyf_comm_bucket_staging_floats(count) floats; on failure the communicator may take it over (NULL then), the values
+ * are undefined, and MPI may touch them until the communicator is aborted or destroyed. Collective. */
+cyf_status cyf_comm_sum_bucket(cyf_comm *comm, float *values, int64_t count, void **staging);
+int64_t cyf_comm_bucket_staging_floats(const cyf_comm *comm, int64_t count);
+
 /* Point to point with any tag. */
 cyf_status cyf_comm_send_tagged(cyf_comm *comm, const void *bytes, int64_t n_bytes, int to, int tag);
 cyf_status cyf_comm_receive_tagged(cyf_comm *comm, void *bytes, int64_t n_bytes, int from, int tag);

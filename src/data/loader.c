@@ -166,6 +166,10 @@ static cyf_status prepare_local(const cyf_atlas *atlas, const cyf_loader_options
     return CYF_FAIL(CYF_ERR_CONFIG, "prefetch_batches is %lld; at least 1 is needed",
                     (long long)options->prefetch_batches);
   loader->residency = options->residency;
+  loader->device = options->device;
+  loader->form = options->residency == CYF_RESIDENCY_DEVICE ? CYF_BATCH_ROWS : options->form;
+  if (loader->form != CYF_BATCH_VALUES && loader->device == NULL)
+    return CYF_FAIL(CYF_ERR_INTERNAL, "compact batches without a device that is to have them");
   loader->first_lane = cyf_lane_first_cell(options->n_lanes, size, rank);
   loader->n_lanes_local = cyf_lane_first_cell(options->n_lanes, size, rank + 1) - loader->first_lane;
   const int64_t first_cell = cyf_lane_first_cell(atlas->n_cells, options->n_lanes, loader->first_lane);
@@ -175,7 +179,9 @@ static cyf_status prepare_local(const cyf_atlas *atlas, const cyf_loader_options
   CYF_TRY(cyf_shard_set_open(atlas, first_cell, end_cell, &loader->shards));
   CYF_TRY(cyf_shard_set_read_ahead(&loader->shards));
   CYF_TRY(check_residency(loader));
+  cyf_compact_choose_types(loader);
   CYF_TRY(cyf_lanes_make(loader));
+  if (loader->residency == CYF_RESIDENCY_DEVICE) CYF_TRY(cyf_resident_make(loader));
   CYF_TRY(CYF_NEW(&loader->lane_count, options->n_lanes));
   for (int64_t l = 0; l < loader->n_lanes_local; l++)
     loader->lane_count[loader->first_lane + l] = loader->lane[l].count;
@@ -249,8 +255,9 @@ void cyf_loader_destroy(cyf_loader **loader_at) {
    * the process is about to be aborted, and must not hang before that. */
   if (cyf_comm_is_broken(loader->comm)) cyf_shard_set_abandon_mpio(&loader->shards);
   cyf_shard_set_close(&loader->shards);
-  for (int64_t i = 0; loader->slot && i < loader->n_slots; i++) cyf_batch_slot_destroy(&loader->slot[i]);
+  for (int64_t i = 0; loader->slot && i < loader->n_slots; i++) cyf_batch_slot_destroy(loader, &loader->slot[i]);
   cyf_free(loader->slot);
+  cyf_resident_destroy(loader);
   cyf_free(loader->lane_count);
   cyf_free(loader->failure_message);
   cyf_free(*loader_at);
@@ -290,7 +297,21 @@ cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
   loader->n_taken++;
   loader->holding = true;
   pthread_mutex_unlock(&loader->mutex);
+  ret_batch->form = loader->form;
   ret_batch->cells = cyf_csr_view(&slot->cells);
+  if (loader->form != CYF_BATCH_VALUES) ret_batch->cells.indices = NULL, ret_batch->cells.values = NULL;
+  ret_batch->row = slot->row;
+  if (loader->form == CYF_BATCH_ROWS) ret_batch->stored = loader->resident.matrix;
+  if (loader->form == CYF_BATCH_COMPACT)
+    ret_batch->stored =
+        (cyf_compact){.n_cells = slot->n_local,
+                      .n_genes = loader->atlas->n_genes,
+                      .count_type = loader->count_type,
+                      .index_type = loader->index_type,
+                      .indptr = slot->cells.indptr,
+                      .indices = slot->stored.indices,
+                      .counts = slot->stored.counts,
+                      .factor = loader->atlas->kind == CYF_EXPRESSION_COUNTS ? slot->stored.factor : NULL};
   ret_batch->total = slot->total;
   ret_batch->cell = slot->cell;
   ret_batch->position = slot->position;

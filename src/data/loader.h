@@ -15,8 +15,12 @@ typedef enum cyf_split { CYF_SPLIT_TRAIN, CYF_SPLIT_VALIDATION, CYF_SPLIT_ALL } 
 
 /* How often an epoch emits a cell: once, or by the size of its category. */
 typedef enum cyf_sampling { CYF_SAMPLING_PLAIN, CYF_SAMPLING_SQRT, CYF_SAMPLING_UNIFORM } cyf_sampling;
-/* Where the cells stay between epochs: on disk, or compact in this rank's memory once they were read. */
-typedef enum cyf_residency { CYF_RESIDENCY_STREAM, CYF_RESIDENCY_HOST } cyf_residency;
+/* Where the cells stay between epochs: on disk, compact in this rank's memory once they were read, or compact in the
+ * memory of its device from the start. */
+typedef enum cyf_residency { CYF_RESIDENCY_STREAM, CYF_RESIDENCY_HOST, CYF_RESIDENCY_DEVICE } cyf_residency;
+/* What a batch holds: values ready for a model, the stored integers for a device to make them from, or the numbers of
+ * rows that the device has (with CYF_RESIDENCY_DEVICE, whatever is asked for). */
+typedef enum cyf_batch_form { CYF_BATCH_VALUES, CYF_BATCH_COMPACT, CYF_BATCH_ROWS } cyf_batch_form;
 
 typedef struct cyf_loader_options {
   int64_t batch_cells;      /* the global batch; a multiple of n_lanes */
@@ -33,6 +37,8 @@ typedef struct cyf_loader_options {
   cyf_sampling sampling;
   const char *balance_label; /* attribute by whose categories cells are weighted; used unless sampling is PLAIN */
   cyf_residency residency;
+  cyf_batch_form form;
+  cyf_device *device; /* whose memory cells stay in, and whose alloc_host compact batches lie in; NULL: only VALUES */
 } cyf_loader_options;
 
 /* Where a stream stands: batches already taken of an epoch. */
@@ -43,7 +49,13 @@ typedef struct cyf_cursor {
 
 /* This rank's part of one global batch. Memory belongs to the loader, valid until the next call. */
 typedef struct cyf_batch {
-  cyf_csr cells;           /* [n_local, genes] log1p(counts/total*1e4), or as stored if log-normalised */
+  cyf_batch_form form;
+  cyf_csr cells; /* [n_local, genes] log1p(counts/total*1e4), or as stored if log-normalised; indices and values NULL
+                    unless form is VALUES */
+  /* COMPACT: the same cells as stored (host). ROWS: all cells of this rank's split, in device memory, of which these
+   * are the rows row[n_local]. struct cyf_ops, csr_expand makes either into `cells`. */
+  cyf_compact stored;
+  const int64_t *row;      /* [n_local] host */
   const float *total;      /* [n_local] counts a cell before normalisation (0 where log-normalised) */
   const int64_t *cell;     /* [n_local] global cell indices */
   const int64_t *position; /* [n_local] places in the global batch: lane * batch_cells/L + place in the lane */
@@ -57,10 +69,11 @@ typedef struct cyf_loader cyf_loader;
 /* Collective. Starts two threads at `start` (same on each rank): a reader that fetches the windows of lanes in the
  * order of their need, and an assembler that decodes batches, with `decode_threads` threads. Memory: one window a lane
  * and some ahead, as stored, the batches kept ready, and a bit a cell at most; with residency HOST this rank's cells as
- * stored. Errors: CYF_ERR_CONFIG where L, batch and ranks do not fit (names a valid number), a training split is empty,
- * or resident cells exceed the memory available; CYF_ERR_INPUT; agreed over ranks. An empty validation
- * split is legal: n_cells and batches_per_epoch are 0, and next is not to be called. The atlas and `comm` must outlive
- * the loader. */
+ * stored, with residency DEVICE that much of the device's memory (reads all of them before it returns) and 24 bytes a
+ * cell here. Errors: CYF_ERR_CONFIG where L, batch and ranks do not fit (names a valid number), a training split is
+ * empty, or resident cells exceed the memory available; CYF_ERR_INPUT; agreed over ranks. An empty validation split is
+ * legal: n_cells and batches_per_epoch are 0, and next is not to be called. The atlas and `comm` must outlive the
+ * loader. */
 cyf_status cyf_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const cyf_loader_options *options,
                              cyf_cursor start, cyf_loader **ret_loader);
 /* Stops the threads. Collective with io = MPIO (files close together), unless cyf_comm_is_broken: then the files

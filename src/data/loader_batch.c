@@ -10,8 +10,11 @@ static const double target_sum = 1e4;
 enum { PIECE_CELLS = 16, PIECE_CHUNKS = 4 }; /* that a thread decodes or inflates at a time */
 
 /* Decodes and normalises one cell of the batch, whose place is already set. */
-static cyf_status decode_cell(const cyf_loader *loader, const cyf_batch_slot *slot, int64_t i) {
+static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, int64_t i) {
   const cyf_csr_buffer *cells = &slot->cells;
+  if (loader->form == CYF_BATCH_COMPACT)
+    return cyf_compact_gather(loader, slot->block[i], slot->cell[i], i, cells->indptr[i], &slot->stored,
+                              &slot->total[i]);
   int32_t *indices = cells->indices + cells->indptr[i];
   float *values = cells->values + cells->indptr[i];
   if (loader->atlas->kind == CYF_EXPRESSION_COUNTS)
@@ -22,12 +25,12 @@ static cyf_status decode_cell(const cyf_loader *loader, const cyf_batch_slot *sl
 
 typedef struct decode_job {
   const cyf_loader *loader;
-  const cyf_batch_slot *slot;
+  cyf_batch_slot *slot;
 } decode_job;
 
 static cyf_status decode_cells(void *context, int64_t first, int64_t end) {
   const decode_job *job = context;
-  const cyf_batch_slot *slot = job->slot;
+  cyf_batch_slot *slot = job->slot;
   for (int64_t i = first; i < end; i++) {
     /* Rows of a shuffled window lie far apart: the next one is on its way while this one is worked on. */
     if (i + 1 < end) cyf_block_prefetch(slot->block[i + 1], slot->cell[i + 1]);
@@ -39,6 +42,7 @@ static cyf_status decode_cells(void *context, int64_t first, int64_t end) {
 /* Decodes the cells that were placed since the last time: before a window's blocks are given back, and at the end. */
 static cyf_status decode_placed(const cyf_loader *loader, cyf_batch_slot *slot) {
   decode_job job = {loader, slot};
+  if (loader->form == CYF_BATCH_ROWS) return CYF_OK; /* the device has them */
   CYF_TRY(cyf_loader_pool_run(loader->pool, slot->n_decoded, slot->n_placed, PIECE_CELLS, decode_cells, &job));
   slot->n_decoded = slot->n_placed;
   return CYF_OK;
@@ -105,13 +109,21 @@ static cyf_status place_cell(cyf_loader *loader, cyf_lane *lane, int64_t place, 
   const int64_t cell = block->first_cell + entry.row, nnz = cyf_block_row_nnz(block, cell), i = slot->n_placed++;
   cyf_csr_buffer *cells = &slot->cells;
   const int64_t end = cells->indptr[i] + nnz, n_block = block->end_cell - block->first_cell;
-  if (end > cells->nnz_capacity) CYF_TRY(cyf_csr_buffer_reserve(cells, slot->n_local, end + end / 2));
+  if (loader->form == CYF_BATCH_COMPACT && end > slot->stored.nnz_capacity)
+    CYF_TRY(cyf_compact_reserve(loader, slot->n_local, end + end / 2, &slot->stored));
+  if (loader->form == CYF_BATCH_VALUES && end > cells->nnz_capacity)
+    CYF_TRY(cyf_csr_buffer_reserve(cells, slot->n_local, end + end / 2));
   cells->indptr[i + 1] = end;
   cells->n_cells = i + 1;
   slot->block[i] = block;
   slot->cell[i] = cell;
   slot->position[i] = lane->lane * loader->plan.lane_batch + place;
   slot->total[i] = 0;
+  if (loader->form == CYF_BATCH_ROWS) {
+    const int64_t first = cyf_lane_first_cell(loader->plan.n_cells, loader->plan.n_lanes, loader->first_lane);
+    slot->row[i] = loader->resident.row_of_cell[cell - first];
+    slot->total[i] = loader->resident.total[slot->row[i]];
+  }
   for (int64_t a = 0; a < loader->atlas->n_attributes; a++)
     slot->codes[a * slot->n_local + i] = block->codes[a * n_block + entry.row];
   return CYF_OK;
@@ -147,12 +159,16 @@ cyf_status cyf_batch_slot_make(const cyf_loader *loader, cyf_batch_slot *slot) {
   CYF_TRY(CYF_NEW(&slot->cell, n));
   CYF_TRY(CYF_NEW(&slot->position, n));
   CYF_TRY(CYF_NEW(&slot->codes, n * loader->atlas->n_attributes));
+  if (loader->form == CYF_BATCH_ROWS) CYF_TRY(CYF_NEW(&slot->row, n));
+  if (loader->form == CYF_BATCH_COMPACT) CYF_TRY(cyf_compact_reserve(loader, n, 0, &slot->stored));
   CYF_TRY(cyf_csr_buffer_reserve(&slot->cells, n, 0));
   cyf_csr_buffer_clear(&slot->cells, loader->atlas->n_genes);
   return CYF_OK;
 }
 
-void cyf_batch_slot_destroy(cyf_batch_slot *slot) {
+void cyf_batch_slot_destroy(const cyf_loader *loader, cyf_batch_slot *slot) {
+  cyf_compact_destroy(loader, &slot->stored);
+  cyf_free(slot->row);
   cyf_csr_buffer_destroy(&slot->cells);
   cyf_free(slot->block);
   cyf_free(slot->total);

@@ -228,6 +228,11 @@ void cyf_block_prefetch(const cyf_block *block, int64_t cell) {
   prefetch_array(&row, &row.piece->part->indices, row.piece->first_index_chunk, row.piece->first_index_slot);
 }
 
+static cyf_status no_such_gene(const row_place *row, int64_t cell, int64_t n_genes) {
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: damaged: cell %lld has a gene index outside of the %lld genes",
+                  row->piece->part->path, (long long)cell, (long long)n_genes);
+}
+
 static cyf_status decode_indices(const row_place *row, int64_t cell, int64_t n_genes, int32_t *ret_indices) {
   const cyf_stored_array *array = &row->piece->part->indices;
   uint32_t highest = 0;
@@ -239,9 +244,7 @@ static cyf_status decode_indices(const row_place *row, int64_t cell, int64_t n_g
     highest = here > highest ? here : highest;
   }
   /* Models index their weights by these. */
-  if (row->n > 0 && (int64_t)highest >= n_genes)
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: damaged: cell %lld has a gene index outside of the %lld genes",
-                    row->piece->part->path, (long long)cell, (long long)n_genes);
+  if (row->n > 0 && (int64_t)highest >= n_genes) return no_such_gene(row, cell, n_genes);
   return CYF_OK;
 }
 
@@ -278,6 +281,72 @@ static void normalize_integers(const row_place *row, double target_sum, float *r
     const uint8_t *bytes = locate_data(row, i, &n_here);
     cyf_decode_log_counts(stored_as, bytes, n_here, largest, factor, table, n_table, ret_values + i);
   }
+}
+
+enum { GATHER_PIECE = 512 };
+
+/* n words to numbers of `bytes` bytes each, of which the words need no more. */
+static void narrow(const int32_t *words, int64_t n, size_t bytes, void *to) {
+  if (bytes == 1) {
+    for (int64_t i = 0; i < n; i++) ((uint8_t *)to)[i] = (uint8_t)words[i];
+  } else if (bytes == 2) {
+    for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i] = (uint16_t)words[i];
+  } else {
+    memcpy(to, words, (size_t)n * sizeof(*words));
+  }
+}
+
+static cyf_status gather_indices(const row_place *row, int64_t cell, int64_t n_genes, size_t width, char *to) {
+  const cyf_stored_array *array = &row->piece->part->indices;
+  int32_t words[GATHER_PIECE];
+  int64_t n_here = 0;
+  for (int64_t i = 0; i < row->n; i += n_here) {
+    const uint8_t *bytes = locate(row->block, array, row->piece->first_index_chunk, row->piece->first_index_slot,
+                                  row->start + i, smaller(row->n - i, GATHER_PIECE), &n_here);
+    if ((int64_t)cyf_decode_indices(array->stored_as, bytes, n_here, words) >= n_genes)
+      return no_such_gene(row, cell, n_genes);
+    narrow(words, n_here, width, to + (size_t)i * width);
+  }
+  return CYF_OK;
+}
+
+static void gather_counts(const row_place *row, cyf_count_type type, char *to, double *total) {
+  const cyf_stored_as stored_as = row->piece->part->data.stored_as;
+  const size_t width = cyf_count_bytes(type);
+  int32_t words[GATHER_PIECE];
+  int64_t sum = 0, n_here = 0;
+  uint32_t largest = 0;
+  for (int64_t i = 0; i < row->n; i += n_here) {
+    const uint8_t *bytes = locate_data(row, i, &n_here);
+    if (n_here > GATHER_PIECE) n_here = GATHER_PIECE;
+    if (type == CYF_COUNT_FLOAT32) {
+      float *values = (float *)to + i;
+      cyf_decode_values(stored_as, bytes, n_here, values);
+      for (int64_t k = 0; k < n_here; k++) *total += (double)values[k];
+      continue;
+    }
+    cyf_decode_sum(stored_as, bytes, n_here, &sum, &largest);
+    (void)cyf_decode_indices(stored_as, bytes, n_here, words); /* the same words */
+    narrow(words, n_here, width, to + (size_t)i * width);
+  }
+  *total += (double)sum;
+}
+
+cyf_status cyf_block_gather_row(const cyf_block *block, int64_t cell, int64_t n_genes, cyf_index_type index_type,
+                                cyf_count_type count_type, void *ret_indices, void *ret_counts, double *ret_total) {
+  const row_place row = find_row(block, cell);
+  *ret_total = 0;
+  gather_counts(&row, count_type, ret_counts, ret_total);
+  return gather_indices(&row, cell, n_genes, cyf_index_bytes(index_type), ret_indices);
+}
+
+void cyf_block_drop_entries(cyf_block *block) {
+  cyf_free(block->chunk);
+  cyf_free(block->run);
+  cyf_free(block->bytes);
+  cyf_free(block->inflated);
+  block->n_chunks = block->chunks_capacity = block->n_runs = block->runs_capacity = 0;
+  block->n_bytes = block->bytes_capacity = block->inflated_capacity = 0;
 }
 
 cyf_status cyf_block_decode_normalized(const cyf_block *block, int64_t cell, int64_t n_genes, double target_sum,

@@ -38,13 +38,27 @@ typedef struct cyf_lane {
   int32_t *block_count; /* [n_blocks] cells each block emits in the epoch */
   int64_t *order;       /* [n_blocks] blocks in reading order */
   uint8_t *extra;       /* balanced sampling: [(n_cells + 7) / 8] bits, see cyf_balance_extra */
-  cyf_block *resident;  /* [n_blocks] with residency HOST; end_cell 0: not read yet */
+  cyf_block *resident;  /* [n_blocks] with residency HOST or DEVICE (without entries); end_cell 0: not read yet */
   int64_t next_window;
   int64_t skip;  /* cells of the next window that are before the cursor */
   int64_t ahead; /* cells fetched beyond the walk's place */
   /* the assembler's */
   cyf_window *window; /* the cells being emitted; NULL at first */
 } cyf_lane;
+
+/* Room for compact entries in memory that a device fetches from. */
+typedef struct cyf_compact_memory {
+  void *indices, *counts;
+  float *factor; /* [cells of a batch] */
+  int64_t nnz_capacity;
+} cyf_compact_memory;
+
+/* This rank's cells of the split in the device's memory, in the order of the atlas (residency DEVICE). */
+typedef struct cyf_resident_cells {
+  cyf_compact matrix;   /* device memory */
+  int32_t *row_of_cell; /* [cells of this rank], -1: not of the split */
+  float *total;         /* [rows] */
+} cyf_resident_cells;
 
 /* A batch with memory of its own. */
 typedef struct cyf_batch_slot {
@@ -56,6 +70,8 @@ typedef struct cyf_batch_slot {
   int64_t *cell;
   int64_t *position;
   int32_t *codes;
+  cyf_compact_memory stored; /* form COMPACT */
+  int64_t *row;              /* form ROWS */
   int64_t n_local, n_global;
   cyf_cursor cursor;
 } cyf_batch_slot;
@@ -72,6 +88,11 @@ struct cyf_loader {
   cyf_lane_plan plan;
   cyf_cell_weights balance;
   cyf_residency residency;
+  cyf_batch_form form;
+  cyf_device *device; /* NULL: none */
+  cyf_count_type count_type;
+  cyf_index_type index_type;
+  cyf_resident_cells resident;
   int64_t first_lane, n_lanes_local;
   int64_t *lane_count; /* [n_lanes] cells each emits an epoch */
   int64_t n_cells, batches_per_epoch;
@@ -126,11 +147,29 @@ cyf_window *cyf_loader_take_ready(cyf_loader *loader);
 void cyf_loader_put_free(cyf_loader *loader, cyf_window *window);
 void cyf_loader_put_ready(cyf_loader *loader, cyf_window *window);
 
+/* ---- loader_compact.c ---- */
+
+/* The types that hold every stored number of this rank's cells. */
+void cyf_compact_choose_types(cyf_loader *loader);
+/* Makes room for `nnz` entries of `n` cells, keeping what is there. */
+cyf_status cyf_compact_reserve(const cyf_loader *loader, int64_t n, int64_t nnz, cyf_compact_memory *memory);
+void cyf_compact_destroy(const cyf_loader *loader, cyf_compact_memory *memory);
+/* Gathers a cell's stored numbers to entry `at`, its factor (counts only) to place i, and its total. */
+cyf_status cyf_compact_gather(const cyf_loader *loader, const cyf_block *block, int64_t cell, int64_t i, int64_t at,
+                              cyf_compact_memory *memory, float *ret_total);
+
+/* ---- loader_resident.c ---- */
+
+/* Reads this rank's cells of the split into the device's memory. Errors: CYF_ERR_CONFIG naming the bytes where they do
+ * not fit, CYF_ERR_INPUT. Not collective. */
+cyf_status cyf_resident_make(cyf_loader *loader);
+void cyf_resident_destroy(cyf_loader *loader);
+
 /* ---- loader_batch.c: the assembler ---- */
 
 /* Makes the batch at loader->cursor in the slot and moves the cursor on; *ret_stopped where windows have ended. */
 cyf_status cyf_batch_fill(cyf_loader *loader, cyf_batch_slot *slot, bool *ret_stopped);
 cyf_status cyf_batch_slot_make(const cyf_loader *loader, cyf_batch_slot *slot);
-void cyf_batch_slot_destroy(cyf_batch_slot *slot);
+void cyf_batch_slot_destroy(const cyf_loader *loader, cyf_batch_slot *slot);
 
 #endif

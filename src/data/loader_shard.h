@@ -11,6 +11,7 @@
 #include "comm/comm.h"
 #include "data/atlas.h"
 #include "data/loader.h"
+#include "kernels/csr.h"
 
 /* How the numbers of an array stand in its stored chunks. */
 typedef enum cyf_stored_as {
@@ -203,7 +204,13 @@ void cyf_block_prefetch(const cyf_block *block, int64_t cell);
  * gene index outside of [0, n_genes). */
 cyf_status cyf_block_decode_row(const cyf_block *block, int64_t cell, int64_t n_genes, int32_t *ret_indices,
                                 float *ret_values);
-/* The same with values log1p(count / total * target_sum), and the cell's total. The bits are those of
+/* The numbers as they are stored, in the given types, which hold all of them, and the sum of the counts. Thread-safe
+ * on one block. Errors: as above. */
+cyf_status cyf_block_gather_row(const cyf_block *block, int64_t cell, int64_t n_genes, cyf_index_type index_type,
+                                cyf_count_type count_type, void *ret_indices, void *ret_counts, double *ret_total);
+/* Frees everything but the bounds and labels. */
+void cyf_block_drop_entries(cyf_block *block);
+/* As cyf_block_decode_row with values log1p(count / total * target_sum), and the cell's total. The bits are those of
  * cyf_csr_log_normalize. */
 cyf_status cyf_block_decode_normalized(const cyf_block *block, int64_t cell, int64_t n_genes, double target_sum,
                                        int32_t *ret_indices, float *ret_values, float *ret_total);

@@ -49,7 +49,7 @@ static cyf_status make_lane(cyf_loader *loader, int64_t number, cyf_lane *lane) 
   CYF_TRY(CYF_NEW(&lane->block_count, lane->n_blocks));
   CYF_TRY(CYF_NEW(&lane->order, lane->n_blocks));
   if (loader->balance.attribute >= 0) CYF_TRY(CYF_NEW(&lane->extra, (lane->n_cells + 7) / 8));
-  if (loader->residency == CYF_RESIDENCY_HOST) CYF_TRY(CYF_NEW(&lane->resident, lane->n_blocks));
+  if (loader->residency != CYF_RESIDENCY_STREAM) CYF_TRY(CYF_NEW(&lane->resident, lane->n_blocks));
   CYF_TRY(count_blocks(loader, lane, 0));
   if (loader->balance.attribute >= 0) {
     lane->count = cyf_balance_count(&loader->balance, lane->n_cells, loader->lane_codes, loader->in_split);

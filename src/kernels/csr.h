@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/device.h"
 #include "kernels/math/elementary.h"
 
 /* [n_cells, n_genes], float32. Row i holds indices/values [indptr[i], indptr[i+1]); gene indices ascend within a row.
@@ -60,6 +61,14 @@ void cyf_csr_buffer_destroy(cyf_csr_buffer *buffer); /* frees the arrays, zeroes
 cyf_csr cyf_csr_view(const cyf_csr_buffer *buffer);
 /* A read-only view of rows [first, first + n). */
 cyf_csr cyf_csr_rows(const cyf_csr *matrix, int64_t first, int64_t n);
+
+/* The batch in device memory, in `scratch` (see kernels/device.h), until that is released; the batch itself where the
+ * device's memory is the host's. matrix: in host memory, indptr[0] = 0, read before it returns. Errors: CYF_ERR_MEMORY,
+ * CYF_ERR_INTERNAL. */
+cyf_status cyf_csr_to_device(cyf_device *device, cyf_scratch *scratch, const cyf_csr *matrix, cyf_csr *ret_matrix);
+
+/* The entries of a batch in device memory; waits for the device where its memory is not the host's. */
+cyf_status cyf_csr_entries(cyf_device *device, const cyf_csr *matrix, int64_t *ret_nnz);
 
 /* log1p(value * factor), factor = target_sum / total of the cell: the one formula of log-normalisation. */
 static inline float cyf_log_normalized(float value, float factor) {

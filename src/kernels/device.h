@@ -15,6 +15,7 @@ typedef struct cyf_device {
   const cyf_ops *ops;
   int n_threads;    /* CPU threads this device may use */
   bool host_memory; /* its memory is the host's: operations take host arrays, and a call is done when it returns */
+  bool is_shared;   /* a GPU that other ranks compute on as well */
   void (*destroy_backend)(struct cyf_device *device); /* frees what the backend added; NULL: nothing */
 } cyf_device;
 

@@ -15,6 +15,10 @@ static cyf_status grow(cyf_layout *layout) {
   return CYF_OK;
 }
 
+int64_t cyf_layout_room(int64_t count) {
+  return (count + ALIGNMENT_FLOATS - 1) / ALIGNMENT_FLOATS * ALIGNMENT_FLOATS;
+}
+
 cyf_status cyf_layout_add(cyf_layout *layout, const char *name, cyf_tensor_kind kind, int n_dims, int64_t rows,
                           int64_t columns, int64_t *ret_offset) {
   if (strlen(name) >= CYF_TENSOR_NAME_MAX) {
@@ -36,7 +40,7 @@ cyf_status cyf_layout_add(cyf_layout *layout, const char *name, cyf_tensor_kind 
   memcpy(tensor->name, name, strlen(name) + 1);
   if (n_dims > 0) tensor->shape[0] = rows;
   if (n_dims > 1) tensor->shape[1] = columns;
-  layout->total += (count + ALIGNMENT_FLOATS - 1) / ALIGNMENT_FLOATS * ALIGNMENT_FLOATS;
+  layout->total += cyf_layout_room(count);
   if (ret_offset) *ret_offset = tensor->offset;
   return CYF_OK;
 }

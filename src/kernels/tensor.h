@@ -37,6 +37,8 @@ typedef struct cyf_layout {
  * CYF_ERR_MEMORY, CYF_ERR_INTERNAL on a name twice or too long. */
 cyf_status cyf_layout_add(cyf_layout *layout, const char *name, cyf_tensor_kind kind, int n_dims, int64_t rows,
                           int64_t columns, int64_t *ret_offset);
+/* Floats between a tensor of `count` floats and the next: count, padded. */
+int64_t cyf_layout_room(int64_t count);
 /* The tensor of that name, NULL when absent. */
 const cyf_named_tensor *cyf_layout_find(const cyf_layout *layout, const char *name);
 void cyf_layout_destroy(cyf_layout *layout); /* frees, zeroes; NULL-safe */

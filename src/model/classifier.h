@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "kernels/backend.h"
 #include "model/autoencoder.h"
+#include "model/loss_sums.h"
 #include "model/parameters.h"
 
 typedef struct cyf_classifier_config {
@@ -27,12 +28,6 @@ cyf_status cyf_classifier_init(cyf_classifier *classifier, uint64_t seed);
 cyf_parameters *cyf_classifier_parameters(cyf_classifier *classifier);
 const cyf_classifier_config *cyf_classifier_get_config(const cyf_classifier *classifier);
 
-typedef struct cyf_classifier_result {
-  double sum_loss; /* sum of weight * cross-entropy over local labelled cells */
-  double sum_weight;
-  int64_t n_correct, n_labelled;
-} cyf_classifier_result;
-
 typedef struct cyf_dropout_stream { /* where dropout masks come from; key of CYF_RNG_DROPOUT */
   cyf_rng_key key;
   uint32_t step;
@@ -42,11 +37,12 @@ typedef struct cyf_dropout_stream { /* where dropout masks come from; key of CYF
 /* Adds the gradient of sum_local weight*CE / weight_global (the sum of labelled weights over all ranks, > 0). x_t[n,
  * latent] device; t host [n]; label[n] device, -1: skipped by the loss, still part of the batch statistics;
  * class_weight[classes] device or NULL. Batch statistics over n_global cells through the reducer. dropout NULL: none. n
- * may be 0. */
+ * may be 0. *ret_result, sums over the local labelled cells (loss: of weight * cross-entropy), is written by the device's
+ * next synchronize() and must live until then. */
 cyf_status cyf_classifier_train_step(cyf_classifier *classifier, int64_t n, const float *x_t, const int32_t *t_host,
                                      const int32_t *label, const float *class_weight, int64_t n_global,
                                      double weight_global, const cyf_dropout_stream *dropout,
-                                     const cyf_reducer *reducer, cyf_classifier_result *ret_result);
+                                     const cyf_reducer *reducer, cyf_loss_sums *ret_result);
 /* logits[n, classes] with running statistics, a timestep a cell. Thread-safe with one's own scratch. */
 cyf_status cyf_classifier_logits(const cyf_classifier *classifier, cyf_scratch *scratch, int64_t n, const float *x_t,
                                  const int32_t *t_host, float *logits);

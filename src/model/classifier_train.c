@@ -55,6 +55,7 @@ static cyf_status backward(const cyf_classifier *m, const float *x_t, const step
     const cyf_classifier_block *block = &m->blocks[i];
     float *d_x = NULL;
     CYF_TRY(drop(m, step, i, d_y));
+    if (i >= CYF_CLASSIFIER_TIMED_BLOCKS) CYF_TRY(cyf_linear_ready(&m->parameters, &block->time)); /* unused: zero */
     CYF_TRY(cyf_batch_norm_train_backward(&m->parameters, &block->norm, &step->context, n, &step->saved[i], d_y));
     if (i < CYF_CLASSIFIER_TIMED_BLOCKS) {
       CYF_TRY(cyf_time_add_backward(&m->parameters, &block->time, &step->rows, &step->time, scratch, n, d_y, d_active));
@@ -68,7 +69,7 @@ static cyf_status backward(const cyf_classifier *m, const float *x_t, const step
 
 static cyf_status train_step(cyf_classifier *m, const float *x_t, const int32_t *t_host, const int32_t *label,
                              const float *class_weight, double weight_global, step_state *step,
-                             cyf_classifier_result *ret_result) {
+                             cyf_loss_sums *ret_result) {
   cyf_device *d = m->parameters.device;
   const int64_t count = step->n * m->config.n_classes;
   float *logits = NULL, *d_logits = NULL;
@@ -78,19 +79,18 @@ static cyf_status train_step(cyf_classifier *m, const float *x_t, const int32_t 
   CYF_TRY(forward(m, x_t, step, logits));
   if (step->n > 0) {
     CYF_TRY(d->ops->cross_entropy(d, step->n, m->config.n_classes, logits, label, class_weight, 1.0 / weight_global,
-                                  &ret_result->sum_loss, &ret_result->sum_weight, &ret_result->n_correct,
+                                  &ret_result->loss, &ret_result->weight, &ret_result->n_correct,
                                   &ret_result->n_labelled, d_logits));
   }
-  CYF_TRY(backward(m, x_t, step, d_logits));
-  return d->ops->synchronize(d);
+  return backward(m, x_t, step, d_logits);
 }
 
 cyf_status cyf_classifier_train_step(cyf_classifier *classifier, int64_t n, const float *x_t, const int32_t *t_host,
                                      const int32_t *label, const float *class_weight, int64_t n_global,
                                      double weight_global, const cyf_dropout_stream *dropout,
-                                     const cyf_reducer *reducer, cyf_classifier_result *ret_result) {
+                                     const cyf_reducer *reducer, cyf_loss_sums *ret_result) {
   cyf_classifier *m = classifier;
-  *ret_result = (cyf_classifier_result){0};
+  *ret_result = (cyf_loss_sums){0};
   if (m->parameters.gradient == NULL) {
     return CYF_FAIL(CYF_ERR_INTERNAL, "this classifier was created for inference: it has no gradients");
   }

@@ -37,8 +37,8 @@ cyf_device *cyf_denoiser_get_device(const cyf_denoiser *denoiser);
 
 /* Adds the gradient of sum_local (out - eps)^2 / (n_global * latent). t[n] is on the host AND small (timesteps); x_t,
  * eps [n, latent] on the device. The time path runs once per distinct timestep of the batch (at most T rows).
- * label_host [n_conditions][n] on the host, -1: without a label; NULL: all are. Gives the local sum of squares. n may
- * be 0. */
+ * label_host [n_conditions][n] on the host, -1: without a label; NULL: all are. *ret_sum_squared, the local sum of
+ * squares, is written by the device's next synchronize() and must live until then. n may be 0. */
 cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const float *x_t, const int32_t *t_host,
                                    const int32_t *label_host, const float *eps, int64_t n_global,
                                    double *ret_sum_squared);

@@ -88,6 +88,7 @@ cyf_status cyf_denoiser_labels_backward(const cyf_denoiser *denoiser, const cyf_
     CYF_TRY(cyf_scratch_floats(scratch, count, &d_table));
     CYF_TRY(d->ops->sum_rows(d, n, block->fc.out, d_y, state->label_row[k], n_rows, d_table));
     CYF_TRY(d->ops->axpy(d, count, 1.0, d_table, denoiser->parameters.gradient + block->table[k]));
+    CYF_TRY(cyf_parameters_ready(&denoiser->parameters, block->table[k], count));
     cyf_scratch_release(scratch, mark);
   }
   return CYF_OK;

@@ -9,9 +9,10 @@ static cyf_status normalize_backward(const cyf_denoiser *m, const cyf_layer_norm
   cyf_device *d = m->parameters.device;
   const float *value = m->parameters.value;
   float *gradient = m->parameters.gradient;
-  return d->ops->layer_norm_silu_backward(d, n, norm->width, saved->z, d_y, value + norm->gamma, value + norm->beta,
-                                          saved->mean, saved->inv_std, d_z, gradient + norm->gamma,
-                                          gradient + norm->beta);
+  CYF_TRY(d->ops->layer_norm_silu_backward(d, n, norm->width, saved->z, d_y, value + norm->gamma, value + norm->beta,
+                                           saved->mean, saved->inv_std, d_z, gradient + norm->gamma,
+                                           gradient + norm->beta));
+  return cyf_layer_norm_ready(&m->parameters, norm);
 }
 
 /* One block: d_y[n, out] is left as it is, d_x[n, in] (+)= its input's gradient (NULL: not wanted), d_active += the
@@ -84,8 +85,7 @@ static cyf_status train_step(cyf_denoiser *m, int64_t n, const float *x_t, const
   CYF_TRY(cyf_scratch_floats(m->scratch, count, &d_out));
   CYF_TRY(cyf_denoiser_forward(m, m->scratch, true, n, x_t, &state, out));
   CYF_TRY(d->ops->squared_error(d, count, out, eps, scale, ret_sum_squared, d_out));
-  CYF_TRY(backward(m, &state, n, x_t, d_out));
-  return d->ops->synchronize(d);
+  return backward(m, &state, n, x_t, d_out);
 }
 
 cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const float *x_t, const int32_t *t_host,

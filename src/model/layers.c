@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/memory.h"
-
 static const double BATCH_NORM_MOMENTUM = 0.1;
 static const double PRELU_START = 0.25;
 
@@ -117,35 +115,41 @@ cyf_status cyf_linear_input_grad(const cyf_parameters *parameters, const cyf_lin
                                    d_x);
 }
 
+cyf_status cyf_linear_ready(const cyf_parameters *parameters, const cyf_linear *linear) {
+  CYF_TRY(cyf_parameters_ready(parameters, linear->bias, linear->out));
+  return cyf_parameters_ready(parameters, linear->weight, linear->in * linear->out);
+}
+
 cyf_status cyf_linear_backward(const cyf_parameters *parameters, const cyf_linear *linear, int64_t n, const float *x,
                                const float *d_y, bool accumulate, float *d_x) {
   cyf_device *d = parameters->device;
-  if (n == 0) return CYF_OK;
-  CYF_TRY(d->ops->linear_weight_grad(d, n, linear->in, linear->out, x, d_y, parameters->gradient + linear->weight,
-                                     parameters->gradient + linear->bias));
+  if (n > 0)
+    CYF_TRY(d->ops->linear_weight_grad(d, n, linear->in, linear->out, x, d_y, parameters->gradient + linear->weight,
+                                       parameters->gradient + linear->bias));
+  CYF_TRY(cyf_linear_ready(parameters, linear));
   if (d_x == NULL) return CYF_OK;
   return cyf_linear_input_grad(parameters, linear, n, d_y, accumulate, d_x);
 }
 
+cyf_status cyf_layer_norm_ready(const cyf_parameters *parameters, const cyf_layer_norm *norm) {
+  CYF_TRY(cyf_parameters_ready(parameters, norm->beta, norm->width));
+  return cyf_parameters_ready(parameters, norm->gamma, norm->width);
+}
+
 /* ---- batch norm ------------------------------------------------------------------------------------------------- */
 
-/* Sums device doubles over ranks in place. */
-static cyf_status reduce(cyf_device *d, const cyf_reducer *reducer, int64_t count, double *device_sums) {
-  if (reducer == NULL || reducer->sum == NULL) return CYF_OK;
-  const size_t bytes = (size_t)count * sizeof(double);
-  double *host_sums = NULL;
-  cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(CYF_NEW(&host_sums, count));
-  CYF_TRY_CLEANUP(d->ops->download(d, host_sums, device_sums, bytes));
-  CYF_TRY_CLEANUP(reducer->sum(reducer->context, host_sums, count));
-  CYF_TRY_CLEANUP(d->ops->upload(d, device_sums, host_sums, bytes));
-cleanup:
-  cyf_free(host_sums);
-  return status;
+static cyf_status reduce(const cyf_reducer *reducer, int64_t count, double *sums) {
+  return reducer == NULL || reducer->sum == NULL ? CYF_OK : reducer->sum(reducer->context, sums, count);
 }
 
 static const float *slope_of(const cyf_parameters *parameters, const cyf_batch_norm *norm) {
   return norm->slope >= 0 ? parameters->value + norm->slope : NULL;
+}
+
+static cyf_status batch_norm_ready(const cyf_parameters *parameters, const cyf_batch_norm *norm) {
+  if (norm->slope >= 0) CYF_TRY(cyf_parameters_ready(parameters, norm->slope, 1));
+  CYF_TRY(cyf_parameters_ready(parameters, norm->beta, norm->width));
+  return cyf_parameters_ready(parameters, norm->gamma, norm->width);
 }
 
 cyf_status cyf_batch_norm_train_forward(const cyf_parameters *parameters, const cyf_batch_norm *norm,
@@ -159,7 +163,7 @@ cyf_status cyf_batch_norm_train_forward(const cyf_parameters *parameters, const 
   CYF_TRY(cyf_scratch_floats(context->scratch, c, &inv_std));
   CYF_TRY(cyf_scratch_doubles(context->scratch, 2 * c, &sums));
   CYF_TRY(d->ops->batch_norm_sums(d, n, c, x, sums));
-  CYF_TRY(reduce(d, context->reducer, 2 * c, sums));
+  CYF_TRY(reduce(context->reducer, 2 * c, sums));
   CYF_TRY(d->ops->batch_norm_finish(d, c, (double)context->n_global, sums, BATCH_NORM_MOMENTUM, mean, inv_std,
                                     parameters->buffer + norm->running_mean, parameters->buffer + norm->running_var));
   CYF_TRY(d->ops->axpy(d, 1, 1.0, context->one, parameters->buffer + norm->n_tracked));
@@ -181,7 +185,8 @@ cyf_status cyf_batch_norm_train_backward(const cyf_parameters *parameters, const
                                            norm->activation, slope_of(parameters, norm), sums, d_slope));
   CYF_TRY(
       d->ops->batch_norm_param_grad(d, c, sums, parameters->gradient + norm->gamma, parameters->gradient + norm->beta));
-  CYF_TRY(reduce(d, context->reducer, 2 * c, sums));
+  CYF_TRY(batch_norm_ready(parameters, norm));
+  CYF_TRY(reduce(context->reducer, 2 * c, sums));
   return d->ops->batch_norm_backward(d, n, c, saved->x, d_y, saved->mean, saved->inv_std, gamma, beta, norm->activation,
                                      slope_of(parameters, norm), sums, (double)context->n_global, d_y);
 }

@@ -66,9 +66,12 @@ cyf_status cyf_layer_norm_init(cyf_parameters *parameters, const cyf_layer_norm 
 /* y[n,out] (+)= x[n,in] W' + b. */
 cyf_status cyf_linear_forward(const cyf_parameters *parameters, const cyf_linear *linear, int64_t n, const float *x,
                               bool accumulate, float *y);
-/* Adds the gradients of weight and bias; d_x[n,in] (+)= d_y W. d_x NULL: not wanted. */
+/* Adds the gradients of weight and bias, which are final then; d_x[n,in] (+)= d_y W. d_x NULL: not wanted. */
 cyf_status cyf_linear_backward(const cyf_parameters *parameters, const cyf_linear *linear, int64_t n, const float *x,
                                const float *d_y, bool accumulate, float *d_x);
+/* The layer's gradients are final (cyf_parameters_ready); for what has another way back than the functions here. */
+cyf_status cyf_linear_ready(const cyf_parameters *parameters, const cyf_linear *linear);
+cyf_status cyf_layer_norm_ready(const cyf_parameters *parameters, const cyf_layer_norm *norm);
 /* d_x[n,in] (+)= d_y W alone (guidance: parameters are constants). */
 cyf_status cyf_linear_input_grad(const cyf_parameters *parameters, const cyf_linear *linear, int64_t n,
                                  const float *d_y, bool accumulate, float *d_x);
@@ -79,7 +82,8 @@ cyf_status cyf_batch_norm_train_forward(const cyf_parameters *parameters, const 
                                         const cyf_train_context *context, int64_t n, const float *x, float *y,
                                         cyf_batch_norm_saved *ret_saved);
 /* d_y[n,width]: dLoss/dy on entry, dLoss/dx on return. Adds the gradients of gamma, beta and slope from the local cells
- * (they are summed over ranks with all others) while d_x takes the sums over all ranks. Calls the reducer once. */
+ * (final then; they are summed over ranks with all others) while d_x takes the sums over all ranks. Calls the reducer
+ * once. */
 cyf_status cyf_batch_norm_train_backward(const cyf_parameters *parameters, const cyf_batch_norm *norm,
                                          const cyf_train_context *context, int64_t n, const cyf_batch_norm_saved *saved,
                                          float *d_y);

@@ -16,6 +16,11 @@ cyf_status cyf_parameters_allocate(cyf_parameters *parameters, cyf_device *devic
   return CYF_OK;
 }
 
+cyf_status cyf_parameters_ready(const cyf_parameters *parameters, int64_t offset, int64_t count) {
+  const cyf_gradient_listener *listener = &parameters->listener;
+  return listener->ready == NULL ? CYF_OK : listener->ready(listener->context, offset, cyf_layout_room(count));
+}
+
 void cyf_parameters_destroy(cyf_parameters *parameters) {
   if (parameters == NULL) return;
   cyf_device *device = parameters->device;

@@ -8,6 +8,21 @@
 #include "kernels/device.h"
 #include "kernels/tensor.h"
 
+/* Hears from a backward pass, layer by layer, that gradient[first, first + count) has got its last addition: these
+ * pieces can be summed over ranks while the pass goes on. NULL function: nobody listens. Called in the same order on
+ * every rank, whatever its cells, so that the listener may be collective. */
+typedef struct cyf_gradient_listener {
+  cyf_status (*ready)(void *context, int64_t first, int64_t count);
+  void *context;
+} cyf_gradient_listener;
+
+/* Parameters [first, first + count) of the flat array that learn `rate` times as fast as the others, and without weight
+ * decay; count 0: none. They are the array's last. */
+typedef struct cyf_fast_range {
+  int64_t first, count;
+  double rate;
+} cyf_fast_range;
+
 typedef struct cyf_parameters {
   cyf_device *device;
   cyf_layout layout;        /* trainable tensors */
@@ -15,15 +30,19 @@ typedef struct cyf_parameters {
   float *value;             /* [layout.total] device */
   float *gradient;          /* [layout.total] device; NULL for inference-only models */
   float *buffer;            /* [buffer_layout.total] device */
+  cyf_gradient_listener listener;
+  cyf_fast_range fast;
 } cyf_parameters;
 
 /* After the layouts are complete: allocates the flat arrays (zero). Errors: CYF_ERR_MEMORY. Not collective. */
 cyf_status cyf_parameters_allocate(cyf_parameters *parameters, cyf_device *device, int with_gradient);
+/* Tells the listener that the gradient of the tensor of `count` floats at `offset` is final, its padding included. */
+cyf_status cyf_parameters_ready(const cyf_parameters *parameters, int64_t offset, int64_t count);
 /* Frees the arrays and the layouts and zeroes the struct; NULL-safe. */
 void cyf_parameters_destroy(cyf_parameters *parameters);
 
-/* Sums `count` doubles (host) over ranks in place: what batch norm needs. NULL function: one rank. Called in the same
- * order on every rank, so that the implementation may be collective. */
+/* Sums `count` doubles in device memory over ranks in place, in order with the device's work: what batch norm needs.
+ * NULL function: one rank. Called in the same order on every rank, so that the implementation may be collective. */
 typedef struct cyf_reducer {
   cyf_status (*sum)(void *context, double *values, int64_t count);
   void *context;

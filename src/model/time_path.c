@@ -97,7 +97,10 @@ cyf_status cyf_time_path_backward(const cyf_parameters *parameters, const cyf_ti
   cyf_device *d = parameters->device;
   const int64_t n = rows->n_rows, count = n * path->width;
   float *d_embedding = NULL, *d_hidden = NULL;
-  if (n == 0) return CYF_OK;
+  if (n == 0) {
+    CYF_TRY(cyf_linear_ready(parameters, &path->second));
+    return cyf_linear_ready(parameters, &path->first);
+  }
   CYF_TRY(cyf_scratch_floats(scratch, count, &d_embedding));
   CYF_TRY(cyf_scratch_floats(scratch, count, &d_hidden));
   CYF_TRY(d->ops->silu_backward(d, count, state->embedding, d_active, false, d_embedding));
@@ -126,7 +129,7 @@ cyf_status cyf_time_add_backward(const cyf_parameters *parameters, const cyf_lin
   cyf_device *d = parameters->device;
   const size_t mark = cyf_scratch_mark(scratch);
   float *d_table = NULL;
-  if (n == 0) return CYF_OK;
+  if (n == 0) return cyf_linear_ready(parameters, linear);
   CYF_TRY(cyf_scratch_floats(scratch, rows->n_rows * linear->out, &d_table));
   CYF_TRY(d->ops->sum_rows(d, n, linear->out, d_y, rows->row, rows->n_rows, d_table));
   CYF_TRY(cyf_linear_backward(parameters, linear, rows->n_rows, state->active, d_table, true, d_active));

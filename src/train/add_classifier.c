@@ -19,6 +19,7 @@ typedef struct addition {
   cyf_atlas *atlas;
   int64_t attribute; /* in the atlas */
   uint64_t checksum; /* of the autoencoder */
+  cyf_gradient_plane *plane;
   cyf_metrics metrics;
   char *directory, *checkpoints, *latents, *config_path, *config_text;
   char stem[CYF_STAGE_STEM_MAX];
@@ -27,12 +28,13 @@ typedef struct addition {
 
 /* Only what shapes the new classifier and its training may differ from the model. */
 static cyf_status check_override(const char *override) {
-  static const char *const free_keys[] = {"classifier.", "data.", "latents.", "comm.", "checkpoint.", "log.", "seed="};
+  static const char *const free_keys[] = {"classifier.", "data.", "latents.", "comm.",
+                                          "checkpoint.", "log.",  "seed=",    "precision="};
   for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
     if (strncmp(override, free_keys[i], strlen(free_keys[i])) == 0) return CYF_OK;
   return CYF_FAIL(
       CYF_ERR_CONFIG,
-      "--set %s: with -m only keys of classifier, data, latents, comm, checkpoint and log, and seed, can be "
+      "--set %s: with -m only keys of classifier, data, latents, comm, checkpoint and log, seed and precision can be "
       "set; the others are the model's",
       override);
 }
@@ -120,6 +122,7 @@ static cyf_status open_addition(addition *a) {
 }
 
 static void close_addition(addition *a) {
+  cyf_gradient_plane_destroy(&a->plane);
   cyf_metrics_close(&a->metrics);
   cyf_atlas_close(&a->atlas);
   cyf_model_destroy(&a->model);
@@ -186,6 +189,7 @@ static cyf_status write_model(addition *a) {
 static cyf_status run(addition *a) {
   bool complete = false;
   a->environment = (cyf_stage_environment){.loop = {.comm = a->comm,
+                                                    .plane = a->plane,
                                                     .settings = &a->settings,
                                                     .metrics = &a->metrics,
                                                     .checkpoint_directory = a->checkpoints,
@@ -207,6 +211,7 @@ cyf_status cyf_add_classifier(cyf_comm *comm, cyf_device *device, const cyf_add_
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_addition(&a)));
   cyf_comm_set_timeout(comm, a.settings.comm.timeout_s);
+  CYF_TRY_CLEANUP(cyf_gradient_plane_create(comm, device, a.settings.comm.bucket_mb << 20, &a.plane));
   CYF_TRY_CLEANUP(run(&a));
 cleanup:
   close_addition(&a);

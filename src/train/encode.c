@@ -65,8 +65,10 @@ static cyf_status encode_cells(encoder *e, float *latents) {
   const cyf_ops *ops = e->device->ops;
   const size_t mark = cyf_scratch_mark(e->scratch);
   float *on_device = NULL;
+  cyf_csr there;
+  CYF_TRY(cyf_csr_to_device(e->device, e->scratch, &cells, &there));
   CYF_TRY(cyf_scratch_floats(e->scratch, cells.n_cells * e->width, &on_device));
-  CYF_TRY(cyf_autoencoder_encode(e->model, e->scratch, &cells, on_device));
+  CYF_TRY(cyf_autoencoder_encode(e->model, e->scratch, &there, on_device));
   CYF_TRY(ops->download(e->device, latents, on_device, sizeof(float) * (size_t)(cells.n_cells * e->width)));
   CYF_TRY(ops->synchronize(e->device));
   cyf_scratch_release(e->scratch, mark);

@@ -3,6 +3,8 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "base/rng.h"
+#include "kernels/math/random.h"
 
 static cyf_status upload_table(cyf_device *device, int n, const double *values, float **ret_table) {
   float *host = NULL;
@@ -88,7 +90,11 @@ cyf_status cyf_noised_make(cyf_noised *b, const cyf_latent_batch *batch, const i
   cyf_rng_key noise = cyf_rng_key_make(b->seed, CYF_RNG_NOISE), when = cyf_rng_key_make(b->seed, CYF_RNG_TIMESTEP);
   CYF_TRY(ops->fill_timesteps(d, n, when, draw, b->position, 0, t_below, b->t));
   CYF_TRY(ops->fill_normal(d, n, b->width, noise, draw, b->position, 0, b->eps));
-  CYF_TRY(ops->q_sample(d, n, b->width, b->x0, b->t, b->signal, b->noise_level, b->eps, b->x_t));
-  CYF_TRY(ops->download(d, b->t_host, b->t, sizeof(int32_t) * (size_t)n));
-  return ops->synchronize(d);
+  /* The host draws the same timesteps rather than waiting for the device's. */
+  for (int64_t i = 0; i < n; i++) {
+    uint32_t words[4];
+    cyf_rng_block(when, draw, (uint64_t)position[i], 0, words);
+    b->t_host[i] = cyf_timestep_of_word(words[0], 0, t_below);
+  }
+  return ops->q_sample(d, n, b->width, b->x0, b->t, b->signal, b->noise_level, b->eps, b->x_t);
 }

@@ -9,7 +9,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernels/backend.h"
+#include "train/parameters_file.h"
 #include "train/progress.h"
+
+/* Batches between two waits for the device at most. */
+enum { LATE_MAX = 256 };
 
 /* The loop's own state, beside what checkpoints keep. */
 typedef struct loop {
@@ -17,10 +21,11 @@ typedef struct loop {
   const cyf_stage *stage;
   cyf_optimizer *optimizer;
   cyf_stage_state state;
-  cyf_loss_sums window; /* local sums since the last metrics line */
+  cyf_loss_sums window; /* local sums since the last metrics line, but for those of `late` */
+  cyf_loss_sums *late;  /* [LATE_MAX] of batches whose sums the device may not have written yet */
+  int64_t n_late;
   int64_t window_cells; /* global cells since then */
   double window_start_s;
-  double gradient_norm;
   double last_validation;
   int64_t last_saved_step;
   cyf_progress progress;
@@ -31,10 +36,26 @@ static bool is_root(const loop *l) {
 }
 
 static cyf_status sum_over_ranks(cyf_comm *comm, cyf_loss_sums *sums) {
-  double values[4] = {sums->loss, sums->weight, sums->n_correct, sums->n_labelled};
+  double values[4] = {sums->loss, sums->weight, (double)sums->n_correct, (double)sums->n_labelled};
   CYF_TRY(cyf_comm_sum_double(comm, values, 4));
-  *sums = (cyf_loss_sums){values[0], values[1], values[2], values[3]};
+  *sums = (cyf_loss_sums){values[0], values[1], (int64_t)values[2], (int64_t)values[3]};
   return CYF_OK;
+}
+
+/* Waits for the device: all sums are there, and the last update is known to be good. Between calls the host runs ahead
+ * of the device by one update (cyf_optimizer_update). Errors: CYF_ERR_NUMERIC, the same on every rank. */
+static cyf_status settle(loop *l) {
+  cyf_device *device = l->optimizer->device;
+  CYF_TRY(device->ops->synchronize(device));
+  for (int64_t i = 0; i < l->n_late; i++) {
+    l->window.loss += l->late[i].loss;
+    l->window.weight += l->late[i].weight;
+    l->window.n_correct += l->late[i].n_correct;
+    l->window.n_labelled += l->late[i].n_labelled;
+  }
+  l->n_late = 0;
+  const cyf_status status = cyf_optimizer_settle(l->optimizer);
+  return status == CYF_ERR_NUMERIC ? cyf_comm_agree(l->env->comm, status) : status;
 }
 
 /* One small reduction before the collectives of a step: did a rank fail to load, and did a rank get a signal? */
@@ -49,6 +70,26 @@ static cyf_cursor cursor_after(const cyf_stage *stage, cyf_cursor cursor) {
   cursor.step++;
   if (cursor.step >= stage->batches_per_epoch) cursor = (cyf_cursor){cursor.epoch + 1, 0};
   return cursor;
+}
+
+static cyf_status sum_ready(void *context, int64_t first, int64_t count) {
+  return cyf_gradient_plane_ready(context, first, count);
+}
+
+/* Forward and backward of the batch fetched last. The last one of an update finishes the gradients, which are summed
+ * over ranks from the layers that are done. */
+static cyf_status train_batch(loop *l, uint32_t draw, bool is_last) {
+  cyf_gradient_plane *plane = l->env->plane;
+  cyf_parameters *parameters = l->stage->parameters;
+  if (is_last) {
+    CYF_TRY(cyf_gradient_plane_begin(plane, parameters->gradient, parameters->layout.total));
+    parameters->listener = (cyf_gradient_listener){sum_ready, plane};
+  }
+  if (l->n_late == LATE_MAX) CYF_TRY(settle(l));
+  l->late[l->n_late] = (cyf_loss_sums){0};
+  const cyf_status status = l->stage->train(l->stage->context, draw, &l->late[l->n_late++]);
+  parameters->listener = (cyf_gradient_listener){0};
+  return status == CYF_OK && is_last ? cyf_gradient_plane_finish(plane) : status;
 }
 
 /* One update: `accumulate` batches forward and backward, then the optimiser. *ret_stop: a signal came before it began.
@@ -67,19 +108,23 @@ static cyf_status update(loop *l, bool *ret_stop) {
       *ret_stop = true;
       return CYF_OK;
     }
-    CYF_TRY(stage->train(stage->context, (uint32_t)(l->state.step * accumulate + a), &l->window));
+    CYF_TRY(train_batch(l, (uint32_t)(l->state.step * accumulate + a), a == accumulate - 1));
     l->state.cursor = cursor_after(stage, cursor);
     l->window_cells += n_global;
   }
-  cyf_status status =
-      cyf_optimizer_update(l->optimizer, l->env->comm, l->env->settings->comm.bucket_mb << 20, &l->gradient_norm);
+  cyf_status status = cyf_optimizer_update(l->optimizer);
   if (status == CYF_ERR_NUMERIC) return cyf_comm_agree(l->env->comm, status); /* the same on every rank */
   CYF_TRY(status);
   l->state.step = l->optimizer->step;
   return CYF_OK;
 }
 
+static double accuracy_of(const cyf_loss_sums *sums) {
+  return sums->n_labelled > 0 ? (double)sums->n_correct / (double)sums->n_labelled : NAN;
+}
+
 static cyf_status log_window(loop *l) {
+  CYF_TRY(settle(l));
   CYF_TRY(sum_over_ranks(l->env->comm, &l->window));
   double seconds = cyf_clock_s() - l->window_start_s;
   cyf_metrics_line line = {.stage = l->stage->name,
@@ -87,9 +132,9 @@ static cyf_status log_window(loop *l) {
                            .epoch = l->state.cursor.epoch,
                            .loss = l->window.loss / l->window.weight,
                            .validation_loss = NAN,
-                           .accuracy = l->window.n_labelled > 0 ? l->window.n_correct / l->window.n_labelled : NAN,
+                           .accuracy = accuracy_of(&l->window),
                            .learning_rate = cyf_learning_rate(l->stage->settings, l->state.step - 1),
-                           .gradient_norm = l->gradient_norm,
+                           .gradient_norm = l->optimizer->gradient_norm,
                            .cells_per_s = (double)l->window_cells / seconds};
   cyf_status status = is_root(l) ? cyf_metrics_write(l->env->metrics, &line) : CYF_OK;
   CYF_TRY(cyf_comm_agree(l->env->comm, status));
@@ -98,6 +143,17 @@ static cyf_status log_window(loop *l) {
   l->window_cells = 0;
   l->window_start_s = cyf_clock_s();
   return CYF_OK;
+}
+
+/* Rank 0's values[count] (device) to all ranks. */
+static cyf_status take_from_root(loop *l, int64_t count, float *values) {
+  float *host = NULL;
+  cyf_status status = cyf_floats_to_host(l->optimizer->device, values, count, &host);
+  CYF_TRY(cyf_comm_agree(l->env->comm, status));
+  status = cyf_comm_broadcast(l->env->comm, host, (int64_t)sizeof(float) * count, 0);
+  if (status == CYF_OK) status = cyf_floats_to_device(l->optimizer->device, host, count, values);
+  cyf_free(host);
+  return status;
 }
 
 /* The ring sum gives every rank the same bits, so weights can only differ after a fault of memory or of the network:
@@ -113,15 +169,15 @@ static cyf_status keep_ranks_equal(loop *l) {
   if (range[0] == -range[1]) return CYF_OK;
   cyf_warn("%s: the ranks' weights differ at step %lld; rank 0's are taken. Check memory and network", l->stage->name,
            (long long)l->state.step);
-  int64_t bytes = (int64_t)sizeof(float) * parameters->layout.total;
   float *const arrays[] = {parameters->value, l->optimizer->first_moment, l->optimizer->second_moment,
                            l->optimizer->ema};
   for (int i = 0; i < 4; i++)
-    if (arrays[i] != NULL) CYF_TRY(cyf_comm_broadcast(comm, arrays[i], bytes, 0));
-  return cyf_comm_broadcast(comm, parameters->buffer, (int64_t)sizeof(float) * parameters->buffer_layout.total, 0);
+    if (arrays[i] != NULL) CYF_TRY(take_from_root(l, parameters->layout.total, arrays[i]));
+  return take_from_root(l, parameters->buffer_layout.total, parameters->buffer);
 }
 
 static cyf_status save(loop *l, bool final) {
+  CYF_TRY(settle(l));
   if (!final) CYF_TRY(keep_ranks_equal(l));
   cyf_status status = CYF_OK;
   if (is_root(l))
@@ -151,6 +207,7 @@ static cyf_status save_best(loop *l) {
 
 static cyf_status validate(loop *l) {
   cyf_loss_sums sums = {0};
+  CYF_TRY(settle(l));
   cyf_optimizer_swap_ema(l->optimizer);
   cyf_status status = l->stage->validate(l->stage->context, &sums);
   cyf_optimizer_swap_ema(l->optimizer);
@@ -163,7 +220,7 @@ static cyf_status validate(loop *l) {
                            .epoch = l->state.cursor.epoch,
                            .loss = NAN,
                            .validation_loss = loss,
-                           .accuracy = sums.n_labelled > 0 ? sums.n_correct / sums.n_labelled : NAN,
+                           .accuracy = accuracy_of(&sums),
                            .learning_rate = NAN,
                            .gradient_norm = NAN,
                            .cells_per_s = NAN};
@@ -275,13 +332,15 @@ cyf_status cyf_loop_run(const cyf_loop_environment *environment, const cyf_stage
   loop l = {.env = environment, .stage = stage, .last_saved_step = -1, .last_validation = NAN};
   l.state.best_loss = INFINITY;
   cyf_status status = check_validation(environment, stage);
+  if (status == CYF_OK) status = CYF_NEW(&l.late, LATE_MAX);
   if (status == CYF_OK) status = cyf_optimizer_create(stage->parameters, stage->settings, &l.optimizer);
-  CYF_TRY(cyf_comm_agree(environment->comm, status));
+  CYF_TRY_CLEANUP(cyf_comm_agree(environment->comm, status));
   CYF_TRY_CLEANUP(resume_or_start(&l));
   cyf_progress_begin(&l.progress, stage->name, stage->settings->steps, l.state.step, stage->settings->batch_cells);
   CYF_TRY_CLEANUP(run_steps(&l));
 cleanup:
   cyf_progress_end(&l.progress);
-  cyf_optimizer_destroy(&l.optimizer);
+  cyf_optimizer_destroy(&l.optimizer); /* waits for the device, which may still write to `late` */
+  cyf_free(l.late);
   return status;
 }

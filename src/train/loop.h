@@ -7,17 +7,13 @@
 
 #include "base/status.h"
 #include "comm/comm.h"
+#include "comm/gradient_plane.h"
 #include "data/loader.h"
+#include "model/loss_sums.h"
 #include "train/checkpoint.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/settings.h"
-
-/* Sums over cells from which the loss and the accuracy are made. */
-typedef struct cyf_loss_sums {
-  double loss, weight;          /* loss = loss / weight over all ranks */
-  double n_correct, n_labelled; /* classifiers */
-} cyf_loss_sums;
 
 /* What is particular to a stage. Functions get `context`. */
 typedef struct cyf_stage {
@@ -32,15 +28,17 @@ typedef struct cyf_stage {
   cyf_status (*open)(void *context, cyf_cursor start);
   /* Fetches this rank's next batch; gives its cursor and global size. Not collective. */
   cyf_status (*fetch)(void *context, cyf_cursor *ret_cursor, int64_t *ret_n_global);
-  /* Forward and backward of the fetched batch; adds its gradient and its local sums. draw: counts batches since the
-   * stage began, for random numbers. Collective (batch norm). */
-  cyf_status (*train)(void *context, uint32_t draw, cyf_loss_sums *sums);
-  /* Local sums over this rank's validation cells, one whole pass. Collective. NULL: no validation cells. */
+  /* Forward and backward of the fetched batch; adds its gradient. *ret_sums, its local sums (zero on entry), may be
+   * written as late as by the device's next synchronize(). The host need not wait for the device. draw: counts batches
+   * since the stage began, for random numbers. Collective (batch norm). */
+  cyf_status (*train)(void *context, uint32_t draw, cyf_loss_sums *ret_sums);
+  /* Adds the local sums over this rank's validation cells, one whole pass. Collective. NULL: no validation cells. */
   cyf_status (*validate)(void *context, cyf_loss_sums *sums);
 } cyf_stage;
 
 typedef struct cyf_loop_environment {
   cyf_comm *comm;
+  cyf_gradient_plane *plane;
   const cyf_settings *settings;
   cyf_metrics *metrics;
   const char *checkpoint_directory;

@@ -22,6 +22,9 @@ cyf_status cyf_optimizer_create(cyf_parameters *parameters, const cyf_stage_sett
     CYF_TRY_CLEANUP(device->ops->alloc(device, bytes, (void **)&optimizer->ema));
     CYF_TRY_CLEANUP(device->ops->copy(device, optimizer->ema, parameters->value, bytes));
   }
+  CYF_TRY_CLEANUP(device->ops->alloc(device, sizeof(double), (void **)&optimizer->square_sum));
+  CYF_TRY_CLEANUP(device->ops->alloc_host(device, 2 * sizeof(double), (void **)&optimizer->square_sum_host));
+  for (int i = 0; i < 2; i++) CYF_TRY_CLEANUP(device->ops->event_create(device, &optimizer->norm_known[i]));
   *ret_optimizer = optimizer;
   return CYF_OK;
 cleanup:
@@ -32,9 +35,13 @@ cleanup:
 void cyf_optimizer_destroy(cyf_optimizer **optimizer) {
   if (optimizer == NULL || *optimizer == NULL) return;
   cyf_device *device = (*optimizer)->device;
+  (void)device->ops->synchronize(device); /* an event may still be on its way */
   device->ops->free(device, (*optimizer)->first_moment);
   device->ops->free(device, (*optimizer)->second_moment);
   device->ops->free(device, (*optimizer)->ema);
+  device->ops->free(device, (*optimizer)->square_sum);
+  device->ops->free_host(device, (*optimizer)->square_sum_host);
+  for (int i = 0; i < 2; i++) device->ops->event_destroy(device, (*optimizer)->norm_known[i]);
   cyf_free(*optimizer);
 }
 
@@ -60,43 +67,60 @@ double cyf_ema_decay(const cyf_stage_settings *settings, int64_t n) {
   return fmin(settings->ema_decay, (1.0 + (double)n) / (10.0 + (double)n));
 }
 
-/* The gradients lie in device memory; the MPI plane sums host memory. */
-static cyf_status sum_over_ranks(cyf_optimizer *optimizer, cyf_comm *comm, int64_t bucket_bytes) {
-  if (cyf_comm_size(comm) == 1) return CYF_OK;
-  return cyf_comm_sum_gradients(comm, optimizer->parameters->gradient, optimizer->parameters->layout.total,
-                                bucket_bytes);
+/* Waits for the norm of the update in a slot, if one is awaited, and judges it. */
+static cyf_status check_norm(cyf_optimizer *optimizer, int slot) {
+  const int64_t update = optimizer->awaited[slot];
+  cyf_device *device = optimizer->device;
+  if (update == 0) return CYF_OK;
+  optimizer->awaited[slot] = 0;
+  CYF_TRY(device->ops->event_synchronize(device, optimizer->norm_known[slot]));
+  optimizer->gradient_norm = sqrt(optimizer->square_sum_host[slot]) / (double)optimizer->settings.accumulate;
+  if (isfinite(optimizer->gradient_norm)) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_NUMERIC, "the gradient is not finite at step %lld; lower the learning rate or set clip_norm",
+                  (long long)update);
 }
 
-cyf_status cyf_optimizer_update(cyf_optimizer *optimizer, cyf_comm *comm, int64_t bucket_bytes,
-                                double *ret_gradient_norm) {
+static cyf_status update_range(cyf_optimizer *o, const cyf_adamw *adamw, int64_t first, int64_t count) {
+  return o->device->ops->adamw(o->device, count, adamw, o->parameters->value + first, o->parameters->gradient + first,
+                               o->first_moment + first, o->second_moment + first,
+                               o->ema != NULL ? o->ema + first : NULL, cyf_ema_decay(&o->settings, o->step + 1));
+}
+
+cyf_status cyf_optimizer_update(cyf_optimizer *optimizer) {
   const cyf_stage_settings *settings = &optimizer->settings;
   cyf_device *device = optimizer->device;
+  const cyf_ops *ops = device->ops;
   cyf_parameters *parameters = optimizer->parameters;
-  int64_t count = parameters->layout.total;
-  CYF_TRY(sum_over_ranks(optimizer, comm, bucket_bytes));
-
-  double scale = 1.0 / (double)settings->accumulate, square_sum = 0;
-  CYF_TRY(device->ops->square_sum(device, count, parameters->gradient, &square_sum));
-  CYF_TRY(device->ops->synchronize(device));
-  double norm = sqrt(square_sum) * scale;
-  *ret_gradient_norm = norm;
-  if (!isfinite(norm))
-    return CYF_FAIL(CYF_ERR_NUMERIC,
-                    "the gradient is not finite at step %lld; lower the learning rate or set clip_norm",
-                    (long long)(optimizer->step + 1));
-  if (settings->clip_norm > 0 && norm > settings->clip_norm) scale *= settings->clip_norm / norm;
-
+  const int64_t count = parameters->layout.total, update = optimizer->step + 1;
+  const int slot = (int)(update % 2);
   cyf_adamw adamw = {.learning_rate = cyf_learning_rate(settings, optimizer->step),
                      .beta1 = settings->beta1,
                      .beta2 = settings->beta2,
                      .epsilon = 1e-8,
                      .weight_decay = settings->weight_decay,
-                     .step = optimizer->step + 1,
-                     .gradient_scale = scale};
-  CYF_TRY(device->ops->adamw(device, count, &adamw, parameters->value, parameters->gradient, optimizer->first_moment,
-                             optimizer->second_moment, optimizer->ema, cyf_ema_decay(settings, optimizer->step + 1)));
-  optimizer->step++;
+                     .step = update,
+                     .gradient_scale = 1.0 / (double)settings->accumulate,
+                     .square_sum = optimizer->square_sum,
+                     .clip_norm = settings->clip_norm};
+  CYF_TRY(ops->square_sum(device, count, parameters->gradient, optimizer->square_sum));
+  CYF_TRY(ops->download(device, &optimizer->square_sum_host[slot], optimizer->square_sum, sizeof(double)));
+  CYF_TRY(ops->event_record(device, CYF_QUEUE_WORK, optimizer->norm_known[slot]));
+  optimizer->awaited[slot] = update;
+  CYF_TRY(update_range(optimizer, &adamw, 0, count - parameters->fast.count));
+  if (parameters->fast.count > 0) {
+    adamw.learning_rate *= parameters->fast.rate;
+    adamw.weight_decay = 0;
+    CYF_TRY(update_range(optimizer, &adamw, parameters->fast.first, parameters->fast.count));
+  }
+  CYF_TRY(check_norm(optimizer, device->host_memory ? slot : 1 - slot));
+  optimizer->step = update;
   return CYF_OK;
+}
+
+cyf_status cyf_optimizer_settle(cyf_optimizer *optimizer) {
+  const int last = (int)(optimizer->step % 2);
+  CYF_TRY(check_norm(optimizer, 1 - last));
+  return check_norm(optimizer, last);
 }
 
 void cyf_optimizer_swap_ema(cyf_optimizer *optimizer) {

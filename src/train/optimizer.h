@@ -3,7 +3,7 @@
 #ifndef CYF_TRAIN_OPTIMIZER_H
 #define CYF_TRAIN_OPTIMIZER_H
 
-#include "comm/comm.h"
+#include "kernels/backend.h"
 #include "model/parameters.h"
 #include "train/settings.h"
 
@@ -14,6 +14,11 @@ typedef struct cyf_optimizer {
   float *first_moment, *second_moment; /* [layout.total] device */
   float *ema;                          /* [layout.total] device; NULL when settings.ema_decay is 0 */
   int64_t step;                        /* updates done */
+  double gradient_norm;                /* of the last update whose norm is known, before clipping */
+  double *square_sum;                  /* device scalar: of the present gradient */
+  double *square_sum_host;             /* [2] of the last two updates, in memory of alloc_host */
+  cyf_event *norm_known[2];
+  int64_t awaited[2]; /* the updates whose norms these are, 0: none is awaited */
 } cyf_optimizer;
 
 /* Allocates moments (zero) and the EMA (a copy of the present weights). parameters must outlive it. Not collective. */
@@ -27,11 +32,14 @@ double cyf_learning_rate(const cyf_stage_settings *settings, int64_t step);
 /* The EMA decay of update n (1 for the first): constant, or min(decay, (1+n)/(10+n)) with warm-up. */
 double cyf_ema_decay(const cyf_stage_settings *settings, int64_t n);
 
-/* Sums the gradients over ranks (each rank holds its share of the mean), scales by 1/accumulate, clips, updates, and
- * zeroes the gradients. *ret_gradient_norm: before clipping. Collective. Errors: CYF_ERR_NUMERIC when the gradient is
- * not finite (the same on each rank), CYF_ERR_COMM. */
-cyf_status cyf_optimizer_update(cyf_optimizer *optimizer, cyf_comm *comm, int64_t bucket_bytes,
-                                double *ret_gradient_norm);
+/* Of the gradients, which are summed over ranks: scales by 1/accumulate, clips, updates, and zeroes them. The host does
+ * not wait: the norm stays on the device, an update whose gradient is not finite changes no weight, and the host learns
+ * of it with the next update, or in cyf_optimizer_settle (at once where the device's memory is the host's). Not
+ * collective, the same on each rank. Errors: CYF_ERR_NUMERIC naming the update whose gradient was not finite. */
+cyf_status cyf_optimizer_update(cyf_optimizer *optimizer);
+/* Waits for the last update's norm: afterwards gradient_norm is of that update. Before weights are saved or used.
+ * Errors: as above. */
+cyf_status cyf_optimizer_settle(cyf_optimizer *optimizer);
 
 /* Exchanges the weights with the EMA (if there is one): once before validation or saving, once after. */
 void cyf_optimizer_swap_ema(cyf_optimizer *optimizer);

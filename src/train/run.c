@@ -15,6 +15,7 @@ typedef struct run {
   cyf_comm *comm;
   cyf_device *device;
   cyf_atlas *atlas;
+  cyf_gradient_plane *plane;
   cyf_metrics metrics;
   char *checkpoints, *latents, *config_path, *config_text;
   cyf_stage_environment environment;
@@ -298,6 +299,7 @@ static cyf_status open_run(run *r, plan *p) {
 }
 
 static void close_run(run *r, plan *p) {
+  cyf_gradient_plane_destroy(&r->plane);
   cyf_metrics_close(&r->metrics);
   cyf_atlas_close(&r->atlas);
   cyf_free(r->checkpoints);
@@ -312,7 +314,9 @@ cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *op
   plan p = {0};
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_run(&r, &p)));
+  CYF_TRY_CLEANUP(cyf_gradient_plane_create(comm, device, options->settings->comm.bucket_mb << 20, &r.plane));
   r.environment = (cyf_stage_environment){.loop = {.comm = comm,
+                                                   .plane = r.plane,
                                                    .settings = options->settings,
                                                    .metrics = &r.metrics,
                                                    .checkpoint_directory = r.checkpoints,

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,10 @@
 
 static const cyf_config_field fields[] = {
     {"seed", CYF_CONFIG_INT, AT(seed), "0", 0, 9e18, NULL, "seed of everything random in the run"},
+    {"precision", CYF_CONFIG_CHOICE, AT(precision), "auto", UNBOUNDED, "auto|bf16|tf32|fp32",
+     "matrix products on a GPU (auto: bf16); weights, sums, moments and losses stay float32 or double, and a CPU "
+     "always "
+     "computes in fp32. May change when a run goes on"},
 
     {"data.lanes", CYF_CONFIG_INT, AT(data.lanes), "64", 1, 65536, NULL,
      "streams the atlas is cut into; at least the number of ranks"},
@@ -108,7 +113,9 @@ static const cyf_config_field fields[] = {
     {"data.io", CYF_CONFIG_CHOICE, AT(data.io), "posix", UNBOUNDED, "posix|mpio",
      "read stored chunks by pread or through HDF5's MPI-IO driver"},
     {"data.residency", CYF_CONFIG_CHOICE, AT(data.residency), "stream", UNBOUNDED, "stream|host|device",
-     "read cells from disk each epoch, or keep a rank's cells in its memory, as stored, once they were read"},
+     "read cells from disk each epoch, keep a rank's cells in its memory, as stored, once they were read, or read them "
+     "all "
+     "into the memory of its GPU (without one: its own) first"},
     {"data.balance", CYF_CONFIG_CHOICE, AT(data.balance), "none", UNBOUNDED, "none|sqrt|uniform",
      "the autoencoder and the denoiser see cells by 1/sqrt(n) or 1/n of their data.balance_label, n its cells"},
     {"data.balance_label", CYF_CONFIG_STRING, AT(data.balance_label), "", UNBOUNDED, NULL,
@@ -123,6 +130,9 @@ static const cyf_config_field fields[] = {
     {"autoencoder.hidden", CYF_CONFIG_INT_LIST, AT(autoencoder.hidden), "[1024, 1024, 1024]", 1, 65536, NULL,
      "encoder widths; the decoder mirrors them"},
     {"autoencoder.latent", CYF_CONFIG_INT, AT(autoencoder.latent), "128", 2, 65536, NULL, "latent coordinates"},
+    {"autoencoder.likelihood", CYF_CONFIG_CHOICE, AT(autoencoder.likelihood), "mse", UNBOUNDED, "mse|nb",
+     "squared error of log-normalised expression, as published, or a negative binomial of raw counts, which sampling "
+     "can draw"},
     {"autoencoder.sync_batch_norm", CYF_CONFIG_BOOL, AT(autoencoder.sync_batch_norm), "true", UNBOUNDED, NULL,
      "batch statistics over all ranks (false: each rank's own, and results depend on the number of ranks)"},
     {"autoencoder.init", CYF_CONFIG_STRING, AT(autoencoder.init), "", UNBOUNDED, NULL,
@@ -175,9 +185,6 @@ static const cyf_config_field fields[] = {
     {"log.every", CYF_CONFIG_INT, AT(log.every), "50", 1, 1e12, NULL, "steps between lines of metrics.jsonl"},
 };
 
-/* The third choice of data.residency; no loader has it without a GPU. */
-enum { RESIDENCY_DEVICE = CYF_RESIDENCY_HOST + 1 };
-
 static const cyf_config_schema schema = {fields, sizeof fields / sizeof fields[0]};
 
 const cyf_config_schema *cyf_settings_schema(void) {
@@ -215,11 +222,6 @@ static cyf_status check_data(const cyf_settings *settings) {
   if (settings->data.balance != CYF_SAMPLING_PLAIN && settings->data.balance_label[0] == '\0')
     return CYF_FAIL(CYF_ERR_CONFIG,
                     "data.balance needs data.balance_label, the label column whose values are balanced");
-  if (settings->data.residency == RESIDENCY_DEVICE)
-    return CYF_FAIL(
-        CYF_ERR_CONFIG,
-        "data.residency: device keeps cells in GPU memory, and this build computes on CPUs; host keeps them "
-        "in the rank's memory");
   return CYF_OK;
 }
 
@@ -286,8 +288,25 @@ void cyf_settings_destroy(cyf_settings *settings) {
   if (settings != NULL) cyf_config_destroy_strings(&schema, settings);
 }
 
+/* In the order of the key's choices. */
+enum { PRECISION_AUTO, PRECISION_BF16, PRECISION_TF32, PRECISION_FP32 };
+
+cyf_precision cyf_settings_precision(const cyf_settings *settings) {
+  if (settings->precision == PRECISION_TF32) return CYF_PRECISION_TF32;
+  return settings->precision == PRECISION_FP32 ? CYF_PRECISION_FP32 : CYF_PRECISION_BF16;
+}
+
+void cyf_settings_describe_precision(const cyf_settings *settings, const cyf_device *device, char ret_text[16]) {
+  static const char *const names[] = {
+      [CYF_PRECISION_FP32] = "fp32", [CYF_PRECISION_TF32] = "tf32", [CYF_PRECISION_BF16] = "bf16"};
+  const cyf_precision precision = device->host_memory ? CYF_PRECISION_FP32 : cyf_settings_precision(settings);
+  snprintf(ret_text, 16, "%.8s, %s", device->ops->name, names[precision]);
+}
+
 cyf_autoencoder_config cyf_settings_autoencoder(const cyf_settings *settings, int64_t n_genes) {
-  cyf_autoencoder_config config = {.n_genes = n_genes, .latent = settings->autoencoder.latent};
+  cyf_autoencoder_config config = {.n_genes = n_genes,
+                                   .latent = settings->autoencoder.latent,
+                                   .likelihood = (cyf_likelihood)settings->autoencoder.likelihood};
   config.n_hidden = settings->autoencoder.hidden.n;
   memcpy(config.hidden, settings->autoencoder.hidden.value, sizeof(int64_t) * (size_t)config.n_hidden);
   return config;

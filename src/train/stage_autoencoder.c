@@ -1,5 +1,8 @@
 #include "base/log.h"
+#include "base/memory.h"
 #include "kernels/backend.h"
+#include "train/cell_feed.h"
+#include "train/counts_start.h"
 #include "train/fine_tune.h"
 #include "train/stages.h"
 
@@ -8,49 +11,64 @@ typedef struct autoencoder_stage {
   cyf_autoencoder *model;
   cyf_loader *train, *validation;
   cyf_batch batch;
+  cyf_cell_feed *train_feed, *validation_feed;
   double local_share; /* n_global / n_local of the present batch, for unsynchronised batch norm */
 } autoencoder_stage;
 
 /* Batch statistics over all ranks. */
 static cyf_status sum_over_ranks(void *context, double *values, int64_t count) {
   autoencoder_stage *s = context;
-  return cyf_comm_sum_double(s->env->loop.comm, values, count);
+  return cyf_gradient_plane_sum_doubles(s->env->loop.plane, values, count);
 }
 
 /* Each rank's own batch statistics: its sums stand for those of the global batch in proportion. */
 static cyf_status keep_local(void *context, double *values, int64_t count) {
   autoencoder_stage *s = context;
-  for (int64_t i = 0; i < count; i++) values[i] *= s->local_share;
-  return CYF_OK;
+  cyf_device *device = s->env->device;
+  const size_t bytes = sizeof(double) * (size_t)count;
+  double *host = NULL;
+  if (s->local_share == 1) return CYF_OK;
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&host, count));
+  CYF_TRY_CLEANUP(device->ops->download(device, host, values, bytes));
+  CYF_TRY_CLEANUP(device->ops->synchronize(device));
+  for (int64_t i = 0; i < count; i++) host[i] *= s->local_share;
+  status = device->ops->upload(device, values, host, bytes);
+cleanup:
+  cyf_free(host);
+  return status;
 }
 
 static cyf_status open_stream(void *context, cyf_cursor start) {
   autoencoder_stage *s = context;
   cyf_loader_options options =
       cyf_stage_loader_options(s->env, &s->env->loop.settings->autoencoder.stage, CYF_SPLIT_TRAIN);
+  CYF_TRY(cyf_cell_feed_wait(s->train_feed));
   cyf_loader_destroy(&s->train);
   return cyf_loader_create(s->env->loop.comm, s->env->atlas, &options, start, &s->train);
 }
 
 static cyf_status fetch(void *context, cyf_cursor *ret_cursor, int64_t *ret_n_global) {
   autoencoder_stage *s = context;
+  CYF_TRY(cyf_cell_feed_wait(s->train_feed)); /* the loader takes the last batch back */
   CYF_TRY(cyf_loader_next(s->train, &s->batch));
   *ret_cursor = s->batch.cursor;
   *ret_n_global = s->batch.n_global;
   return CYF_OK;
 }
 
-static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *sums) {
+static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
   (void)draw; /* nothing random: the autoencoder has no dropout (published settings) */
   autoencoder_stage *s = context;
   bool synchronised = s->env->loop.settings->autoencoder.sync_batch_norm;
   int64_t n_local = s->batch.cells.n_cells;
   s->local_share = n_local > 0 ? (double)s->batch.n_global / (double)n_local : 0;
   cyf_reducer reducer = {synchronised ? sum_over_ranks : keep_local, s};
-  double sum_squared = 0;
-  CYF_TRY(cyf_autoencoder_train_step(s->model, &s->batch.cells, s->batch.n_global, &reducer, &sum_squared));
-  sums->loss += sum_squared;
-  sums->weight += (double)n_local * (double)s->batch.cells.n_genes;
+  cyf_csr cells;
+  const float *total = NULL;
+  CYF_TRY(cyf_cell_feed_put(s->train_feed, &s->batch, &cells, &total));
+  CYF_TRY(cyf_autoencoder_train_step(s->model, &cells, total, s->batch.n_global, &reducer, &ret_sums->loss));
+  ret_sums->weight = (double)n_local * (double)cells.n_genes;
   return CYF_OK;
 }
 
@@ -59,10 +77,14 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
   int64_t n_batches = cyf_loader_batches_per_epoch(s->validation);
   for (int64_t i = 0; i < n_batches; i++) {
     cyf_batch batch;
-    double sum_squared = 0;
+    double sum = 0;
     CYF_TRY(cyf_loader_next(s->validation, &batch));
-    CYF_TRY(cyf_autoencoder_validate(s->model, &batch.cells, &sum_squared));
-    sums->loss += sum_squared;
+    cyf_csr cells;
+    const float *total = NULL;
+    CYF_TRY(cyf_cell_feed_put(s->validation_feed, &batch, &cells, &total));
+    CYF_TRY(cyf_autoencoder_validate(s->model, &cells, total, &sum));
+    CYF_TRY(cyf_cell_feed_wait(s->validation_feed));
+    sums->loss += sum;
     sums->weight += (double)batch.cells.n_cells * (double)batch.cells.n_genes;
   }
   return CYF_OK;
@@ -79,18 +101,46 @@ static cyf_status open_validation(autoencoder_stage *s, bool *ret_any) {
   return CYF_OK;
 }
 
+static cyf_status check_counts(const cyf_stage_environment *environment) {
+  const cyf_atlas *atlas = environment->atlas;
+  const bool wanted = environment->loop.settings->autoencoder.likelihood == CYF_LIKELIHOOD_NB;
+  if (!wanted || atlas->kind == CYF_EXPRESSION_COUNTS) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_CONFIG,
+                  "autoencoder.likelihood nb needs raw counts, and the atlas %s holds %s; prepare it from counts "
+                  "(--matrix layers/counts, if they are there) or take mse",
+                  atlas->directory, cyf_expression_kind_name(atlas->kind));
+}
+
+/* The start is computed on the host, from batches of values. */
+static cyf_status start_counts(autoencoder_stage *s) {
+  cyf_comm *comm = s->env->loop.comm;
+  cyf_loader_options options =
+      cyf_stage_loader_options(s->env, &s->env->loop.settings->autoencoder.stage, CYF_SPLIT_TRAIN);
+  cyf_loader *loader = NULL;
+  options.form = CYF_BATCH_VALUES;
+  options.residency = CYF_RESIDENCY_STREAM;
+  CYF_TRY(cyf_loader_create(comm, s->env->atlas, &options, (cyf_cursor){0, 0}, &loader));
+  const cyf_status status = cyf_start_from_counts(comm, loader, s->model);
+  cyf_loader_destroy(&loader);
+  return status;
+}
+
 cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
   const cyf_settings *settings = environment->loop.settings;
   autoencoder_stage s = {.env = environment};
   cyf_autoencoder_config config = cyf_settings_autoencoder(settings, environment->atlas->n_genes);
   bool has_validation = false;
-  cyf_status status = cyf_autoencoder_create(environment->device, &config, 1, &s.model);
+  cyf_status status = check_counts(environment);
+  if (status == CYF_OK) status = cyf_autoencoder_create(environment->device, &config, 1, &s.model);
+  if (status == CYF_OK) status = cyf_cell_feed_create(environment->device, &s.train_feed);
+  if (status == CYF_OK) status = cyf_cell_feed_create(environment->device, &s.validation_feed);
   if (status == CYF_OK) status = cyf_autoencoder_init(s.model, (uint64_t)settings->seed);
   if (status == CYF_OK && settings->autoencoder.init[0] != '\0')
     status = cyf_autoencoder_start_from(s.model, settings->autoencoder.init, &environment->atlas->genes);
   CYF_TRY_CLEANUP(cyf_comm_agree(environment->loop.comm, status));
   CYF_TRY_CLEANUP(open_validation(&s, &has_validation));
   CYF_TRY_CLEANUP(open_stream(&s, (cyf_cursor){0, 0}));
+  if (config.likelihood == CYF_LIKELIHOOD_NB) CYF_TRY_CLEANUP(start_counts(&s));
   cyf_stage stage = {.name = "autoencoder",
                      .file_stem = "autoencoder",
                      .settings = &settings->autoencoder.stage,
@@ -108,6 +158,8 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
            (long long)stage.batches_per_epoch);
   CYF_TRY_CLEANUP(cyf_loop_run(&environment->loop, &stage));
 cleanup:
+  cyf_cell_feed_destroy(&s.train_feed); /* before the memory that they read */
+  cyf_cell_feed_destroy(&s.validation_feed);
   cyf_loader_destroy(&s.train);
   cyf_loader_destroy(&s.validation);
   cyf_autoencoder_destroy(&s.model);

@@ -20,7 +20,7 @@ typedef struct classifier_stage {
 
 static cyf_status sum_over_ranks(void *context, double *values, int64_t count) {
   classifier_stage *s = context;
-  return cyf_comm_sum_double(s->env->loop.comm, values, count);
+  return cyf_gradient_plane_sum_doubles(s->env->loop.plane, values, count);
 }
 
 static cyf_status open_loader(classifier_stage *s, cyf_split split, cyf_cursor start, cyf_latent_loader **loader) {
@@ -60,14 +60,14 @@ static cyf_status global_weight(classifier_stage *s, double *ret_weight) {
   return CYF_OK;
 }
 
-static void add_result(const cyf_classifier_result *result, cyf_loss_sums *sums) {
-  sums->loss += result->sum_loss;
-  sums->weight += result->sum_weight;
-  sums->n_correct += (double)result->n_correct;
-  sums->n_labelled += (double)result->n_labelled;
+static void add_result(const cyf_loss_sums *result, cyf_loss_sums *sums) {
+  sums->loss += result->loss;
+  sums->weight += result->weight;
+  sums->n_correct += result->n_correct;
+  sums->n_labelled += result->n_labelled;
 }
 
-static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *sums) {
+static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
   classifier_stage *s = context;
   cyf_noised *b = &s->noised;
   const cyf_settings *settings = s->env->loop.settings;
@@ -79,12 +79,9 @@ static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *sums) {
   uint64_t seed = (uint64_t)settings->seed + ((uint64_t)s->attribute << 48);
   cyf_dropout_stream dropout = {cyf_rng_key_make(seed, CYF_RNG_DROPOUT), draw, b->position};
   cyf_reducer reducer = {sum_over_ranks, s};
-  cyf_classifier_result result = {0};
-  CYF_TRY(cyf_classifier_train_step(s->model, b->n, b->x_t, b->t_host, b->label, s->class_weight, s->batch.n_global,
-                                    weight_global, settings->classifier.dropout > 0 ? &dropout : NULL, &reducer,
-                                    &result));
-  add_result(&result, sums);
-  return CYF_OK;
+  return cyf_classifier_train_step(s->model, b->n, b->x_t, b->t_host, b->label, s->class_weight, s->batch.n_global,
+                                   weight_global, settings->classifier.dropout > 0 ? &dropout : NULL, &reducer,
+                                   ret_sums);
 }
 
 static cyf_status validate_batch(classifier_stage *s, const cyf_latent_batch *batch, cyf_loss_sums *sums) {
@@ -95,11 +92,11 @@ static cyf_status validate_batch(classifier_stage *s, const cyf_latent_batch *ba
                           (int32_t)s->env->loop.settings->diffusion.guide_below, labels_of(s, batch)));
   size_t mark = cyf_scratch_mark(s->scratch);
   float *logits = NULL;
-  cyf_classifier_result result = {0};
+  cyf_loss_sums result = {0};
   CYF_TRY(cyf_scratch_floats(s->scratch, b->n * classes, &logits));
   CYF_TRY(cyf_classifier_logits(s->model, s->scratch, b->n, b->x_t, b->t_host, logits));
-  CYF_TRY(device->ops->cross_entropy(device, b->n, classes, logits, b->label, s->class_weight, 0, &result.sum_loss,
-                                     &result.sum_weight, &result.n_correct, &result.n_labelled, NULL));
+  CYF_TRY(device->ops->cross_entropy(device, b->n, classes, logits, b->label, s->class_weight, 0, &result.loss,
+                                     &result.weight, &result.n_correct, &result.n_labelled, NULL));
   CYF_TRY(device->ops->synchronize(device));
   cyf_scratch_release(s->scratch, mark);
   add_result(&result, sums);

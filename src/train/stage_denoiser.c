@@ -68,18 +68,15 @@ static cyf_status pick_labels(denoiser_stage *s, const cyf_latent_batch *batch, 
   return CYF_OK;
 }
 
-static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *sums) {
+static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
   denoiser_stage *s = context;
   cyf_noised *b = &s->noised;
   int32_t timesteps = (int32_t)s->env->loop.settings->diffusion.timesteps;
-  double sum_squared = 0;
   CYF_TRY(cyf_noised_make(b, &s->batch, s->batch.position, draw, timesteps, NULL));
   CYF_TRY(pick_labels(s, &s->batch, draw, s->env->loop.settings->denoiser.label_dropout));
-  CYF_TRY(
-      cyf_denoiser_train_step(s->model, b->n, b->x_t, b->t_host, s->label, b->eps, s->batch.n_global, &sum_squared));
-  sums->loss += sum_squared;
-  sums->weight += (double)(b->n * b->width);
-  return CYF_OK;
+  ret_sums->weight = (double)(b->n * b->width);
+  return cyf_denoiser_train_step(s->model, b->n, b->x_t, b->t_host, s->label, b->eps, s->batch.n_global,
+                                 &ret_sums->loss);
 }
 
 /* Noise and timesteps are keyed by the cell alone, so that validations of different steps (and ranks) compare. */
