@@ -93,8 +93,8 @@ static __global__ void sum_rows(int64_t n, int64_t c, const float *d_y, const in
       }
       if (match) matches[before + __popc(mask & ((1u << lane) - 1))] = (int)threadIdx.x;
       __syncthreads();
+      /* The next turn writes `matches` behind its first barrier only, when all have read them. */
       for (int k = 0; j < c && k < total; ++k) sum += (double)d_y[(first + matches[k]) * c + j];
-      __syncthreads();
     }
     if (j < c) d_table[r * c + j] = (float)sum;
   }

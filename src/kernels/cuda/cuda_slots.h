@@ -98,6 +98,14 @@ cyf_status cyf_cuda_time_embedding(cyf_device *d, int64_t n_rows, int64_t width,
 cyf_status cyf_cuda_square_sum(cyf_device *d, int64_t count, const float *x, double *sum);
 cyf_status cyf_cuda_adamw(cyf_device *d, int64_t count, const cyf_adamw *settings, float *parameter, float *gradient,
                           float *first_moment, float *second_moment, float *ema, double ema_decay);
+cyf_status cyf_cuda_csr_counts(cyf_device *d, const cyf_csr *cells, const float *total, double target_sum,
+                               float *counts);
+cyf_status cyf_cuda_library_nll(cyf_device *d, int64_t n, const float *head, const float *total, double scale,
+                                double *ret_sum_nll, float *d_head);
+cyf_status cyf_cuda_library_size(cyf_device *d, int64_t n, const float *head, const float *normal, float *size);
+cyf_status cyf_cuda_softmax_rows(cyf_device *d, int64_t n, int64_t c, const float *size, float *y);
+cyf_status cyf_cuda_nb_draw(cyf_device *d, int64_t n, int64_t c, const float *mean, const float *log_theta,
+                            cyf_rng_key key, const int64_t *position, int64_t first_position, float *counts);
 
 #ifdef __cplusplus
 }
