@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Quality against the number of denoiser evaluations: MMD of cells sampled in the held-out label proportions against the held-out cells, by ddpm
+# Quality against the number of denoiser evaluations: MMD of counts sampled in the held-out label proportions against the held-out cells, by ddpm
 # over all timesteps and by ddim and dpm++ over few, on both kinds of grid and over several seeds (in parallel, one thread each). Writes
 # benchmarks/results/steps.md and .json.
 #
@@ -19,8 +19,7 @@ mkdir -p "$work" "$results"
 if [ ! -f "$work/run/model.h5" ]; then
   $cytoforge prepare "${CYTOFORGE_REAL_DATA:?names the folder with pbmc_facs.h5ad}/pbmc_facs.h5ad" -o "$work/atlas" --label "$label" \
     --holdout 0.2 --seed 0
-  mpirun -n 2 $cytoforge train -c benchmarks/quality.yaml --set autoencoder.steps=800 --set denoiser.steps=3000 --set classifier.steps=600 \
-    --data "$work/atlas" --out "$work/run"
+  mpirun -n 2 $cytoforge train -c configs/counts.yaml --data "$work/atlas" --out "$work/run"
 fi
 real=$work/atlas/heldout.h5ad
 
@@ -76,7 +75,7 @@ cpu=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
   echo "# Quality against steps"
   echo
   echo "Made by \`benchmarks/steps.sh\` on $(date -u +%F): $cpu, $(nproc) cores. MMD of $(awk 'END {print NR}' "$runs") runs, mean and standard deviation"
-  echo "over seeds $seeds; steps N are even in time, lambdaN in the log signal-to-noise ratio; classifier guidance 2. \"Within noise\": no further"
+  echo "over seeds $seeds; model of counts (\`configs/counts.yaml\`); steps N are even in time, lambdaN in the log signal-to-noise ratio; classifier guidance 2. \"Within noise\": no further"
   echo "above ddpm's mean than two standard errors of the difference."
   echo
   cat "$work/table.md"

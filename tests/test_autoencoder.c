@@ -64,7 +64,7 @@ static void check_golden_train_step(const char *file) {
   golden_cells(file, config->n_genes, &buffer);
   const cyf_csr cells = cyf_csr_view(&buffer);
   double sum = 0.0;
-  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, cells.n_cells, NULL, &sum));
+  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, &sum));
   const double loss = sum / (double)(cells.n_cells * config->n_genes), expected = golden_scalar(file, "train/loss");
   assert_true(fabs(loss - expected) < 1e-6 * expected);
   golden_check_layout(device, &p->layout, p->gradient, file, "train/grad", "train/grad", GOLDEN_TOLERANCE);
@@ -135,10 +135,10 @@ static void check_golden_adamw(const char *file) {
   float *first = to_device(device, NULL, p->layout.total), *second = to_device(device, NULL, p->layout.total);
   golden_cells(file, config->n_genes, &buffer);
   const cyf_csr cells = cyf_csr_view(&buffer);
-  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, cells.n_cells, NULL, &sum));
+  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, &sum));
   assert_ok(device->ops->zero(device, p->gradient, (size_t)p->layout.total * sizeof(float)));
   for (int step = 0; step < 3; step++) {
-    assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, cells.n_cells, NULL, &sum));
+    assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, &sum));
     const double loss = sum / (double)(cells.n_cells * config->n_genes);
     assert_true(fabs(loss - losses[step]) < 1e-5 * losses[step]);
     settings.step = step + 1;
@@ -179,7 +179,7 @@ typedef struct loss_context {
 static double train_loss(void *context) {
   const loss_context *c = context;
   double sum = 0.0;
-  assert_ok(cyf_autoencoder_train_step(c->autoencoder, c->cells, c->cells->n_cells, NULL, &sum));
+  assert_ok(cyf_autoencoder_train_step(c->autoencoder, c->cells, NULL, c->cells->n_cells, NULL, &sum));
   return sum / (double)(c->cells->n_cells * c->cells->n_genes);
 }
 
@@ -235,7 +235,7 @@ typedef struct rank_work {
 static void *train_as_rank(void *context) {
   rank_work *work = context;
   const cyf_reducer reducer = {thread_rank_sum, &work->rank};
-  work->status = cyf_autoencoder_train_step(work->autoencoder, &work->cells, N_CELLS, &reducer, &work->sum);
+  work->status = cyf_autoencoder_train_step(work->autoencoder, &work->cells, NULL, N_CELLS, &reducer, &work->sum);
   return NULL;
 }
 
@@ -249,7 +249,7 @@ static void check_split_batch(int64_t n_first) {
   assert_non_null(whole);
   cyf_parameters *p = cyf_autoencoder_parameters(whole);
   double sum = 0.0;
-  assert_ok(cyf_autoencoder_train_step(whole, &cells, N_CELLS, NULL, &sum));
+  assert_ok(cyf_autoencoder_train_step(whole, &cells, NULL, N_CELLS, NULL, &sum));
 
   thread_sum shared;
   rank_work work[THREAD_RANKS] = {0};
@@ -324,10 +324,10 @@ static void test_independent_of_neighbours(void **state) {
     assert_ok(device->ops->square_sum(device, N_LATENT, latent_alone, &squared_norm));
     assert_ok(device->ops->synchronize(device));
     assert_true(fabs(squared_norm - 1.0) < 1e-6);
-    assert_ok(cyf_autoencoder_validate(autoencoder, &cell, &of_cell));
+    assert_ok(cyf_autoencoder_validate(autoencoder, &cell, NULL, &of_cell));
     sum_alone += of_cell;
   }
-  assert_ok(cyf_autoencoder_validate(autoencoder, &cells, &sum));
+  assert_ok(cyf_autoencoder_validate(autoencoder, &cells, NULL, &sum));
   assert_true(fabs(sum - sum_alone) < 1e-5 * sum);
   device->ops->free(device, expression_alone);
   device->ops->free(device, latent_alone);
@@ -400,7 +400,7 @@ static void test_refusals(void **state) {
   const cyf_csr cells = cyf_csr_view(&buffer);
   autoencoder = small_autoencoder(device, 0);
   assert_non_null(autoencoder);
-  assert_int_equal(cyf_autoencoder_train_step(autoencoder, &cells, 2, NULL, &sum), CYF_ERR_INTERNAL);
+  assert_int_equal(cyf_autoencoder_train_step(autoencoder, &cells, NULL, 2, NULL, &sum), CYF_ERR_INTERNAL);
   cyf_status_clear();
   cyf_autoencoder_destroy(&autoencoder);
   cyf_autoencoder_destroy(&autoencoder); /* safe on NULL */

@@ -152,6 +152,17 @@ static void training_is_the_cpus(void **state) {
   assert_same_models(shared, "told");
 }
 
+/* An autoencoder of counts: what it learns, and what is drawn from it. */
+static void counts_are_the_cpus(void **state) {
+  const fixture *shared = *state;
+  run_both(shared, &cyf_cmd_train,
+           "train --out @/nb-%" SMALL
+           "--set autoencoder.likelihood=nb --set autoencoder.steps=9 --set denoiser.steps=5 --set classifier.steps=5");
+  assert_same_models(shared, "nb");
+  run_both(shared, &cyf_cmd_sample, "sample -m @/nb-cpu/model.h5 --threads 2 -n 270 --steps 6 -o @/drawn-%.h5ad");
+  assert_same_cells(shared, "drawn");
+}
+
 /* Cells that stay in device memory: nothing of the training changes. */
 static void resident_cells_train_the_same(void **state) {
   const fixture *shared = *state;
@@ -231,7 +242,8 @@ static void encoding_is_the_cpus(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      TEST(make_data),          TEST(training_is_the_cpus), TEST(resident_cells_train_the_same),
-      TEST(divergence_is_seen), TEST(encoding_is_the_cpus), TEST(sampling_is_the_cpus)};
+      TEST(make_data),           TEST(training_is_the_cpus), TEST(resident_cells_train_the_same),
+      TEST(counts_are_the_cpus), TEST(divergence_is_seen),   TEST(encoding_is_the_cpus),
+      TEST(sampling_is_the_cpus)};
   return FIXTURE_RUN(tests);
 }

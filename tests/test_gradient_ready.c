@@ -85,7 +85,7 @@ static void autoencoder_announces(void **state) {
     const cyf_csr cells = {n, GENES, indptr, indices, values};
     double sum = 0;
     listen(parameters, &heard[i]);
-    assert_ok(cyf_autoencoder_train_step(model, &cells, N, &reducer, &sum));
+    assert_ok(cyf_autoencoder_train_step(model, &cells, NULL, N, &reducer, &sum));
     check_and_forget(parameters, &heard[i]);
   }
   check_same_order(&heard[0], &heard[1]);

@@ -72,12 +72,14 @@ static void assert_same_stream(const fixture *shared, const cyf_atlas *plain, co
   for (int b = 0; b < N_BATCHES; b++) {
     cyf_batch batch[2];
     cyf_csr cells;
+    const float *total = NULL;
     assert_ok(cyf_cell_feed_wait(feed));
     for (int i = 0; i < 2; i++) assert_ok(cyf_loader_next(loader[i], &batch[i]));
     assert_int_equal(batch[1].form, resident ? CYF_BATCH_ROWS : CYF_BATCH_COMPACT);
     assert_true(batch[1].cells.values == NULL);
-    assert_ok(cyf_cell_feed_put(feed, &batch[1], &cells));
+    assert_ok(cyf_cell_feed_put(feed, &batch[1], &cells, &total));
     assert_same_batch(device, &batch[0], &batch[1], &cells, plain->n_attributes);
+    assert_same_array(device, batch[0].total, total, (size_t)cells.n_cells * sizeof(float));
   }
   if (resident) assert_int_equal(cyf_loader_bytes_read(loader[1]), read); /* all was read before the first batch */
   cyf_cell_feed_destroy(&feed);

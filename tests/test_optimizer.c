@@ -82,11 +82,38 @@ static void gradients_are_clipped_to_their_norm(void **state) {
   cyf_device_destroy(&device);
 }
 
+/* `auto` is bf16 on a GPU; a CPU computes in fp32 whatever is asked for. */
+static void precision_is_for_gpus(void **state) {
+  (void)state;
+  static const char *const asked[] = {"precision=auto", "precision=bf16", "precision=tf32", "precision=fp32"};
+  static const cyf_precision wanted[] = {CYF_PRECISION_BF16, CYF_PRECISION_BF16, CYF_PRECISION_TF32,
+                                         CYF_PRECISION_FP32};
+  static const char *const there[] = {"gpu, bf16", "gpu, bf16", "gpu, tf32", "gpu, fp32"};
+  cyf_device *device = NULL;
+  assert_int_equal(cyf_device_create_cpu(1, &device), CYF_OK);
+  cyf_ops ops = *device->ops;
+  ops.name = "gpu";
+  const cyf_device gpu = {.ops = &ops};
+  for (int i = 0; i < 4; i++) {
+    cyf_settings settings;
+    char text[16];
+    assert_int_equal(cyf_settings_load(NULL, 1, &asked[i], &settings), CYF_OK);
+    assert_int_equal(cyf_settings_precision(&settings), wanted[i]);
+    cyf_settings_describe_precision(&settings, device, text);
+    assert_string_equal(text, "cpu, fp32");
+    cyf_settings_describe_precision(&settings, &gpu, text);
+    assert_string_equal(text, there[i]);
+    cyf_settings_destroy(&settings);
+  }
+  cyf_device_destroy(&device);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(learning_rates_follow_their_schedule),
       cmocka_unit_test(ema_decay_warms_up),
       cmocka_unit_test(gradients_are_clipped_to_their_norm),
+      cmocka_unit_test(precision_is_for_gpus),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,9 @@ typedef enum cyf_rng_purpose {
   CYF_RNG_EVALUATE = 11,  /* subsampling and forests in evaluate */
   CYF_RNG_CONDITION = 12, /* labels drawn for sampled cells */
   CYF_RNG_BALANCE = 13,   /* weighted emission of cells */
-  CYF_RNG_LABEL_DROPOUT = 16 /* labels that the denoiser is not told */
+  CYF_RNG_LABEL_DROPOUT = 16, /* labels that the denoiser is not told */
+  CYF_RNG_COUNTS = 17,        /* counts drawn for decoded cells */
+  CYF_RNG_LIBRARY = 18        /* and their totals */
 } cyf_rng_purpose;
 
 typedef struct cyf_rng_key {

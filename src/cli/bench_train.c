@@ -213,7 +213,7 @@ static cyf_status bench(cyf_context *context, const arguments *a, const cyf_text
                                  .n_local = a->batch / n_ranks,
                                  .n_global = a->batch};
   CYF_TRY_CLEANUP(cyf_open_wished_device(comm, &a->compute, (cyf_device_wish)settings.device,
-                                         (cyf_precision)settings.precision, &device));
+                                         cyf_settings_precision(&settings), &device));
   CYF_TRY_CLEANUP(cyf_bench_steps_create(comm, device, &settings, &shape, &steps));
   CYF_TRY_CLEANUP(time_steps(comm, steps, a->n_steps, &m));
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, measure_device(device, &m)));

@@ -7,8 +7,11 @@
 
 static cyf_status open_writer(cyf_cells_out *out, const cyf_block *block) {
   int64_t nnz = block->rows.indptr[block->n_cells] - block->rows.indptr[0];
-  bool dense = out->may_be_dense && 2 * nnz > block->n_cells * out->genes->n;
-  cyf_h5ad_options options = {.format = dense ? CYF_MATRIX_DENSE : CYF_MATRIX_CSR_FLOAT32};
+  const bool counts = out->expression == CYF_OUTPUT_COUNTS, dense = !counts && 2 * nnz > block->n_cells * out->genes->n;
+  const cyf_h5ad_options options = {.format = counts  ? CYF_MATRIX_CSR_NBIT
+                                              : dense ? CYF_MATRIX_DENSE
+                                                      : CYF_MATRIX_CSR_FLOAT32,
+                                    .data_bits = counts ? 32 : 0};
   CYF_TRY(cyf_h5ad_writer_create(out->path, out->genes->n, &options, &out->writer));
   CYF_TRY(cyf_h5ad_writer_set_genes(out->writer, out->genes));
   return CYF_NEW(&out->latent, out->n_cells * out->width);
@@ -33,7 +36,10 @@ cyf_status cyf_cells_out_describe(cyf_cells_out *out, const char *command_line, 
   CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "command_line", command_line));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "model", model_path));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "model_created", model_created));
-  return cyf_h5ad_writer_set_uns_text(out->writer, "expression", "log1p(counts / total x 1e4)");
+  static const char *const expression[] = {[CYF_OUTPUT_COUNTS] = "counts",
+                                           [CYF_OUTPUT_LOG] = "log1p(counts / total x 1e4)",
+                                           [CYF_OUTPUT_MEAN] = "log1p(expected share of counts x 1e4)"};
+  return cyf_h5ad_writer_set_uns_text(out->writer, "expression", expression[out->expression]);
 }
 
 cyf_status cyf_cells_out_commit(cyf_cells_out *out) {

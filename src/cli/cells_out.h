@@ -3,7 +3,7 @@
 #ifndef CYF_CLI_CELLS_OUT_H
 #define CYF_CLI_CELLS_OUT_H
 
-#include "cli/blocks.h"
+#include "cli/decode_block.h"
 #include "data/h5ad_writer.h"
 #include "data/labels.h"
 
@@ -11,7 +11,8 @@ typedef struct cyf_cells_out {
   const char *path;       /* not owned */
   const cyf_names *genes; /* not owned */
   int64_t n_cells, width;
-  bool may_be_dense;       /* dense where more than half of the first block is non-zero */
+  cyf_expression_output
+      expression;          /* counts: integers; else dense where more than half of the first block is non-zero */
   cyf_h5ad_writer *writer; /* made with the first block */
   float *latent;           /* [n_cells, width] */
   int64_t n_written;

@@ -34,51 +34,58 @@ static const cyf_usage decode_usage = {
     .command = "decode",
     .arguments = "-m MODEL IN.h5ad -o OUT.h5ad [options]",
     .text =
-        "Decodes obsm/X_latent of IN to log-normalised expression in X of OUT; obs and obsm/X_latent are kept. IN is "
-        "what encode or\n"
-        "sample wrote, or any h5ad with latents of this model.",
-    .examples = "  mpirun -n 2 cytoforge decode -m runs/first/model.h5 heldout_latent.h5ad -o heldout_decoded.h5ad\n"};
+        "Decodes obsm/X_latent of IN to X of OUT; obs and obsm/X_latent are kept. IN is what encode or sample wrote, "
+        "or any "
+        "h5ad with\n"
+        "latents of this model. A model that was trained on counts draws them, the same for the same seed.",
+    .examples =
+        "  mpirun -n 2 cytoforge decode -m runs/first/model.h5 heldout_latent.h5ad -o heldout_decoded.h5ad\n"
+        "  cytoforge decode -m runs/counts/model.h5 heldout_latent.h5ad --output mean -o heldout_means.h5ad\n"};
 
 typedef struct arguments {
-  const char *model, *output, *matrix, *gene_column, *precision;
+  const char *model, *output, *matrix, *gene_column, *precision, *kind;
   cyf_device_options compute;
+  int64_t seed;
   bool force;
 } arguments;
 
-/* --precision is the latents' type here, so the device's is left out. */
-enum { N_COMMON = 3, N_DEVICE = CYF_DEVICE_OPTIONS - 1, N_DECODE_OPTIONS = N_COMMON + N_DEVICE };
-enum { N_ENCODE = 3, N_OPTIONS = N_DECODE_OPTIONS + N_ENCODE, BLOCK_CELLS = 256 };
+/* --precision is the latents' type here, so the device's, its last option, is left out. */
+enum { N_OWN = 3, N_COMMON = N_OWN + CYF_DEVICE_OPTIONS - 1, N_ENCODE = 3, N_DECODE = 2 };
+enum { N_OPTIONS = N_COMMON + N_ENCODE, BLOCK_CELLS = 256 };
 
-static void list_options(arguments *a, cyf_option *o) {
-  const cyf_option common[N_COMMON] = {{"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
-                                       {"output", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
-                                       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
-  const cyf_option encode[N_ENCODE] = {
+/* Room for N_OPTIONS; returns how many there are. */
+static size_t list_options(arguments *a, bool encodes, cyf_option *o) {
+  const cyf_option own[N_OWN] = {{"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
+                                 {"out", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
+                                 {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
+  const cyf_option of_encode[N_ENCODE] = {
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "var column with the gene names (default: the index)"},
       {"precision", 0, CYF_OPTION_TEXT, &a->precision, "TYPE",
        "of an atlas' latents: float16 or float32 (default: the model's latents.type)"}};
+  const cyf_option of_decode[N_DECODE] = {
+      cyf_output_option(&a->kind), {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of drawn counts (default 0)"}};
+  const size_t n_more = encodes ? N_ENCODE : N_DECODE;
   cyf_option device[CYF_DEVICE_OPTIONS];
   cyf_device_list_options(&a->compute, device);
-  for (int i = 0; i < N_COMMON; i++) *o++ = common[i];
-  for (int i = 0; i < N_DEVICE; i++) *o++ = device[i];
-  for (int i = 0; i < N_ENCODE; i++) *o++ = encode[i];
+  for (size_t i = 0; i < N_OWN; i++) o[i] = own[i];
+  for (size_t i = N_OWN; i < N_COMMON; i++) o[i] = device[i - N_OWN];
+  for (size_t i = 0; i < n_more; i++) o[N_COMMON + i] = encodes ? of_encode[i] : of_decode[i];
+  return N_COMMON + n_more;
 }
 
-/* decode reads no expression: the last options are left out. */
-static void print_help(const cyf_usage *usage, size_t n_options, FILE *stream) {
+static void print_help(const cyf_usage *usage, bool encodes, FILE *stream) {
   arguments a = {0};
   cyf_option options[N_OPTIONS];
-  list_options(&a, options);
-  cyf_options_print_help(usage, options, n_options, stream);
+  cyf_options_print_help(usage, options, list_options(&a, encodes, options), stream);
 }
 
 static void encode_help(FILE *stream) {
-  print_help(&encode_usage, N_OPTIONS, stream);
+  print_help(&encode_usage, true, stream);
 }
 static void decode_help(FILE *stream) {
-  print_help(&decode_usage, N_DECODE_OPTIONS, stream);
+  print_help(&decode_usage, false, stream);
 }
 
 typedef struct conversion {
@@ -90,6 +97,7 @@ typedef struct conversion {
   cyf_cells_in in; /* encode */
   cyf_h5ad *file;  /* decode: the input, for its obs */
   float *latent;   /* decode: [n_cells, width] */
+  cyf_decoding decoding;
   int64_t n_cells;
   cyf_scratch **scratch;
   cyf_cells_out out;
@@ -108,20 +116,23 @@ static cyf_status open_latents(conversion *c) {
 }
 
 static cyf_status open_conversion(conversion *c) {
-  CYF_TRY(cyf_model_load(c->arguments->model, c->device, &c->model));
+  const arguments *a = c->arguments;
+  CYF_TRY(cyf_model_load(a->model, c->device, &c->model));
+  c->decoding.output = CYF_OUTPUT_LOG;
   if (c->encodes) {
-    CYF_TRY(cyf_cells_in_open(c->input, c->arguments->matrix, c->arguments->gene_column, &c->model->genes, &c->in));
+    CYF_TRY(cyf_cells_in_open(c->input, a->matrix, a->gene_column, &c->model->genes, &c->in));
     c->n_cells = c->in.n_cells;
   } else {
+    CYF_TRY(cyf_decoding_make(&decode_usage, c->model, a->kind, a->seed, &c->decoding));
     CYF_TRY(open_latents(c));
   }
   CYF_TRY(CYF_NEW(&c->scratch, c->device->n_threads));
   for (int t = 0; t < c->device->n_threads; t++) CYF_TRY(cyf_scratch_create(c->device, &c->scratch[t]));
-  c->out = (cyf_cells_out){.path = c->arguments->output,
+  c->out = (cyf_cells_out){.path = a->output,
                            .genes = &c->model->genes,
                            .n_cells = c->n_cells,
                            .width = c->model->settings.autoencoder.latent,
-                           .may_be_dense = true};
+                           .expression = c->decoding.output};
   return CYF_OK;
 }
 
@@ -158,7 +169,9 @@ static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_block *b
   memcpy(block->latent, c->latent + block->index * BLOCK_CELLS * width, bytes);
   CYF_TRY(cyf_scratch_floats(scratch, n * width, &latent));
   CYF_TRY(device->ops->upload(device, latent, block->latent, bytes));
-  return cyf_decode_rows(c->model, scratch, n, latent, &block->rows);
+  int64_t position[BLOCK_CELLS];
+  for (int64_t i = 0; i < n; i++) position[i] = block->index * BLOCK_CELLS + i;
+  return cyf_decode_rows(&c->decoding, scratch, n, latent, position, &block->rows);
 }
 
 static cyf_status compute(void *context, int thread, cyf_block *block) {
@@ -263,12 +276,11 @@ cleanup:
   return status;
 }
 
-static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes, size_t n_options, int argc,
-                      char **argv) {
+static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes, int argc, char **argv) {
   arguments a = {0};
   cyf_texts inputs = {0};
   cyf_option options[N_OPTIONS];
-  list_options(&a, options);
+  const size_t n_options = list_options(&a, encodes, options);
   cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(usage, argc, argv, options, n_options, &inputs));
   if (status == CYF_OK && encodes && inputs.n == 1 && cyf_is_directory(inputs.item[0])) {
     status = cyf_comm_agree(context->comm, cyf_need(usage, a.model, "-m MODEL"));
@@ -282,10 +294,10 @@ static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes
 }
 
 static cyf_status run_encode(cyf_context *context, int argc, char **argv) {
-  return run(context, &encode_usage, true, N_OPTIONS, argc, argv);
+  return run(context, &encode_usage, true, argc, argv);
 }
 static cyf_status run_decode(cyf_context *context, int argc, char **argv) {
-  return run(context, &decode_usage, false, N_DECODE_OPTIONS, argc, argv);
+  return run(context, &decode_usage, false, argc, argv);
 }
 
 const cyf_command cyf_cmd_encode = {.name = "encode",

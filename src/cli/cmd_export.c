@@ -27,7 +27,7 @@ static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OPTIONS] = {
       {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run or of import"},
       {"format", 0, CYF_OPTION_TEXT, &a->format, "safetensors|pytorch-names", "one file, or one a module"},
-      {"output", 'o', CYF_OPTION_TEXT, &a->output, "DIR", "directory to make"},
+      {"out", 'o', CYF_OPTION_TEXT, &a->output, "DIR", "directory to make"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "write into an existing directory"}};
   for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
 }

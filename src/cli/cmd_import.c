@@ -43,7 +43,7 @@ static void list_options(arguments *a, cyf_option *o) {
        "an attribute's classifier and its labels, one a line in the order of the classes; may be repeated"},
       {"genes", 0, CYF_OPTION_TEXT, &a->genes, "LIST",
        "genes, one a line in the order of training (default: DIR/gene_order.tsv)"},
-      {"output", 'o', CYF_OPTION_TEXT, &a->output, "model.h5", "file to write"},
+      {"out", 'o', CYF_OPTION_TEXT, &a->output, "model.h5", "file to write"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
   for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
 }

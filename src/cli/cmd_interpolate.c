@@ -32,7 +32,7 @@ static const cyf_usage usage = {
         "--start real.h5ad --t-init 400 --guidance 4 -o path.h5ad\n"};
 
 typedef struct arguments {
-  const char *model, *start, *output, *matrix, *gene_column;
+  const char *model, *start, *output, *matrix, *gene_column, *kind;
   cyf_class_path_asked path;
   cyf_texts where, guidance;
   cyf_reverse reverse;
@@ -42,7 +42,7 @@ typedef struct arguments {
   bool force;
 } arguments;
 
-enum { N_OWN = 16, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS + CYF_DEVICE_OPTIONS };
+enum { N_OWN = 17, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS + CYF_DEVICE_OPTIONS };
 
 /* The share of the start cells' signal, in power, that is left unless --t-init or --keep says otherwise; below the
  * second a warning. */
@@ -62,7 +62,7 @@ static void list_options(arguments *a, cyf_option *o) {
       {"path", 0, CYF_OPTION_TEXT, &a->path.path, "A,B,C", "two or more classes, instead of --from and --to"},
       {"points", 0, CYF_OPTION_INT, &a->path.n_points, "N", "points of the path, ends included (default 11)"},
       {"start", 0, CYF_OPTION_TEXT, &a->start, "REAL.h5ad", "real cells with the attribute in obs"},
-      {"output", 'o', CYF_OPTION_TEXT, &a->output, "PATH.h5ad", "file to write"},
+      {"out", 'o', CYF_OPTION_TEXT, &a->output, "PATH.h5ad", "file to write"},
       {"cells", 'n', CYF_OPTION_INT, &a->n_cells, "N", "start cells, each taken to every point (default: all of A)"},
       {"t-init", 0, CYF_OPTION_INT, &a->t_init, "T",
        "timestep to noise the start cells to (default: what --keep gives)"},
@@ -74,6 +74,7 @@ static void list_options(arguments *a, cyf_option *o) {
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "of --start: X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "of --start: var column with the gene names (default: the index)"},
+      cyf_output_option(&a->kind),
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
   for (int i = 0; i < N_OWN; i++) o[i] = table[i];
   cyf_reverse_list_options(&a->reverse, o + N_OWN);
@@ -104,6 +105,7 @@ typedef struct interpolation {
   cyf_signal signal;
   cyf_schedule *schedule; /* ends at t_init */
   cyf_sampler_config config;
+  cyf_decoding decoding;
   cyf_scratch **scratch; /* [threads] */
   cyf_cells_out out;
 } interpolation;
@@ -184,11 +186,12 @@ static cyf_status choose_start(interpolation *p) {
 
 static cyf_status open_rest(interpolation *p) {
   const int n_threads = p->device->n_threads;
+  CYF_TRY(cyf_decoding_make(&usage, p->model, p->arguments->kind, p->arguments->reverse.seed, &p->decoding));
   p->out = (cyf_cells_out){.path = p->arguments->output,
                            .genes = &p->model->genes,
                            .n_cells = p->start.n * p->path.n_points,
                            .width = p->model->settings.autoencoder.latent,
-                           .may_be_dense = true};
+                           .expression = p->decoding.output};
   CYF_TRY(make_conditions(p));
   CYF_TRY(choose_start(p));
   CYF_TRY(CYF_NEW(&p->scratch, n_threads));
@@ -246,7 +249,9 @@ static cyf_status run_block(const interpolation *p, cyf_scratch *scratch, cyf_bl
   }
   CYF_TRY(device->ops->download(device, block->latent, x, sizeof(float) * (size_t)(block->n_cells * width)));
   CYF_TRY(device->ops->synchronize(device));
-  return cyf_decode_rows(p->model, scratch, block->n_cells, x, &block->rows);
+  int64_t position[CYF_SAMPLER_BLOCK]; /* counts too are drawn by the start cell */
+  for (int64_t i = 0; i < block->n_cells; i++) position[i] = (first + i) % p->start.n;
+  return cyf_decode_rows(&p->decoding, scratch, block->n_cells, x, position, &block->rows);
 }
 
 static cyf_status compute(void *context, int thread, cyf_block *block) {

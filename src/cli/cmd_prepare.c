@@ -47,7 +47,7 @@ enum { N_OPTIONS = 22 };
 static void list_options(arguments *a, cyf_option *o) {
   cyf_prepare_options *p = &a->prepare;
   const cyf_option table[N_OPTIONS] = {
-      {"output", 'o', CYF_OPTION_TEXT, &p->output, "ATLAS", "directory to make"},
+      {"out", 'o', CYF_OPTION_TEXT, &p->output, "ATLAS", "directory to make"},
       {"inputs-from", 0, CYF_OPTION_TEXT, &a->inputs_from, "FILE",
        "more inputs, one path a line, relative to FILE's folder; # begins a comment"},
       {"label", 0, CYF_OPTION_LIST, &a->labels, "COLUMN",

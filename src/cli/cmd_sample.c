@@ -18,7 +18,7 @@ static const cyf_usage usage = {
     .command = "sample",
     .arguments = "-m MODEL (-n N | --like REAL.h5ad --by ATTR | --requests TABLE) -o OUT.h5ad [options]",
     .text =
-        "Samples cells. The same seed gives the same cells on any number of ranks. OUT has log-normalised X, the "
+        "Samples cells. The same seed gives the same cells on any number of ranks. OUT has X, the "
         "requested\n"
         "labels in obs, obsm/X_latent, and where it came from in uns/cytoforge. A table of requests has a column an "
         "attribute, `count`\n"
@@ -31,10 +31,11 @@ static const cyf_usage usage = {
         "  cytoforge sample -m runs/first/model.h5 --like atlas/heldout.h5ad --by cell_type -o like_heldout.h5ad\n"
         "  cytoforge sample -m runs/first/model.h5 -n 500 --where cell_type=\"B cell\" --where donor=d101 --guidance "
         "cell_type=2,donor=1 -o b_d101.h5ad\n"
-        "  cytoforge sample -m runs/first/model.h5 --requests requests.csv -o many.h5ad\n"};
+        "  cytoforge sample -m runs/first/model.h5 --requests requests.csv -o many.h5ad\n"
+        "  cytoforge sample -m runs/counts/model.h5 -n 500 --output log -o log_normalised.h5ad\n"};
 
 typedef struct arguments {
-  const char *model, *output, *like, *by, *requests, *guidance_mode;
+  const char *model, *output, *like, *by, *requests, *guidance_mode, *kind;
   cyf_texts where, guidance;
   cyf_reverse reverse;
   cyf_device_options compute;
@@ -42,13 +43,13 @@ typedef struct arguments {
   bool force;
 } arguments;
 
-enum { N_OWN = 10, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS + CYF_DEVICE_OPTIONS };
+enum { N_OWN = 11, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS + CYF_DEVICE_OPTIONS };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OWN] = {
       {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
       {"cells", 'n', CYF_OPTION_INT, &a->n_cells, "N", "cells to sample (with --like: as many as it has)"},
-      {"output", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
+      {"out", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
       {"where", 0, CYF_OPTION_LIST, &a->where, "ATTR=VALUE",
        "only cells with this label; may be repeated for other attributes"},
       {"like", 0, CYF_OPTION_TEXT, &a->like, "REAL.h5ad", "labels in the proportions of this file's column --by"},
@@ -58,6 +59,7 @@ static void list_options(arguments *a, cyf_option *o) {
        "strength of guidance, one for all or one each (default 2, as published)"},
       {"guidance-mode", 0, CYF_OPTION_TEXT, &a->guidance_mode, "auto|classifier|free",
        "by classifiers, or by a denoiser that is told labels (auto: so where it is)"},
+      cyf_output_option(&a->kind),
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
   for (int i = 0; i < N_OWN; i++) o[i] = table[i];
   cyf_reverse_list_options(&a->reverse, o + N_OWN);
@@ -81,6 +83,7 @@ typedef struct sampling {
   char *guidance;         /* for people */
   cyf_schedule *schedule; /* respaced */
   cyf_sampler_config config;
+  cyf_decoding decoding;
   cyf_scratch **scratch; /* [threads] */
   int n_threads;
   cyf_cells_out out;
@@ -116,6 +119,7 @@ static cyf_status open_sampling(sampling *s) {
   for (int64_t k = 0; k < s->conditions.n; k++)
     CYF_TRY(cyf_choose_guide(s->model, s->conditions.item[k].attribute, s->mode, &guide));
   CYF_TRY(cyf_reverse_make(&usage, &a->reverse, s->model, -1, &s->schedule, &s->config));
+  CYF_TRY(cyf_decoding_make(&usage, s->model, a->kind, a->reverse.seed, &s->decoding));
   s->n_threads = s->device->n_threads;
   CYF_TRY(CYF_NEW(&s->scratch, s->n_threads));
   for (int t = 0; t < s->n_threads; t++) CYF_TRY(cyf_scratch_create(s->device, &s->scratch[t]));
@@ -123,7 +127,7 @@ static cyf_status open_sampling(sampling *s) {
                            .genes = &s->model->genes,
                            .n_cells = s->conditions.n_cells,
                            .width = s->model->settings.autoencoder.latent,
-                           .may_be_dense = true};
+                           .expression = s->decoding.output};
   return CYF_OK;
 }
 
@@ -154,7 +158,9 @@ static cyf_status sample_block(const sampling *s, cyf_scratch *scratch, cyf_bloc
     CYF_TRY(device->ops->l2_normalize_forward(device, n, width, x, x, NULL));
   CYF_TRY(device->ops->download(device, block->latent, x, sizeof(float) * (size_t)(n * width)));
   CYF_TRY(device->ops->synchronize(device));
-  return cyf_decode_rows(s->model, scratch, n, x, &block->rows);
+  int64_t position[CYF_SAMPLER_BLOCK];
+  for (int64_t i = 0; i < n; i++) position[i] = first + i;
+  return cyf_decode_rows(&s->decoding, scratch, n, x, position, &block->rows);
 }
 
 static cyf_status compute(void *context, int thread, cyf_block *block) {

@@ -33,7 +33,7 @@ enum { N_OPTIONS = 12 };
 static void list_options(arguments *all, cyf_option *o) {
   cyf_synth_options *a = &all->synth;
   const cyf_option table[N_OPTIONS] = {
-      {"output", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write; with --files a folder"},
+      {"out", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write; with --files a folder"},
       {"cells", 0, CYF_OPTION_INT, &a->n_cells, "N", "cells (default 4000)"},
       {"genes", 0, CYF_OPTION_INT, &a->n_genes, "G", "genes (default 2000)"},
       {"types", 0, CYF_OPTION_INT, &a->n_types, "K", "cell types (default 5)"},

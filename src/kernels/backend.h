@@ -173,6 +173,9 @@ struct cyf_ops {
   cyf_status (*gene_nb)(cyf_device *d, const cyf_csr *counts, const float *size, int64_t hidden, const float *h,
                         const float *w, const float *bias, const float *log_theta, double scale, double *ret_sum_nll,
                         float *d_h, float *d_w, float *d_bias, float *d_log_theta);
+  /* counts[nnz] = the integers whose log-normalised form cells' values are: round((exp(value) - 1) total / target_sum),
+   * total [n] being the cells' sums. Exact for counts below 2^19. counts[k] belongs to entry k. */
+  cyf_status (*csr_counts)(cyf_device *d, const cyf_csr *cells, const float *total, double target_sum, float *counts);
   /* y[n,genes] = max(0, h W' + bias), dense: decoding at inference (blocks of few cells). */
   cyf_status (*gene_decode)(cyf_device *d, int64_t n, int64_t hidden, int64_t genes, const float *h, const float *w,
                             const float *bias, float *y);
@@ -268,6 +271,24 @@ struct cyf_ops {
    * label -1: nothing. */
   cyf_status (*log_prob_grad)(cyf_device *d, int64_t n, int64_t classes, const float *logits, const int32_t *label,
                               const float *w, float *d_logits);
+
+  /* ---- counts
+   * --------------------------------------------------------------------------------------------------------------- */
+  /* Counts a cell as a log-normal: head[n,2] = mean and log standard deviation of log total (kernels/math/library.h).
+   * *ret_sum_nll = - sum log p(total[i]), double; cells with total 0 are skipped. d_head[n,2] (may be NULL) = scale *
+   * its gradient, replaced. */
+  cyf_status (*library_nll)(cyf_device *d, int64_t n, const float *head, const float *total, double scale,
+                            double *ret_sum_nll, float *d_head);
+  /* size[n] = exp(mean + deviation * normal[i]); normal NULL: the median, exp(mean). */
+  cyf_status (*library_size)(cyf_device *d, int64_t n, const float *head, const float *normal, float *size);
+  /* y[i,:] = size[i] * softmax(y[i,:]), in place on y[n,c]; size NULL: ones. */
+  cyf_status (*softmax_rows)(cyf_device *d, int64_t n, int64_t c, const float *size, float *y);
+  /* Draws counts[n,c] from the negative binomial of mean[n,c] and theta[j] = exp(log_theta[j]) by inversion: element j
+   * of cell i takes 53 bits of block j/2 at (piece, position[i]) of the key, piece counting from 0
+   * (kernels/math/negative_binomial.h); position NULL: first_position + i. NaN where the mean is not finite. counts may
+   * be mean. */
+  cyf_status (*nb_draw)(cyf_device *d, int64_t n, int64_t c, const float *mean, const float *log_theta, cyf_rng_key key,
+                        const int64_t *position, int64_t first_position, float *counts);
 
   /* ---- diffusion
    * --------------------------------------------------------------------------------------------------------- */

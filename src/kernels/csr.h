@@ -67,6 +67,9 @@ cyf_csr cyf_csr_rows(const cyf_csr *matrix, int64_t first, int64_t n);
  * CYF_ERR_INTERNAL. */
 cyf_status cyf_csr_to_device(cyf_device *device, cyf_scratch *scratch, const cyf_csr *matrix, cyf_csr *ret_matrix);
 
+/* The entries of a batch in device memory; waits for the device where its memory is not the host's. */
+cyf_status cyf_csr_entries(cyf_device *device, const cyf_csr *matrix, int64_t *ret_nnz);
+
 /* log1p(value * factor), factor = target_sum / total of the cell: the one formula of log-normalisation. */
 static inline float cyf_log_normalized(float value, float factor) {
   return cyf_log1pf(value * factor);

@@ -21,3 +21,13 @@ cyf_status cyf_csr_to_device(cyf_device *device, cyf_scratch *scratch, const cyf
   *ret_matrix = (cyf_csr){n, matrix->n_genes, indptr, indices, values};
   return CYF_OK;
 }
+
+cyf_status cyf_csr_entries(cyf_device *device, const cyf_csr *matrix, int64_t *ret_nnz) {
+  const int64_t *last = matrix->indptr + matrix->n_cells;
+  if (device->host_memory) {
+    *ret_nnz = *last;
+    return CYF_OK;
+  }
+  CYF_TRY(device->ops->download(device, ret_nnz, last, sizeof(*last)));
+  return device->ops->synchronize(device);
+}

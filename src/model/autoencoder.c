@@ -5,6 +5,9 @@
 #include "base/memory.h"
 #include "model/autoencoder_internal.h"
 
+/* A gene's log dispersion has to move by units, weights by hundredths, and AdamW moves both by its rate a step. */
+static const double DISPERSION_RATE = 20;
+
 static cyf_status check_config(const cyf_autoencoder_config *config) {
   if (config->n_genes < 1 || config->n_genes > INT32_MAX) {
     return CYF_FAIL(CYF_ERR_CONFIG, "autoencoder: %lld genes; it takes 1 to 2^31-1", (long long)config->n_genes);
@@ -53,7 +56,13 @@ static cyf_status declare(cyf_autoencoder *a) {
   CYF_TRY(declare_coder(&a->parameters, "encoder", n_hidden, widths, &a->encoder));
   int64_t mirrored[CYF_HIDDEN_MAX + 2];
   for (int i = 0; i < n_hidden + 2; i++) mirrored[i] = widths[n_hidden + 1 - i];
-  return declare_coder(&a->parameters, "decoder", n_hidden, mirrored, &a->decoder);
+  CYF_TRY(declare_coder(&a->parameters, "decoder", n_hidden, mirrored, &a->decoder));
+  if (config->likelihood != CYF_LIKELIHOOD_NB) return CYF_OK;
+  cyf_parameters *p = &a->parameters;
+  CYF_TRY(cyf_linear_declare(p, "library", CYF_TENSOR_PLAIN, config->hidden[0], 2, &a->library));
+  CYF_TRY(cyf_layout_add(&p->layout, "dispersion.log_theta", CYF_TENSOR_PLAIN, 1, config->n_genes, 0, &a->log_theta));
+  p->fast = (cyf_fast_range){.first = a->log_theta, .count = p->layout.total - a->log_theta, .rate = DISPERSION_RATE};
+  return CYF_OK;
 }
 
 cyf_status cyf_autoencoder_layouts(const cyf_autoencoder_config *config, cyf_parameters *ret_parameters) {
@@ -106,7 +115,8 @@ cyf_status cyf_autoencoder_init(cyf_autoencoder *autoencoder, uint64_t seed) {
       CYF_TRY(cyf_batch_norm_init(&autoencoder->parameters, &halves[half]->norm[i]));
     }
   }
-  return CYF_OK;
+  if (autoencoder->config.likelihood != CYF_LIKELIHOOD_NB) return CYF_OK;
+  return cyf_linear_init(&autoencoder->parameters, &autoencoder->library, seed);
 }
 
 cyf_parameters *cyf_autoencoder_parameters(cyf_autoencoder *autoencoder) {

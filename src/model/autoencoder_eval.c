@@ -15,17 +15,24 @@ cyf_status cyf_autoencoder_first_layer(const cyf_autoencoder *autoencoder, const
   return d->ops->gene_linear_forward(d, cells, linear->out, value + linear->weight, value + linear->bias, y);
 }
 
-cyf_status cyf_autoencoder_last_layer_mse(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *h,
-                                          double scale, double *ret_sum_squared, float *d_h) {
-  cyf_device *d = autoencoder->parameters.device;
-  const cyf_linear *linear = &autoencoder->decoder.linear[autoencoder->config.n_hidden];
-  const float *value = autoencoder->parameters.value;
-  float *d_w = d_h != NULL ? autoencoder->parameters.gradient + linear->weight : NULL;
-  float *d_bias = d_h != NULL ? autoencoder->parameters.gradient + linear->bias : NULL;
-  *ret_sum_squared = 0.0;
-  if (cells->n_cells == 0) return CYF_OK;
+static cyf_status squared_error(const cyf_autoencoder *a, const cyf_csr *cells, const float *h, double scale,
+                                double *ret_sum, float *d_h) {
+  cyf_device *d = a->parameters.device;
+  const cyf_linear *linear = &a->decoder.linear[a->config.n_hidden];
+  const float *value = a->parameters.value;
+  float *d_w = d_h != NULL ? a->parameters.gradient + linear->weight : NULL;
+  float *d_bias = d_h != NULL ? a->parameters.gradient + linear->bias : NULL;
   return d->ops->gene_mse(d, CYF_GENE_AUTO, cells, linear->in, h, value + linear->weight, value + linear->bias, scale,
-                          ret_sum_squared, d_h, d_w, d_bias);
+                          ret_sum, d_h, d_w, d_bias);
+}
+
+cyf_status cyf_autoencoder_last_layer_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
+                                           const float *h, double scale, double *ret_sum, float *d_h) {
+  *ret_sum = 0.0;
+  if (cells->n_cells == 0) return CYF_OK;
+  if (autoencoder->config.likelihood == CYF_LIKELIHOOD_NB)
+    return cyf_autoencoder_counts_loss(autoencoder, cells, total, h, scale, ret_sum, d_h);
+  return squared_error(autoencoder, cells, h, scale, ret_sum, d_h);
 }
 
 /* The rest of a half after its first Linear, whose output is y[n, norm[0].width]: up to, not including, the last
@@ -57,8 +64,8 @@ static cyf_status encode(const cyf_autoencoder *a, cyf_scratch *scratch, const c
   return d->ops->l2_normalize_forward(d, n, a->config.latent, latent, latent, NULL);
 }
 
-static cyf_status decode_hidden(const cyf_autoencoder *a, cyf_scratch *scratch, int64_t n, const float *latent,
-                                float **ret_hidden) {
+cyf_status cyf_autoencoder_decode_hidden(const cyf_autoencoder *a, cyf_scratch *scratch, int64_t n, const float *latent,
+                                         float **ret_hidden) {
   const cyf_linear *linear = &a->decoder.linear[0];
   float *first = NULL;
   CYF_TRY(cyf_scratch_floats(scratch, n * linear->out, &first));
@@ -72,18 +79,18 @@ static cyf_status decode(const cyf_autoencoder *a, cyf_scratch *scratch, int64_t
   const cyf_linear *last = &a->decoder.linear[a->config.n_hidden];
   const float *value = a->parameters.value;
   float *hidden = NULL;
-  CYF_TRY(decode_hidden(a, scratch, n, latent, &hidden));
+  CYF_TRY(cyf_autoencoder_decode_hidden(a, scratch, n, latent, &hidden));
   return d->ops->gene_decode(d, n, last->in, last->out, hidden, value + last->weight, value + last->bias, expression);
 }
 
-static cyf_status validate(cyf_autoencoder *a, const cyf_csr *cells, double *ret_sum_squared) {
+static cyf_status validate(cyf_autoencoder *a, const cyf_csr *cells, const float *total, double *ret_sum) {
   cyf_device *d = a->parameters.device;
   const int64_t n = cells->n_cells;
   float *latent = NULL, *hidden = NULL;
   CYF_TRY(cyf_scratch_floats(a->scratch, n * a->config.latent, &latent));
   CYF_TRY(encode(a, a->scratch, cells, latent));
-  CYF_TRY(decode_hidden(a, a->scratch, n, latent, &hidden));
-  CYF_TRY(cyf_autoencoder_last_layer_mse(a, cells, hidden, 1.0, ret_sum_squared, NULL));
+  CYF_TRY(cyf_autoencoder_decode_hidden(a, a->scratch, n, latent, &hidden));
+  CYF_TRY(cyf_autoencoder_last_layer_loss(a, cells, total, hidden, 1.0, ret_sum, NULL));
   return d->ops->synchronize(d);
 }
 
@@ -98,6 +105,8 @@ cyf_status cyf_autoencoder_encode(const cyf_autoencoder *autoencoder, cyf_scratc
 
 cyf_status cyf_autoencoder_decode(const cyf_autoencoder *autoencoder, cyf_scratch *scratch, int64_t n,
                                   const float *latent, float *expression) {
+  if (autoencoder->config.likelihood != CYF_LIKELIHOOD_MSE)
+    return CYF_FAIL(CYF_ERR_INTERNAL, "this autoencoder decodes to counts");
   if (n == 0) return CYF_OK;
   const size_t mark = cyf_scratch_mark(scratch);
   const cyf_status status = decode(autoencoder, scratch, n, latent, expression);
@@ -105,11 +114,12 @@ cyf_status cyf_autoencoder_decode(const cyf_autoencoder *autoencoder, cyf_scratc
   return status;
 }
 
-cyf_status cyf_autoencoder_validate(cyf_autoencoder *autoencoder, const cyf_csr *cells, double *ret_sum_squared) {
-  *ret_sum_squared = 0.0;
+cyf_status cyf_autoencoder_validate(cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
+                                    double *ret_sum) {
+  *ret_sum = 0.0;
   if (cells->n_cells == 0) return CYF_OK;
   const size_t mark = cyf_scratch_mark(autoencoder->scratch);
-  const cyf_status status = validate(autoencoder, cells, ret_sum_squared);
+  const cyf_status status = validate(autoencoder, cells, total, ret_sum);
   cyf_scratch_release(autoencoder->scratch, mark);
   return status;
 }

@@ -15,6 +15,8 @@ struct cyf_autoencoder {
   cyf_autoencoder_config config;
   cyf_parameters parameters;
   cyf_coder encoder, decoder;
+  cyf_linear library;   /* counts: [2, hidden[0]], mean and log deviation of a cell's log total */
+  int64_t log_theta;    /* counts: offset of [genes] */
   cyf_scratch *scratch; /* temporaries of training and validation */
   float *one;           /* device scalar 1 */
 };
@@ -22,9 +24,17 @@ struct cyf_autoencoder {
 /* The first layer over a sparse batch: y[cells, hidden[0]]. */
 cyf_status cyf_autoencoder_first_layer(const cyf_autoencoder *autoencoder, const cyf_csr *cells, float *y);
 
-/* The last layer and the squared error against `cells` at once, h[n, hidden[0]] being the decoder's last hidden layer.
- * Gradients of scale * the sum: d_h is replaced, the layer's are added to; d_h NULL: the value only. */
-cyf_status cyf_autoencoder_last_layer_mse(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *h,
-                                          double scale, double *ret_sum_squared, float *d_h);
+/* The last layer and the loss against `cells` at once, h[n, hidden[0]] being the decoder's last hidden layer; total as
+ * in cyf_autoencoder_train_step. Gradients of scale * the sum: d_h is replaced, the layer's are added to; d_h NULL: the
+ * value only. Scratch is taken and not given back. */
+cyf_status cyf_autoencoder_last_layer_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
+                                           const float *h, double scale, double *ret_sum, float *d_h);
+/* Its part for counts; n > 0. */
+cyf_status cyf_autoencoder_counts_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
+                                       const float *h, double scale, double *ret_sum, float *d_h);
+
+/* The decoder's last hidden layer [n, hidden[0]] of latent[n, L], with running statistics, in the scratch. */
+cyf_status cyf_autoencoder_decode_hidden(const cyf_autoencoder *autoencoder, cyf_scratch *scratch, int64_t n,
+                                         const float *latent, float **ret_hidden);
 
 #endif

@@ -97,8 +97,8 @@ static cyf_status backward(const cyf_autoencoder *a, const cyf_csr *cells, const
   return cyf_linear_ready(p, from_genes);
 }
 
-static cyf_status train_step(cyf_autoencoder *a, const cyf_csr *cells, int64_t n_global, const cyf_reducer *reducer,
-                             double *ret_sum_squared) {
+static cyf_status train_step(cyf_autoencoder *a, const cyf_csr *cells, const float *total, int64_t n_global,
+                             const cyf_reducer *reducer, double *ret_sum) {
   const int n_hidden = a->config.n_hidden;
   const double scale = 1.0 / ((double)n_global * (double)a->config.n_genes);
   step_state step = {.context = {.scratch = a->scratch, .reducer = reducer, .n_global = n_global, .one = a->one},
@@ -107,13 +107,17 @@ static cyf_status train_step(cyf_autoencoder *a, const cyf_csr *cells, int64_t n
   CYF_TRY(forward(a, cells, &step));
   CYF_TRY(cyf_scratch_floats(a->scratch, step.n * a->config.hidden[0], &d_hidden));
   CYF_TRY(
-      cyf_autoencoder_last_layer_mse(a, cells, step.decoder.hidden[n_hidden - 1], scale, ret_sum_squared, d_hidden));
+      cyf_autoencoder_last_layer_loss(a, cells, total, step.decoder.hidden[n_hidden - 1], scale, ret_sum, d_hidden));
   CYF_TRY(cyf_linear_ready(&a->parameters, &a->decoder.linear[n_hidden]));
+  if (a->config.likelihood == CYF_LIKELIHOOD_NB) {
+    CYF_TRY(cyf_parameters_ready(&a->parameters, a->log_theta, a->config.n_genes));
+    if (step.n == 0) CYF_TRY(cyf_linear_ready(&a->parameters, &a->library)); /* else its backward pass says so */
+  }
   return backward(a, cells, &step, d_hidden);
 }
 
-cyf_status cyf_autoencoder_train_step(cyf_autoencoder *autoencoder, const cyf_csr *cells, int64_t n_global,
-                                      const cyf_reducer *reducer, double *ret_sum_squared) {
+cyf_status cyf_autoencoder_train_step(cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
+                                      int64_t n_global, const cyf_reducer *reducer, double *ret_sum) {
   if (autoencoder->parameters.gradient == NULL) {
     return CYF_FAIL(CYF_ERR_INTERNAL, "this autoencoder was created for inference: it has no gradients");
   }
@@ -122,7 +126,7 @@ cyf_status cyf_autoencoder_train_step(cyf_autoencoder *autoencoder, const cyf_cs
                     (long long)cells->n_cells);
   }
   const size_t mark = cyf_scratch_mark(autoencoder->scratch);
-  const cyf_status status = train_step(autoencoder, cells, n_global, reducer, ret_sum_squared);
+  const cyf_status status = train_step(autoencoder, cells, total, n_global, reducer, ret_sum);
   cyf_scratch_release(autoencoder->scratch, mark);
   return status;
 }

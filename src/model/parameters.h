@@ -16,6 +16,13 @@ typedef struct cyf_gradient_listener {
   void *context;
 } cyf_gradient_listener;
 
+/* Parameters [first, first + count) of the flat array that learn `rate` times as fast as the others, and without weight
+ * decay; count 0: none. They are the array's last. */
+typedef struct cyf_fast_range {
+  int64_t first, count;
+  double rate;
+} cyf_fast_range;
+
 typedef struct cyf_parameters {
   cyf_device *device;
   cyf_layout layout;        /* trainable tensors */
@@ -24,6 +31,7 @@ typedef struct cyf_parameters {
   float *gradient;          /* [layout.total] device; NULL for inference-only models */
   float *buffer;            /* [buffer_layout.total] device */
   cyf_gradient_listener listener;
+  cyf_fast_range fast;
 } cyf_parameters;
 
 /* After the layouts are complete: allocates the flat arrays (zero). Errors: CYF_ERR_MEMORY. Not collective. */

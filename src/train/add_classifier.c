@@ -28,12 +28,13 @@ typedef struct addition {
 
 /* Only what shapes the new classifier and its training may differ from the model. */
 static cyf_status check_override(const char *override) {
-  static const char *const free_keys[] = {"classifier.", "data.", "latents.", "comm.", "checkpoint.", "log.", "seed="};
+  static const char *const free_keys[] = {"classifier.", "data.", "latents.", "comm.",
+                                          "checkpoint.", "log.",  "seed=",    "precision="};
   for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
     if (strncmp(override, free_keys[i], strlen(free_keys[i])) == 0) return CYF_OK;
   return CYF_FAIL(
       CYF_ERR_CONFIG,
-      "--set %s: with -m only keys of classifier, data, latents, comm, checkpoint and log, and seed, can be "
+      "--set %s: with -m only keys of classifier, data, latents, comm, checkpoint and log, seed and precision can be "
       "set; the others are the model's",
       override);
 }

@@ -82,7 +82,7 @@ static cyf_status reserve(cyf_cell_feed *feed, feed_slot *slot, size_t bytes, in
   return CYF_OK;
 }
 
-enum { PARTS_MAX = 4 };
+enum { PARTS_MAX = 5 };
 
 /* One array of the batch. */
 typedef struct part {
@@ -107,11 +107,12 @@ static cyf_status upload(cyf_cell_feed *feed, feed_slot *slot, int n_parts, part
   return d->ops->event_await(d, CYF_QUEUE_WORK, slot->uploaded);
 }
 
-cyf_status cyf_cell_feed_put(cyf_cell_feed *feed, const cyf_batch *batch, cyf_csr *ret_cells) {
+cyf_status cyf_cell_feed_put(cyf_cell_feed *feed, const cyf_batch *batch, cyf_csr *ret_cells, const float **ret_total) {
   cyf_device *d = feed->device;
   const cyf_csr *cells = &batch->cells;
   if (batch->form == CYF_BATCH_VALUES && d->host_memory) {
     *ret_cells = *cells;
+    *ret_total = batch->total;
     return CYF_OK;
   }
   /* Everything queued until now is of earlier batches. */
@@ -121,8 +122,9 @@ cyf_status cyf_cell_feed_put(cyf_cell_feed *feed, const cyf_batch *batch, cyf_cs
   const int64_t n = cells->n_cells, nnz = cells->indptr[n];
   const bool rows = batch->form == CYF_BATCH_ROWS, compact = batch->form == CYF_BATCH_COMPACT;
   const cyf_compact *stored = &batch->stored;
-  part parts[PARTS_MAX] = {{cells->indptr, sizeof(int64_t) * (size_t)(n + 1), NULL}};
-  int n_parts = 1;
+  part parts[PARTS_MAX] = {{cells->indptr, sizeof(int64_t) * (size_t)(n + 1), NULL},
+                           {batch->total, sizeof(float) * (size_t)n, NULL}};
+  int n_parts = 2;
   if (rows) parts[n_parts++] = (part){batch->row, sizeof(int64_t) * (size_t)n, NULL};
   if (compact) {
     parts[n_parts++] = (part){stored->indices, (size_t)nnz * cyf_index_bytes(stored->index_type), NULL};
@@ -136,12 +138,13 @@ cyf_status cyf_cell_feed_put(cyf_cell_feed *feed, const cyf_batch *batch, cyf_cs
   cyf_compact there = *stored;
   if (compact) {
     there.indptr = indptr;
-    there.indices = parts[1].there;
-    there.counts = parts[2].there;
-    there.factor = stored->factor != NULL ? (const float *)parts[3].there : NULL;
+    there.indices = parts[2].there;
+    there.counts = parts[3].there;
+    there.factor = stored->factor != NULL ? (const float *)parts[4].there : NULL;
   }
-  CYF_TRY(d->ops->csr_expand(d, &there, n, rows ? (const int64_t *)parts[1].there : NULL, indptr, nnz, feed->indices,
+  CYF_TRY(d->ops->csr_expand(d, &there, n, rows ? (const int64_t *)parts[2].there : NULL, indptr, nnz, feed->indices,
                              feed->values, NULL));
+  *ret_total = (const float *)parts[1].there;
   *ret_cells = (cyf_csr){n, cells->n_genes, indptr, feed->indices, feed->values};
   return CYF_OK;
 }

@@ -31,6 +31,8 @@ void cyf_identity_add(cyf_identity *identity, bool of_model, const char *key, co
 
 static cyf_status write_identity(cyf_tensor_file *file, const cyf_identity *identity) {
   char path[PATH_TEXT_MAX];
+  if (identity->computed_in[0] != '\0')
+    CYF_TRY(cyf_tensor_file_write_text(file, "provenance/computed_in", identity->computed_in));
   for (int i = 0; i < identity->n; i++) {
     snprintf(path, sizeof path, "identity/%s", identity->item[i].key);
     CYF_TRY(cyf_tensor_file_write_text(file, path, identity->item[i].value));

@@ -17,6 +17,7 @@
  * or the batches would not be the same. */
 enum { CYF_IDENTITY_ITEMS_MAX = 32, CYF_IDENTITY_TEXT_MAX = 128 };
 typedef struct cyf_identity {
+  char computed_in[16]; /* "cuda, bf16": kept in the file for the record, never compared; "": unknown */
   int n;
   struct {
     const char *key; /* as in the configuration, or "atlas", "autoencoder weights", "label column" */

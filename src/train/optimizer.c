@@ -80,6 +80,12 @@ static cyf_status check_norm(cyf_optimizer *optimizer, int slot) {
                   (long long)update);
 }
 
+static cyf_status update_range(cyf_optimizer *o, const cyf_adamw *adamw, int64_t first, int64_t count) {
+  return o->device->ops->adamw(o->device, count, adamw, o->parameters->value + first, o->parameters->gradient + first,
+                               o->first_moment + first, o->second_moment + first,
+                               o->ema != NULL ? o->ema + first : NULL, cyf_ema_decay(&o->settings, o->step + 1));
+}
+
 cyf_status cyf_optimizer_update(cyf_optimizer *optimizer) {
   const cyf_stage_settings *settings = &optimizer->settings;
   cyf_device *device = optimizer->device;
@@ -100,8 +106,12 @@ cyf_status cyf_optimizer_update(cyf_optimizer *optimizer) {
   CYF_TRY(ops->download(device, &optimizer->square_sum_host[slot], optimizer->square_sum, sizeof(double)));
   CYF_TRY(ops->event_record(device, CYF_QUEUE_WORK, optimizer->norm_known[slot]));
   optimizer->awaited[slot] = update;
-  CYF_TRY(ops->adamw(device, count, &adamw, parameters->value, parameters->gradient, optimizer->first_moment,
-                     optimizer->second_moment, optimizer->ema, cyf_ema_decay(settings, update)));
+  CYF_TRY(update_range(optimizer, &adamw, 0, count - parameters->fast.count));
+  if (parameters->fast.count > 0) {
+    adamw.learning_rate *= parameters->fast.rate;
+    adamw.weight_decay = 0;
+    CYF_TRY(update_range(optimizer, &adamw, parameters->fast.first, parameters->fast.count));
+  }
   CYF_TRY(check_norm(optimizer, device->host_memory ? slot : 1 - slot));
   optimizer->step = update;
   return CYF_OK;

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,8 +98,10 @@ static const cyf_config_field fields[] = {
     {"seed", CYF_CONFIG_INT, AT(seed), "0", 0, 9e18, NULL, "seed of everything random in the run"},
     {"device", CYF_CONFIG_CHOICE, AT(device), "auto", UNBOUNDED, "auto|cpu|cuda",
      "what to train on unless --device says otherwise; auto: a GPU where there is one"},
-    {"precision", CYF_CONFIG_CHOICE, AT(precision), "bf16", UNBOUNDED, "fp32|tf32|bf16",
-     "a GPU's matrix products unless --precision says otherwise; all else, and the CPU, is float32"},
+    {"precision", CYF_CONFIG_CHOICE, AT(precision), "auto", UNBOUNDED, "auto|bf16|tf32|fp32",
+     "matrix products on a GPU (auto: bf16); weights, sums, moments and losses stay float32 or double, and a CPU "
+     "always "
+     "computes in fp32. May change when a run goes on"},
 
     {"data.lanes", CYF_CONFIG_INT, AT(data.lanes), "64", 1, 65536, NULL,
      "streams the atlas is cut into; at least the number of ranks"},
@@ -129,6 +132,9 @@ static const cyf_config_field fields[] = {
     {"autoencoder.hidden", CYF_CONFIG_INT_LIST, AT(autoencoder.hidden), "[1024, 1024, 1024]", 1, 65536, NULL,
      "encoder widths; the decoder mirrors them"},
     {"autoencoder.latent", CYF_CONFIG_INT, AT(autoencoder.latent), "128", 2, 65536, NULL, "latent coordinates"},
+    {"autoencoder.likelihood", CYF_CONFIG_CHOICE, AT(autoencoder.likelihood), "mse", UNBOUNDED, "mse|nb",
+     "squared error of log-normalised expression, as published, or a negative binomial of raw counts, which sampling "
+     "can draw"},
     {"autoencoder.sync_batch_norm", CYF_CONFIG_BOOL, AT(autoencoder.sync_batch_norm), "true", UNBOUNDED, NULL,
      "batch statistics over all ranks (false: each rank's own, and results depend on the number of ranks)"},
     {"autoencoder.init", CYF_CONFIG_STRING, AT(autoencoder.init), "", UNBOUNDED, NULL,
@@ -284,8 +290,25 @@ void cyf_settings_destroy(cyf_settings *settings) {
   if (settings != NULL) cyf_config_destroy_strings(&schema, settings);
 }
 
+/* In the order of the key's choices. */
+enum { PRECISION_AUTO, PRECISION_BF16, PRECISION_TF32, PRECISION_FP32 };
+
+cyf_precision cyf_settings_precision(const cyf_settings *settings) {
+  if (settings->precision == PRECISION_TF32) return CYF_PRECISION_TF32;
+  return settings->precision == PRECISION_FP32 ? CYF_PRECISION_FP32 : CYF_PRECISION_BF16;
+}
+
+void cyf_settings_describe_precision(const cyf_settings *settings, const cyf_device *device, char ret_text[16]) {
+  static const char *const names[] = {
+      [CYF_PRECISION_FP32] = "fp32", [CYF_PRECISION_TF32] = "tf32", [CYF_PRECISION_BF16] = "bf16"};
+  const cyf_precision precision = device->host_memory ? CYF_PRECISION_FP32 : cyf_settings_precision(settings);
+  snprintf(ret_text, 16, "%.8s, %s", device->ops->name, names[precision]);
+}
+
 cyf_autoencoder_config cyf_settings_autoencoder(const cyf_settings *settings, int64_t n_genes) {
-  cyf_autoencoder_config config = {.n_genes = n_genes, .latent = settings->autoencoder.latent};
+  cyf_autoencoder_config config = {.n_genes = n_genes,
+                                   .latent = settings->autoencoder.latent,
+                                   .likelihood = (cyf_likelihood)settings->autoencoder.likelihood};
   config.n_hidden = settings->autoencoder.hidden.n;
   memcpy(config.hidden, settings->autoencoder.hidden.value, sizeof(int64_t) * (size_t)config.n_hidden);
   return config;

@@ -33,7 +33,7 @@ typedef struct cyf_stage_settings {
 typedef struct cyf_settings {
   int64_t seed;
   int device;    /* cyf_device_wish */
-  int precision; /* cyf_precision */
+  int precision; /* read it through cyf_settings_precision */
   struct {
     int64_t lanes, block_cells, window_blocks, prefetch_batches, decode_threads;
     int io;        /* cyf_loader_io */
@@ -49,6 +49,7 @@ typedef struct cyf_settings {
   struct {
     cyf_config_ints hidden;
     int64_t latent;
+    int likelihood; /* cyf_likelihood */
     bool sync_batch_norm;
     char *init; /* SCimilarity directory to start from, "" for none */
     cyf_stage_settings stage;
@@ -99,6 +100,11 @@ cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settin
 cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, const char *const *overrides,
                              cyf_settings *ret_settings);
 void cyf_settings_destroy(cyf_settings *settings);
+
+/* How a GPU is to compute matrix products: `auto` is bf16 there. (A CPU takes no notice.) */
+cyf_precision cyf_settings_precision(const cyf_settings *settings);
+/* What a device makes of it, for the record: "cpu, fp32", "cuda, bf16". */
+void cyf_settings_describe_precision(const cyf_settings *settings, const cyf_device *device, char ret_text[16]);
 
 /* Model shapes from settings. */
 cyf_autoencoder_config cyf_settings_autoencoder(const cyf_settings *settings, int64_t n_genes);

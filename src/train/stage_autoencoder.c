@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "kernels/backend.h"
 #include "train/cell_feed.h"
+#include "train/counts_start.h"
 #include "train/fine_tune.h"
 #include "train/stages.h"
 
@@ -64,8 +65,9 @@ static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
   s->local_share = n_local > 0 ? (double)s->batch.n_global / (double)n_local : 0;
   cyf_reducer reducer = {synchronised ? sum_over_ranks : keep_local, s};
   cyf_csr cells;
-  CYF_TRY(cyf_cell_feed_put(s->train_feed, &s->batch, &cells));
-  CYF_TRY(cyf_autoencoder_train_step(s->model, &cells, s->batch.n_global, &reducer, &ret_sums->loss));
+  const float *total = NULL;
+  CYF_TRY(cyf_cell_feed_put(s->train_feed, &s->batch, &cells, &total));
+  CYF_TRY(cyf_autoencoder_train_step(s->model, &cells, total, s->batch.n_global, &reducer, &ret_sums->loss));
   ret_sums->weight = (double)n_local * (double)cells.n_genes;
   return CYF_OK;
 }
@@ -75,13 +77,14 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
   int64_t n_batches = cyf_loader_batches_per_epoch(s->validation);
   for (int64_t i = 0; i < n_batches; i++) {
     cyf_batch batch;
-    double sum_squared = 0;
+    double sum = 0;
     CYF_TRY(cyf_loader_next(s->validation, &batch));
     cyf_csr cells;
-    CYF_TRY(cyf_cell_feed_put(s->validation_feed, &batch, &cells));
-    CYF_TRY(cyf_autoencoder_validate(s->model, &cells, &sum_squared));
+    const float *total = NULL;
+    CYF_TRY(cyf_cell_feed_put(s->validation_feed, &batch, &cells, &total));
+    CYF_TRY(cyf_autoencoder_validate(s->model, &cells, total, &sum));
     CYF_TRY(cyf_cell_feed_wait(s->validation_feed));
-    sums->loss += sum_squared;
+    sums->loss += sum;
     sums->weight += (double)batch.cells.n_cells * (double)batch.cells.n_genes;
   }
   return CYF_OK;
@@ -98,12 +101,37 @@ static cyf_status open_validation(autoencoder_stage *s, bool *ret_any) {
   return CYF_OK;
 }
 
+static cyf_status check_counts(const cyf_stage_environment *environment) {
+  const cyf_atlas *atlas = environment->atlas;
+  const bool wanted = environment->loop.settings->autoencoder.likelihood == CYF_LIKELIHOOD_NB;
+  if (!wanted || atlas->kind == CYF_EXPRESSION_COUNTS) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_CONFIG,
+                  "autoencoder.likelihood nb needs raw counts, and the atlas %s holds %s; prepare it from counts "
+                  "(--matrix layers/counts, if they are there) or take mse",
+                  atlas->directory, cyf_expression_kind_name(atlas->kind));
+}
+
+/* The start is computed on the host, from batches of values. */
+static cyf_status start_counts(autoencoder_stage *s) {
+  cyf_comm *comm = s->env->loop.comm;
+  cyf_loader_options options =
+      cyf_stage_loader_options(s->env, &s->env->loop.settings->autoencoder.stage, CYF_SPLIT_TRAIN);
+  cyf_loader *loader = NULL;
+  options.form = CYF_BATCH_VALUES;
+  options.residency = CYF_RESIDENCY_STREAM;
+  CYF_TRY(cyf_loader_create(comm, s->env->atlas, &options, (cyf_cursor){0, 0}, &loader));
+  const cyf_status status = cyf_start_from_counts(comm, loader, s->model);
+  cyf_loader_destroy(&loader);
+  return status;
+}
+
 cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
   const cyf_settings *settings = environment->loop.settings;
   autoencoder_stage s = {.env = environment};
   cyf_autoencoder_config config = cyf_settings_autoencoder(settings, environment->atlas->n_genes);
   bool has_validation = false;
-  cyf_status status = cyf_autoencoder_create(environment->device, &config, 1, &s.model);
+  cyf_status status = check_counts(environment);
+  if (status == CYF_OK) status = cyf_autoencoder_create(environment->device, &config, 1, &s.model);
   if (status == CYF_OK) status = cyf_cell_feed_create(environment->device, &s.train_feed);
   if (status == CYF_OK) status = cyf_cell_feed_create(environment->device, &s.validation_feed);
   if (status == CYF_OK) status = cyf_autoencoder_init(s.model, (uint64_t)settings->seed);
@@ -112,6 +140,7 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
   CYF_TRY_CLEANUP(cyf_comm_agree(environment->loop.comm, status));
   CYF_TRY_CLEANUP(open_validation(&s, &has_validation));
   CYF_TRY_CLEANUP(open_stream(&s, (cyf_cursor){0, 0}));
+  if (config.likelihood == CYF_LIKELIHOOD_NB) CYF_TRY_CLEANUP(start_counts(&s));
   cyf_stage stage = {.name = "autoencoder",
                      .file_stem = "autoencoder",
                      .settings = &settings->autoencoder.stage,

@@ -58,6 +58,7 @@ static void list_widths(const cyf_config_ints *widths, char text[CYF_IDENTITY_TE
 static void add_common(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
                        cyf_identity *identity) {
   const cyf_settings *settings = environment->loop.settings;
+  cyf_settings_describe_precision(settings, environment->device, identity->computed_in);
   cyf_identity_add(identity, true, "atlas", "%s", environment->atlas->fingerprint);
   cyf_identity_add(identity, true, "autoencoder.latent", "%lld", (long long)settings->autoencoder.latent);
   cyf_identity_add(identity, false, "seed", "%lld", (long long)settings->seed);
@@ -116,6 +117,8 @@ cyf_identity cyf_autoencoder_identity(const cyf_stage_environment *environment) 
   add_common(environment, &environment->loop.settings->autoencoder.stage, &identity);
   list_widths(&environment->loop.settings->autoencoder.hidden, widths);
   cyf_identity_add(&identity, true, "autoencoder.hidden", "%s", widths);
+  if (environment->loop.settings->autoencoder.likelihood == CYF_LIKELIHOOD_NB)
+    cyf_identity_add(&identity, true, "autoencoder.likelihood", "nb");
   cyf_identity_add(&identity, false, "autoencoder.init", "%s", environment->loop.settings->autoencoder.init);
   return identity;
 }

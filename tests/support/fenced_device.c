@@ -227,6 +227,8 @@ OPERATION_WITH_SCALARS(gene_nb, (const cyf_csr *x, const float *size, int64_t hi
                        SPARSE(x); IN(size, x->n_cells); IN(h, x->n_cells * hidden); IN(w, x->n_genes * hidden); IN(bias, x->n_genes);
                        IN(log_theta, x->n_genes); MAY(d_h, x->n_cells * hidden); MAY(d_w, x->n_genes * hidden); MAY(d_bias, x->n_genes);
                        MAY(d_log_theta, x->n_genes), SCALAR(ret_sum, sum))
+OPERATION(csr_counts, (const cyf_csr *x, const float *total, double target_sum, float *counts), (x, total, target_sum, counts),
+          SPARSE(x); IN(total, x->n_cells); const int64_t nnz = status == CYF_OK ? x->indptr[x->n_cells] : 0; IN(counts, nnz))
 OPERATION(gene_decode, (int64_t n, int64_t hidden, int64_t genes, const float *h, const float *w, const float *bias, float *y),
           (n, hidden, genes, h, w, bias, y), IN(h, n * hidden); IN(w, genes * hidden); IN(bias, genes); IN(y, n * genes))
 OPERATION(batch_norm_sums, (int64_t n, int64_t c, const float *x, double *sums), (n, c, x, sums), IN(x, n * c); IN(sums, 2 * c))
@@ -286,6 +288,14 @@ OPERATION_WITH_SCALARS(cross_entropy, (int64_t n, int64_t classes, const float *
                        SCALAR(ret_loss, loss) SCALAR(ret_weight, weight) SCALAR(ret_correct, correct) SCALAR(ret_labelled, labelled))
 OPERATION(log_prob_grad, (int64_t n, int64_t classes, const float *logits, const int32_t *label, const float *w, float *d_logits),
           (n, classes, logits, label, w, d_logits), IN(logits, n * classes); IN(label, n); IN(w, n); IN(d_logits, n * classes))
+OPERATION_WITH_SCALARS(library_nll, (int64_t n, const float *head, const float *total, double scale, double *ret_sum, float *d_head),
+                       double sum = 0, (n, head, total, scale, &sum, d_head), IN(head, 2 * n); IN(total, n); MAY(d_head, 2 * n), SCALAR(ret_sum, sum))
+OPERATION(library_size, (int64_t n, const float *head, const float *normal, float *size), (n, head, normal, size),
+          IN(head, 2 * n); MAY(normal, n); IN(size, n))
+OPERATION(softmax_rows, (int64_t n, int64_t c, const float *size, float *y), (n, c, size, y), MAY(size, n); IN(y, n * c))
+OPERATION(nb_draw, (int64_t n, int64_t c, const float *mean, const float *log_theta, cyf_rng_key key, const int64_t *position, int64_t first,
+                    float *counts), (n, c, mean, log_theta, key, position, first, counts),
+          IN(mean, n * c); IN(log_theta, c); MAY(position, n); IN(counts, n * c))
 OPERATION(q_sample, (int64_t n, int64_t c, const float *x0, const int32_t *t, const float *signal, const float *noise_level,
                      const float *eps, float *x_t), (n, c, x0, t, signal, noise_level, eps, x_t),
           IN(x0, n * c); IN(t, n); IN(signal, 1); IN(noise_level, 1); IN(eps, n * c); IN(x_t, n * c))
@@ -465,7 +475,7 @@ static const cyf_ops fenced_ops = {
     SLOT(batch_norm_backward_sums), SLOT(batch_norm_backward), SLOT(batch_norm_param_grad), SLOT(layer_norm_silu_forward),
     SLOT(layer_norm_silu_backward), SLOT(silu_forward), SLOT(silu_backward), SLOT(add_rows), SLOT(sum_rows), SLOT(axpy),
     SLOT(scale), SLOT(l2_normalize_forward), SLOT(l2_normalize_backward), SLOT(dropout), SLOT(fill_normal),
-    SLOT(fill_timesteps), SLOT(squared_error), SLOT(cross_entropy), SLOT(log_prob_grad), SLOT(q_sample), SLOT(ddpm_step),
+    SLOT(fill_timesteps), SLOT(squared_error), SLOT(cross_entropy), SLOT(log_prob_grad), SLOT(library_nll), SLOT(library_size), SLOT(softmax_rows), SLOT(nb_draw), SLOT(csr_counts), SLOT(q_sample), SLOT(ddpm_step),
     SLOT(ddim_step), SLOT(multistep_step), SLOT(free_guidance), SLOT(time_embedding), SLOT(square_sum), SLOT(adamw),
 };
 

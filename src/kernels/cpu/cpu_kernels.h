@@ -105,6 +105,8 @@ cyf_status cyf_cpu_gene_mse(cyf_device *d, cyf_gene_mode mode, const cyf_csr *ta
 cyf_status cyf_cpu_gene_nb(cyf_device *d, const cyf_csr *counts, const float *size, int64_t hidden, const float *h,
                            const float *w, const float *bias, const float *log_theta, double scale, double *ret_sum_nll,
                            float *d_h, float *d_w, float *d_bias, float *d_log_theta);
+cyf_status cyf_cpu_csr_counts(cyf_device *d, const cyf_csr *cells, const float *total, double target_sum,
+                              float *counts);
 cyf_status cyf_cpu_gene_decode(cyf_device *d, int64_t n, int64_t hidden, int64_t genes, const float *h, const float *w,
                                const float *bias, float *y);
 
@@ -157,6 +159,13 @@ cyf_status cyf_cpu_cross_entropy(cyf_device *d, int64_t n, int64_t classes, cons
                                  int64_t *ret_n_correct, int64_t *ret_n_labelled, float *d_logits);
 cyf_status cyf_cpu_log_prob_grad(cyf_device *d, int64_t n, int64_t classes, const float *logits, const int32_t *label,
                                  const float *w, float *d_logits);
+
+cyf_status cyf_cpu_library_nll(cyf_device *d, int64_t n, const float *head, const float *total, double scale,
+                               double *ret_sum_nll, float *d_head);
+cyf_status cyf_cpu_library_size(cyf_device *d, int64_t n, const float *head, const float *normal, float *size);
+cyf_status cyf_cpu_softmax_rows(cyf_device *d, int64_t n, int64_t c, const float *size, float *y);
+cyf_status cyf_cpu_nb_draw(cyf_device *d, int64_t n, int64_t c, const float *mean, const float *log_theta,
+                           cyf_rng_key key, const int64_t *position, int64_t first_position, float *counts);
 
 cyf_status cyf_cpu_q_sample(cyf_device *d, int64_t n, int64_t c, const float *x0, const int32_t *t, const float *signal,
                             const float *noise_level, const float *eps, float *x_t);

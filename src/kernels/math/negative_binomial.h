@@ -7,6 +7,7 @@
 #define CYF_KERNELS_MATH_NEGATIVE_BINOMIAL_H
 
 #include "kernels/math/elementary.h"
+#include "kernels/math/philox.h"
 #include "kernels/math/special.h"
 
 /* -log NB(0) and its derivatives by log mu and by log theta. */
@@ -49,6 +50,45 @@ CYF_HD static inline void cyf_nb_positive(double x, double mu, double theta, dou
   *ret_nll = -(log_choose + x * log(mu / total));
   *ret_d_log_mu = -x * theta / total;
   *ret_d_log_theta = -theta * (psi - x / total);
+}
+
+/* The count at which the distribution function passes u in (0, 1), summed up term by term:
+ * P(k) = P(k - 1) (k - 1 + theta) / k * mu / (mu + theta). nll_zero: -log P(0), below 700. */
+CYF_HD static inline double cyf_nb_quantile(double u, double mu, double theta, double nll_zero) {
+  const double ratio = mu / (mu + theta);
+  double term = exp(-nll_zero), sum = term, k = 0.0;
+  /* Beyond the mean and below the sum's last bit, terms change nothing any more. */
+  while (u >= sum && !(k > mu && term < 1e-17)) {
+    k += 1.0;
+    term *= (k - 1.0 + theta) / k * ratio;
+    sum += term;
+  }
+  return k;
+}
+
+/* Gene `gene` of the cell at `position`: NB(mu, theta) by inversion. Most means are small and most draws zero:
+ * P(0) >= 1 - mu settles them without a logarithm. Where P(0) would vanish in double, the draw is the sum of m pieces
+ * NB(mu / m, theta / m), each with a uniform of its own. */
+CYF_HD static inline float cyf_nb_draw(float mean, float theta_of_gene, const uint32_t key[2], uint64_t position,
+                                       uint32_t gene) {
+  const double most_nll = 500.0;
+  double mu = mean, theta = theta_of_gene, count = 0.0;
+  if (!(mean >= 0.0f && mean < 1e9f)) return NAN;
+  uint32_t n_pieces = 1;
+  for (uint32_t piece = 0; piece < n_pieces; ++piece) {
+    const cyf_philox_words words = cyf_philox(key, piece, position, gene / 2);
+    const uint32_t high = gene % 2 ? words.w2 : words.w0, low = gene % 2 ? words.w3 : words.w1;
+    const double u = ((high >> 5) * 67108864.0 + (low >> 6) + 0.5) * (1.0 / 9007199254740992.0);
+    if (piece == 0 && u < 1.0 - mu) return 0.0f;
+    const double nll_zero = theta * log1p(mu / theta);
+    if (piece == 0 && nll_zero > most_nll) {
+      n_pieces = (uint32_t)(nll_zero / most_nll) + 1;
+      mu /= n_pieces;
+      theta /= n_pieces;
+    }
+    count += cyf_nb_quantile(u, mu, theta, nll_zero > most_nll ? nll_zero / n_pieces : nll_zero);
+  }
+  return (float)count;
 }
 
 #endif

@@ -1,0 +1,30 @@
+/* Counts a cell (its library size) as a log-normal whose mean and log standard deviation a model predicts:
+ *   -log p(total) = log total + s + log(2 pi) / 2 + r^2 / 2,  r = (log total - m) exp(-s).
+ * s is held in [-4, 2]: a standard deviation of log total between 2 percent and a factor of 1,600. */
+#ifndef CYF_KERNELS_MATH_LIBRARY_H
+#define CYF_KERNELS_MATH_LIBRARY_H
+
+#include "kernels/math/elementary.h"
+
+CYF_HD static inline float cyf_library_log_deviation(float s) {
+  return fminf(fmaxf(s, -4.0f), 2.0f);
+}
+
+/* The negative log-likelihood of one cell and its gradient by head[0] = m and head[1] = s; zero for a cell without
+ * counts. Outside the bounds on s only the step back has a gradient. */
+CYF_HD static inline double cyf_library_nll(const float head[2], float total, float d_head[2]) {
+  d_head[0] = d_head[1] = 0.0f;
+  if (!(total > 0.0f)) return 0.0;
+  const float s = cyf_library_log_deviation(head[1]), inverse = expf(-s), log_total = logf(total);
+  const float r = (log_total - head[0]) * inverse, by_s = 1.0f - r * r;
+  const int held = (head[1] < -4.0f && by_s > 0.0f) || (head[1] > 2.0f && by_s < 0.0f);
+  d_head[0] = -r * inverse;
+  d_head[1] = held ? 0.0f : by_s;
+  return (double)log_total + (double)s + 0.91893853320467274 + 0.5 * (double)r * (double)r;
+}
+
+CYF_HD static inline float cyf_library_size(const float head[2], float normal) {
+  return expf(head[0] + expf(cyf_library_log_deviation(head[1])) * normal);
+}
+
+#endif
