@@ -100,6 +100,8 @@ static cyf_status make_latents(cyf_bench_steps *s) {
 
 static cyf_status make_autoencoder(cyf_bench_steps *s) {
   const cyf_autoencoder_config config = cyf_settings_autoencoder(s->settings, s->shape.n_genes);
+  if (config.likelihood == CYF_LIKELIHOOD_NB)
+    return CYF_FAIL(CYF_ERR_USAGE, "bench train: the made-up cells have no counts for autoencoder.likelihood: nb");
   CYF_TRY(cyf_autoencoder_create(s->device, &config, 1, &s->autoencoder));
   s->parameters = cyf_autoencoder_parameters(s->autoencoder);
   CYF_TRY(cyf_autoencoder_init(s->autoencoder, 0));

@@ -93,13 +93,29 @@ static cyf_status add_classifier(cyf_context *context, const arguments *a) {
   return status;
 }
 
+/* What the options say belongs to the run's settings. */
+static cyf_status set_option(const char *key, const char *value, cyf_settings *settings) {
+  char *override = NULL;
+  if (value == NULL) return CYF_OK;
+  CYF_TRY(cyf_format(&override, "%s=%s", key, value));
+  const cyf_status status = cyf_config_set(cyf_settings_schema(), override, settings);
+  cyf_free(override);
+  return status;
+}
+
+static cyf_status load_settings(const arguments *a, cyf_settings *ret_settings) {
+  CYF_TRY(cyf_settings_load(a->config, a->overrides.n, a->overrides.item, ret_settings));
+  CYF_TRY(set_option("device", a->compute.device, ret_settings));
+  return set_option("precision", a->compute.precision, ret_settings);
+}
+
 static cyf_status train(cyf_context *context, const arguments *a, const cyf_texts *extra) {
   cyf_settings settings = {0};
   cyf_device *device = NULL;
   CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
   if (a->model != NULL) return add_classifier(context, a);
-  cyf_status status = cyf_settings_load(a->config, a->overrides.n, a->overrides.item, &settings);
-  CYF_TRY(cyf_comm_agree(context->comm, status));
+  cyf_status status = load_settings(a, &settings);
+  CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, status));
   cyf_comm_set_timeout(context->comm, settings.comm.timeout_s);
   CYF_TRY_CLEANUP(cyf_open_wished_device(context->comm, &a->compute, (cyf_device_wish)settings.device,
                                          (cyf_precision)settings.precision, &device));

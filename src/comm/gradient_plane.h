@@ -5,8 +5,8 @@
  *          final, so that the sum hides behind the backward pass.
  *   MPI    everything else. On host memory buckets are summed in place once the backward pass is over: a rank's threads
  *          are busy with it till then, and a thread beside them that sums takes from them what it gains
- *          (benchmarks/README.md). Device memory passes through host memory bucket by bucket: MPI never gets a device
- *          pointer.
+ *          (benchmarks/README.md, "Sums of gradients"). Device memory passes through host memory bucket by bucket: MPI
+ * never gets a device pointer.
  *
  * One update: begin, any number of ready, finish. With several batches an update, only the last one's backward pass
  * announces what is final. Sums of statistics (batch norm) run on a communicator of their own. */
