@@ -13,7 +13,7 @@ if [ -e "$folder" ] || [ -e "$folder.tar.gz" ]; then
 fi
 if [ $# -lt 2 ]; then
   cmake -S "$source_dir" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCYTOFORGE_NATIVE=OFF >/dev/null
-  cmake --build "$build" --target cytoforge
+  cmake --build "$build" --target cytoforge check_cuda_ops
 fi
 mkdir -p "$folder"/{bin,lib,openmpi/lib/openmpi,openmpi/bin,data}
 folder=$(cd "$folder" && pwd)
