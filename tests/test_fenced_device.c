@@ -67,6 +67,7 @@ static void host_arrays_are_refused_by_slot_and_argument(void **state) {
   assert_fails(ops->gene_linear_forward(device, &cells, 1, memory, memory, memory), CYF_ERR_INTERNAL,
                "gene_linear_forward: indptr is not");
   assert_fails(ops->upload(device, host, memory, 8), CYF_ERR_INTERNAL, "upload: host is device memory");
+  assert_fails(ops->upload_async(device, memory, host, 8), CYF_ERR_INTERNAL, "upload_async: host is not of alloc_host");
   assert_fails(ops->download(device, host, host, 8), CYF_ERR_INTERNAL, "download: device_memory is not");
   ops->free(device, memory);
   assert_fails(ops->scale(device, 8, 1, memory), CYF_ERR_INTERNAL, "scale: y is not");

@@ -299,7 +299,8 @@ cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
   pthread_mutex_unlock(&loader->mutex);
   ret_batch->form = loader->form;
   ret_batch->cells = cyf_csr_view(&slot->cells);
-  if (loader->form != CYF_BATCH_VALUES) ret_batch->cells.indices = NULL, ret_batch->cells.values = NULL;
+  if (loader->form != CYF_BATCH_VALUES)
+    ret_batch->cells = (cyf_csr){slot->cells.n_cells, loader->atlas->n_genes, slot->bounds, NULL, NULL};
   ret_batch->row = slot->row;
   if (loader->form == CYF_BATCH_ROWS) ret_batch->stored = loader->resident.matrix;
   if (loader->form == CYF_BATCH_COMPACT)
@@ -308,7 +309,7 @@ cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
                       .n_genes = loader->atlas->n_genes,
                       .count_type = loader->count_type,
                       .index_type = loader->index_type,
-                      .indptr = slot->cells.indptr,
+                      .indptr = slot->bounds,
                       .indices = slot->stored.indices,
                       .counts = slot->stored.counts,
                       .factor = loader->atlas->kind == CYF_EXPRESSION_COUNTS ? slot->stored.factor : NULL};

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "data/loader_internal.h"
+#include "kernels/backend.h"
 
 /* Counts a cell after normalisation, as scanpy's and scDiffusion's normalize_total. */
 static const double target_sum = 1e4;
@@ -148,18 +149,28 @@ cyf_status cyf_batch_fill(cyf_loader *loader, cyf_batch_slot *slot, bool *ret_st
     }
   }
   CYF_TRY(decode_placed(loader, slot));
+  if (slot->bounds) memcpy(slot->bounds, slot->cells.indptr, (size_t)(slot->cells.n_cells + 1) * sizeof(*slot->bounds));
   loader->cursor.step++;
   return CYF_OK;
+}
+
+/* Memory for what the device fetches, where it does. */
+static cyf_status fetched_from(const cyf_loader *loader, int64_t n, size_t size, void **memory) {
+  cyf_device *device = loader->device;
+  if (loader->form == CYF_BATCH_VALUES) return cyf_alloc((size_t)n, size, memory);
+  return device->ops->alloc_host(device, (size_t)n * size, memory);
 }
 
 cyf_status cyf_batch_slot_make(const cyf_loader *loader, cyf_batch_slot *slot) {
   const int64_t n = loader->n_lanes_local * loader->plan.lane_batch;
   CYF_TRY(CYF_NEW(&slot->block, n));
-  CYF_TRY(CYF_NEW(&slot->total, n));
   CYF_TRY(CYF_NEW(&slot->cell, n));
   CYF_TRY(CYF_NEW(&slot->position, n));
   CYF_TRY(CYF_NEW(&slot->codes, n * loader->atlas->n_attributes));
-  if (loader->form == CYF_BATCH_ROWS) CYF_TRY(CYF_NEW(&slot->row, n));
+  CYF_TRY(fetched_from(loader, n, sizeof(*slot->total), (void **)&slot->total));
+  if (loader->form != CYF_BATCH_VALUES)
+    CYF_TRY(fetched_from(loader, n + 1, sizeof(*slot->bounds), (void **)&slot->bounds));
+  if (loader->form == CYF_BATCH_ROWS) CYF_TRY(fetched_from(loader, n, sizeof(*slot->row), (void **)&slot->row));
   if (loader->form == CYF_BATCH_COMPACT) CYF_TRY(cyf_compact_reserve(loader, n, 0, &slot->stored));
   CYF_TRY(cyf_csr_buffer_reserve(&slot->cells, n, 0));
   cyf_csr_buffer_clear(&slot->cells, loader->atlas->n_genes);
@@ -168,7 +179,12 @@ cyf_status cyf_batch_slot_make(const cyf_loader *loader, cyf_batch_slot *slot) {
 
 void cyf_batch_slot_destroy(const cyf_loader *loader, cyf_batch_slot *slot) {
   cyf_compact_destroy(loader, &slot->stored);
-  cyf_free(slot->row);
+  if (loader->form != CYF_BATCH_VALUES) {
+    loader->device->ops->free_host(loader->device, slot->total);
+    loader->device->ops->free_host(loader->device, slot->bounds);
+    loader->device->ops->free_host(loader->device, slot->row);
+    slot->total = NULL;
+  }
   cyf_csr_buffer_destroy(&slot->cells);
   cyf_free(slot->block);
   cyf_free(slot->total);

@@ -72,6 +72,7 @@ typedef struct cyf_batch_slot {
   int32_t *codes;
   cyf_compact_memory stored; /* form COMPACT */
   int64_t *row;              /* form ROWS */
+  int64_t *bounds;           /* of forms but VALUES: [batch + 1], a copy of cells.indptr that a device fetches from */
   int64_t n_local, n_global;
   cyf_cursor cursor;
 } cyf_batch_slot;

@@ -96,10 +96,8 @@
 
 static const cyf_config_field fields[] = {
     {"seed", CYF_CONFIG_INT, AT(seed), "0", 0, 9e18, NULL, "seed of everything random in the run"},
-    {"precision", CYF_CONFIG_CHOICE, AT(precision), "auto", UNBOUNDED, "auto|bf16|tf32|fp32",
-     "matrix products on a GPU (auto: bf16); weights, sums, moments and losses stay float32 or double, and a CPU "
-     "always "
-     "computes in fp32. May change when a run goes on"},
+    {"precision", CYF_CONFIG_CHOICE, AT(precision), "bf16", UNBOUNDED, "fp32|tf32|bf16",
+     "a GPU's matrix products unless --precision says otherwise; all else, and the CPU, is float32"},
 
     {"data.lanes", CYF_CONFIG_INT, AT(data.lanes), "64", 1, 65536, NULL,
      "streams the atlas is cut into; at least the number of ranks"},
@@ -288,18 +286,10 @@ void cyf_settings_destroy(cyf_settings *settings) {
   if (settings != NULL) cyf_config_destroy_strings(&schema, settings);
 }
 
-/* In the order of the key's choices. */
-enum { PRECISION_AUTO, PRECISION_BF16, PRECISION_TF32, PRECISION_FP32 };
-
-cyf_precision cyf_settings_precision(const cyf_settings *settings) {
-  if (settings->precision == PRECISION_TF32) return CYF_PRECISION_TF32;
-  return settings->precision == PRECISION_FP32 ? CYF_PRECISION_FP32 : CYF_PRECISION_BF16;
-}
-
 void cyf_settings_describe_precision(const cyf_settings *settings, const cyf_device *device, char ret_text[16]) {
   static const char *const names[] = {
       [CYF_PRECISION_FP32] = "fp32", [CYF_PRECISION_TF32] = "tf32", [CYF_PRECISION_BF16] = "bf16"};
-  const cyf_precision precision = device->host_memory ? CYF_PRECISION_FP32 : cyf_settings_precision(settings);
+  const cyf_precision precision = device->host_memory ? CYF_PRECISION_FP32 : (cyf_precision)settings->precision;
   snprintf(ret_text, 16, "%.8s, %s", device->ops->name, names[precision]);
 }
 

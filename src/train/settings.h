@@ -32,7 +32,7 @@ typedef struct cyf_stage_settings {
 
 typedef struct cyf_settings {
   int64_t seed;
-  int precision; /* read it through cyf_settings_precision */
+  int precision; /* cyf_precision */
   struct {
     int64_t lanes, block_cells, window_blocks, prefetch_batches, decode_threads;
     int io;        /* cyf_loader_io */
@@ -100,9 +100,7 @@ cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, cons
                              cyf_settings *ret_settings);
 void cyf_settings_destroy(cyf_settings *settings);
 
-/* How a GPU is to compute matrix products: `auto` is bf16 there. (A CPU takes no notice.) */
-cyf_precision cyf_settings_precision(const cyf_settings *settings);
-/* What a device makes of it, for the record: "cpu, fp32", "cuda, bf16". */
+/* What a device makes of the precision asked for, for the record: "cpu, fp32", "cuda, bf16". */
 void cyf_settings_describe_precision(const cyf_settings *settings, const cyf_device *device, char ret_text[16]);
 
 /* Model shapes from settings. */

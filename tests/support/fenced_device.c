@@ -36,6 +36,11 @@ typedef struct fence {
     size_t bytes; /* SIZE_MAX: freed */
   } allocation[ALLOCATIONS_MAX];
   int n_allocations;
+  struct {
+    char *at;
+    size_t bytes;
+  } host[ALLOCATIONS_MAX]; /* of alloc_host; at NULL: freed */
+  int n_host;
   int depth; /* operations that run now */
   int64_t n_calls;
   late *first_late;
@@ -357,13 +362,38 @@ static size_t fenced_free_bytes(cyf_device *d) {
 }
 
 static cyf_status fenced_alloc_host(cyf_device *d, size_t bytes, void **ret_memory) {
-  CYF_TRY(check_not_recording((fence *)d, "alloc_host"));
-  return cyf_alloc(bytes, 1, ret_memory);
+  fence *f = (fence *)d;
+  CYF_TRY(check_not_recording(f, "alloc_host"));
+  CYF_TRY(cyf_alloc(bytes, 1, ret_memory));
+  pthread_mutex_lock(&f->mutex);
+  int at = 0;
+  while (at < f->n_host && f->host[at].at) at++;
+  if (at < ALLOCATIONS_MAX) {
+    f->host[at].at = *ret_memory;
+    f->host[at].bytes = bytes;
+    if (at == f->n_host) f->n_host++;
+  }
+  pthread_mutex_unlock(&f->mutex);
+  return CYF_OK;
 }
 
 static void fenced_free_host(cyf_device *d, void *memory) {
-  (void)d;
+  fence *f = (fence *)d;
+  pthread_mutex_lock(&f->mutex);
+  for (int i = 0; memory && i < f->n_host; i++)
+    if (f->host[i].at == memory) f->host[i].at = NULL;
+  pthread_mutex_unlock(&f->mutex);
   cyf_free(memory);
+}
+
+/* Whether the bytes lie in memory of alloc_host. */
+static bool is_pinned(fence *f, const char *at, size_t bytes) {
+  bool found = false;
+  pthread_mutex_lock(&f->mutex);
+  for (int i = 0; i < f->n_host && !found; i++)
+    found = f->host[i].at && at >= f->host[i].at && at + bytes <= f->host[i].at + f->host[i].bytes;
+  pthread_mutex_unlock(&f->mutex);
+  return found;
 }
 
 static cyf_status fenced_upload(cyf_device *d, void *to, const void *host, size_t bytes) {
@@ -393,6 +423,7 @@ static cyf_status fenced_upload_async(cyf_device *d, void *to, const void *host,
   CYF_TRY(check_not_recording(f, "upload_async"));
   CYF_TRY(check_host(f, "upload_async", "host", host));
   CYF_TRY(check_device(f, "upload_async", "device_memory", to, bytes));
+  if (!is_pinned(f, host, bytes)) return CYF_FAIL(CYF_ERR_INTERNAL, "upload_async: host is not of alloc_host");
   enter(f);
   const cyf_status status = postpone(f, LATE_UPLOAD, to, host, bytes);
   leave(f);
