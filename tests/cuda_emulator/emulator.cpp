@@ -40,6 +40,7 @@ jmp_buf scheduler;
 const std::function<void()> *kernel_now;
 unsigned thread_now, n_threads;
 uint64_t random_state = 1;
+int64_t n_launches;
 
 uint64_t draw() {
   uint64_t z = (random_state += 0x9E3779B97F4A7C15u);
@@ -155,6 +156,7 @@ void emulator_launch(unsigned grid_x, unsigned grid_y, unsigned block, const std
     fprintf(stderr, "cuda emulator: a launch of %u x %u blocks of %u threads\n", grid_x, grid_y, block);
     abort();
   }
+  ++n_launches;
   kernel_now = &kernel;
   n_threads = block;
   blockDim = {block, 1, 1};
@@ -200,4 +202,8 @@ uint64_t emulator_exchange(uint64_t value, int from) {
 
 extern "C" void emulator_seed(uint64_t seed) {
   random_state = seed;
+}
+
+extern "C" int64_t emulator_launches(void) {
+  return n_launches;
 }

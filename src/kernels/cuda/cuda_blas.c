@@ -64,12 +64,13 @@ static void destroy_plan(const cyf_cuda_blas *blas, plan *p) {
   *p = (plan){0};
 }
 
-void cyf_cuda_blas_destroy(cyf_cuda_blas **blas) {
+void cyf_cuda_blas_destroy(cyf_cuda_device *d, cyf_cuda_blas **blas) {
   cyf_cuda_blas *b = *blas;
   if (!b) return;
   for (int k = 0; k < b->n_plans; ++k) destroy_plan(b, &b->plans[k]);
   if (b->handle) (void)b->library->destroy(b->handle);
-  cyf_free(*blas); /* the workspace goes with the stream's pool */
+  cyf_cuda_free(&d->base, b->workspace);
+  cyf_free(*blas);
 }
 
 /* The largest power of two up to ALIGNMENT_MAX that divides the address. */

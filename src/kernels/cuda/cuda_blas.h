@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 cyf_status cyf_cuda_blas_create(cyf_cuda_device *d, cyf_cuda_blas **ret_blas);
-void cyf_cuda_blas_destroy(cyf_cuda_blas **blas);
+void cyf_cuda_blas_destroy(cyf_cuda_device *d, cyf_cuda_blas **blas);
 
 /* What happens to a product before it is written. */
 typedef enum cyf_cuda_epilogue { CYF_EPILOGUE_NONE, CYF_EPILOGUE_BIAS, CYF_EPILOGUE_BIAS_RELU } cyf_cuda_epilogue;

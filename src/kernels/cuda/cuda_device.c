@@ -62,7 +62,7 @@ static void destroy_backend(cyf_device *device) {
   (void)cudaSetDevice(d->ordinal);
   if (d->stream) (void)cudaStreamSynchronize(d->stream);
   if (d->copies) (void)cudaStreamSynchronize(d->copies);
-  cyf_cuda_blas_destroy(&d->blas);
+  cyf_cuda_blas_destroy(d, &d->blas);
   cyf_scratch_destroy(&d->scratch);
   cyf_cuda_staging_destroy(&d->staging);
   if (d->copies) (void)cudaStreamDestroy(d->copies);

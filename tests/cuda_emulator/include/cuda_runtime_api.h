@@ -74,8 +74,9 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 void emulator_seed(uint64_t seed);
 /* Ends the program if a guard around any device memory was written to. */
 void emulator_check_guards(void);
-/* Bytes of device memory in use. */
+/* Bytes of device memory in use, and kernels launched so far. */
 size_t emulator_bytes_in_use(void);
+int64_t emulator_launches(void);
 
 #ifdef __cplusplus
 }
