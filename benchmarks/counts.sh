@@ -29,11 +29,11 @@ measure() { awk -v name="$2" 'index($0, name) == 1 {k = split(name, words, " ");
 rows() {
   for seed in $seeds; do
     local t=$work/cells_$seed.txt
-    measure "$t" "real-or-synthetic AUC" | awk -v s="$seed" '{printf "%s|real-or-synthetic AUC|%s|%s|under 0.65|%s\n", s, $1, $2, $1 < 0.65 ? "yes" : "no"}'
-    measure "$t" "maximum mean discrepancy" | awk -v s="$seed" '{printf "%s|MMD|%s|%s|under twice the ceiling|%s\n", s, $1, $2, $1 < 2 * $2 ? "yes" : "no"}'
-    measure "$t" "detected genes a cell" | awk -v s="$seed" '{d = $1 / $3 - 1; printf "%s|detected genes a cell|%s (real %s)|%s|within 5 %% of the real|%s\n", s, $1, $3, $2, d < 0.05 && d > -0.05 ? "yes" : "no"}'
+    measure "$t" "real-or-synthetic AUC" | awk -v s="$seed" '{printf "%s|real-or-synthetic AUC|%s|%s|under 0.65|%s\n", s, $1, $2, ($1 < 0.65 ? "yes" : "no")}'
+    measure "$t" "maximum mean discrepancy" | awk -v s="$seed" '{printf "%s|MMD|%s|%s|under twice the ceiling|%s\n", s, $1, $2, ($1 < 2 * $2 ? "yes" : "no")}'
+    measure "$t" "detected genes a cell" | awk -v s="$seed" '{d = $1 / $3 - 1; printf "%s|detected genes a cell|%s (real %s)|%s|within 5 %% of the real|%s\n", s, $1, $3, $2, (d * d < 0.0025 ? "yes" : "no")}'
     for name in "gene variances, Spearman" "gene means, Spearman"; do
-      measure "$t" "$name" | awk -v s="$seed" -v n="$name" '{printf "%s|%s|%s|%s|within 0.02 of the ceiling|%s\n", s, n, $1, $2, $2 - $1 < 0.02 ? "yes" : "no"}'
+      measure "$t" "$name" | awk -v s="$seed" -v n="$name" '{printf "%s|%s|%s|%s|within 0.02 of the ceiling|%s\n", s, n, $1, $2, ($2 - $1 < 0.02 ? "yes" : "no")}'
     done
     awk -v s="$seed" '/synthetic \/ real/ {printf "%s|label accuracy of that of real cells|%s|1|none|\n", s, $4; exit}' "$t"
   done
@@ -50,6 +50,6 @@ cpu=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
   awk -F'|' '{print "| " $1 " | " $2 " | " $3 " | " $4 " | " $5 " | " $6 " |"}' "$work/rows"
 } > "$results/counts.md"
 awk -F'|' 'BEGIN {print "["} {v = $3; sub(/ .*/, "", v)
-  printf "%s  {\"seed\": %s, \"measure\": \"%s\", \"value\": %s, \"ceiling\": %s, \"met\": %s}", NR > 1 ? ",\n" : "", $1, $2, v, $4, $6 == "yes" ? "true" : $6 == "no" ? "false" : "null"}
+  printf "%s  {\"seed\": %s, \"measure\": \"%s\", \"value\": %s, \"ceiling\": %s, \"met\": %s}", (NR > 1 ? ",\n" : ""), $1, $2, v, $4, ($6 == "yes" ? "true" : $6 == "no" ? "false" : "null")}
   END {print "\n]"}' "$work/rows" > "$results/counts.json"
 cat "$results/counts.md"

@@ -163,7 +163,7 @@ struct cyf_ops {
   /* Last linear layer and squared error against a sparse target at once. Y = h[n,hidden] W[genes,hidden]' +
    * bias[genes]. *ret_sum_squared = sum over cells and genes of (Y - X)^2 (double). Gradients of scale * that sum:
    * d_h[n,hidden] is replaced; d_w[genes,hidden], d_bias[genes] are added to. d_h, d_w, d_bias all NULL: the value
-   * only. float32 with double sums, never lower (DESIGN section 3: the Gram form subtracts large terms). */
+   * only. Sums are double; the Gram form is float32 whatever the device's precision, since it subtracts large terms. */
   cyf_status (*gene_mse)(cyf_device *d, cyf_gene_mode mode, const cyf_csr *target, int64_t hidden, const float *h,
                          const float *w, const float *bias, double scale, double *ret_sum_squared, float *d_h,
                          float *d_w, float *d_bias);
