@@ -53,6 +53,8 @@ static void wrong_words_get_one_line(void **state) {
   cli_expect_text("--device is auto, cpu or cuda, not 'gpu'");
   cli_expect(2, "$cytoforge sample -m run1/model.h5 -n 4 -o none.h5ad --precision half");
   cli_expect_text("--precision is fp32, tf32 or bf16, not 'half'");
+  cli_expect(2, "$cytoforge train --data atlas --out none --device gpu");
+  cli_expect_text("--device is auto, cpu or cuda, not 'gpu'");
   cli_expect(2, "$cytoforge train --data atlas --out none --device cpu --share-gpu");
   cli_expect_text("contradict");
   cli_expect(3, "$cytoforge train --data atlas --out none --set device=gpu");

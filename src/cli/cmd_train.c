@@ -62,6 +62,7 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   if (extra->n > 0) return CYF_FAIL(CYF_ERR_USAGE, "train: '%s' is no option", extra->item[0]);
   CYF_TRY(cyf_need(&usage, a->data, "--data ATLAS"));
   if (a->model == NULL) CYF_TRY(cyf_need(&usage, a->out, "--out RUN"));
+  CYF_TRY(cyf_device_options_check(&a->compute));
   if (a->resume != NULL && strcmp(a->resume, "auto") != 0)
     return CYF_FAIL(CYF_ERR_USAGE, "train: --resume wants auto, not '%s'", a->resume);
   if (a->resume != NULL && a->force)

@@ -28,12 +28,21 @@ static cyf_status choose_word(const char *option, const char *word, const char *
   return CYF_FAIL(CYF_ERR_USAGE, "--%s is %s, %s or %s, not '%s'", option, words[0], words[1], words[2], word);
 }
 
+static cyf_status read_words(const cyf_device_options *options, int *wish, int *precision) {
+  static const char *const devices[3] = {"auto", "cpu", "cuda"}, *const precisions[3] = {"fp32", "tf32", "bf16"};
+  CYF_TRY(choose_word("device", options->device, devices, wish));
+  return choose_word("precision", options->precision, precisions, precision);
+}
+
+cyf_status cyf_device_options_check(const cyf_device_options *options) {
+  int wish, precision;
+  return read_words(options, &wish, &precision);
+}
+
 static cyf_status choose(cyf_comm *comm, const cyf_device_options *options, cyf_device_situation *situation,
                          int *precision, cyf_device_choice *ret_choice) {
-  static const char *const devices[3] = {"auto", "cpu", "cuda"}, *const precisions[3] = {"fp32", "tf32", "bf16"};
   int wish = (int)situation->wish;
-  CYF_TRY(choose_word("device", options->device, devices, &wish));
-  CYF_TRY(choose_word("precision", options->precision, precisions, precision));
+  CYF_TRY(read_words(options, &wish, precision));
   situation->wish = (cyf_device_wish)wish;
   situation->reason = "";
   /* Nobody asks for GPUs where the CPU is wished: a driver takes seconds to start. */
