@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Quality against the number of denoiser evaluations: MMD of counts sampled in the held-out label proportions against the held-out cells, by ddpm
-# over all timesteps and by ddim and dpm++ over few, on both kinds of grid and over several seeds (in parallel, one thread each). Writes
-# benchmarks/results/steps.md and .json.
+# Quality against the number of denoiser evaluations: MMD and real-or-synthetic AUC of counts sampled in the held-out label proportions against the
+# held-out cells, by ddpm over all timesteps and by ddpm, ddim and dpm++ over few, on both kinds of grid and over several seeds (in parallel, one
+# thread each). Writes benchmarks/results/steps.md and .json.
 #
 #   benchmarks/steps.sh [DIR]     DIR with atlas/ and run/model.h5 (default build/steps: prepared and trained there if it is not there yet)
 set -euo pipefail
@@ -12,7 +12,7 @@ cytoforge=${CYTOFORGE_BINARY:-build/release/cytoforge}
 work=${1:-build/steps}
 label=${CYTOFORGE_STEPS_LABEL:-cell_type}
 seeds=${CYTOFORGE_STEPS_SEEDS:-0 1 2}
-counts=${CYTOFORGE_STEPS_COUNTS:-5 10 15 20 25 50 100}
+counts=${CYTOFORGE_STEPS_COUNTS:-10 15 20 25 50}
 results=benchmarks/results
 mkdir -p "$work" "$results"
 
@@ -23,17 +23,17 @@ if [ ! -f "$work/run/model.h5" ]; then
 fi
 real=$work/atlas/heldout.h5ad
 
-one() { # METHOD STEPS EVALUATIONS SEED: one line of method, steps as asked for, evaluations, seed, MMD
+one() { # METHOD STEPS EVALUATIONS SEED: one line of method, steps as asked for, evaluations, seed, MMD, AUC
   local cells=$work/cells_$4.h5ad
   $cytoforge sample -m "$work/run/model.h5" --like "$real" --by "$label" --method "$1" --steps "$2" --seed "$4" --threads 1 -o "$cells" --force \
     2> /dev/null
-  printf '%s\t%s\t%s\t%s\t%s\n' "$1" "${2:-all}" "$3" "$4" "$($cytoforge evaluate --real "$real" --synthetic "$cells" --threads 1 --json 2> /dev/null |
-    awk '/"mmd"/ {found = 1} found && /"value"/ {gsub(/[ ,]/, ""); split($0, a, ":"); print a[2]; exit}')"
+  printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" "$($cytoforge evaluate --real "$real" --synthetic "$cells" --ceiling none --threads 1 2> /dev/null |
+    awk '/^maximum mean discrepancy/ {mmd = $4} /^real-or-synthetic AUC/ {auc = $3} END {print mmd "\t" auc}')"
 }
 all_of_seed() {
-  one ddpm "" 1000 "$1"
+  one ddpm all 1000 "$1"
   for n in $counts; do
-    for method in ddim dpm++; do
+    for method in ddpm ddim dpm++; do
       for grid in "" lambda; do one "$method" "$grid$n" "$n" "$1"; done
     done
   done
@@ -52,21 +52,22 @@ for seed in $seeds; do cat "$work/runs_$seed.tsv" >> "$runs"; done
 awk -F'\t' -v json="$results/steps.json" '
   {
     key = $1 "\t" $2; if (!(key in n)) { order[++m] = key; evaluations[key] = $3 }
-    n[key]++; sum[key] += $5; square[key] += $5 * $5
+    n[key]++
+    for (v = 5; v <= 6; v++) { sum[v, key] += $v; square[v, key] += $v * $v }
   }
-  function mean(key) { return sum[key] / n[key] }
-  function deviation(key,   v) { v = n[key] > 1 ? (square[key] - n[key] * mean(key)^2) / (n[key] - 1) : 0; return v > 0 ? sqrt(v) : 0 }
-  function within(key) { return mean(key) - mean(order[1]) <= 2 * sqrt((deviation(key)^2 + deviation(order[1])^2) / n[key]) }
+  function mean(v, key) { return sum[v, key] / n[key] }
+  function deviation(v, key,   d) { d = n[key] > 1 ? (square[v, key] - n[key] * mean(v, key)^2) / (n[key] - 1) : 0; return d > 0 ? sqrt(d) : 0 }
+  function within(v, key) { return mean(v, key) - mean(v, order[1]) <= 2 * sqrt((deviation(v, key)^2 + deviation(v, order[1])^2) / n[key]) }
   END {
-    print "| method | steps | evaluations | MMD | within noise of ddpm |"
-    print "|---|---|---|---|---|"
+    print "| method | steps | evaluations | MMD | within noise of ddpm | AUC | within noise of ddpm |"
+    print "|---|---|---|---|---|---|---|"
     printf "[" > json
     for (i = 1; i <= m; i++) {
       key = order[i]; split(key, part, "\t")
-      printf "| %s | %s | %d | %.4f ± %.4f | %s |\n", part[1], part[2], evaluations[key], mean(key), deviation(key),
-        i == 1 ? "" : within(key) ? "yes" : "no"
-      printf "%s\n  {\"method\": \"%s\", \"steps\": \"%s\", \"evaluations\": %d, \"seeds\": %d, \"mmd\": {\"mean\": %.6f, \"sd\": %.6f}}",
-        i > 1 ? "," : "", part[1], part[2], evaluations[key], n[key], mean(key), deviation(key) > json
+      printf "| %s | %s | %d | %.4f ± %.4f | %s | %.3f ± %.3f | %s |\n", part[1], part[2], evaluations[key], mean(5, key), deviation(5, key),
+        (i == 1 ? "" : within(5, key) ? "yes" : "no"), mean(6, key), deviation(6, key), (i == 1 ? "" : within(6, key) ? "yes" : "no")
+      printf "%s\n  {\"method\": \"%s\", \"steps\": \"%s\", \"evaluations\": %d, \"seeds\": %d, \"mmd\": {\"mean\": %.6f, \"sd\": %.6f}, \"auc\": {\"mean\": %.6f, \"sd\": %.6f}}",
+        (i > 1 ? "," : ""), part[1], part[2], evaluations[key], n[key], mean(5, key), deviation(5, key), mean(6, key), deviation(6, key) > json
     }
     print "\n]" > json
   }' "$runs" > "$work/table.md"
@@ -74,9 +75,9 @@ cpu=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
 {
   echo "# Quality against steps"
   echo
-  echo "Made by \`benchmarks/steps.sh\` on $(date -u +%F): $cpu, $(nproc) cores. MMD of $(awk 'END {print NR}' "$runs") runs, mean and standard deviation"
-  echo "over seeds $seeds; model of counts (\`configs/counts.yaml\`); steps N are even in time, lambdaN in the log signal-to-noise ratio; classifier guidance 2. \"Within noise\": no further"
-  echo "above ddpm's mean than two standard errors of the difference."
+  echo "Made by \`benchmarks/steps.sh\` on $(date -u +%F): $cpu, $(nproc) cores. $(awk 'END {print NR}' "$runs") runs, mean and standard deviation"
+  echo "over seeds $seeds of sampling; model of counts (\`configs/counts.yaml\`); steps N are even in time, lambdaN in the log signal-to-noise ratio; classifier guidance 2."
+  echo "AUC: a random forest's, of telling real from drawn. \"Within noise\": no further above the mean of ddpm over all timesteps than two standard errors of the difference."
   echo
   cat "$work/table.md"
 } > "$results/steps.md"

@@ -1,6 +1,6 @@
-"""unseen.py WORK OUT.json PAIRS...: cells generated for pairs of labels that training never saw together, against the held-out real cells.
+"""unseen.py WORK CELLS.h5ad OUT.json PAIRS...: cells generated for pairs of labels that training never saw together, against the held-out real cells.
 
-WORK holds seen.h5ad and held.h5ad, both as encoded by the model (seen_z, held_z), and unseen.h5ad from `cytoforge sample --requests`. Each
+WORK holds seen.h5ad and held.h5ad, both as encoded by the model (seen_z, held_z); CELLS is from `cytoforge sample --requests`. Each
 pair is "donor=d101,cell_type=B cells", in the order of the requests.
 """
 import json
@@ -11,15 +11,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from distances import Space, expression, fit_pca, read
+from distances import Space, expression, read
 
-work, out_path, pairs = sys.argv[1], sys.argv[2], [dict(p.split("=", 1) for p in a.split(",")) for a in sys.argv[3:]]
-seen, held, made = (read(f"{work}/{name}.h5ad") for name in ("seen_z", "held_z", "unseen"))
+work, cells_path, out_path = sys.argv[1:4]
+pairs = [dict(p.split("=", 1) for p in a.split(",")) for a in sys.argv[4:]]
+seen, held, made = read(f"{work}/seen_z.h5ad"), read(f"{work}/held_z.h5ad"), read(cells_path)
 columns = list(pairs[0])
-pca = fit_pca(expression(seen), 50)
-x_seen, x_held, x_made = (pca.transform(expression(cells)) for cells in (seen, held, made))
-# Label classifiers see real cells of seen pairs alone.
-classifiers = {c: make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, C=0.1)).fit(x_seen, seen.obs[c].astype(str)) for c in columns}
+x_seen, x_held, x_made = (expression(cells) for cells in (seen, held, made))
+# Judges see real cells of all pairs: without one half of the held-out cells they would take "this type" for "not this donor".
+rng = np.random.default_rng(0)
+shown = rng.random(held.n_obs) < 0.5
+judges = {c: make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, C=0.003, class_weight="balanced")).fit(
+              np.vstack([x_seen, x_held[shown]]), np.concatenate([seen.obs[c].astype(str), held.obs[c].astype(str)[shown]]))
+          for c in columns}
 
 
 def of_pair(cells, pair):
@@ -27,11 +31,10 @@ def of_pair(cells, pair):
 
 
 def accuracy(column, x, value):
-    return float((classifiers[column].predict(x) == value).mean())
+    return float((judges[column].predict(x) == value).mean())
 
 
 seen_pairs = seen.obs[columns].astype(str).value_counts()
-rng = np.random.default_rng(0)
 results = []
 for number, pair in enumerate(pairs, 1):
     real_rows, made_rows = of_pair(held, pair), (made.obs["request"] == number).values
@@ -48,7 +51,7 @@ for number, pair in enumerate(pairs, 1):
     order = rng.permutation(len(real))
     results.append({
         "pair": pair, "real cells": int(real_rows.sum()), "generated cells": int(made_rows.sum()),
-        "accuracy": {c: {"generated": accuracy(c, x_made[made_rows], pair[c]), "real": accuracy(c, x_held[real_rows], pair[c])}
+        "accuracy": {c: {"generated": accuracy(c, x_made[made_rows], pair[c]), "real": accuracy(c, x_held[real_rows & ~shown], pair[c])}
                      for c in columns},
         "mmd": {"generated, held-out pair": space.mmd(generated, real),
                 "halves of the held-out pair": space.mmd(real[order[::2]], real[order[1::2]]),

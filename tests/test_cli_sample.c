@@ -179,6 +179,19 @@ static void impossible_conditions_are_refused(void **state) {
   cli_expect_text("cannot write nowhere/x.h5ad");
 }
 
+/* Without options the reverse process is the model's, 25 steps of ddpm unless its configuration said otherwise. */
+static void steps_are_the_models_unless_said(void **state) {
+  (void)state;
+  static const char *const options[] = {"", "--method dpm++", "--steps all", "--method ddim --steps lambda7"};
+  static const char *const said[] = {"ddpm, 25 steps", "dpm++, 25 steps", "ddpm, 1000 steps", "ddim, 7 steps"};
+  for (int i = 0; i < 4; i++) {
+    cli_expect(0, "$cytoforge sample -m run/model.h5 -n 10 %s -o steps.h5ad --force", options[i]);
+    cli_expect_text(said[i]);
+  }
+  cli_expect(2, "$cytoforge sample -m run/model.h5 -n 10 --steps '' -o steps.h5ad --force");
+  cli_expect_text("\"all\"");
+}
+
 static void outputs_are_not_overwritten_unasked(void **state) {
   (void)state;
   cli_expect(0, "$cytoforge sample -m run/model.h5 -n 10 --steps 2 -o once.h5ad");
@@ -208,6 +221,7 @@ int main(void) {
       cmocka_unit_test(encode_and_decode_are_inverse_in_format),
       cmocka_unit_test(unknown_conditions_list_the_known_ones),
       cmocka_unit_test(impossible_conditions_are_refused),
+      cmocka_unit_test(steps_are_the_models_unless_said),
       cmocka_unit_test(outputs_are_not_overwritten_unasked),
       cmocka_unit_test(info_says_what_files_are),
   };

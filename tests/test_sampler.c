@@ -84,7 +84,7 @@ static const golden_run GOLDEN_RUNS[] = {
     {"ddpm_20_clip", CYF_SAMPLER_DDPM, "20", true, true, 0, {0}},
     {"ddpm_20_guided", CYF_SAMPLER_DDPM, "20", false, true, 1, {2.0}},
     {"ddpm_20_two_gradients", CYF_SAMPLER_DDPM, "20", false, true, 2, {1.4, 0.6}},
-    {"ddpm_1000_guided", CYF_SAMPLER_DDPM, "", false, true, 1, {2.0}},
+    {"ddpm_1000_guided", CYF_SAMPLER_DDPM, "all", false, true, 1, {2.0}},
 };
 
 static void check_golden_run(const golden_models *m, const golden_run *run) {

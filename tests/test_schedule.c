@@ -106,7 +106,7 @@ static void test_respaced_betas(void **state) {
   assert_ok(cyf_schedule_respace(full, "20", -1, &s));
   check_array("linear_respaced_20_betas", s->beta, s->n);
   cyf_schedule_destroy(&s);
-  assert_ok(cyf_schedule_respace(full, "", -1, &s)); /* keeps all */
+  assert_ok(cyf_schedule_respace(full, "all", -1, &s));
   assert_int_equal(s->n, 1000);
   for (int i = 0; i < s->n; i++) assert_true(fabs(s->beta[i] - full->beta[i]) < TOLERANCE);
   cyf_schedule_destroy(&s);

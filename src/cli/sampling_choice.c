@@ -19,7 +19,7 @@ cyf_status cyf_choose_method(const cyf_usage *usage, const cyf_settings *setting
       return CYF_FAIL(CYF_ERR_USAGE, "%s: --method wants ddpm, ddim or dpm++, not '%s'", usage->command, method);
   }
   *ret_method = (cyf_sampler_method)chosen;
-  *ret_steps = steps != NULL ? steps : chosen == CYF_SAMPLER_DDPM ? "" : settings->sample.steps;
+  *ret_steps = steps != NULL ? steps : settings->sample.steps;
   return CYF_OK;
 }
 

@@ -173,10 +173,10 @@ static const cyf_config_field fields[] = {
     STAGE_FIELDS("classifier", "20_000", "128", "3e-4", "0", "constant", "0", "true"),
 #undef STAGE
 
-    {"sample.method", CYF_CONFIG_CHOICE, AT(sample.method), "dpm++", UNBOUNDED, "ddpm|ddim|dpm++",
+    {"sample.method", CYF_CONFIG_CHOICE, AT(sample.method), "ddpm", UNBOUNDED, "ddpm|ddim|dpm++",
      "reverse process of sampling unless --method says otherwise"},
-    {"sample.steps", CYF_CONFIG_STRING, AT(sample.steps), "20", UNBOUNDED, NULL,
-     "its steps with ddim and dpm++ unless --steps says otherwise; ddpm takes all"},
+    {"sample.steps", CYF_CONFIG_STRING, AT(sample.steps), "25", UNBOUNDED, NULL,
+     "its steps unless --steps says otherwise: a number, all, lambdaN, ddimN, or numbers a section"},
 
     {"checkpoint.every", CYF_CONFIG_INT, AT(checkpoint.every), "1000", 0, 1e12, NULL,
      "steps between checkpoints; 0: only at the end of a stage and when stopped"},

@@ -20,7 +20,7 @@ static cyf_status parse_count(const char *spacing, const char **text, int *ret_c
   if (!starts_with_digit || errno != 0 || value < 1 || value > INT_MAX) {
     return CYF_FAIL(CYF_ERR_USAGE,
                     "steps \"%s\": expected a number such as \"50\", numbers a section such as \"10,20,30\", "
-                    "\"ddimN\" or \"lambdaN\"",
+                    "\"all\", \"ddimN\" or \"lambdaN\"",
                     spacing);
   }
   *ret_count = (int)value;
@@ -97,7 +97,7 @@ static cyf_status choose_steps(const cyf_schedule *full, const char *spacing, in
     return CYF_FAIL(CYF_ERR_USAGE, "the reverse process cannot start at timestep %d: there are 0 to %d", must_contain,
                     n - 1);
   }
-  if (spacing[0] == 0) {
+  if (strcmp(spacing, "all") == 0) {
     for (int t = 0; t < n; t++) keep[t] = true;
   } else if (strncmp(spacing, "ddim", 4) == 0) {
     const char *text = spacing + 4;

@@ -25,7 +25,7 @@ typedef struct cyf_schedule {
  * 1), or cosine (T >= 2). Errors: CYF_ERR_CONFIG naming the least T. */
 cyf_status cyf_schedule_create(cyf_beta_schedule kind, int n_steps, cyf_schedule **ret_schedule);
 /* A respaced schedule: `spacing` is "50", "10,20,30" (steps a section) or "ddimN" (fixed stride),
- * "lambdaN" (N steps from the first to the last, evenly spaced in half the log signal-to-noise ratio); "" keeps all.
+ * "lambdaN" (N steps from the first to the last, evenly spaced in half the log signal-to-noise ratio) or "all".
  * must_contain >= 0: this original timestep is added if it is not in the grid and later ones are dropped, so that the
  * reverse process starts exactly there; -1: none. Errors: CYF_ERR_USAGE naming what is impossible. */
 cyf_status cyf_schedule_respace(const cyf_schedule *full, const char *spacing, int must_contain,
