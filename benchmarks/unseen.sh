@@ -16,7 +16,7 @@ mkdir -p "$work/free/checkpoints" "$results"
 pairs=("donor=d101,cell_type=B cells" "donor=d1015,cell_type=NK cells" "donor=d1244,cell_type=CD14+ Monocytes"
   "donor=d1488,cell_type=CD4 T cells" "donor=d1256,cell_type=FCGR3A+ Monocytes")
 # Three times the cells of pbmc_facs.
-settings=(-c configs/counts.yaml --set autoencoder.steps=1500 --set denoiser.steps=6000 --set classifier.steps=1500)
+settings=(-c configs/counts.yaml --set autoencoder.steps=1500 --set denoiser.steps=3000 --set classifier.steps=1500)
 
 $python benchmarks/split.py "$data/kang_donors.h5ad" "$work/seen.h5ad" "$work/held.h5ad" "${pairs[@]}"
 [ -e "$work/atlas" ] || $cytoforge prepare "$work/seen.h5ad" -o "$work/atlas" --label donor --label cell_type
