@@ -69,6 +69,9 @@ static void config_complains_with_file_line_column_and_the_nearest_key(void **st
   cli_expect_text("the next valid number is 128");
   cli_expect(3, "$cytoforge config --set denoiser.stepz=100");
   cli_expect_text("did you mean 'denoiser.steps'");
+  cli_expect(3, "$cytoforge config --set sample.steps=lamda15");
+  cli_expect_text("sample.steps \"lamda15\": expected");
+  cli_expect(3, "$cytoforge config --set sample.steps=5000");
   cli_expect(4, "$cytoforge config nowhere.yaml");
   cli_expect_text("nowhere.yaml");
 }

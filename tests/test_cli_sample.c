@@ -179,11 +179,11 @@ static void impossible_conditions_are_refused(void **state) {
   cli_expect_text("cannot write nowhere/x.h5ad");
 }
 
-/* Without options the reverse process is the model's, 25 steps of ddpm unless its configuration said otherwise. */
+/* Without options the reverse process is the model's: 15 steps of dpm++ unless its configuration said otherwise. */
 static void steps_are_the_models_unless_said(void **state) {
   (void)state;
-  static const char *const options[] = {"", "--method dpm++", "--steps all", "--method ddim --steps lambda7"};
-  static const char *const said[] = {"ddpm, 25 steps", "dpm++, 25 steps", "ddpm, 1000 steps", "ddim, 7 steps"};
+  static const char *const options[] = {"", "--method ddpm", "--method ddim", "--steps 25"};
+  static const char *const said[] = {"dpm++, 15 steps", "ddpm, 1000 steps", "ddim, 50 steps", "dpm++, 25 steps"};
   for (int i = 0; i < 4; i++) {
     cli_expect(0, "$cytoforge sample -m run/model.h5 -n 10 %s -o steps.h5ad --force", options[i]);
     cli_expect_text(said[i]);

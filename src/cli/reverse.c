@@ -5,9 +5,9 @@
 void cyf_reverse_list_options(cyf_reverse *r, cyf_option *o) {
   const cyf_option table[CYF_REVERSE_OPTIONS] = {
       {"method", 0, CYF_OPTION_TEXT, &r->method, "ddpm|ddim|dpm++",
-       "reverse process (default: the model's, mostly ddpm)"},
+       "reverse process (default: the model's, mostly dpm++)"},
       {"steps", 0, CYF_OPTION_TEXT, &r->steps, "K",
-       "steps: a number, all, lambdaK, ddimK, or K1,K2,.. a section (default: the model's, mostly 25)"},
+       "steps: a number, all, lambdaK, ddimK, K1,K2,.. a section, or auto (default: the model's)"},
       {"eta", 0, CYF_OPTION_REAL, &r->eta, "E", "noise of ddim (default 0: deterministic)"},
       {"clip", 0, CYF_OPTION_FLAG, &r->clip, NULL,
        "clip predicted x0 to [-1, 1] (the original's default; not for scaled latents)"},

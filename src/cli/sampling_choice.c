@@ -4,6 +4,9 @@
 
 static const char *const METHODS[] = {
     [CYF_SAMPLER_DDPM] = "ddpm", [CYF_SAMPLER_DDIM] = "ddim", [CYF_SAMPLER_DPM] = "dpm++"};
+/* What "auto" steps are: as few as come within noise of ddpm over all timesteps (benchmarks/results/steps.md). */
+static const char *const STEPS[] = {
+    [CYF_SAMPLER_DDPM] = "all", [CYF_SAMPLER_DDIM] = "50", [CYF_SAMPLER_DPM] = "lambda15"};
 enum { N_METHODS = sizeof METHODS / sizeof METHODS[0] };
 
 const char *cyf_method_name(cyf_sampler_method method) {
@@ -19,7 +22,8 @@ cyf_status cyf_choose_method(const cyf_usage *usage, const cyf_settings *setting
       return CYF_FAIL(CYF_ERR_USAGE, "%s: --method wants ddpm, ddim or dpm++, not '%s'", usage->command, method);
   }
   *ret_method = (cyf_sampler_method)chosen;
-  *ret_steps = steps != NULL ? steps : settings->sample.steps;
+  if (steps == NULL) steps = chosen == settings->sample.method ? settings->sample.steps : "auto";
+  *ret_steps = strcmp(steps, "auto") == 0 ? STEPS[chosen] : steps;
   return CYF_OK;
 }
 

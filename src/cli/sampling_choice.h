@@ -8,7 +8,7 @@
 #include "train/model_file.h"
 
 /* The reverse process by its name (NULL: the model's, sample.method) and its steps (NULL: the
- * model's sample.steps, whose text belongs to the model). Errors: CYF_ERR_USAGE for an unknown name. */
+ * model's sample.steps where the method is the model's, else "auto"; the text is static, the caller's or the model's). Errors: CYF_ERR_USAGE for an unknown name. */
 cyf_status cyf_choose_method(const cyf_usage *usage, const cyf_settings *settings, const char *method,
                              const char *steps, cyf_sampler_method *ret_method, const char **ret_steps);
 /* "ddpm", "ddim", "dpm++" */

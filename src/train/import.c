@@ -93,7 +93,7 @@ static cyf_status read_classifier(import *m, int64_t k) {
 
 /* The published settings (configs/paper.yaml) with the shapes that the weights have. */
 static cyf_status make_settings(const import *m, cyf_settings *ret_settings) {
-  enum { N_MAX = 9 };
+  enum { N_MAX = 8 };
   char widths[WIDTHS_BYTES], *text[N_MAX] = {0};
   int n = 0;
   cyf_status status;
@@ -101,7 +101,6 @@ static cyf_status make_settings(const import *m, cyf_settings *ret_settings) {
   CYF_TRY_CLEANUP(cyf_format(&text[n++], "diffusion.unit_length=false"));
   CYF_TRY_CLEANUP(cyf_format(&text[n++], "diffusion.guide_below=500"));
   CYF_TRY_CLEANUP(cyf_format(&text[n++], "sample.method=ddpm"));
-  CYF_TRY_CLEANUP(cyf_format(&text[n++], "sample.steps=all"));
   cyf_widths_text(m->autoencoder_config.n_hidden, m->autoencoder_config.hidden, widths, sizeof widths);
   CYF_TRY_CLEANUP(cyf_format(&text[n++], "autoencoder.hidden=%s", widths));
   CYF_TRY_CLEANUP(cyf_format(&text[n++], "autoencoder.latent=%lld", (long long)m->autoencoder_config.latent));

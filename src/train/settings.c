@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "data/latents.h"
+#include "model/diffusion/schedule.h"
 
 #define AT(member) offsetof(cyf_settings, member)
 #define UNBOUNDED 1, 0
@@ -173,10 +174,11 @@ static const cyf_config_field fields[] = {
     STAGE_FIELDS("classifier", "20_000", "128", "3e-4", "0", "constant", "0", "true"),
 #undef STAGE
 
-    {"sample.method", CYF_CONFIG_CHOICE, AT(sample.method), "ddpm", UNBOUNDED, "ddpm|ddim|dpm++",
+    {"sample.method", CYF_CONFIG_CHOICE, AT(sample.method), "dpm++", UNBOUNDED, "ddpm|ddim|dpm++",
      "reverse process of sampling unless --method says otherwise"},
-    {"sample.steps", CYF_CONFIG_STRING, AT(sample.steps), "25", UNBOUNDED, NULL,
-     "its steps unless --steps says otherwise: a number, all, lambdaN, ddimN, or numbers a section"},
+    {"sample.steps", CYF_CONFIG_STRING, AT(sample.steps), "auto", UNBOUNDED, NULL,
+     "its steps unless --steps says otherwise: a number, all, lambdaN, ddimN or numbers a section; auto: lambda15 "
+     "for dpm++, 50 for ddim, all for ddpm"},
 
     {"checkpoint.every", CYF_CONFIG_INT, AT(checkpoint.every), "1000", 0, 1e12, NULL,
      "steps between checkpoints; 0: only at the end of a stage and when stopped"},
@@ -218,6 +220,23 @@ static cyf_status check_latent_scale(const cyf_settings *settings) {
   return CYF_OK;
 }
 
+/* Found now, not by the first sample after a week of training. */
+static cyf_status check_sampling(const cyf_settings *settings) {
+  cyf_schedule *full = NULL, *respaced = NULL;
+  if (strcmp(settings->sample.steps, "auto") == 0) return CYF_OK;
+  cyf_status status =
+      cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, (int)settings->diffusion.timesteps, &full);
+  if (status == CYF_OK) status = cyf_schedule_respace(full, settings->sample.steps, -1, &respaced);
+  cyf_schedule_destroy(&respaced);
+  cyf_schedule_destroy(&full);
+  if (status != CYF_ERR_USAGE) return status;
+  char *message = NULL;
+  CYF_TRY(cyf_format(&message, "sample.%s", cyf_status_message()));
+  cyf_status_set(CYF_ERR_CONFIG, message);
+  cyf_free(message);
+  return CYF_ERR_CONFIG;
+}
+
 static cyf_status check_data(const cyf_settings *settings) {
   if (settings->data.balance != CYF_SAMPLING_PLAIN && settings->data.balance_label[0] == '\0')
     return CYF_FAIL(CYF_ERR_CONFIG,
@@ -231,6 +250,7 @@ static cyf_status check(const cyf_settings *settings) {
   CYF_TRY(check_stage("denoiser", settings, &settings->denoiser.stage));
   CYF_TRY(check_stage("classifier", settings, &settings->classifier.stage));
   CYF_TRY(check_latent_scale(settings));
+  CYF_TRY(check_sampling(settings));
   if (settings->autoencoder.hidden.n < 1)
     return CYF_FAIL(CYF_ERR_CONFIG, "autoencoder.hidden needs at least one width");
   if (settings->denoiser.hidden.n < 2) return CYF_FAIL(CYF_ERR_CONFIG, "denoiser.hidden needs at least two widths");
