@@ -21,7 +21,9 @@
 /* Blocks of one lane that are shuffled together, in memory. */
 typedef struct cyf_window {
   int64_t lane;      /* index among this rank's lanes */
-  cyf_block *own;    /* [window_blocks] memory for blocks that are streamed */
+  cyf_block *own;    /* [window_blocks] memory for blocks that are streamed, but for their stored bytes */
+  uint8_t *bytes;    /* those, in one piece: large enough for huge pages */
+  int64_t bytes_capacity;
   cyf_block **block; /* [window_blocks] the blocks: own ones, or resident ones */
   int64_t n_blocks;
   cyf_window_entry *entry; /* cells in the order of their emission */
@@ -66,6 +68,7 @@ typedef struct cyf_batch_slot {
   const cyf_block **block; /* [batch] where each cell is to be decoded from */
   int64_t n_placed;        /* cells with a place */
   int64_t n_decoded;       /* the cells before this one are in place */
+  bool past_caches;        /* whether its entries are written so, see cyf_decode_indices */
   float *total;
   int64_t *cell;
   int64_t *position;

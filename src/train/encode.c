@@ -48,7 +48,7 @@ static cyf_status decode_block(encoder *e, const cyf_block *block) {
     const int64_t cell = block->first_cell + i;
     const cyf_status status =
         e->atlas->kind == CYF_EXPRESSION_COUNTS
-            ? cyf_block_decode_normalized(block, cell, e->atlas->n_genes, target_sum, indices, values, &total)
+            ? cyf_block_decode_normalized(block, cell, e->atlas->n_genes, target_sum, false, indices, values, &total)
             : cyf_block_decode_row(block, cell, e->atlas->n_genes, indices, values);
     if (status == CYF_OK) continue;
     cyf_status_clear(); /* messages are each thread's own: it is raised again below */
