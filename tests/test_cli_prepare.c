@@ -147,10 +147,10 @@ static void a_dry_run_counts_the_cells_that_are_taken(void **state) {
   long long all = 0, wanted = 0;
   double values = 0, stored = 0;
   cli_expect(0, "mkdir few && cd few && mpirun -n 2 $cytoforge %s --dry-run", few);
-  const char *line = strstr(cli_output, "cells  ");
+  const char *line = strstr(cli_output, "cells       ");
   assert_non_null(line);
   assert_int_equal(sscanf(line, "cells %lld in 2 files, of which %lld are wanted", &all, &wanted), 2);
-  line = strstr(cli_output, "values  ");
+  line = strstr(cli_output, "values      ");
   assert_non_null(line);
   assert_int_equal(sscanf(line, "values %lf", &values), 1);
   assert_int_equal(all, 3500);
