@@ -1,6 +1,4 @@
 /* The index of chunks as we read it is what HDF5 says, chunk by chunk. */
-#include "data/chunk_tree.h"
-
 #include <fcntl.h>
 #include <hdf5.h>
 #include <stdio.h>
@@ -10,6 +8,7 @@
 
 #include "base/memory.h"
 #include "check.h"
+#include "data/chunk_tree.h"
 
 enum { CHUNK = 8, CHUNKS_MOST = 6000 };
 static char folder[64], path[96];
@@ -124,7 +123,8 @@ static void other_indexes_are_left_to_hdf5(void **state) {
   assert_false(walk("x", 0, 100 * CHUNK, all));
 }
 
-/* Every node is read whole and known by its signature: without one, or with the file's end missing, nothing is claimed. */
+/* Every node is read whole and known by its signature: without one, or with the file's end missing, nothing is claimed.
+ */
 static void damage_is_noticed(void **state) {
   listing *all = *state;
   write_file(700, false, false);

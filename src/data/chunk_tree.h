@@ -1,6 +1,6 @@
-/* Where the chunks of an HDF5 dataset lie, from the file's own index. HDF5 1.10 gives one chunk a call (some 25 us, 10 s
- * for two million cells); the index itself is a few pages of a long published format ("HDF5 File Format Specification",
- * III.A.1 version 1 B-trees, IV.A.1.a version 1 object headers, IV.A.2.i data layout message). */
+/* Where the chunks of an HDF5 dataset lie, from the file's own index. HDF5 1.10 gives one chunk a call (some 25 us, 10
+ * s for two million cells); the index itself is a few pages of a long published format ("HDF5 File Format
+ * Specification", III.A.1 version 1 B-trees, IV.A.1.a version 1 object headers, IV.A.2.i data layout message). */
 #ifndef CYF_DATA_CHUNK_TREE_H
 #define CYF_DATA_CHUNK_TREE_H
 

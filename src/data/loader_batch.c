@@ -14,16 +14,16 @@ enum { CACHED_BYTES = 8 << 20 };
 enum { PIECE_CELLS = 16, PIECE_CHUNKS = 4 }; /* that a thread decodes or inflates at a time */
 
 /* Decodes and normalises one cell of the batch, whose place is already set. */
-static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, int64_t i) {
+static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, int64_t i, cyf_row_ahead ahead) {
   const cyf_csr_buffer *cells = &slot->cells;
   if (loader->form == CYF_BATCH_COMPACT)
-    return cyf_compact_gather(loader, slot->block[i], slot->cell[i], i, cells->indptr[i], &slot->stored,
+    return cyf_compact_gather(loader, slot->block[i], slot->cell[i], i, cells->indptr[i], ahead, &slot->stored,
                               &slot->total[i]);
   int32_t *indices = cells->indices + cells->indptr[i];
   float *values = cells->values + cells->indptr[i];
   if (loader->atlas->kind == CYF_EXPRESSION_COUNTS)
     return cyf_block_decode_normalized(slot->block[i], slot->cell[i], cells->n_genes, target_sum, slot->past_caches,
-                                       indices, values, &slot->total[i]);
+                                       ahead, indices, values, &slot->total[i]);
   return cyf_block_decode_row(slot->block[i], slot->cell[i], cells->n_genes, indices, values);
 }
 
@@ -37,8 +37,9 @@ static cyf_status decode_cells(void *context, int64_t first, int64_t end) {
   cyf_batch_slot *slot = job->slot;
   for (int64_t i = first; i < end; i++) {
     /* Rows of a shuffled window lie far apart: the next one is on its way while this one is worked on. */
-    if (i + 1 < end) cyf_block_prefetch(slot->block[i + 1], slot->cell[i + 1]);
-    CYF_TRY(decode_cell(job->loader, slot, i));
+    const cyf_row_ahead nothing = {NULL, NULL};
+    const cyf_row_ahead ahead = i + 1 < end ? cyf_block_row_ahead(slot->block[i + 1], slot->cell[i + 1]) : nothing;
+    CYF_TRY(decode_cell(job->loader, slot, i, ahead));
   }
   if (slot->past_caches) cyf_decode_flush();
   return CYF_OK;
@@ -166,7 +167,8 @@ static cyf_status fetched_from(const cyf_loader *loader, int64_t n, size_t size,
   return device->ops->alloc_host(device, (size_t)n * size, memory);
 }
 
-/* Entries that a batch of n cells has, about and rather more: so that memory need not grow, which is touched twice then.
+/* Entries that a batch of n cells has, about and rather more: so that memory need not grow, which is touched twice
+ * then.
  */
 static int64_t expected_entries(const cyf_loader *loader, int64_t n) {
   int64_t entries = 0, cells = 0;

@@ -71,17 +71,25 @@ static void send(const void *from, int64_t n, bool past_caches, void *to) {
   }
 }
 
+/* Asks for the n numbers of `width` bytes at `ahead`, which a later call is to decode, while this one is at work: all
+ * at once they would be more than the core keeps on its way, and it would wait. */
+static void prefetch(const uint8_t *ahead, int64_t n, int64_t width) {
+  for (int64_t at = 0; ahead && at < n * width; at += LINE_BYTES) __builtin_prefetch(ahead + at);
+}
+
 void cyf_decode_flush(void) {
   _mm_sfence();
 }
 
 uint32_t cyf_decode_indices(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, bool past_caches,
-                            int32_t *ret_indices) {
+                            const uint8_t *ahead, int32_t *ret_indices) {
+  const int64_t width = cyf_stored_width(stored_as);
   int32_t piece[PIECE_VALUES];
   uint32_t largest = 0;
   for (int64_t start = 0, now; start < n; start += now) {
-    const uint8_t *from = bytes + start * cyf_stored_width(stored_as);
+    const uint8_t *from = bytes + start * width;
     now = piece_values(ret_indices + start, n - start);
+    prefetch(ahead ? ahead + start * width : NULL, now, width);
 #define WIDEN(load)                                \
   {                                                \
     for (int64_t i = 0; i < now; i++) {            \
@@ -164,23 +172,23 @@ static inline float log_of_count(uint32_t count, const cyf_log_table *table) {
 
 /* Most counts are below 16: their logarithms are picked from four registers, eight at a time, and the others one by
  * one. */
-#define LOOK_UP(load, load_x8)                                                                                   \
-  {                                                                                                              \
-    const __m256 low = _mm256_loadu_ps(table->log), high = _mm256_loadu_ps(table->log + 8);                      \
-    int64_t i = 0;                                                                                               \
-    for (; i + 8 <= n; i += 8) {                                                                                 \
-      const __m256i count = load_x8(bytes, i);                                                                   \
-      const __m256 eight = _mm256_castsi256_ps(_mm256_slli_epi32(count, 28)); /* bit 3 as the sign */            \
-      _mm256_storeu_ps(piece + i, _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, count),                         \
-                                                   _mm256_permutevar8x32_ps(high, count), eight));               \
-      const __m256i small = _mm256_cmpeq_epi32(_mm256_srli_epi32(count, 4), _mm256_setzero_si256());             \
-      uint32_t others = ~(uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(small)) & 0xff;                        \
-      for (; others != 0; others &= others - 1) {                                                                \
-        const int64_t k = i + __builtin_ctz(others);                                                             \
-        piece[k] = log_of_count(load(bytes, k), table);                                                          \
-      }                                                                                                          \
-    }                                                                                                            \
-    for (; i < n; i++) piece[i] = log_of_count(load(bytes, i), table);                                           \
+#define LOOK_UP(load, load_x8)                                                                        \
+  {                                                                                                   \
+    const __m256 low = _mm256_loadu_ps(table->log), high = _mm256_loadu_ps(table->log + 8);           \
+    int64_t i = 0;                                                                                    \
+    for (; i + 8 <= n; i += 8) {                                                                      \
+      const __m256i count = load_x8(bytes, i);                                                        \
+      const __m256 eight = _mm256_castsi256_ps(_mm256_slli_epi32(count, 28)); /* bit 3 as the sign */ \
+      _mm256_storeu_ps(piece + i, _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, count),              \
+                                                   _mm256_permutevar8x32_ps(high, count), eight));    \
+      const __m256i small = _mm256_cmpeq_epi32(_mm256_srli_epi32(count, 4), _mm256_setzero_si256());  \
+      uint32_t others = ~(uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(small)) & 0xff;             \
+      for (; others != 0; others &= others - 1) {                                                     \
+        const int64_t k = i + __builtin_ctz(others);                                                  \
+        piece[k] = log_of_count(load(bytes, k), table);                                               \
+      }                                                                                               \
+    }                                                                                                 \
+    for (; i < n; i++) piece[i] = log_of_count(load(bytes, i), table);                                \
   }
 
 static void look_up(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, const cyf_log_table *table,
@@ -201,11 +209,13 @@ void cyf_log_table_make(uint32_t largest, float factor, cyf_log_table *table) {
 }
 
 void cyf_decode_log_counts(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, const cyf_log_table *table,
-                           bool past_caches, float *ret_values) {
+                           bool past_caches, const uint8_t *ahead, float *ret_values) {
+  const int64_t width = cyf_stored_width(stored_as);
   float piece[PIECE_VALUES];
   for (int64_t start = 0, now; start < n; start += now) {
     now = piece_values(ret_values + start, n - start);
-    look_up(stored_as, bytes + start * cyf_stored_width(stored_as), now, table, piece);
+    prefetch(ahead ? ahead + start * width : NULL, now, width);
+    look_up(stored_as, bytes + start * width, now, table, piece);
     send(piece, now, past_caches, ret_values + start);
   }
 }

@@ -140,8 +140,8 @@ static bool list_index(hid_t dataset, chunk_listing *listing) {
   const int file = open(listing->path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
   const bool listed =
-      H5Oget_info2(dataset, &info, H5O_INFO_BASIC) >= 0 && cyf_chunk_tree_walk(file, (int64_t)info.addr, listing->next * width,
-                                                               listing->end * width, place_next, listing);
+      H5Oget_info2(dataset, &info, H5O_INFO_BASIC) >= 0 &&
+      cyf_chunk_tree_walk(file, (int64_t)info.addr, listing->next * width, listing->end * width, place_next, listing);
   close(file);
   return listed && listing->next == listing->end;
 }

@@ -20,9 +20,9 @@
 
 /* Blocks of one lane that are shuffled together, in memory. */
 typedef struct cyf_window {
-  int64_t lane;      /* index among this rank's lanes */
-  cyf_block *own;    /* [window_blocks] memory for blocks that are streamed, but for their stored bytes */
-  uint8_t *bytes;    /* those, in one piece: large enough for huge pages */
+  int64_t lane;   /* index among this rank's lanes */
+  cyf_block *own; /* [window_blocks] memory for blocks that are streamed, but for their stored bytes */
+  uint8_t *bytes; /* those, in one piece: large enough for huge pages */
   int64_t bytes_capacity;
   cyf_block **block; /* [window_blocks] the blocks: own ones, or resident ones */
   int64_t n_blocks;
@@ -160,7 +160,7 @@ cyf_status cyf_compact_reserve(const cyf_loader *loader, int64_t n, int64_t nnz,
 void cyf_compact_destroy(const cyf_loader *loader, cyf_compact_memory *memory);
 /* Gathers a cell's stored numbers to entry `at`, its factor (counts only) to place i, and its total. */
 cyf_status cyf_compact_gather(const cyf_loader *loader, const cyf_block *block, int64_t cell, int64_t i, int64_t at,
-                              cyf_compact_memory *memory, float *ret_total);
+                              cyf_row_ahead ahead, cyf_compact_memory *memory, float *ret_total);
 
 /* ---- loader_resident.c ---- */
 

@@ -117,9 +117,9 @@ void cyf_shard_part_close_hdf5(cyf_shard_part *part);
 int64_t cyf_stored_width(cyf_stored_as stored_as);
 /* Widens n stored gene indices to int32 and returns the largest of them as unsigned (0 for none): a negative one shows
  * as a large one. past_caches: the results are not read soon, and need not take room in the caches; cyf_decode_flush
- * must come before another thread reads them. */
+ * must come before another thread reads them. ahead: as many bytes that are asked for meanwhile; NULL: none. */
 uint32_t cyf_decode_indices(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, bool past_caches,
-                            int32_t *ret_indices);
+                            const uint8_t *ahead, int32_t *ret_indices);
 /* Ends what this thread wrote past the caches. */
 void cyf_decode_flush(void);
 /* Widens n stored values to float32. */
@@ -135,10 +135,10 @@ typedef struct cyf_log_table {
 } cyf_log_table;
 /* For counts up to `largest`. */
 void cyf_log_table_make(uint32_t largest, float factor, cyf_log_table *table);
-/* Stored counts to log1p(count * factor), the integer forms only; none exceeds the table's `largest`. past_caches: as
- * above. */
+/* Stored counts to log1p(count * factor), the integer forms only; none exceeds the table's `largest`. past_caches,
+ * ahead: as above. */
 void cyf_decode_log_counts(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, const cyf_log_table *table,
-                           bool past_caches, float *ret_values);
+                           bool past_caches, const uint8_t *ahead, float *ret_values);
 
 /* ---- blocks ---- */
 
@@ -212,8 +212,11 @@ cyf_status cyf_block_read(cyf_shard_set *set, int64_t first, int64_t end, cyf_bl
 void cyf_block_destroy(cyf_block *block); /* frees the memory, zeroes; NULL-safe */
 /* Entries of one cell. */
 int64_t cyf_block_row_nnz(const cyf_block *block, int64_t cell);
-/* Asks for a cell's stored bytes to be brought into the cache. */
-void cyf_block_prefetch(const cyf_block *block, int64_t cell);
+/* Where a cell's stored bytes begin: the caches are asked for them while the cell before is decoded. NULL: for none. */
+typedef struct cyf_row_ahead {
+  const uint8_t *data, *indices;
+} cyf_row_ahead;
+cyf_row_ahead cyf_block_row_ahead(const cyf_block *block, int64_t cell);
 /* Decodes one cell into indices[nnz], values[nnz], as stored. Thread-safe on one block. Errors: CYF_ERR_INPUT for a
  * gene index outside of [0, n_genes). */
 cyf_status cyf_block_decode_row(const cyf_block *block, int64_t cell, int64_t n_genes, int32_t *ret_indices,
@@ -221,12 +224,15 @@ cyf_status cyf_block_decode_row(const cyf_block *block, int64_t cell, int64_t n_
 /* The numbers as they are stored, in the given types, which hold all of them, and the sum of the counts. Thread-safe
  * on one block. Errors: as above. */
 cyf_status cyf_block_gather_row(const cyf_block *block, int64_t cell, int64_t n_genes, cyf_index_type index_type,
-                                cyf_count_type count_type, void *ret_indices, void *ret_counts, double *ret_total);
+                                cyf_count_type count_type, cyf_row_ahead ahead, void *ret_indices, void *ret_counts,
+                                double *ret_total);
 /* Frees everything but the bounds and labels. */
 void cyf_block_drop_entries(cyf_block *block);
 /* As cyf_block_decode_row with values log1p(count / total * target_sum), and the cell's total. The bits are those of
- * cyf_csr_log_normalize. past_caches: see cyf_decode_indices. */
+ * cyf_csr_log_normalize. past_caches: see cyf_decode_indices. ahead: the cell that is decoded
+ * next. */
 cyf_status cyf_block_decode_normalized(const cyf_block *block, int64_t cell, int64_t n_genes, double target_sum,
-                                       bool past_caches, int32_t *ret_indices, float *ret_values, float *ret_total);
+                                       bool past_caches, cyf_row_ahead ahead, int32_t *ret_indices, float *ret_values,
+                                       float *ret_total);
 
 #endif

@@ -213,7 +213,8 @@ static cyf_status plan_window(cyf_loader *loader, cyf_lane *lane, cyf_window *wi
  * blocks, as a lane's first ones are shorter, and some more. */
 static cyf_status reserve_bytes(const cyf_loader *loader, int64_t n_bytes, cyf_window *window) {
   if (n_bytes <= window->bytes_capacity) return CYF_OK;
-  const int64_t full = n_bytes / window->n_blocks * loader->plan.window_blocks, wanted = full + full / 16 + n_bytes / 16;
+  const int64_t full = n_bytes / window->n_blocks * loader->plan.window_blocks,
+                wanted = full + full / 16 + n_bytes / 16;
   cyf_free(window->bytes);
   window->bytes_capacity = 0;
   CYF_TRY(CYF_NEW(&window->bytes, wanted > n_bytes ? wanted : n_bytes));

@@ -11,8 +11,8 @@
 #include "data/prepare_inputs.h"
 
 enum { SAMPLE_INPUTS_MAX = 32, SAMPLE_BLOCKS = 3, SAMPLE_CELLS = 1024 };
-/* Of a core: reading the cells that are left a second time, spilling, and writing and reading back the shards take about
- * this many times as long as reading alone. */
+/* Of a core: reading the cells that are left a second time, spilling, and writing and reading back the shards take
+ * about this many times as long as reading alone. */
 static const double work_over_reading = 4;
 
 /* Cells of a range that --keep and --duplicates leave. */
