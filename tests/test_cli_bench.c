@@ -31,6 +31,8 @@ static void every_cell_of_an_epoch_is_counted(void **state) {
       assert_true(json_number("cells_per_s") > 0 && json_number("plain_read_bytes_per_s") > 0);
       const double ratio = json_number("n_cells") / json_number("seconds") / json_number("cells_per_s");
       assert_true(ratio > 0.999 && ratio < 1.001);
+      const double cpu = json_number("n_cells") / json_number("cpu_seconds") / json_number("cells_per_cpu_s");
+      assert_true(json_number("cpu_seconds") > 0 && cpu > 0.999 && cpu < 1.001);
     }
   cli_expect(0, "$cytoforge bench loader --data atlas --batch 64 --seconds 0.1");
   cli_expect_text("cells/s");

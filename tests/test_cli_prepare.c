@@ -140,6 +140,32 @@ static void a_dry_run_writes_nothing(void **state) {
   cli_expect_text("cells, compressed");
 }
 
+/* A plan is one of the cells that are taken: as many as prepare then says, and as many values. */
+static void a_dry_run_counts_the_cells_that_are_taken(void **state) {
+  (void)state;
+  static const char few[] = "prepare ../a.h5ad ../b.h5ad -o atlas --keep donor=donor_1 --min-genes 0 --min-cells 0";
+  long long all = 0, wanted = 0;
+  double values = 0, stored = 0;
+  cli_expect(0, "mkdir few && cd few && mpirun -n 2 $cytoforge %s --dry-run", few);
+  const char *line = strstr(cli_output, "cells       ");
+  assert_non_null(line);
+  assert_int_equal(sscanf(line, "cells %lld in 2 files, of which %lld are wanted", &all, &wanted), 2);
+  line = strstr(cli_output, "values      ");
+  assert_non_null(line);
+  assert_int_equal(sscanf(line, "values %lf", &values), 1);
+  assert_int_equal(all, 3500);
+  assert_true(wanted > 0 && wanted < 3500);
+  cli_expect(0, "cd few && $cytoforge %s 2>&1", few);
+  char kept[64];
+  snprintf(kept, sizeof(kept), "%lld cells kept", wanted);
+  cli_expect_text(kept);
+  line = strstr(cli_output, "verified: ");
+  assert_non_null(line);
+  assert_int_equal(sscanf(line, "verified: %lld cells, %lf values", &all, &stored), 2);
+  assert_int_equal(all, wanted);
+  assert_true(values > 0.97 * stored && values < 1.03 * stored);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_killed_run_goes_on_to_the_same_atlas),
@@ -147,6 +173,7 @@ int main(void) {
       cmocka_unit_test(a_signal_leaves_what_is_done),
       cmocka_unit_test(other_options_or_inputs_begin_anew),
       cmocka_unit_test(a_dry_run_writes_nothing),
+      cmocka_unit_test(a_dry_run_counts_the_cells_that_are_taken),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);
 }

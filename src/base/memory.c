@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT_BYTES = 64 };
+enum { ALIGNMENT_BYTES = 64, HUGE_PAGE_BYTES = 2 << 20, LARGE_BYTES = 2 * HUGE_PAGE_BYTES };
 
 /* Stands right before the aligned pointer that the caller sees. */
 typedef struct block_header {
@@ -30,6 +31,14 @@ static void count_bytes(int64_t change) {
   }
 }
 
+/* Large arrays lie in huge pages where the system has them: rows at random places then cost no walk of page tables
+ * each. Only advice, and before the first touch, as calloc maps large blocks afresh. */
+static void advise_huge_pages(char *base, size_t bytes) {
+  const uintptr_t first = ((uintptr_t)base + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+  const uintptr_t end = ((uintptr_t)base + bytes) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+  (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+}
+
 cyf_status cyf_alloc(size_t count, size_t size, void **ret_memory) {
   const size_t overhead = sizeof(block_header) + ALIGNMENT_BYTES;
   size_t bytes, total;
@@ -43,6 +52,7 @@ cyf_status cyf_alloc(size_t count, size_t size, void **ret_memory) {
     return CYF_FAIL(CYF_ERR_MEMORY, "out of memory: %.3f GiB asked for, %.3f GiB already held by this process",
                     (double)bytes / 1073741824.0, (double)atomic_load(&bytes_now) / 1073741824.0);
   }
+  if (total >= LARGE_BYTES) advise_huge_pages(base, total);
   const uintptr_t first = (uintptr_t)base + sizeof(block_header);
   void *memory = base + sizeof(block_header) + (-first & (ALIGNMENT_BYTES - 1));
   header_of(memory)->base = base;

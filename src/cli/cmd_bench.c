@@ -73,7 +73,7 @@ static void help(FILE *stream) {
 
 /* What was measured, over all ranks. */
 typedef struct measurement {
-  int64_t n_cells, n_values, n_batches, bytes, read_bytes;
+  int64_t n_cells, n_values, n_batches, bytes, read_bytes, cpu_ns;
   double seconds, read_seconds; /* of the slowest rank */
 } measurement;
 
@@ -121,6 +121,7 @@ static cyf_status measure_read(cyf_comm *comm, const arguments *a, const cyf_atl
 /* Takes batches until the time or the epochs are over. Not collective. */
 static cyf_status take_batches(const arguments *a, cyf_loader *loader, measurement *m) {
   const double start = cyf_clock_s();
+  const int64_t cpu_start = cyf_cpu_time_ns();
   const int64_t n_most = a->epochs * cyf_loader_batches_per_epoch(loader);
   while (a->epochs > 0 ? m->n_batches < n_most : cyf_clock_s() - start < a->seconds) {
     cyf_batch batch;
@@ -131,6 +132,7 @@ static cyf_status take_batches(const arguments *a, cyf_loader *loader, measureme
     m->n_batches++;
   }
   m->seconds = cyf_clock_s() - start;
+  m->cpu_ns = cyf_cpu_time_ns() - cpu_start;
   m->bytes = cyf_loader_bytes_read(loader);
   return CYF_OK;
 }
@@ -143,11 +145,11 @@ static cyf_status measure(cyf_comm *comm, const arguments *a, const cyf_atlas *a
   status = cyf_comm_agree(comm, status);
   cyf_loader_destroy(&loader);
   CYF_TRY(status);
-  int64_t sums[5] = {m->n_cells, m->n_values, m->n_batches, m->bytes, m->read_bytes};
+  int64_t sums[6] = {m->n_cells, m->n_values, m->n_batches, m->bytes, m->read_bytes, m->cpu_ns};
   double most[2] = {m->seconds, m->read_seconds};
-  CYF_TRY(cyf_comm_sum_int64(comm, sums, 5));
+  CYF_TRY(cyf_comm_sum_int64(comm, sums, 6));
   CYF_TRY(cyf_comm_max_double(comm, most, 2));
-  *m = (measurement){sums[0], sums[1], sums[2] / cyf_comm_size(comm), sums[3], sums[4], most[0], most[1]};
+  *m = (measurement){sums[0], sums[1], sums[2] / cyf_comm_size(comm), sums[3], sums[4], sums[5], most[0], most[1]};
   return CYF_OK;
 }
 
@@ -179,6 +181,8 @@ static void print_json(cyf_comm *comm, const arguments *a, const cyf_atlas *atla
   cyf_json_int(&json, "n_cells", m->n_cells);
   cyf_json_real(&json, "seconds", m->seconds);
   cyf_json_real(&json, "cells_per_s", (double)m->n_cells / m->seconds);
+  cyf_json_real(&json, "cpu_seconds", (double)m->cpu_ns / 1e9);
+  cyf_json_real(&json, "cells_per_cpu_s", (double)m->n_cells / ((double)m->cpu_ns / 1e9));
   cyf_json_real(&json, "chunk_bytes_per_s", (double)m->bytes / m->seconds);
   cyf_json_real(&json, "plain_read_bytes_per_s", (double)m->read_bytes / m->read_seconds);
   cyf_json_real(&json, "of_plain_read", of_plain_read(atlas, m));
@@ -192,7 +196,8 @@ static void print_text(cyf_comm *comm, const arguments *a, const cyf_atlas *atla
   printf("loader, %s, %d rank%s x %d thread%s, batch %lld: %.0f cells/s\n", a->cold ? "cold" : "warm",
          cyf_comm_size(comm), cyf_comm_size(comm) > 1 ? "s" : "", a->loader.decode_threads,
          a->loader.decode_threads > 1 ? "s" : "", (long long)a->loader.batch_cells, (double)m->n_cells / m->seconds);
-  printf("  %lld cells in %.2f s, %lld genes, %.0f values a cell\n", (long long)m->n_cells, m->seconds,
+  printf("  %lld cells in %.2f s and %.2f CPU s (%.0f cells a CPU second), %lld genes, %.0f values a cell\n",
+         (long long)m->n_cells, m->seconds, (double)m->cpu_ns / 1e9, (double)m->n_cells / ((double)m->cpu_ns / 1e9),
          (long long)atlas->n_genes, (double)m->n_values / (double)m->n_cells);
   printf("  stored chunks %.2f GB/s; a plain read of the same files %.2f GB/s; cells at %.2f of its rate\n",
          (double)m->bytes / m->seconds / 1e9, (double)m->read_bytes / m->read_seconds / 1e9, of_plain_read(atlas, m));

@@ -49,10 +49,8 @@ bool cyf_h5ad_has_gene_column(const cyf_h5ad *file, const char *column);
 /* Cell names: the obs index ("0", "1", ... where the file has none). ret_names: n_cells strings, one cyf_free each and
  * of the array. */
 cyf_status cyf_h5ad_read_cell_names(cyf_h5ad *file, char ***ret_names);
-/* Those of cells [first, first + n) into ret_names[n]: fresh strings, all NULL on an error. */
-cyf_status cyf_h5ad_read_some_cell_names(cyf_h5ad *file, int64_t first, int64_t n, char **ret_names);
-/* What identifies cells [first, first + n): the obs index, or the column of that name (NULL: the index) as text. Fills
- * ret_ids[n] with strings, one cyf_free each. Reads no more than these rows where they are stored as strings. Errors:
+/* What identifies cells [first, first + n): their names (column NULL), or the column of that name as text. Fills
+ * ret_ids[n] with strings, one cyf_free each; all NULL on an error. Reads no more than these rows where they are stored as strings. Errors:
  * CYF_ERR_INPUT, also for a cell without a value. */
 cyf_status cyf_h5ad_read_ids(cyf_h5ad *file, const char *column, int64_t first, int64_t n, char **ret_ids);
 /* An obs column as labels: categoricals keep their categories' order; strings and booleans become categories in sorted

@@ -157,15 +157,6 @@ cyf_status cyf_h5ad_read_genes(cyf_h5ad *file, const char *column, cyf_names *re
   return status;
 }
 
-cyf_status cyf_h5ad_read_some_cell_names(cyf_h5ad *file, int64_t first, int64_t n, char **ret_names) {
-  memset(ret_names, 0, (size_t)n * sizeof(*ret_names));
-  cyf_hdf5_lock();
-  const cyf_status status = cyf_h5ad_frame_names(file, &file->obs, first, n, ret_names);
-  cyf_hdf5_unlock();
-  for (int64_t i = 0; status != CYF_OK && i < n; i++) cyf_free(ret_names[i]);
-  return status;
-}
-
 cyf_status cyf_h5ad_list_gene_names(cyf_h5ad *file, const char *column, cyf_names *ret_names) {
   cyf_status status = CYF_OK;
   char **names = NULL;
@@ -191,18 +182,6 @@ bool cyf_h5ad_has_column(const cyf_h5ad *file, const char *column) {
 
 bool cyf_h5ad_has_gene_column(const cyf_h5ad *file, const char *column) {
   return has_column(&file->var, column);
-}
-
-cyf_status cyf_h5ad_read_cell_names(cyf_h5ad *file, char ***ret_names) {
-  *ret_names = NULL;
-  char **names = NULL;
-  CYF_TRY(CYF_NEW(&names, file->n_cells));
-  cyf_hdf5_lock();
-  cyf_status status = cyf_h5ad_frame_names(file, &file->obs, 0, file->n_cells, names);
-  if (status != CYF_OK) cyf_h5_free_strings(&names, file->n_cells);
-  cyf_hdf5_unlock();
-  *ret_names = names;
-  return status;
 }
 
 static cyf_status list_columns(const cyf_h5ad *file, const cyf_h5ad_frame *frame, cyf_names *ret_columns) {

@@ -46,3 +46,11 @@ cyf_status cyf_h5ad_read_ids(cyf_h5ad *file, const char *column, int64_t first, 
   for (int64_t i = 0; i < n && status != CYF_OK; i++) cyf_free(ret_ids[i]);
   return status;
 }
+
+cyf_status cyf_h5ad_read_cell_names(cyf_h5ad *file, char ***ret_names) {
+  *ret_names = NULL;
+  CYF_TRY(CYF_NEW(ret_names, file->n_cells));
+  const cyf_status status = cyf_h5ad_read_ids(file, NULL, 0, file->n_cells, *ret_names);
+  if (status != CYF_OK) cyf_free(*ret_names);
+  return status;
+}

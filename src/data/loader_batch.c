@@ -8,19 +8,22 @@
 /* Counts a cell after normalisation, as scanpy's and scDiffusion's normalize_total. */
 static const double target_sum = 1e4;
 
+/* Batches kept ready that take more than this are written past the caches: about what a core has of the last one. */
+enum { CACHED_BYTES = 8 << 20 };
+
 enum { PIECE_CELLS = 16, PIECE_CHUNKS = 4 }; /* that a thread decodes or inflates at a time */
 
 /* Decodes and normalises one cell of the batch, whose place is already set. */
-static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, int64_t i) {
+static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, int64_t i, cyf_row_ahead ahead) {
   const cyf_csr_buffer *cells = &slot->cells;
   if (loader->form == CYF_BATCH_COMPACT)
-    return cyf_compact_gather(loader, slot->block[i], slot->cell[i], i, cells->indptr[i], &slot->stored,
+    return cyf_compact_gather(loader, slot->block[i], slot->cell[i], i, cells->indptr[i], ahead, &slot->stored,
                               &slot->total[i]);
   int32_t *indices = cells->indices + cells->indptr[i];
   float *values = cells->values + cells->indptr[i];
   if (loader->atlas->kind == CYF_EXPRESSION_COUNTS)
-    return cyf_block_decode_normalized(slot->block[i], slot->cell[i], cells->n_genes, target_sum, indices, values,
-                                       &slot->total[i]);
+    return cyf_block_decode_normalized(slot->block[i], slot->cell[i], cells->n_genes, target_sum, slot->past_caches,
+                                       ahead, indices, values, &slot->total[i]);
   return cyf_block_decode_row(slot->block[i], slot->cell[i], cells->n_genes, indices, values);
 }
 
@@ -34,9 +37,11 @@ static cyf_status decode_cells(void *context, int64_t first, int64_t end) {
   cyf_batch_slot *slot = job->slot;
   for (int64_t i = first; i < end; i++) {
     /* Rows of a shuffled window lie far apart: the next one is on its way while this one is worked on. */
-    if (i + 1 < end) cyf_block_prefetch(slot->block[i + 1], slot->cell[i + 1]);
-    CYF_TRY(decode_cell(job->loader, slot, i));
+    const cyf_row_ahead nothing = {NULL, NULL};
+    const cyf_row_ahead ahead = i + 1 < end ? cyf_block_row_ahead(slot->block[i + 1], slot->cell[i + 1]) : nothing;
+    CYF_TRY(decode_cell(job->loader, slot, i, ahead));
   }
+  if (slot->past_caches) cyf_decode_flush();
   return CYF_OK;
 }
 
@@ -111,9 +116,9 @@ static cyf_status place_cell(cyf_loader *loader, cyf_lane *lane, int64_t place, 
   cyf_csr_buffer *cells = &slot->cells;
   const int64_t end = cells->indptr[i] + nnz, n_block = block->end_cell - block->first_cell;
   if (loader->form == CYF_BATCH_COMPACT && end > slot->stored.nnz_capacity)
-    CYF_TRY(cyf_compact_reserve(loader, slot->n_local, end + end / 2, &slot->stored));
+    CYF_TRY(cyf_compact_reserve(loader, slot->n_local, end + end / 8, &slot->stored));
   if (loader->form == CYF_BATCH_VALUES && end > cells->nnz_capacity)
-    CYF_TRY(cyf_csr_buffer_reserve(cells, slot->n_local, end + end / 2));
+    CYF_TRY(cyf_csr_buffer_reserve(cells, slot->n_local, end + end / 8));
   cells->indptr[i + 1] = end;
   cells->n_cells = i + 1;
   slot->block[i] = block;
@@ -137,6 +142,7 @@ cyf_status cyf_batch_fill(cyf_loader *loader, cyf_batch_slot *slot, bool *ret_st
   slot->n_local = slot->n_placed = slot->n_decoded = 0;
   for (int64_t l = 0; l < loader->n_lanes_local; l++)
     slot->n_local += cyf_plan_lane_cells(&loader->plan, loader->lane[l].count, step);
+  slot->past_caches = slot->cells.nnz_capacity * 8 * loader->n_slots > CACHED_BYTES;
   slot->cursor = loader->cursor;
   slot->n_global = cyf_plan_batch_cells(&loader->plan, loader->lane_count, step);
   cyf_csr_buffer_clear(&slot->cells, loader->atlas->n_genes);
@@ -161,6 +167,18 @@ static cyf_status fetched_from(const cyf_loader *loader, int64_t n, size_t size,
   return device->ops->alloc_host(device, (size_t)n * size, memory);
 }
 
+/* Entries that a batch of n cells has, about and rather more: so that memory need not grow, which is touched twice
+ * then.
+ */
+static int64_t expected_entries(const cyf_loader *loader, int64_t n) {
+  int64_t entries = 0, cells = 0;
+  for (int64_t p = 0; p < loader->shards.n_parts; p++) {
+    entries += loader->shards.part[p].n_entries;
+    cells += loader->shards.part[p].n_cells;
+  }
+  return cells > 0 ? (int64_t)(1.06 * (double)entries / (double)cells * (double)n) : 0;
+}
+
 cyf_status cyf_batch_slot_make(const cyf_loader *loader, cyf_batch_slot *slot) {
   const int64_t n = loader->n_lanes_local * loader->plan.lane_batch;
   CYF_TRY(CYF_NEW(&slot->block, n));
@@ -171,8 +189,9 @@ cyf_status cyf_batch_slot_make(const cyf_loader *loader, cyf_batch_slot *slot) {
   if (loader->form != CYF_BATCH_VALUES)
     CYF_TRY(fetched_from(loader, n + 1, sizeof(*slot->bounds), (void **)&slot->bounds));
   if (loader->form == CYF_BATCH_ROWS) CYF_TRY(fetched_from(loader, n, sizeof(*slot->row), (void **)&slot->row));
-  if (loader->form == CYF_BATCH_COMPACT) CYF_TRY(cyf_compact_reserve(loader, n, 0, &slot->stored));
-  CYF_TRY(cyf_csr_buffer_reserve(&slot->cells, n, 0));
+  const int64_t nnz = expected_entries(loader, n);
+  if (loader->form == CYF_BATCH_COMPACT) CYF_TRY(cyf_compact_reserve(loader, n, nnz, &slot->stored));
+  CYF_TRY(cyf_csr_buffer_reserve(&slot->cells, n, loader->form == CYF_BATCH_VALUES ? nnz : 0));
   cyf_csr_buffer_clear(&slot->cells, loader->atlas->n_genes);
   return CYF_OK;
 }

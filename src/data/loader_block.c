@@ -7,10 +7,7 @@
 #include "base/memory.h"
 #include "data/loader_shard.h"
 
-enum {
-  GAP_BYTES_MAX = 128 * 1024, /* reading over a gap this small is cheaper than a second read */
-  COUNT_TABLE = 256           /* logarithms of counts below this are looked up */
-};
+enum { GAP_BYTES_MAX = 128 * 1024 }; /* reading over a gap this small is cheaper than a second read */
 
 static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
@@ -148,6 +145,11 @@ static cyf_status fetch_posix(cyf_shard_set *set, cyf_block *block) {
 
 cyf_status cyf_block_fetch(cyf_shard_set *set, cyf_block *block) {
   CYF_TRY(reserve(&block->bytes, 0, block->n_bytes, 1, &block->bytes_capacity));
+  return cyf_block_fetch_to(set, block, block->bytes);
+}
+
+cyf_status cyf_block_fetch_to(cyf_shard_set *set, cyf_block *block, uint8_t *bytes) {
+  block->bytes = bytes;
   CYF_TRY(set->io == CYF_LOADER_MPIO ? fetch_mpio(block) : fetch_posix(set, block));
   for (int64_t c = 0; c < block->n_chunks; c++) block->chunk[c].entries = block->bytes + block->chunk[c].at;
   block->fetched = true;
@@ -167,7 +169,7 @@ void cyf_block_destroy(cyf_block *block) {
   cyf_free(block->run);
   cyf_free(block->bound);
   cyf_free(block->codes);
-  cyf_free(block->bytes);
+  if (block->bytes_capacity > 0) cyf_free(block->bytes);
   cyf_free(block->inflated);
   memset(block, 0, sizeof(*block));
 }
@@ -212,20 +214,13 @@ static const uint8_t *locate_data(const row_place *row, int64_t i, int64_t *ret_
                 row->start + i, row->n - i, ret_n);
 }
 
-/* A row's bytes of one array, up to the end of their first chunk: most rows lie within one. */
-static void prefetch_array(const row_place *row, const cyf_stored_array *array, int64_t first_chunk,
-                           int64_t first_slot) {
-  enum { LINE_BYTES = 64 };
-  int64_t n = 0;
-  const uint8_t *bytes = locate(row->block, array, first_chunk, first_slot, row->start, row->n, &n);
-  for (int64_t at = 0; at < n * cyf_stored_width(array->stored_as); at += LINE_BYTES) __builtin_prefetch(bytes + at);
-}
-
-void cyf_block_prefetch(const cyf_block *block, int64_t cell) {
+cyf_row_ahead cyf_block_row_ahead(const cyf_block *block, int64_t cell) {
   const row_place row = find_row(block, cell);
-  if (row.n == 0) return;
-  prefetch_array(&row, &row.piece->part->data, row.piece->first_data_chunk, row.piece->first_data_slot);
-  prefetch_array(&row, &row.piece->part->indices, row.piece->first_index_chunk, row.piece->first_index_slot);
+  int64_t n = 0;
+  if (row.n == 0) return (cyf_row_ahead){NULL, NULL};
+  return (cyf_row_ahead){locate_data(&row, 0, &n),
+                         locate(block, &row.piece->part->indices, row.piece->first_index_chunk,
+                                row.piece->first_index_slot, row.start, row.n, &n)};
 }
 
 static cyf_status no_such_gene(const row_place *row, int64_t cell, int64_t n_genes) {
@@ -233,14 +228,21 @@ static cyf_status no_such_gene(const row_place *row, int64_t cell, int64_t n_gen
                   row->piece->part->path, (long long)cell, (long long)n_genes);
 }
 
-static cyf_status decode_indices(const row_place *row, int64_t cell, int64_t n_genes, int32_t *ret_indices) {
+/* The place i numbers after `ahead`. */
+static const uint8_t *after(const uint8_t *ahead, const cyf_stored_array *array, int64_t i) {
+  return ahead ? ahead + i * cyf_stored_width(array->stored_as) : NULL;
+}
+
+static cyf_status decode_indices(const row_place *row, int64_t cell, int64_t n_genes, bool past_caches,
+                                 const uint8_t *ahead, int32_t *ret_indices) {
   const cyf_stored_array *array = &row->piece->part->indices;
   uint32_t highest = 0;
   int64_t n_here = 0;
   for (int64_t i = 0; i < row->n; i += n_here) {
     const uint8_t *bytes = locate(row->block, array, row->piece->first_index_chunk, row->piece->first_index_slot,
                                   row->start + i, row->n - i, &n_here);
-    const uint32_t here = cyf_decode_indices(array->stored_as, bytes, n_here, ret_indices + i);
+    const uint32_t here =
+        cyf_decode_indices(array->stored_as, bytes, n_here, past_caches, after(ahead, array, i), ret_indices + i);
     highest = here > highest ? here : highest;
   }
   /* Models index their weights by these. */
@@ -260,12 +262,14 @@ cyf_status cyf_block_decode_row(const cyf_block *block, int64_t cell, int64_t n_
                                 float *ret_values) {
   const row_place row = find_row(block, cell);
   decode_values(&row, ret_values);
-  return decode_indices(&row, cell, n_genes, ret_indices);
+  return decode_indices(&row, cell, n_genes, false, NULL, ret_indices);
 }
 
 /* Counts stored as integers: their sum first, then each count's logarithm, mostly from a table of this cell. */
-static void normalize_integers(const row_place *row, double target_sum, float *ret_values, float *ret_total) {
-  const cyf_stored_as stored_as = row->piece->part->data.stored_as;
+static void normalize_integers(const row_place *row, double target_sum, bool past_caches, const uint8_t *ahead,
+                               float *ret_values, float *ret_total) {
+  const cyf_stored_array *array = &row->piece->part->data;
+  const cyf_stored_as stored_as = array->stored_as;
   int64_t total = 0, n_here = 0;
   uint32_t largest = 0;
   for (int64_t i = 0; i < row->n; i += n_here) {
@@ -273,13 +277,11 @@ static void normalize_integers(const row_place *row, double target_sum, float *r
     cyf_decode_sum(stored_as, bytes, n_here, &total, &largest);
   }
   *ret_total = (float)total;
-  const float factor = (float)(target_sum / (total > 0 ? (double)total : 1.0));
-  float table[COUNT_TABLE];
-  const uint32_t n_table = largest < COUNT_TABLE ? largest + 1 : COUNT_TABLE;
-  for (uint32_t k = 0; k < n_table; k++) table[k] = cyf_log_normalized((float)(int32_t)k, factor);
+  cyf_log_table table;
+  cyf_log_table_make(largest, (float)(target_sum / (total > 0 ? (double)total : 1.0)), &table);
   for (int64_t i = 0; i < row->n; i += n_here) {
     const uint8_t *bytes = locate_data(row, i, &n_here);
-    cyf_decode_log_counts(stored_as, bytes, n_here, largest, factor, table, n_table, ret_values + i);
+    cyf_decode_log_counts(stored_as, bytes, n_here, &table, past_caches, after(ahead, array, i), ret_values + i);
   }
 }
 
@@ -296,22 +298,24 @@ static void narrow(const int32_t *words, int64_t n, size_t bytes, void *to) {
   }
 }
 
-static cyf_status gather_indices(const row_place *row, int64_t cell, int64_t n_genes, size_t width, char *to) {
+static cyf_status gather_indices(const row_place *row, int64_t cell, int64_t n_genes, size_t width,
+                                 const uint8_t *ahead, char *to) {
   const cyf_stored_array *array = &row->piece->part->indices;
   int32_t words[GATHER_PIECE];
   int64_t n_here = 0;
   for (int64_t i = 0; i < row->n; i += n_here) {
     const uint8_t *bytes = locate(row->block, array, row->piece->first_index_chunk, row->piece->first_index_slot,
                                   row->start + i, smaller(row->n - i, GATHER_PIECE), &n_here);
-    if ((int64_t)cyf_decode_indices(array->stored_as, bytes, n_here, words) >= n_genes)
+    if ((int64_t)cyf_decode_indices(array->stored_as, bytes, n_here, false, after(ahead, array, i), words) >= n_genes)
       return no_such_gene(row, cell, n_genes);
     narrow(words, n_here, width, to + (size_t)i * width);
   }
   return CYF_OK;
 }
 
-static void gather_counts(const row_place *row, cyf_count_type type, char *to, double *total) {
-  const cyf_stored_as stored_as = row->piece->part->data.stored_as;
+static void gather_counts(const row_place *row, cyf_count_type type, const uint8_t *ahead, char *to, double *total) {
+  const cyf_stored_array *array = &row->piece->part->data;
+  const cyf_stored_as stored_as = array->stored_as;
   const size_t width = cyf_count_bytes(type);
   int32_t words[GATHER_PIECE];
   int64_t sum = 0, n_here = 0;
@@ -326,18 +330,20 @@ static void gather_counts(const row_place *row, cyf_count_type type, char *to, d
       continue;
     }
     cyf_decode_sum(stored_as, bytes, n_here, &sum, &largest);
-    (void)cyf_decode_indices(stored_as, bytes, n_here, words); /* the same words */
+    /* the same words */
+    (void)cyf_decode_indices(stored_as, bytes, n_here, false, after(ahead, array, i), words);
     narrow(words, n_here, width, to + (size_t)i * width);
   }
   *total += (double)sum;
 }
 
 cyf_status cyf_block_gather_row(const cyf_block *block, int64_t cell, int64_t n_genes, cyf_index_type index_type,
-                                cyf_count_type count_type, void *ret_indices, void *ret_counts, double *ret_total) {
+                                cyf_count_type count_type, cyf_row_ahead ahead, void *ret_indices, void *ret_counts,
+                                double *ret_total) {
   const row_place row = find_row(block, cell);
   *ret_total = 0;
-  gather_counts(&row, count_type, ret_counts, ret_total);
-  return gather_indices(&row, cell, n_genes, cyf_index_bytes(index_type), ret_indices);
+  gather_counts(&row, count_type, ahead.data, ret_counts, ret_total);
+  return gather_indices(&row, cell, n_genes, cyf_index_bytes(index_type), ahead.indices, ret_indices);
 }
 
 void cyf_block_drop_entries(cyf_block *block) {
@@ -350,7 +356,8 @@ void cyf_block_drop_entries(cyf_block *block) {
 }
 
 cyf_status cyf_block_decode_normalized(const cyf_block *block, int64_t cell, int64_t n_genes, double target_sum,
-                                       int32_t *ret_indices, float *ret_values, float *ret_total) {
+                                       bool past_caches, cyf_row_ahead ahead, int32_t *ret_indices, float *ret_values,
+                                       float *ret_total) {
   const row_place row = find_row(block, cell);
   if (row.piece->part->data.stored_as == CYF_STORED_FLOAT32) {
     const int64_t bounds[2] = {0, row.n};
@@ -360,7 +367,7 @@ cyf_status cyf_block_decode_normalized(const cyf_block *block, int64_t cell, int
     *ret_total = (float)total;
     cyf_csr_log_normalize(1, bounds, ret_values, target_sum);
   } else {
-    normalize_integers(&row, target_sum, ret_values, ret_total);
+    normalize_integers(&row, target_sum, past_caches, ahead.data, ret_values, ret_total);
   }
-  return decode_indices(&row, cell, n_genes, ret_indices);
+  return decode_indices(&row, cell, n_genes, past_caches, ahead.indices, ret_indices);
 }

@@ -1,9 +1,12 @@
 /* Shards as the loader sees them: row bounds, chunk tables, and chunks read through parallel HDF5. */
+#include <fcntl.h>
 #include <hdf5.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "comm/comm_mpi.h"
+#include "data/chunk_tree.h"
 #include "data/hdf5_util_hdf5.h"
 #include "data/loader_shard.h"
 
@@ -100,25 +103,67 @@ static cyf_status add_chunk(cyf_stored_array *array, int64_t chunk, int64_t addr
   return CYF_OK;
 }
 
-/* Looks up where the chunks with the entries [first, end) lie. */
-static cyf_status locate_chunks(hid_t dataset, const char *path, const char *name, int64_t first, int64_t end,
-                                cyf_stored_array *array) {
-  const int64_t first_chunk = first / array->chunk_values;
-  const int64_t end_chunk = first == end ? first_chunk : (end - 1) / array->chunk_values + 1;
+/* The chunks [next, end) of a dataset that are still to be placed. */
+typedef struct chunk_listing {
+  cyf_stored_array *array;
+  const char *path, *name;
+  int64_t next, end;
+  cyf_status status; /* of a chunk that is not as it should be */
+} chunk_listing;
+
+static cyf_status place_chunk(chunk_listing *listing, const cyf_chunk_place *chunk) {
+  cyf_stored_array *array = listing->array;
   const int64_t plain_bytes = array->chunk_values * cyf_stored_width(array->stored_as);
   const int64_t least_bytes = array->deflated ? 1 : plain_bytes;
   /* N-bit adds a byte, and deflate hardly more where it gains nothing. */
   const int64_t most_bytes = plain_bytes + plain_bytes / 64 + 64;
-  for (int64_t c = first_chunk; c < end_chunk; c++) {
-    const hsize_t at = (hsize_t)(c * array->chunk_values);
+  if (chunk->skipped_filters != 0 || chunk->bytes < least_bytes || chunk->bytes > most_bytes)
+    return unsuitable(listing->path, listing->name, "has a chunk of unexpected size");
+  return add_chunk(array, listing->next++, chunk->address, chunk->bytes);
+}
+
+static bool place_next(void *context, const cyf_chunk_place *chunk) {
+  chunk_listing *listing = context;
+  if (chunk->first_value != listing->next * listing->array->chunk_values) return false;
+  listing->status = place_chunk(listing, chunk);
+  return listing->status == CYF_OK;
+}
+
+/* From the file's index; false where that is of a form that only HDF5 knows. */
+static bool list_index(hid_t dataset, chunk_listing *listing) {
+#if H5_VERSION_GE(1, 12, 0)
+  H5O_info1_t info;
+#else
+  H5O_info_t info;
+#endif
+  const int64_t width = listing->array->chunk_values;
+  const int file = open(listing->path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool listed =
+      H5Oget_info2(dataset, &info, H5O_INFO_BASIC) >= 0 &&
+      cyf_chunk_tree_walk(file, (int64_t)info.addr, listing->next * width, listing->end * width, place_next, listing);
+  close(file);
+  return listed && listing->next == listing->end;
+}
+
+/* Finds where the chunks with the entries [first, end) lie. */
+static cyf_status locate_chunks(hid_t dataset, const char *path, const char *name, int64_t first, int64_t end,
+                                cyf_stored_array *array) {
+  const int64_t first_chunk = first / array->chunk_values;
+  chunk_listing listing = {.array = array, .path = path, .name = name, .next = first_chunk};
+  listing.end = first == end ? first_chunk : (end - 1) / array->chunk_values + 1;
+  if (list_index(dataset, &listing)) return CYF_OK;
+  CYF_TRY(listing.status);
+  array->n_runs = 0;
+  for (listing.next = first_chunk; listing.next < listing.end;) { /* one by one */
+    const hsize_t at = (hsize_t)(listing.next * array->chunk_values);
     unsigned mask = 0;
     haddr_t address = HADDR_UNDEF;
     hsize_t bytes = 0;
     if (H5Dget_chunk_info_by_coord(dataset, &at, &mask, &address, &bytes) < 0 || address == HADDR_UNDEF)
       return unsuitable(path, name, "lacks a stored chunk");
-    if (mask != 0 || (int64_t)bytes < least_bytes || (int64_t)bytes > most_bytes)
-      return unsuitable(path, name, "has a chunk of unexpected size");
-    CYF_TRY(add_chunk(array, c, (int64_t)address, (int64_t)bytes));
+    const cyf_chunk_place chunk = {(int64_t)at, (int64_t)address, (int64_t)bytes, mask};
+    CYF_TRY(place_chunk(&listing, &chunk));
   }
   return CYF_OK;
 }

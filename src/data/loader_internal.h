@@ -20,8 +20,10 @@
 
 /* Blocks of one lane that are shuffled together, in memory. */
 typedef struct cyf_window {
-  int64_t lane;      /* index among this rank's lanes */
-  cyf_block *own;    /* [window_blocks] memory for blocks that are streamed */
+  int64_t lane;   /* index among this rank's lanes */
+  cyf_block *own; /* [window_blocks] memory for blocks that are streamed, but for their stored bytes */
+  uint8_t *bytes; /* those, in one piece: large enough for huge pages */
+  int64_t bytes_capacity;
   cyf_block **block; /* [window_blocks] the blocks: own ones, or resident ones */
   int64_t n_blocks;
   cyf_window_entry *entry; /* cells in the order of their emission */
@@ -66,6 +68,7 @@ typedef struct cyf_batch_slot {
   const cyf_block **block; /* [batch] where each cell is to be decoded from */
   int64_t n_placed;        /* cells with a place */
   int64_t n_decoded;       /* the cells before this one are in place */
+  bool past_caches;        /* whether its entries are written so, see cyf_decode_indices */
   float *total;
   int64_t *cell;
   int64_t *position;
@@ -157,7 +160,7 @@ cyf_status cyf_compact_reserve(const cyf_loader *loader, int64_t n, int64_t nnz,
 void cyf_compact_destroy(const cyf_loader *loader, cyf_compact_memory *memory);
 /* Gathers a cell's stored numbers to entry `at`, its factor (counts only) to place i, and its total. */
 cyf_status cyf_compact_gather(const cyf_loader *loader, const cyf_block *block, int64_t cell, int64_t i, int64_t at,
-                              cyf_compact_memory *memory, float *ret_total);
+                              cyf_row_ahead ahead, cyf_compact_memory *memory, float *ret_total);
 
 /* ---- loader_resident.c ---- */
 

@@ -98,8 +98,8 @@ static cyf_status add_block(filling *f, cyf_block *block) {
     int32_t *row = &loader->resident.row_of_cell[cell - first_cell_of(loader)];
     *row = loader->in_split[i] ? (int32_t)f->n_rows : -1;
     if (*row < 0) continue;
-    CYF_TRY(cyf_compact_gather(loader, block, cell, *row - first_row, f->nnz - first_entry, &f->block,
-                               &loader->resident.total[*row]));
+    CYF_TRY(cyf_compact_gather(loader, block, cell, *row - first_row, f->nnz - first_entry, (cyf_row_ahead){NULL, NULL},
+                               &f->block, &loader->resident.total[*row]));
     f->factor[*row] = f->block.factor[*row - first_row];
     f->nnz += cyf_block_row_nnz(block, cell);
     f->indptr[++f->n_rows] = f->nnz;

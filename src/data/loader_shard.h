@@ -116,17 +116,29 @@ void cyf_shard_part_close_hdf5(cyf_shard_part *part);
 /* Bytes a value takes in a chunk, before it is compressed. */
 int64_t cyf_stored_width(cyf_stored_as stored_as);
 /* Widens n stored gene indices to int32 and returns the largest of them as unsigned (0 for none): a negative one shows
- * as a large one. */
-uint32_t cyf_decode_indices(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, int32_t *ret_indices);
+ * as a large one. past_caches: the results are not read soon, and need not take room in the caches; cyf_decode_flush
+ * must come before another thread reads them. ahead: as many bytes that are asked for meanwhile; NULL: none. */
+uint32_t cyf_decode_indices(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, bool past_caches,
+                            const uint8_t *ahead, int32_t *ret_indices);
+/* Ends what this thread wrote past the caches. */
+void cyf_decode_flush(void);
 /* Widens n stored values to float32. */
 void cyf_decode_values(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, float *ret_values);
 
 /* Sum and maximum of stored counts; the integer forms only (not FLOAT32). Adds to *total, raises *largest. */
 void cyf_decode_sum(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, int64_t *total, uint32_t *largest);
-/* Stored counts to log1p(count * factor), the integer forms only; none exceeds `largest`. table[n_table] holds the
- * results for counts below n_table >= 1. */
-void cyf_decode_log_counts(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, uint32_t largest, float factor,
-                           const float *table, uint32_t n_table, float *ret_values);
+/* log[k] = log1p(k * factor) for the counts k of one cell, up to the largest of them or the table's end. */
+enum { CYF_LOG_TABLE = 256 };
+typedef struct cyf_log_table {
+  float factor;
+  float log[CYF_LOG_TABLE];
+} cyf_log_table;
+/* For counts up to `largest`. */
+void cyf_log_table_make(uint32_t largest, float factor, cyf_log_table *table);
+/* Stored counts to log1p(count * factor), the integer forms only; none exceeds the table's `largest`. past_caches,
+ * ahead: as above. */
+void cyf_decode_log_counts(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, const cyf_log_table *table,
+                           bool past_caches, const uint8_t *ahead, float *ret_values);
 
 /* ---- blocks ---- */
 
@@ -170,7 +182,7 @@ typedef struct cyf_block {
   int32_t *codes; /* [n_attributes][n_cells] */
   int64_t codes_capacity;
   uint8_t *bytes;
-  int64_t n_bytes, bytes_capacity;
+  int64_t n_bytes, bytes_capacity; /* capacity 0: the bytes are lent */
   bool fetched;
   uint8_t *inflated; /* of compressed chunks, while the block is being decoded; NULL without any */
   int64_t inflated_capacity;
@@ -179,8 +191,10 @@ typedef struct cyf_block {
 /* Finds what the cells [first, end), all of this rank, need: reads their bounds and labels and lists the chunks. With
  * io = POSIX the kernel is told to read ahead. Errors: CYF_ERR_INPUT naming the shard. */
 cyf_status cyf_block_plan(cyf_shard_set *set, int64_t first, int64_t end, cyf_block *block);
-/* Fetches what was planned. */
+/* Fetches what was planned to memory of the block's own, or to bytes[n_bytes] that are lent until it is planned anew. A
+ * block keeps to one of the two. */
 cyf_status cyf_block_fetch(cyf_shard_set *set, cyf_block *block);
+cyf_status cyf_block_fetch_to(cyf_shard_set *set, cyf_block *block, uint8_t *bytes);
 /* What is fetched must be inflated before it is decoded, where shards are compressed (nothing is done where not):
  * begin makes the memory, then each of the block's n_chunks slots by any thread. The first cyf_block_inflate_begin may
  * come any time after the fetch, and again after an end, which gives the memory back and keeps what was fetched.
@@ -198,8 +212,11 @@ cyf_status cyf_block_read(cyf_shard_set *set, int64_t first, int64_t end, cyf_bl
 void cyf_block_destroy(cyf_block *block); /* frees the memory, zeroes; NULL-safe */
 /* Entries of one cell. */
 int64_t cyf_block_row_nnz(const cyf_block *block, int64_t cell);
-/* Asks for a cell's stored bytes to be brought into the cache. */
-void cyf_block_prefetch(const cyf_block *block, int64_t cell);
+/* Where a cell's stored bytes begin: the caches are asked for them while the cell before is decoded. NULL: for none. */
+typedef struct cyf_row_ahead {
+  const uint8_t *data, *indices;
+} cyf_row_ahead;
+cyf_row_ahead cyf_block_row_ahead(const cyf_block *block, int64_t cell);
 /* Decodes one cell into indices[nnz], values[nnz], as stored. Thread-safe on one block. Errors: CYF_ERR_INPUT for a
  * gene index outside of [0, n_genes). */
 cyf_status cyf_block_decode_row(const cyf_block *block, int64_t cell, int64_t n_genes, int32_t *ret_indices,
@@ -207,12 +224,15 @@ cyf_status cyf_block_decode_row(const cyf_block *block, int64_t cell, int64_t n_
 /* The numbers as they are stored, in the given types, which hold all of them, and the sum of the counts. Thread-safe
  * on one block. Errors: as above. */
 cyf_status cyf_block_gather_row(const cyf_block *block, int64_t cell, int64_t n_genes, cyf_index_type index_type,
-                                cyf_count_type count_type, void *ret_indices, void *ret_counts, double *ret_total);
+                                cyf_count_type count_type, cyf_row_ahead ahead, void *ret_indices, void *ret_counts,
+                                double *ret_total);
 /* Frees everything but the bounds and labels. */
 void cyf_block_drop_entries(cyf_block *block);
 /* As cyf_block_decode_row with values log1p(count / total * target_sum), and the cell's total. The bits are those of
- * cyf_csr_log_normalize. */
+ * cyf_csr_log_normalize. past_caches: see cyf_decode_indices. ahead: the cell that is decoded
+ * next. */
 cyf_status cyf_block_decode_normalized(const cyf_block *block, int64_t cell, int64_t n_genes, double target_sum,
-                                       int32_t *ret_indices, float *ret_values, float *ret_total);
+                                       bool past_caches, cyf_row_ahead ahead, int32_t *ret_indices, float *ret_values,
+                                       float *ret_total);
 
 #endif

@@ -103,6 +103,7 @@ void cyf_windows_destroy(cyf_loader *loader) {
     cyf_window *window = &loader->window[w];
     for (int64_t b = 0; window->own && b < loader->plan.window_blocks; b++) cyf_block_destroy(&window->own[b]);
     cyf_free(window->own);
+    cyf_free(window->bytes);
     cyf_free(window->block);
     cyf_free(window->entry);
   }
@@ -208,11 +209,31 @@ static cyf_status plan_window(cyf_loader *loader, cyf_lane *lane, cyf_window *wi
   return CYF_OK;
 }
 
+/* Room for the stored bytes of a streamed window; what is in it is not wanted any more. At once for a window of all its
+ * blocks, as a lane's first ones are shorter, and some more. */
+static cyf_status reserve_bytes(const cyf_loader *loader, int64_t n_bytes, cyf_window *window) {
+  if (n_bytes <= window->bytes_capacity) return CYF_OK;
+  const int64_t full = n_bytes / window->n_blocks * loader->plan.window_blocks,
+                wanted = full + full / 16 + n_bytes / 16;
+  cyf_free(window->bytes);
+  window->bytes_capacity = 0;
+  CYF_TRY(CYF_NEW(&window->bytes, wanted > n_bytes ? wanted : n_bytes));
+  window->bytes_capacity = wanted > n_bytes ? wanted : n_bytes;
+  return CYF_OK;
+}
+
 static cyf_status fetch_window(cyf_loader *loader, cyf_window *window) {
+  const bool resident = loader->residency != CYF_RESIDENCY_STREAM;
+  int64_t n_bytes = 0, at = 0;
+  for (int64_t i = 0; i < window->n_blocks && !resident; i++)
+    n_bytes += window->block[i] ? window->block[i]->n_bytes : 0;
+  CYF_TRY(reserve_bytes(loader, n_bytes, window));
   for (int64_t i = 0; i < window->n_blocks; i++) {
     cyf_block *block = window->block[i];
     if (!block || block->fetched) continue;
-    CYF_TRY(cyf_block_fetch(&loader->shards, block));
+    CYF_TRY(resident ? cyf_block_fetch(&loader->shards, block)
+                     : cyf_block_fetch_to(&loader->shards, block, window->bytes + at));
+    at += block->n_bytes;
     atomic_fetch_add_explicit(&loader->bytes_read, block->n_bytes, memory_order_relaxed);
   }
   return CYF_OK;

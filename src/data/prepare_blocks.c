@@ -77,7 +77,7 @@ static cyf_status open_input(cyf_block_reader *reader, const cyf_prepare_input *
 static cyf_status read_names(cyf_block_reader *reader, int64_t first, int64_t n) {
   free_names(reader);
   CYF_TRY(CYF_NEW(&reader->names, n));
-  CYF_TRY(cyf_h5ad_read_some_cell_names(reader->file, first, n, reader->names));
+  CYF_TRY(cyf_h5ad_read_ids(reader->file, NULL, first, n, reader->names));
   reader->names_first = first;
   reader->n_names = n;
   return CYF_OK;

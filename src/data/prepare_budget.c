@@ -8,18 +8,25 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/prepare_internal.h"
+#include "data/prepare_inputs.h"
 
 enum { SAMPLE_INPUTS_MAX = 32, SAMPLE_BLOCKS = 3, SAMPLE_CELLS = 1024 };
-/* Of a core: reading the inputs a second time, spilling, and writing and reading back the shards take about this many
- * times as long as reading alone. */
-static const double work_over_reading = 5;
+/* Of a core: reading the cells that are left a second time, spilling, and writing and reading back the shards take
+ * about this many times as long as reading alone. */
+static const double work_over_reading = 4;
 
-/* What the files' headers say. */
+/* Cells of a range that --keep and --duplicates leave. */
+static int64_t count_left(const cyf_prepare_job *job, int64_t first, int64_t n) {
+  int64_t left = 0;
+  for (int64_t i = first; i < first + n; i++) left += !cyf_bit_get(job->fates.dropped, i);
+  return left;
+}
+
+/* What the files' headers and the rules about cells say. */
 static void take_sizes(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   const cyf_prepare_options *options = job->options;
   *sizes = (cyf_prepare_sizes){.n_cells = job->summary.n_cells_in,
-                               .n_kept = job->summary.n_cells_in,
+                               .n_kept = count_left(job, 0, job->summary.n_cells_in),
                                .n_genes = job->genes.n,
                                .n_inputs = options->n_inputs,
                                .n_labels = options->n_labels,
@@ -60,23 +67,30 @@ cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected) {
 /* ---- --dry-run ---- */
 
 typedef struct sample {
-  double cells, values, seconds;
+  double cells, values; /* of cells that are left */
+  double n_read, seconds;
 } sample;
 
 static cyf_status sample_block(cyf_prepare_job *job, const cyf_prepare_block *block, void *context) {
-  (void)job;
   sample *taken = context;
-  taken->cells += (double)block->cells.n_cells;
-  taken->values += (double)block->cells.indptr[block->cells.n_cells];
+  const int64_t *indptr = block->cells.indptr;
+  taken->n_read += (double)block->cells.n_cells;
+  for (int64_t i = 0; i < block->cells.n_cells; i++) {
+    if (cyf_bit_get(job->fates.dropped, block->first_cell + i)) continue;
+    taken->cells++;
+    taken->values += (double)(indptr[i + 1] - indptr[i]);
+  }
   return CYF_OK;
 }
 
-/* Reads a few blocks of one input. */
-static cyf_status sample_input(cyf_block_reader *reader, const cyf_prepare_input *input, sample *taken) {
+/* Reads a few blocks of one input, each from a cell that is left on. */
+static cyf_status sample_input(const cyf_prepare_job *job, cyf_block_reader *reader, const cyf_prepare_input *input,
+                               sample *taken) {
   for (int64_t b = 0; b < SAMPLE_BLOCKS; b++) {
-    const int64_t from = input->first_cell + input->n_cells * b / SAMPLE_BLOCKS;
+    int64_t from = input->first_cell + input->n_cells * b / SAMPLE_BLOCKS;
     const int64_t end = input->first_cell + input->n_cells * (b + 1) / SAMPLE_BLOCKS;
     const double start = cyf_clock_s();
+    while (from < end && cyf_bit_get(job->fates.dropped, from)) from++;
     CYF_TRY(cyf_block_reader_visit(reader, from, from + SAMPLE_CELLS < end ? from + SAMPLE_CELLS : end, sample_block,
                                    taken));
     taken->seconds += cyf_clock_s() - start;
@@ -84,8 +98,9 @@ static cyf_status sample_input(cyf_block_reader *reader, const cyf_prepare_input
   return CYF_OK;
 }
 
-/* Values over the genes in use of the whole, from samples of some inputs; and cells read a second. */
-static cyf_status sample_inputs(cyf_prepare_job *job, double *ret_values_per_cell, double *ret_cells_per_s) {
+/* Values over the genes in use of the cells that are left, from samples of some inputs (as it is where those have none
+ * of them); and cells read a second. */
+static cyf_status sample_inputs(cyf_prepare_job *job, double *values_per_cell, double *ret_cells_per_s) {
   const int64_t n_inputs = job->options->n_inputs;
   const int64_t n = n_inputs < SAMPLE_INPUTS_MAX ? n_inputs : SAMPLE_INPUTS_MAX;
   double values = 0, cells = 0, n_read = 0, seconds = 0;
@@ -96,13 +111,15 @@ static cyf_status sample_inputs(cyf_prepare_job *job, double *ret_values_per_cel
     const cyf_prepare_input *input = &job->input[i * n_inputs / n];
     sample taken = {0};
     if (input->n_cells == 0) continue;
-    CYF_TRY_CLEANUP(sample_input(reader, input, &taken));
-    values += taken.values / taken.cells * (double)input->n_cells;
-    cells += (double)input->n_cells;
-    n_read += taken.cells;
+    CYF_TRY_CLEANUP(sample_input(job, reader, input, &taken));
+    n_read += taken.n_read;
     seconds += taken.seconds;
+    if (taken.cells == 0) continue;
+    const double left = (double)count_left(job, input->first_cell, input->n_cells);
+    values += taken.values / taken.cells * left;
+    cells += left;
   }
-  *ret_values_per_cell = values / cells;
+  if (cells > 0) *values_per_cell = values / cells;
   *ret_cells_per_s = n_read / (seconds > 1e-9 ? seconds : 1e-9);
 cleanup:
   cyf_block_reader_destroy(&reader);
@@ -124,14 +141,17 @@ static int64_t free_disk_bytes(const cyf_prepare_job *job) {
 
 static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *sizes, double cells_per_s) {
   const cyf_prepare_plan *plan = &job->plan;
-  const double seconds = (double)sizes->n_cells / cells_per_s * work_over_reading / job->size;
+  const double read_cells = (double)sizes->n_cells + work_over_reading * (double)sizes->n_kept;
+  const double seconds = read_cells / cells_per_s / job->size;
   const int64_t free_bytes = free_disk_bytes(job);
   /* Spill and files for evaluation stand side by side with the first shards; then the spill shrinks as shards grow. */
   const int64_t larger = plan->spill_bytes > plan->atlas_bytes ? plan->spill_bytes : plan->atlas_bytes;
   const int64_t needed = larger + plan->heldout_bytes + plan->atlas_bytes / 8;
-  printf("cells       %" PRId64 " in %" PRId64 " files\n", sizes->n_cells, sizes->n_inputs);
+  printf("cells       %" PRId64 " in %" PRId64 " files", sizes->n_cells, sizes->n_inputs);
+  if (sizes->n_kept < sizes->n_cells) printf(", of which %" PRId64 " are wanted", sizes->n_kept);
+  printf("\n");
   printf("genes       %" PRId64 "\n", sizes->n_genes);
-  printf("values      %.4g, %.1f a cell (sampled)\n", sizes->values_per_cell * (double)sizes->n_cells,
+  printf("values      %.4g, %.1f a cell (sampled)\n", sizes->values_per_cell * (double)sizes->n_kept,
          sizes->values_per_cell);
   printf("spill       %.3f GB, while it works\n", (double)plan->spill_bytes / 1e9);
   printf("atlas       %s%.3f GB in %" PRId64 " shards of %" PRId64 " cells%s\n", sizes->compressed ? "about " : "",
