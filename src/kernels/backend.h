@@ -117,11 +117,10 @@ struct cyf_ops {
    * step numbers, coefficients, addresses), and which it builds anew where operations or shapes differ. So nothing that
    * an operation needs has to live in device memory for the sake of the graph. The first pass (*graph NULL) runs
    * without being recorded and warms up libraries and scratch. Inside: only operations of the work queue from the
-   * sections below, copy and zero; no alloc, free, upload, download, event or synchronize, no second graph, and a
-   * scratch may not grow (cyf_scratch: the first pass has made the room; where a later shape needs more, the caller
-   * destroys the graph, sets it to NULL and so has a first pass again). ret_ scalars are written as ever. One thread
-   * records at a time on a device; a backend may run the operations directly. launch false: an operation failed, what
-   * was recorded is dropped. */
+   * sections below, copy, zero and alloc (a scratch may grow); no free, upload, download, event or synchronize, and no
+   * second graph. ret_ scalars are written as ever. The device is the calling thread's until graph_end: others wait. A
+   * backend may run the operations directly, and the CUDA backend does with CYTOFORGE_GRAPHS=0 in the environment.
+   * launch false: an operation failed, what was recorded is dropped. */
   cyf_status (*graph_begin)(cyf_device *d, cyf_graph **graph);
   cyf_status (*graph_end)(cyf_device *d, cyf_graph **graph, bool launch);
   void (*graph_destroy)(cyf_device *d, cyf_graph *graph); /* NULL-safe */

@@ -75,26 +75,44 @@ static cyf_status reserve(cyf_noised *b, int64_t n) {
   return CYF_OK;
 }
 
-cyf_status cyf_noised_make(cyf_noised *b, const cyf_latent_batch *batch, const int64_t *position, uint32_t draw,
-                           int32_t t_below, const int32_t *label) {
-  int64_t n = batch->n_local, count = n * b->width;
+cyf_status cyf_noised_upload(cyf_noised *b, const cyf_latent_batch *batch, const int64_t *position, uint32_t draw,
+                             int32_t t_below, const int32_t *label) {
+  const int64_t n = batch->n_local;
+  const cyf_rng_key when = cyf_rng_key_make(b->seed, CYF_RNG_TIMESTEP);
   cyf_device *d = b->device;
   const cyf_ops *ops = d->ops;
   b->n = n;
+  b->draw = draw;
+  b->t_below = t_below;
   if (n == 0) return CYF_OK;
   CYF_TRY(reserve(b, n));
-  CYF_TRY(ops->upload(d, b->x0, batch->latent, sizeof(float) * (size_t)count));
+  CYF_TRY(ops->upload(d, b->x0, batch->latent, sizeof(float) * (size_t)(n * b->width)));
   CYF_TRY(ops->upload(d, b->position, position, sizeof(int64_t) * (size_t)n));
   if (label != NULL) CYF_TRY(ops->upload(d, b->label, label, sizeof(int32_t) * (size_t)n));
-  if (b->latent_scale != 1.0) CYF_TRY(ops->scale(d, count, b->latent_scale, b->x0));
-  cyf_rng_key noise = cyf_rng_key_make(b->seed, CYF_RNG_NOISE), when = cyf_rng_key_make(b->seed, CYF_RNG_TIMESTEP);
-  CYF_TRY(ops->fill_timesteps(d, n, when, draw, b->position, 0, t_below, b->t));
-  CYF_TRY(ops->fill_normal(d, n, b->width, noise, draw, b->position, 0, b->eps));
   /* The host draws the same timesteps rather than waiting for the device's. */
   for (int64_t i = 0; i < n; i++) {
     uint32_t words[4];
     cyf_rng_block(when, draw, (uint64_t)position[i], 0, words);
     b->t_host[i] = cyf_timestep_of_word(words[0], 0, t_below);
   }
+  return CYF_OK;
+}
+
+cyf_status cyf_noised_form(cyf_noised *b) {
+  const int64_t n = b->n;
+  cyf_device *d = b->device;
+  const cyf_ops *ops = d->ops;
+  const cyf_rng_key noise = cyf_rng_key_make(b->seed, CYF_RNG_NOISE);
+  const cyf_rng_key when = cyf_rng_key_make(b->seed, CYF_RNG_TIMESTEP);
+  if (n == 0) return CYF_OK;
+  if (b->latent_scale != 1.0) CYF_TRY(ops->scale(d, n * b->width, b->latent_scale, b->x0));
+  CYF_TRY(ops->fill_timesteps(d, n, when, b->draw, b->position, 0, b->t_below, b->t));
+  CYF_TRY(ops->fill_normal(d, n, b->width, noise, b->draw, b->position, 0, b->eps));
   return ops->q_sample(d, n, b->width, b->x0, b->t, b->signal, b->noise_level, b->eps, b->x_t);
+}
+
+cyf_status cyf_noised_make(cyf_noised *noised, const cyf_latent_batch *batch, const int64_t *position, uint32_t draw,
+                           int32_t t_below, const int32_t *label) {
+  CYF_TRY(cyf_noised_upload(noised, batch, position, draw, t_below, label));
+  return cyf_noised_form(noised);
 }

@@ -18,6 +18,8 @@ typedef struct cyf_noised {
   int32_t *t, *label;    /* [capacity] device */
   int32_t *t_host;       /* [capacity] host */
   int64_t *position;     /* [capacity] device */
+  uint32_t draw;         /* of the batch that was uploaded last */
+  int32_t t_below;
 } cyf_noised;
 
 /* Tables of the schedule and no batch yet. Not collective. */
@@ -29,6 +31,11 @@ void cyf_noised_destroy(cyf_noised *noised);
  */
 cyf_status cyf_noised_make(cyf_noised *noised, const cyf_latent_batch *batch, const int64_t *position, uint32_t draw,
                            int32_t t_below, const int32_t *label);
+/* Its two halves: what is uploaded, and what the device makes of it, which is operations of the work queue alone and
+ * can be part of a graph (kernels/backend.h). */
+cyf_status cyf_noised_upload(cyf_noised *noised, const cyf_latent_batch *batch, const int64_t *position, uint32_t draw,
+                             int32_t t_below, const int32_t *label);
+cyf_status cyf_noised_form(cyf_noised *noised);
 
 /* The draw number of validation batches, apart from those of training. */
 enum { CYF_VALIDATION_DRAW = 0x7fffffff };

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -44,7 +45,6 @@ typedef struct fence {
   int depth; /* operations that run now */
   int64_t n_calls;
   late *first_late;
-  bool recording;
 } fence;
 
 static atomic_llong n_operations, n_leaks;
@@ -104,8 +104,11 @@ static cyf_status check_host(fence *f, const char *slot, const char *name, const
   return CYF_FAIL(CYF_ERR_INTERNAL, "%s: %s is device memory", slot, name);
 }
 
+/* The device on which this thread records a graph. */
+static _Thread_local const fence *recording_on;
+
 static cyf_status check_not_recording(fence *f, const char *slot) {
-  if (!f->recording) return CYF_OK;
+  if (recording_on != f) return CYF_OK;
   return CYF_FAIL(CYF_ERR_INTERNAL, "%s: not between graph_begin and graph_end", slot);
 }
 
@@ -327,7 +330,6 @@ OPERATION(adamw, (int64_t count, const cyf_adamw *s, float *parameter, float *gr
 
 static cyf_status fenced_alloc(cyf_device *d, size_t bytes, void **ret_memory) {
   fence *f = (fence *)d;
-  CYF_TRY(check_not_recording(f, "alloc"));
   pthread_mutex_lock(&f->mutex);
   const size_t pages = (bytes + PAGE - 1) / PAGE + 1; /* one more keeps neighbours apart */
   cyf_status status = CYF_OK;
@@ -347,6 +349,7 @@ static cyf_status fenced_alloc(cyf_device *d, size_t bytes, void **ret_memory) {
 static void fenced_free(cyf_device *d, void *memory) {
   fence *f = (fence *)d;
   if (memory == NULL) return;
+  if (check_not_recording(f, "free") != CYF_OK) abort(); /* free has no status */
   pthread_mutex_lock(&f->mutex);
   for (int i = 0; i < f->n_allocations; i++) {
     if (f->allocation[i].at != memory || f->allocation[i].bytes == SIZE_MAX) continue;
@@ -478,14 +481,13 @@ static cyf_status fenced_event_synchronize(cyf_device *d, cyf_event *event) {
 static cyf_status fenced_graph_begin(cyf_device *d, cyf_graph **graph) {
   fence *f = (fence *)d;
   CYF_TRY(check_not_recording(f, "graph_begin"));
-  f->recording = *graph != NULL; /* the first pass is run as usual */
+  if (*graph != NULL) recording_on = f; /* the first pass is run as usual */
   return CYF_OK;
 }
 
 static cyf_status fenced_graph_end(cyf_device *d, cyf_graph **graph, bool launch) {
-  fence *f = (fence *)d;
-  (void)launch;
-  f->recording = false;
+  (void)d, (void)launch;
+  recording_on = NULL;
   return *graph == NULL ? cyf_alloc(1, 1, (void **)graph) : CYF_OK;
 }
 
