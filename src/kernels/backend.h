@@ -289,9 +289,11 @@ struct cyf_ops {
                         const int64_t *position, int64_t first_position, float *counts);
 
   /* ---- diffusion --------------------------------------------------------------------------------------------------------- */
-  /* x_t[i,:] = signal[t[i]] * x0[i,:] + noise_level[t[i]] * eps[i,:]; tables of T floats (Ho et al. 2020, eq. 4). */
-  cyf_status (*q_sample)(cyf_device *d, int64_t n, int64_t c, const float *x0, const int32_t *t, const float *signal,
-                         const float *noise_level, const float *eps, float *x_t);
+  /* Draws from q(x_t | x_0) (Ho et al. 2020, eq. 4): eps[n,c] are the normals that fill_normal makes of key, step and
+   * position (NULL: i), and x_t[i,:] = signal[t[i]] * x0[i,:] + noise_level[t[i]] * eps[i,:]; tables of T floats. */
+  cyf_status (*q_sample)(cyf_device *d, int64_t n, int64_t c, cyf_rng_key key, uint32_t step, const int64_t *position,
+                         const float *x0, const int32_t *t, const float *signal, const float *noise_level, float *eps,
+                         float *x_t);
   /* One reverse step over `count` elements; guidance and noise may be NULL. x_prev may be x. */
   cyf_status (*ddpm_step)(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
                           const float *guidance, const float *noise, float *x_prev);

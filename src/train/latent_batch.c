@@ -107,8 +107,8 @@ cyf_status cyf_noised_form(cyf_noised *b) {
   if (n == 0) return CYF_OK;
   if (b->latent_scale != 1.0) CYF_TRY(ops->scale(d, n * b->width, b->latent_scale, b->x0));
   CYF_TRY(ops->fill_timesteps(d, n, when, b->draw, b->position, 0, b->t_below, b->t));
-  CYF_TRY(ops->fill_normal(d, n, b->width, noise, b->draw, b->position, 0, b->eps));
-  return ops->q_sample(d, n, b->width, b->x0, b->t, b->signal, b->noise_level, b->eps, b->x_t);
+  return ops->q_sample(d, n, b->width, noise, b->draw, b->position, b->x0, b->t, b->signal, b->noise_level, b->eps,
+                       b->x_t);
 }
 
 cyf_status cyf_noised_make(cyf_noised *noised, const cyf_latent_batch *batch, const int64_t *position, uint32_t draw,

@@ -304,9 +304,10 @@ OPERATION(softmax_rows, (int64_t n, int64_t c, const float *size, float *y), (n,
 OPERATION(nb_draw, (int64_t n, int64_t c, const float *mean, const float *log_theta, cyf_rng_key key, const int64_t *position, int64_t first,
                     float *counts), (n, c, mean, log_theta, key, position, first, counts),
           IN(mean, n * c); IN(log_theta, c); MAY(position, n); IN(counts, n * c))
-OPERATION(q_sample, (int64_t n, int64_t c, const float *x0, const int32_t *t, const float *signal, const float *noise_level,
-                     const float *eps, float *x_t), (n, c, x0, t, signal, noise_level, eps, x_t),
-          IN(x0, n * c); IN(t, n); IN(signal, 1); IN(noise_level, 1); IN(eps, n * c); IN(x_t, n * c))
+OPERATION(q_sample, (int64_t n, int64_t c, cyf_rng_key key, uint32_t step, const int64_t *position, const float *x0, const int32_t *t,
+                     const float *signal, const float *noise_level, float *eps, float *x_t),
+          (n, c, key, step, position, x0, t, signal, noise_level, eps, x_t),
+          MAY(position, n); IN(x0, n * c); IN(t, n); IN(signal, 1); IN(noise_level, 1); IN(eps, n * c); IN(x_t, n * c))
 OPERATION(ddpm_step, (int64_t count, const cyf_reverse_step *s, const float *x, const float *eps, const float *guidance, const float *noise,
                       float *x_prev), (count, s, x, eps, guidance, noise, x_prev),
           IN(x, count); IN(eps, count); MAY(guidance, count); MAY(noise, count); IN(x_prev, count))
