@@ -406,7 +406,7 @@ static batch make_batch(compare *c, int64_t n, int64_t genes, double density, do
   const both indices = put(c, all.indices, all.indptr[n + 2], sizeof *all.indices);
   const both values = put(c, all.values, all.indptr[n + 2], sizeof *all.values);
   for (int s = 0; s < 2; ++s) {
-    const cyf_csr on_device = {n + 2, genes, L(indptr), I(indices), F(values)};
+    const cyf_csr on_device = {n + 2, genes, L(indptr), I(indices), F(values), 0};
     b.on[s] = cyf_csr_rows(&on_device, 2, n);
   }
   return b;

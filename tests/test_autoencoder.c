@@ -63,9 +63,9 @@ static void check_golden_train_step(const char *file) {
   cyf_csr_buffer buffer = {0};
   golden_cells(file, config->n_genes, &buffer);
   const cyf_csr cells = cyf_csr_view(&buffer);
-  double sum = 0.0;
-  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, &sum));
-  const double loss = sum / (double)(cells.n_cells * config->n_genes), expected = golden_scalar(file, "train/loss");
+  double sum[CYF_LOSS_TERMS] = {0};
+  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, sum));
+  const double loss = sum[0] / (double)(cells.n_cells * config->n_genes), expected = golden_scalar(file, "train/loss");
   assert_true(fabs(loss - expected) < 1e-6 * expected);
   golden_check_layout(device, &p->layout, p->gradient, file, "train/grad", "train/grad", GOLDEN_TOLERANCE);
   golden_check_layout(device, &p->buffer_layout, p->buffer, file, "train/buffers_after", NULL, GOLDEN_TOLERANCE);
@@ -131,15 +131,15 @@ static void check_golden_adamw(const char *file) {
                         .epsilon = 1e-8,
                         .weight_decay = 0.01,
                         .gradient_scale = 1.0};
-  double sum = 0.0, *losses = golden_doubles(file, "adamw/loss", NULL);
+  double sum[CYF_LOSS_TERMS] = {0}, *losses = golden_doubles(file, "adamw/loss", NULL);
   float *first = to_device(device, NULL, p->layout.total), *second = to_device(device, NULL, p->layout.total);
   golden_cells(file, config->n_genes, &buffer);
   const cyf_csr cells = cyf_csr_view(&buffer);
-  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, &sum));
+  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, sum));
   assert_ok(device->ops->zero(device, p->gradient, (size_t)p->layout.total * sizeof(float)));
   for (int step = 0; step < 3; step++) {
-    assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, &sum));
-    const double loss = sum / (double)(cells.n_cells * config->n_genes);
+    assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, sum));
+    const double loss = sum[0] / (double)(cells.n_cells * config->n_genes);
     assert_true(fabs(loss - losses[step]) < 1e-5 * losses[step]);
     settings.step = step + 1;
     assert_ok(device->ops->adamw(device, p->layout.total, &settings, p->value, p->gradient, first, second, NULL, 0.0));
@@ -178,9 +178,9 @@ typedef struct loss_context {
 
 static double train_loss(void *context) {
   const loss_context *c = context;
-  double sum = 0.0;
-  assert_ok(cyf_autoencoder_train_step(c->autoencoder, c->cells, NULL, c->cells->n_cells, NULL, &sum));
-  return sum / (double)(c->cells->n_cells * c->cells->n_genes);
+  double sum[CYF_LOSS_TERMS] = {0};
+  assert_ok(cyf_autoencoder_train_step(c->autoencoder, c->cells, NULL, c->cells->n_cells, NULL, sum));
+  return sum[0] / (double)(c->cells->n_cells * c->cells->n_genes);
 }
 
 static void test_finite_differences(void **state) {
@@ -228,14 +228,14 @@ typedef struct rank_work {
   cyf_csr cells; /* this rank's share */
   cyf_device *device;
   cyf_autoencoder *autoencoder;
-  double sum;
+  double sum[CYF_LOSS_TERMS];
   cyf_status status;
 } rank_work;
 
 static void *train_as_rank(void *context) {
   rank_work *work = context;
   const cyf_reducer reducer = {thread_rank_sum, &work->rank};
-  work->status = cyf_autoencoder_train_step(work->autoencoder, &work->cells, NULL, N_CELLS, &reducer, &work->sum);
+  work->status = cyf_autoencoder_train_step(work->autoencoder, &work->cells, NULL, N_CELLS, &reducer, work->sum);
   return NULL;
 }
 
@@ -248,8 +248,8 @@ static void check_split_batch(int64_t n_first) {
   cyf_autoencoder *whole = small_autoencoder(device, 1);
   assert_non_null(whole);
   cyf_parameters *p = cyf_autoencoder_parameters(whole);
-  double sum = 0.0;
-  assert_ok(cyf_autoencoder_train_step(whole, &cells, NULL, N_CELLS, NULL, &sum));
+  double sum[CYF_LOSS_TERMS] = {0};
+  assert_ok(cyf_autoencoder_train_step(whole, &cells, NULL, N_CELLS, NULL, sum));
 
   thread_sum shared;
   rank_work work[THREAD_RANKS] = {0};
@@ -268,7 +268,7 @@ static void check_split_batch(int64_t n_first) {
     assert_int_equal(work[rank].status, CYF_OK);
     assert_int_equal(work[rank].rank.n_calls, 8); /* forward and backward of four batch norms */
   }
-  assert_true(fabs(work[0].sum + work[1].sum - sum) < 1e-6 * sum);
+  assert_true(fabs(work[0].sum[0] + work[1].sum[0] - sum[0]) < 1e-6 * sum[0]);
   cyf_parameters *p0 = cyf_autoencoder_parameters(work[0].autoencoder);
   cyf_parameters *p1 = cyf_autoencoder_parameters(work[1].autoencoder);
   assert_true(device_error(device, p0->buffer, p->buffer, p->buffer_layout.total) < 1e-6);
@@ -395,12 +395,12 @@ static void test_refusals(void **state) {
   assert_int_equal(cyf_autoencoder_create(device, &config, 1, &autoencoder), CYF_ERR_CONFIG);
   cyf_status_clear();
   cyf_csr_buffer buffer = {0};
-  double sum = 0.0;
+  double sum[CYF_LOSS_TERMS] = {0};
   random_cells(3, 2, N_GENES, 0.3, &buffer);
   const cyf_csr cells = cyf_csr_view(&buffer);
   autoencoder = small_autoencoder(device, 0);
   assert_non_null(autoencoder);
-  assert_int_equal(cyf_autoencoder_train_step(autoencoder, &cells, NULL, 2, NULL, &sum), CYF_ERR_INTERNAL);
+  assert_int_equal(cyf_autoencoder_train_step(autoencoder, &cells, NULL, 2, NULL, sum), CYF_ERR_INTERNAL);
   cyf_status_clear();
   cyf_autoencoder_destroy(&autoencoder);
   cyf_autoencoder_destroy(&autoencoder); /* safe on NULL */

@@ -59,7 +59,7 @@ static void host_arrays_are_refused_by_slot_and_argument(void **state) {
   float *memory = device_floats(device, 8), host[8] = {0};
   const int64_t indptr[2] = {0, 1};
   const int32_t gene = 0;
-  const cyf_csr cells = {1, 4, indptr, &gene, host};
+  const cyf_csr cells = {1, 4, indptr, &gene, host, 0};
   double sum = 0;
   assert_fails(ops->axpy(device, 8, 1, host, memory), CYF_ERR_INTERNAL, "axpy: x is not");
   assert_fails(ops->axpy(device, 9, 1, memory, memory), CYF_ERR_INTERNAL, "axpy: x is not 36 bytes");

@@ -192,7 +192,7 @@ static cyf_status train_step(cyf_bench_steps *s) {
   s->sums = (cyf_loss_sums){0};
   if (s->autoencoder != NULL) {
     s->sums.weight = (double)n * (double)s->shape.n_genes;
-    return cyf_autoencoder_train_step(s->autoencoder, &s->cells, s->total, n_global, &reducer, &s->sums.loss);
+    return cyf_autoencoder_train_step(s->autoencoder, &s->cells, s->total, n_global, &reducer, s->sums.term);
   }
   if (s->denoiser != NULL) {
     s->sums.weight = (double)(n * s->settings->autoencoder.latent);
@@ -214,7 +214,7 @@ cyf_status cyf_bench_steps_run(cyf_bench_steps *s) {
 }
 
 double cyf_bench_steps_loss(const cyf_bench_steps *s) {
-  return s->sums.loss / s->sums.weight;
+  return cyf_loss_sum(&s->sums) / s->sums.weight;
 }
 
 /* Rows that the weight is multiplied with, of a rank's cells: a time path runs on distinct timesteps, and one layer of

@@ -40,7 +40,8 @@ static bool is_root(const loop *l) {
 static cyf_status sum_over_ranks(cyf_comm *comm, cyf_loss_sums *sums) {
   double values[4] = {sums->loss, sums->weight, (double)sums->n_correct, (double)sums->n_labelled};
   CYF_TRY(cyf_comm_sum_double(comm, values, 4));
-  *sums = (cyf_loss_sums){values[0], values[1], (int64_t)values[2], (int64_t)values[3]};
+  *sums = (cyf_loss_sums){
+      .loss = values[0], .weight = values[1], .n_correct = (int64_t)values[2], .n_labelled = (int64_t)values[3]};
   return CYF_OK;
 }
 
@@ -50,7 +51,7 @@ static cyf_status settle(loop *l) {
   cyf_device *device = l->optimizer->device;
   CYF_TRY(device->ops->synchronize(device));
   for (int64_t i = 0; i < l->n_late; i++) {
-    l->window.loss += l->late[i].loss;
+    l->window.loss += cyf_loss_sum(&l->late[i]);
     l->window.weight += l->late[i].weight;
     l->window.n_correct += l->late[i].n_correct;
     l->window.n_labelled += l->late[i].n_labelled;

@@ -47,10 +47,13 @@ typedef struct fence {
   late *first_late;
 } fence;
 
-static atomic_llong n_operations, n_leaks;
+static atomic_llong n_operations, n_waits, n_leaks;
 
 int64_t fenced_device_operations(void) {
   return n_operations;
+}
+int64_t fenced_device_waits(void) {
+  return n_waits;
 }
 int64_t fenced_device_leaks(void) {
   return n_leaks;
@@ -437,6 +440,7 @@ static cyf_status fenced_upload_async(cyf_device *d, void *to, const void *host,
 static cyf_status fenced_synchronize(cyf_device *d) {
   fence *f = (fence *)d;
   CYF_TRY(check_not_recording(f, "synchronize"));
+  n_waits++;
   enter(f);
   catch_up(f, INT64_MAX, true, true, true);
   leave(f);
