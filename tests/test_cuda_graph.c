@@ -165,8 +165,8 @@ static void frozen_arguments_of_training_are_seen(void **state) {
   (void)state;
   float *start = trained(false, 0, NULL, &count);
   cyf_free(start);
-  /* Timesteps, noise, the loss's place and AdamW. */
-  assert_int_equal(count_changing(train_four, &count, sizeof(float) * (size_t)count), 4);
+  /* Two buffers of latents, timesteps, noise, the loss's place and AdamW. */
+  assert_int_equal(count_changing(train_four, &count, sizeof(float) * (size_t)count), 5);
 }
 
 /* ---- sampling ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,13 @@
 #include "model/diffusion/schedule.h"
 #include "train/settings.h"
 
+/* Latents on their way to a device with memory of its own: a batch is uploaded while the device works on the last. */
+typedef struct cyf_latent_slot {
+  float *x0;     /* [capacity, width] device */
+  float *pinned; /* the same on the host, in memory of alloc_host */
+  cyf_event *uploaded, *used;
+} cyf_latent_slot;
+
 typedef struct cyf_noised {
   cyf_device *device;
   int64_t width, capacity;
@@ -14,7 +21,9 @@ typedef struct cyf_noised {
   uint64_t seed;
   float *signal, *noise_level; /* [T] device: sqrt(alpha_bar), sqrt(1 - alpha_bar) */
   int64_t n;
-  float *x0, *eps, *x_t; /* [capacity, width] device */
+  cyf_latent_slot slot[2];
+  int64_t n_uploads;
+  float *x0, *eps, *x_t; /* [capacity, width] device; x0 is a slot's */
   int32_t *t, *label;    /* [capacity] device */
   int32_t *t_host;       /* [capacity] host */
   int64_t *position;     /* [capacity] device */
