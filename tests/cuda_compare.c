@@ -334,8 +334,13 @@ static void compare_diffusion(compare *c, int64_t n, int64_t k) {
              out = normals(c, count, 1);
   const both noise = normals(c, count, 1), t = integers(c, n, 0, T), before = normals(c, count, 1);
   const both signal = positives(c, T, 0, 1), level = positives(c, T, 0, 1), embedding = normals(c, n * k, 1);
-  ON_BOTH(c, q_sample(d, n, k, F(x), I(t), F(signal), F(level), F(eps), F(out)));
-  same(c, "q_sample", out, 1e-6);
+  const cyf_rng_key key = cyf_rng_key_make(11, CYF_RNG_NOISE);
+  const both position = positions(c, n);
+  for (int given = 0; given < 2; ++given) {
+    ON_BOTH(c, q_sample(d, n, k, key, 3, given ? L(position) : NULL, F(x), I(t), F(signal), F(level), F(eps), F(out)));
+    same(c, "q_sample", eps, 1e-6);
+    same(c, "q_sample", out, 1e-6);
+  }
   ON_BOTH(c, time_embedding(d, n, k, I(t), F(embedding)));
   same(c, "time_embedding", embedding, 1e-6);
   for (int clip = 0; clip < 2; ++clip) {
@@ -401,7 +406,7 @@ static batch make_batch(compare *c, int64_t n, int64_t genes, double density, do
   const both indices = put(c, all.indices, all.indptr[n + 2], sizeof *all.indices);
   const both values = put(c, all.values, all.indptr[n + 2], sizeof *all.values);
   for (int s = 0; s < 2; ++s) {
-    const cyf_csr on_device = {n + 2, genes, L(indptr), I(indices), F(values)};
+    const cyf_csr on_device = {n + 2, genes, L(indptr), I(indices), F(values), 0};
     b.on[s] = cyf_csr_rows(&on_device, 2, n);
   }
   return b;

@@ -22,6 +22,7 @@
 #include "base/memory.h"
 #include "data/tensor_file.h"
 #include "kernels/backend.h"
+#include "kernels/cuda/cuda_device.h"
 #include "model/parameters.h"
 
 static const double GOLDEN_NULL_GRADIENT = 1e-12; /* float64 rounding of the references */
@@ -94,6 +95,39 @@ static inline int64_t golden_attribute_1(const char *file, const char *attribute
   int64_t value = 0;
   golden_attribute(file, attribute, &value, 1);
   return value;
+}
+
+/* ---- the device -------------------------------------------------------------------------------------------------- */
+
+/* Where the test is linked with it (support/fenced_device.c). */
+cyf_status fenced_device_create(cyf_device *cpu, cyf_device **ret_device) __attribute__((weak));
+
+/* The device that the references are checked on, CYTOFORGE_TEST_DEVICE: "cpu" (also when it is not set), "cuda" (the
+ * first GPU, or the emulated one where the test is linked with it; products in float32) or "fenced". For a group's
+ * setup: 0 or -1. */
+static inline int golden_open_device(cyf_device **ret_device) {
+  const char *wanted = getenv("CYTOFORGE_TEST_DEVICE");
+  cyf_status status;
+  if (wanted == NULL || strcmp(wanted, "cpu") == 0) return cyf_device_create_cpu(1, ret_device) == CYF_OK ? 0 : -1;
+  if (strcmp(wanted, "cuda") == 0) {
+    status = cyf_device_create_cuda(0, 1, CYF_PRECISION_FP32, ret_device);
+  } else if (strcmp(wanted, "fenced") == 0 && fenced_device_create != NULL) {
+    cyf_device *cpu = NULL;
+    status = cyf_device_create_cpu(1, &cpu);
+    if (status == CYF_OK) status = fenced_device_create(cpu, ret_device);
+  } else {
+    status =
+        CYF_FAIL(CYF_ERR_USAGE, "CYTOFORGE_TEST_DEVICE is cpu, cuda or, where it is linked, fenced, not '%s'", wanted);
+  }
+  if (status != CYF_OK) print_error("%s\n", cyf_status_message());
+  return status == CYF_OK ? 0 : -1;
+}
+
+/* Before a group is run: tests other than test_golden... look at device memory as only the CPU lets them, so on other
+ * devices they are left out. */
+static inline void golden_choose_tests(void) {
+  const char *wanted = getenv("CYTOFORGE_TEST_DEVICE");
+  if (wanted != NULL && strcmp(wanted, "cpu") != 0) cmocka_set_test_filter("test_golden*");
 }
 
 /* ---- host and device ------------------------------------------------------------------------------------------- */

@@ -28,9 +28,12 @@ in_packed 'mpirun -n 2 cytoforge train --data $here/data/atlas --out run --stage
   --set "autoencoder.hidden=[32]" --set autoencoder.validate_every=0' >"$work/train.txt" 2>&1 || fail "two ranks do not train: $(cat "$work/train.txt")"
 grep -q '2 ranks' "$work/train.txt" || fail "there were not two ranks: $(cat "$work/train.txt")"
 
+in_packed 'for name in autoencoder denoiser classifier sampler; do CYTOFORGE_SOURCE=$here golden_$name || exit 1; done' >"$work/golden.txt" 2>&1 ||
+  fail "the packed references are not met on the CPU: $(cat "$work/golden.txt")"
+
 (cd "$work/elsewhere" && env -i CUDA_VISIBLE_DEVICES= /bin/bash "$work/moved/packed/run.sh" "$work/results") >"$work/run.txt" 2>&1 ||
   fail "run.sh failed: $(cat "$work/run.txt")"
-for section in operations curves sanitizer times residency sampling torch; do
+for section in operations golden curves sanitizer times residency sampling torch; do
   grep -q "^$section: skipped: " "$work/run.txt" || fail "run.sh does not say that it skips $section: $(cat "$work/run.txt")"
   grep -q "| $section | skipped: " "$work/results/results.md" || fail "results.md lacks $section"
 done
@@ -39,7 +42,7 @@ if command -v python3 >/dev/null; then
   python3 - "$work/results/results.json" <<'PY' || fail "results.json is not what it should be"
 import json, sys
 results = json.load(open(sys.argv[1]))
-assert len(results["sections"]) == 7 and results["version"].startswith("cytoforge "), results
+assert len(results["sections"]) == 8 and results["version"].startswith("cytoforge "), results
 assert all(s["outcome"] == "skipped" and s["why"] for s in results["sections"].values()), results
 PY
   # The comparison of curves passes equal ones and fails others.

@@ -10,7 +10,7 @@ static cyf_device *device;
 
 static int setup(void **state) {
   (void)state;
-  return cyf_device_create_cpu(1, &device) == CYF_OK ? 0 : -1;
+  return golden_open_device(&device);
 }
 
 static int teardown(void **state) {
@@ -31,8 +31,8 @@ static cyf_autoencoder *golden_autoencoder(const char *file) {
   return autoencoder;
 }
 
-/* The stored expression matrix as a sparse batch. */
-static void golden_cells(const char *file, int64_t n_genes, cyf_csr_buffer *cells) {
+/* The stored expression matrix as a sparse batch in device memory, in `scratch`. */
+static cyf_csr golden_cells(const char *file, int64_t n_genes, cyf_scratch *scratch, cyf_csr_buffer *cells) {
   int64_t count = 0;
   double *x = golden_doubles(file, "x", &count);
   int32_t *indices = NULL;
@@ -52,6 +52,10 @@ static void golden_cells(const char *file, int64_t n_genes, cyf_csr_buffer *cell
   cyf_free(values);
   cyf_free(indices);
   cyf_free(x);
+  const cyf_csr host = cyf_csr_view(cells);
+  cyf_csr there;
+  assert_ok(cyf_csr_to_device(device, scratch, &host, &there));
+  return there;
 }
 
 /* ---- stored references ------------------------------------------------------------------------------------------- */
@@ -61,14 +65,17 @@ static void check_golden_train_step(const char *file) {
   const cyf_autoencoder_config *config = cyf_autoencoder_get_config(autoencoder);
   cyf_parameters *p = cyf_autoencoder_parameters(autoencoder);
   cyf_csr_buffer buffer = {0};
-  golden_cells(file, config->n_genes, &buffer);
-  const cyf_csr cells = cyf_csr_view(&buffer);
-  double sum = 0.0;
-  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, &sum));
-  const double loss = sum / (double)(cells.n_cells * config->n_genes), expected = golden_scalar(file, "train/loss");
+  cyf_scratch *scratch = NULL;
+  assert_ok(cyf_scratch_create(device, &scratch));
+  const cyf_csr cells = golden_cells(file, config->n_genes, scratch, &buffer);
+  double sum[CYF_LOSS_TERMS] = {0};
+  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, sum));
+  assert_ok(device->ops->synchronize(device));
+  const double loss = sum[0] / (double)(cells.n_cells * config->n_genes), expected = golden_scalar(file, "train/loss");
   assert_true(fabs(loss - expected) < 1e-6 * expected);
   golden_check_layout(device, &p->layout, p->gradient, file, "train/grad", "train/grad", GOLDEN_TOLERANCE);
   golden_check_layout(device, &p->buffer_layout, p->buffer, file, "train/buffers_after", NULL, GOLDEN_TOLERANCE);
+  cyf_scratch_destroy(&scratch);
   cyf_csr_buffer_destroy(&buffer);
   cyf_autoencoder_destroy(&autoencoder);
 }
@@ -84,17 +91,17 @@ static void check_golden_eval(const char *file) {
   cyf_parameters *p = cyf_autoencoder_parameters(autoencoder);
   cyf_csr_buffer buffer = {0};
   cyf_scratch *scratch = NULL;
-  golden_cells(file, config->n_genes, &buffer);
   golden_load(device, &p->buffer_layout, file, "train/buffers_after", p->buffer);
-  const cyf_csr cells = cyf_csr_view(&buffer);
   assert_ok(cyf_scratch_create(device, &scratch));
+  const cyf_csr cells = golden_cells(file, config->n_genes, scratch, &buffer);
+  const size_t mark = cyf_scratch_mark(scratch);
   float *latent = to_device(device, NULL, cells.n_cells * config->latent);
   float *expression = to_device(device, NULL, cells.n_cells * config->n_genes);
   assert_ok(cyf_autoencoder_encode(autoencoder, scratch, &cells, latent));
   golden_check(device, latent, file, "eval/latent", GOLDEN_TOLERANCE);
   assert_ok(cyf_autoencoder_decode(autoencoder, scratch, cells.n_cells, latent, expression));
   golden_check(device, expression, file, "eval/recon_relu", GOLDEN_TOLERANCE);
-  assert_int_equal(cyf_scratch_mark(scratch), 0); /* nothing is left behind */
+  assert_int_equal(cyf_scratch_mark(scratch), mark); /* nothing is left behind */
   device->ops->free(device, expression);
   device->ops->free(device, latent);
   cyf_scratch_destroy(&scratch);
@@ -131,15 +138,17 @@ static void check_golden_adamw(const char *file) {
                         .epsilon = 1e-8,
                         .weight_decay = 0.01,
                         .gradient_scale = 1.0};
-  double sum = 0.0, *losses = golden_doubles(file, "adamw/loss", NULL);
+  double sum[CYF_LOSS_TERMS] = {0}, *losses = golden_doubles(file, "adamw/loss", NULL);
   float *first = to_device(device, NULL, p->layout.total), *second = to_device(device, NULL, p->layout.total);
-  golden_cells(file, config->n_genes, &buffer);
-  const cyf_csr cells = cyf_csr_view(&buffer);
-  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, &sum));
+  cyf_scratch *scratch = NULL;
+  assert_ok(cyf_scratch_create(device, &scratch));
+  const cyf_csr cells = golden_cells(file, config->n_genes, scratch, &buffer);
+  assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, sum));
   assert_ok(device->ops->zero(device, p->gradient, (size_t)p->layout.total * sizeof(float)));
   for (int step = 0; step < 3; step++) {
-    assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, &sum));
-    const double loss = sum / (double)(cells.n_cells * config->n_genes);
+    assert_ok(cyf_autoencoder_train_step(autoencoder, &cells, NULL, cells.n_cells, NULL, sum));
+    assert_ok(device->ops->synchronize(device));
+    const double loss = sum[0] / (double)(cells.n_cells * config->n_genes);
     assert_true(fabs(loss - losses[step]) < 1e-5 * losses[step]);
     settings.step = step + 1;
     assert_ok(device->ops->adamw(device, p->layout.total, &settings, p->value, p->gradient, first, second, NULL, 0.0));
@@ -149,6 +158,7 @@ static void check_golden_adamw(const char *file) {
   device->ops->free(device, second);
   device->ops->free(device, first);
   cyf_free(losses);
+  cyf_scratch_destroy(&scratch);
   cyf_csr_buffer_destroy(&buffer);
   cyf_autoencoder_destroy(&autoencoder);
 }
@@ -178,9 +188,9 @@ typedef struct loss_context {
 
 static double train_loss(void *context) {
   const loss_context *c = context;
-  double sum = 0.0;
-  assert_ok(cyf_autoencoder_train_step(c->autoencoder, c->cells, NULL, c->cells->n_cells, NULL, &sum));
-  return sum / (double)(c->cells->n_cells * c->cells->n_genes);
+  double sum[CYF_LOSS_TERMS] = {0};
+  assert_ok(cyf_autoencoder_train_step(c->autoencoder, c->cells, NULL, c->cells->n_cells, NULL, sum));
+  return sum[0] / (double)(c->cells->n_cells * c->cells->n_genes);
 }
 
 static void test_finite_differences(void **state) {
@@ -228,14 +238,14 @@ typedef struct rank_work {
   cyf_csr cells; /* this rank's share */
   cyf_device *device;
   cyf_autoencoder *autoencoder;
-  double sum;
+  double sum[CYF_LOSS_TERMS];
   cyf_status status;
 } rank_work;
 
 static void *train_as_rank(void *context) {
   rank_work *work = context;
   const cyf_reducer reducer = {thread_rank_sum, &work->rank};
-  work->status = cyf_autoencoder_train_step(work->autoencoder, &work->cells, NULL, N_CELLS, &reducer, &work->sum);
+  work->status = cyf_autoencoder_train_step(work->autoencoder, &work->cells, NULL, N_CELLS, &reducer, work->sum);
   return NULL;
 }
 
@@ -248,8 +258,8 @@ static void check_split_batch(int64_t n_first) {
   cyf_autoencoder *whole = small_autoencoder(device, 1);
   assert_non_null(whole);
   cyf_parameters *p = cyf_autoencoder_parameters(whole);
-  double sum = 0.0;
-  assert_ok(cyf_autoencoder_train_step(whole, &cells, NULL, N_CELLS, NULL, &sum));
+  double sum[CYF_LOSS_TERMS] = {0};
+  assert_ok(cyf_autoencoder_train_step(whole, &cells, NULL, N_CELLS, NULL, sum));
 
   thread_sum shared;
   rank_work work[THREAD_RANKS] = {0};
@@ -268,7 +278,7 @@ static void check_split_batch(int64_t n_first) {
     assert_int_equal(work[rank].status, CYF_OK);
     assert_int_equal(work[rank].rank.n_calls, 8); /* forward and backward of four batch norms */
   }
-  assert_true(fabs(work[0].sum + work[1].sum - sum) < 1e-6 * sum);
+  assert_true(fabs(work[0].sum[0] + work[1].sum[0] - sum[0]) < 1e-6 * sum[0]);
   cyf_parameters *p0 = cyf_autoencoder_parameters(work[0].autoencoder);
   cyf_parameters *p1 = cyf_autoencoder_parameters(work[1].autoencoder);
   assert_true(device_error(device, p0->buffer, p->buffer, p->buffer_layout.total) < 1e-6);
@@ -395,12 +405,12 @@ static void test_refusals(void **state) {
   assert_int_equal(cyf_autoencoder_create(device, &config, 1, &autoencoder), CYF_ERR_CONFIG);
   cyf_status_clear();
   cyf_csr_buffer buffer = {0};
-  double sum = 0.0;
+  double sum[CYF_LOSS_TERMS] = {0};
   random_cells(3, 2, N_GENES, 0.3, &buffer);
   const cyf_csr cells = cyf_csr_view(&buffer);
   autoencoder = small_autoencoder(device, 0);
   assert_non_null(autoencoder);
-  assert_int_equal(cyf_autoencoder_train_step(autoencoder, &cells, NULL, 2, NULL, &sum), CYF_ERR_INTERNAL);
+  assert_int_equal(cyf_autoencoder_train_step(autoencoder, &cells, NULL, 2, NULL, sum), CYF_ERR_INTERNAL);
   cyf_status_clear();
   cyf_autoencoder_destroy(&autoencoder);
   cyf_autoencoder_destroy(&autoencoder); /* safe on NULL */
@@ -420,5 +430,6 @@ int main(void) {
       cmocka_unit_test(test_init),
       cmocka_unit_test(test_refusals),
   };
+  golden_choose_tests();
   return cmocka_run_group_tests_name("autoencoder", tests, setup, teardown);
 }

@@ -11,7 +11,7 @@ static cyf_device *device;
 
 static int setup(void **state) {
   (void)state;
-  return cyf_device_create_cpu(1, &device) == CYF_OK ? 0 : -1;
+  return golden_open_device(&device);
 }
 
 static int teardown(void **state) {
@@ -85,6 +85,7 @@ static void test_golden_train_step(void **state) {
     cyf_loss_sums result;
     assert_ok(
         cyf_classifier_train_step(c.classifier, c.n, c.x_t, c.t, c.label, NULL, c.n, (double)c.n, NULL, NULL, &result));
+    assert_ok(device->ops->synchronize(device));
     const double expected = golden_scalar(c.file, "train/loss");
     assert_true(fabs(result.loss / (double)c.n - expected) < 1e-6 * expected);
     assert_true(result.weight == (double)c.n);
@@ -403,5 +404,6 @@ int main(void) {
       cmocka_unit_test(test_unlabelled_cells),      cmocka_unit_test(test_ranks_make_one_batch),
       cmocka_unit_test(test_guidance_of_two_terms), cmocka_unit_test(test_refusals),
   };
+  golden_choose_tests();
   return cmocka_run_group_tests_name("classifier", tests, setup, teardown);
 }

@@ -19,11 +19,15 @@ static void help_shows_every_command_with_an_example(void **state) {
 
 static void version_lists_what_was_compiled_in(void **state) {
   (void)state;
-  cli_expect(0, "$cytoforge --version");
-  cli_expect_text("MPI        Open MPI");
-  cli_expect_text("(parallel)");
-  cli_expect_text("OpenBLAS");
-  cli_expect_text("libyaml");
+  static const char *const commands[] = {"--version", "info"};
+  for (int i = 0; i < 2; i++) {
+    cli_expect(0, "$cytoforge %s", commands[i]);
+    cli_expect_text("MPI        Open MPI");
+    cli_expect_text("(parallel)");
+    cli_expect_text("OpenBLAS");
+    cli_expect_text("libyaml");
+    cli_expect_text("backends   cpu");
+  }
 }
 
 static void wrong_words_end_with_2_and_the_nearest_right_one(void **state) {

@@ -78,7 +78,7 @@ static void a_window_of_rows_shares_the_arrays(void **state) {
   const int64_t indptr[5] = {0, 2, 2, 5, 6};
   const int32_t indices[6] = {0, 3, 1, 2, 3, 0};
   const float values[6] = {1, 2, 3, 4, 5, 6};
-  const cyf_csr matrix = {4, 4, indptr, indices, values};
+  const cyf_csr matrix = {4, 4, indptr, indices, values, 0};
   const cyf_csr rows = cyf_csr_rows(&matrix, 2, 2);
   assert_int_equal(rows.n_cells, 2);
   assert_int_equal(rows.n_genes, 4);

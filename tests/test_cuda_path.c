@@ -38,12 +38,14 @@ static void run(const fixture *shared, const cyf_command *command, const char *l
   for (char *word = strtok(text, " "); word != NULL && n < ARGUMENTS_MAX; word = strtok(NULL, " ")) words[n++] = word;
   words[n] = NULL;
   cyf_context context = {.comm = shared->comm, .command_line = "cytoforge"};
-  const int64_t before = emulator_launches();
+  const int64_t before = emulator_launches(), n_graphs = emulator_graphs().launched;
   emulated = on_cuda;
   const cyf_status status = command->run(&context, n, words);
   emulated = false;
   if (status != CYF_OK) fail_msg("%s: %s (%s)", line, cyf_status_message(), cyf_status_where());
   assert_int_equal(emulator_launches() > before, on_cuda);
+  const bool has_steps = command == &cyf_cmd_sample || (command == &cyf_cmd_train && strstr(line, "--stage") == NULL);
+  assert_int_equal(emulator_graphs().launched > n_graphs, on_cuda && has_steps);
   assert_int_equal(emulator_bytes_in_use(), 0);
 }
 

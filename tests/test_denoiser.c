@@ -10,7 +10,7 @@ static cyf_device *device;
 
 static int setup(void **state) {
   (void)state;
-  return cyf_device_create_cpu(1, &device) == CYF_OK ? 0 : -1;
+  return golden_open_device(&device);
 }
 
 static int teardown(void **state) {
@@ -70,6 +70,7 @@ static void test_golden_train_step(void **state) {
     golden_case c = open_golden(GOLDEN_FILES[i]);
     double sum = 0.0;
     assert_ok(cyf_denoiser_train_step(c.denoiser, c.n, c.x_t, c.t, NULL, c.eps, c.n, &sum));
+    assert_ok(device->ops->synchronize(device));
     const double expected = golden_scalar(c.file, "loss");
     assert_true(fabs(sum / (double)(c.n * c.latent) - expected) < 1e-6 * expected);
     golden_check_layout(device, &c.p->layout, c.p->gradient, c.file, "grad", NULL, GOLDEN_TOLERANCE);
@@ -91,8 +92,8 @@ static void test_golden_adamw_ema(void **state) {
     float *first = to_device(device, NULL, total), *second = to_device(device, NULL, total);
     float *ema = to_device(device, NULL, total);
     assert_ok(device->ops->copy(device, ema, c.p->value, (size_t)total * sizeof(float)));
+    double sum = 0.0;
     for (int step = 0; step < 3; step++) {
-      double sum = 0.0;
       assert_ok(cyf_denoiser_train_step(c.denoiser, c.n, c.x_t, c.t, NULL, c.eps, c.n, &sum));
       settings.step = step + 1;
       assert_ok(device->ops->adamw(device, total, &settings, c.p->value, c.p->gradient, first, second, ema, 0.9));
@@ -293,5 +294,6 @@ int main(void) {
       cmocka_unit_test(test_labels_pick_their_rows), cmocka_unit_test(test_shares_add_up),
       cmocka_unit_test(test_shared_timestep),        cmocka_unit_test(test_refusals),
   };
+  golden_choose_tests();
   return cmocka_run_group_tests_name("denoiser", tests, setup, teardown);
 }

@@ -163,6 +163,33 @@ static void counts_are_the_cpus(void **state) {
   assert_same_cells(shared, "drawn");
 }
 
+/* How often a run of a stage waits for the device. */
+static int64_t waits_of(const fixture *shared, const char *stage, const char *likelihood, int n_steps) {
+  char line[4096];
+  snprintf(line, sizeof line,
+           "train --stage %s --out @/waits-%s-%d" SMALL
+           "--set autoencoder.steps=%d --set denoiser.steps=%d --set autoencoder.likelihood=%s --set log.every=100 "
+           "--set checkpoint.every=0 --set autoencoder.validate_every=0 --set denoiser.validate_every=0",
+           stage, likelihood, n_steps, n_steps, n_steps, likelihood);
+  const int64_t before = fenced_device_waits();
+  fenced = true;
+  const cyf_status status = run(shared, &cyf_cmd_train, line);
+  fenced = false;
+  if (status != CYF_OK) fail_msg("%s: %s (%s)", line, cyf_status_message(), cyf_status_where());
+  return fenced_device_waits() - before;
+}
+
+/* Twice as many steps wait no more often. With several ranks the sums over them wait, as MPI gets no device memory. */
+static void steps_do_not_wait(void **state) {
+  const fixture *shared = *state;
+  static const char *const likelihoods[] = {"mse", "nb"}, *const stages[] = {"autoencoder", "encode", "denoiser"};
+  if (shared->size > 1) return;
+  for (int k = 0; k < 2; k++)
+    for (int s = 0; s < 3; s++)
+      assert_int_equal(waits_of(shared, stages[s], likelihoods[k], 10),
+                       waits_of(shared, stages[s], likelihoods[k], 20));
+}
+
 /* Cells that stay in device memory: nothing of the training changes. */
 static void resident_cells_train_the_same(void **state) {
   const fixture *shared = *state;
@@ -241,9 +268,13 @@ static void encoding_is_the_cpus(void **state) {
 }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {
-      TEST(make_data),           TEST(training_is_the_cpus), TEST(resident_cells_train_the_same),
-      TEST(counts_are_the_cpus), TEST(divergence_is_seen),   TEST(encoding_is_the_cpus),
-      TEST(sampling_is_the_cpus)};
+  const struct CMUnitTest tests[] = {TEST(make_data),
+                                     TEST(training_is_the_cpus),
+                                     TEST(resident_cells_train_the_same),
+                                     TEST(counts_are_the_cpus),
+                                     TEST(steps_do_not_wait),
+                                     TEST(divergence_is_seen),
+                                     TEST(encoding_is_the_cpus),
+                                     TEST(sampling_is_the_cpus)};
   return FIXTURE_RUN(tests);
 }

@@ -82,10 +82,10 @@ static void autoencoder_announces(void **state) {
   assert_ok(cyf_autoencoder_init(model, 1));
   cyf_parameters *parameters = cyf_autoencoder_parameters(model);
   for (int n = N, i = 0; i < 2; n = 0, ++i) {
-    const cyf_csr cells = {n, GENES, indptr, indices, values};
-    double sum = 0;
+    const cyf_csr cells = {n, GENES, indptr, indices, values, 0};
+    double sum[CYF_LOSS_TERMS] = {0};
     listen(parameters, &heard[i]);
-    assert_ok(cyf_autoencoder_train_step(model, &cells, NULL, N, &reducer, &sum));
+    assert_ok(cyf_autoencoder_train_step(model, &cells, NULL, N, &reducer, sum));
     check_and_forget(parameters, &heard[i]);
   }
   check_same_order(&heard[0], &heard[1]);

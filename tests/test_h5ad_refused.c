@@ -32,7 +32,7 @@ static char *in_folder(const char *name) {
 
 static cyf_status append_one(cyf_h5ad_writer *writer, int32_t gene, float value) {
   const int64_t indptr[2] = {0, 1};
-  const cyf_csr row = {1, N_GENES, indptr, &gene, &value};
+  const cyf_csr row = {1, N_GENES, indptr, &gene, &value, 0};
   return cyf_h5ad_writer_append_csr(writer, &row);
 }
 

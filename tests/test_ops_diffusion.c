@@ -166,22 +166,31 @@ static void dropout_masks_by_word_and_keeps_the_mean(void **state) {
 /* ---- diffusion
  * --------------------------------------------------------------------------------------------------------- */
 
-static void noising_reads_its_coefficients_by_timestep(void **state) {
+static void noising_draws_and_reads_its_coefficients_by_timestep(void **state) {
   (void)state;
   enum { T = 10 };
   float signal[T], level[T];
   for (int t = 0; t < T; ++t) signal[t] = 1.0f - 0.1f * (float)t, level[t] = 0.2f * (float)t;
-  const int64_t n = 33, c = 5;
+  const int64_t n = 33, c = 70;
   test_random random = {2};
-  float *x0 = test_normals(&random, n * c, 1), *eps = test_normals(&random, n * c, 1), *x_t = TEST_NEW(float, n *c);
+  float *x0 = test_normals(&random, n * c, 1), *eps = TEST_NEW(float, n *c), *x_t = TEST_NEW(float, n *c);
+  float *normals = TEST_NEW(float, n *c);
+  int64_t *position = TEST_NEW(int64_t, n);
+  const cyf_rng_key key = cyf_rng_key_make(4, CYF_RNG_NOISE);
   int32_t *t = TEST_NEW(int32_t, n);
   double *expected = TEST_NEW(double, n *c);
-  for (int64_t i = 0; i < n; ++i) t[i] = (int32_t)(i % T);
-  for (int64_t k = 0; k < n * c; ++k) expected[k] = (double)signal[t[k / c]] * x0[k] + (double)level[t[k / c]] * eps[k];
-  TEST_OK(device->ops->q_sample(device, n, c, x0, t, signal, level, eps, x_t));
-  TEST_AT_MOST(test_error(x_t, expected, n * c), 2e-6);
-  TEST_OK(device->ops->q_sample(device, 0, c, x0, t, signal, level, eps, x_t));
-  void *all[] = {x0, eps, x_t, t, expected};
+  for (int64_t i = 0; i < n; ++i) t[i] = (int32_t)(i % T), position[i] = 1000 - 7 * i;
+  for (int given = 0; given < 2; ++given) {
+    const int64_t *at = given ? position : NULL;
+    TEST_OK(device->ops->fill_normal(device, n, c, key, 6, at, 0, normals));
+    TEST_OK(device->ops->q_sample(device, n, c, key, 6, at, x0, t, signal, level, eps, x_t));
+    assert_memory_equal(eps, normals, sizeof(float) * (size_t)(n * c));
+    for (int64_t k = 0; k < n * c; ++k)
+      expected[k] = (double)signal[t[k / c]] * x0[k] + (double)level[t[k / c]] * eps[k];
+    TEST_AT_MOST(test_error(x_t, expected, n * c), 2e-6);
+  }
+  TEST_OK(device->ops->q_sample(device, 0, c, key, 6, NULL, x0, t, signal, level, eps, x_t));
+  void *all[] = {x0, eps, normals, x_t, t, position, expected};
   FREE_ALL(all);
 }
 
@@ -331,7 +340,7 @@ int main(void) {
       cmocka_unit_test(normals_have_unit_moments),
       cmocka_unit_test(timesteps_are_uniform_and_keyed_by_position),
       cmocka_unit_test(dropout_masks_by_word_and_keeps_the_mean),
-      cmocka_unit_test(noising_reads_its_coefficients_by_timestep),
+      cmocka_unit_test(noising_draws_and_reads_its_coefficients_by_timestep),
       cmocka_unit_test(reverse_steps_follow_their_equations),
       cmocka_unit_test(multistep_follows_its_equation),
       cmocka_unit_test(free_guidance_adds_weighted_differences),

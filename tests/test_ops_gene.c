@@ -245,7 +245,7 @@ static void small_residuals_keep_their_precision(void **state) {
   assert_true(expected < 0.02 * square && expected > 0.002 * square);
   test_matmul(n, hidden, genes, r, 0, l.reference.w, 0, d_hd);
   test_matmul(genes, hidden, n, r, 1, l.reference.h, 0, d_wd);
-  const cyf_csr target = {n, genes, indptr, index, x};
+  const cyf_csr target = {n, genes, indptr, index, x, 0};
   TEST_OK(device->ops->gene_mse(device, CYF_GENE_GRAM, &target, hidden, l.h, l.w, l.bias, 1, &value, d_h, d_w, d_bias));
   TEST_AT_MOST(test_relative(value, expected), 1e-5);
   TEST_AT_MOST(test_error(d_h, d_hd, n * hidden), 1e-3);

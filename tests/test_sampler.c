@@ -10,7 +10,7 @@ static cyf_device *device;
 
 static int setup(void **state) {
   (void)state;
-  return cyf_device_create_cpu(1, &device) == CYF_OK ? 0 : -1;
+  return golden_open_device(&device);
 }
 
 static int teardown(void **state) {
@@ -139,5 +139,6 @@ static void test_golden_runs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden_runs)};
+  golden_choose_tests();
   return cmocka_run_group_tests_name("sampler", tests, setup, teardown);
 }

@@ -13,7 +13,7 @@ if [ -e "$folder" ] || [ -e "$folder.tar.gz" ]; then
 fi
 if [ $# -lt 2 ]; then
   cmake -S "$source_dir" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCYTOFORGE_NATIVE=OFF >/dev/null
-  cmake --build "$build" --target cytoforge check_cuda_ops
+  cmake --build "$build" --target cytoforge check_cuda_ops test_autoencoder test_denoiser test_classifier test_sampler
 fi
 mkdir -p "$folder"/{bin,lib,openmpi/lib/openmpi,openmpi/bin,data}
 folder=$(cd "$folder" && pwd)
@@ -23,6 +23,14 @@ for check in check_cuda_ops; do # programs that compare a GPU with the CPU, wher
   found=$(find "$build" -name "$check" -type f -perm -u+x | head -1)
   if [ -n "$found" ]; then cp "$found" "$folder/bin/"; fi
 done
+
+# The tests of the stored references, and the references.
+mkdir -p "$folder/tests/golden"
+for name in autoencoder denoiser classifier sampler; do
+  found=$(find "$build" -name "test_$name" -type f -perm -u+x | head -1)
+  if [ -n "$found" ]; then cp "$found" "$folder/bin/golden_$name"; fi
+done
+cp "$source_dir"/tests/golden/{autoencoder,classifier,denoiser,sampling}_[12].h5 "$folder/tests/golden/"
 
 # Open MPI, with its plug-ins and launcher under one prefix: OPAL_PREFIX moves it. Only the transports of one machine are taken.
 mpi_lib=$(dirname "$(ldd "$build/cytoforge" | awk '/libmpi\.so/ {print $3}' | xargs readlink -f)")
@@ -51,7 +59,7 @@ collect() {
 }
 # shellcheck disable=SC2046
 cp -nL $(collect "$folder"/bin/* "$folder"/openmpi/bin/* "$folder"/openmpi/lib/*/*.so) "$folder/lib/"
-strip --strip-unneeded "$folder"/lib/*.so* "$folder"/openmpi/lib/*/*.so "$folder"/bin/cytoforge 2>/dev/null || true
+strip --strip-unneeded "$folder"/lib/*.so* "$folder"/openmpi/lib/*/*.so "$folder"/bin/* 2>/dev/null || true
 
 # Small data: cells that were made up, an atlas of them.
 "$build/cytoforge" synth -o "$folder/data/cells.h5ad" --cells 4000 --genes 1000 --types 4 --seed 1 2>/dev/null

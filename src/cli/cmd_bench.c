@@ -1,4 +1,6 @@
-/* `cytoforge bench`: how fast an atlas streams on this machine; `bench train` is bench_train.c's. */
+/* `cytoforge bench`: how fast an atlas streams on this machine; `bench train` and `bench sample` have files of their
+ * own.
+ */
 #include <string.h>
 
 #include "base/clock.h"
@@ -69,6 +71,8 @@ static void help(FILE *stream) {
   cyf_options_print_help(&usage, options, N_OPTIONS, stream);
   fprintf(stream, "\n");
   cyf_bench_train_help(stream);
+  fprintf(stream, "\n");
+  cyf_bench_sample_help(stream);
 }
 
 /* What was measured, over all ranks. */
@@ -86,7 +90,7 @@ static cyf_status choose(const char *option, const char *value, const char *firs
 static cyf_status check(arguments *a, const cyf_texts *extra) {
   if (extra->n != 1 || strcmp(extra->item[0], "loader") != 0)
     return CYF_FAIL(CYF_ERR_USAGE,
-                    "bench: say what to measure: cytoforge bench loader --data ATLAS, or cytoforge bench train");
+                    "bench: say what to measure: cytoforge bench loader --data ATLAS, bench train or bench sample");
   CYF_TRY(cyf_need(&usage, a->data, "--data ATLAS"));
   int io = 0, residency = 0;
   CYF_TRY(choose("--io", a->io, "posix", "mpio", &io));
@@ -226,6 +230,7 @@ cleanup:
 
 static cyf_status run(cyf_context *context, int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "train") == 0) return cyf_bench_train(context, argc - 1, argv + 1);
+  if (argc > 1 && strcmp(argv[1], "sample") == 0) return cyf_bench_sample(context, argc - 1, argv + 1);
   arguments a = defaults;
   cyf_texts extra = {0};
   cyf_option options[N_OPTIONS];
@@ -237,7 +242,7 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 }
 
 const cyf_command cyf_cmd_bench = {.name = "bench",
-                                   .summary = "measure how fast an atlas streams and models train on this machine",
+                                   .summary = "measure how fast an atlas streams, models train and cells are sampled",
                                    .collective = true,
                                    .stops_itself = true,
                                    .run = run,

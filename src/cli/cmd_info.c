@@ -4,14 +4,18 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/version.h"
 #include "data/atlas.h"
 #include "data/tensor_file.h"
 #include "train/model_file.h"
 
-static const cyf_usage usage = {.command = "info",
-                                .arguments = "FILE...",
-                                .text = "Says what a file is: an h5ad, an atlas, a model or a checkpoint.",
-                                .examples = "  cytoforge info atlas\n  cytoforge info runs/first/model.h5\n"};
+static const cyf_usage usage = {
+    .command = "info",
+    .arguments = "[FILE...]",
+    .text =
+        "Says what a file is: an h5ad, an atlas, a model or a checkpoint. Without a file: what\n"
+        "was built in and how many GPUs are here, as --version does.",
+    .examples = "  cytoforge info atlas\n  cytoforge info runs/first/model.h5\n"};
 
 enum { SHOWN_CATEGORIES = 20 };
 
@@ -155,10 +159,11 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   (void)context;
   cyf_texts paths = {0};
   cyf_status status = cyf_options_parse(&usage, argc, argv, NULL, 0, &paths);
-  if (status == CYF_OK) status = cyf_need(&usage, paths.n > 0 ? paths.item[0] : NULL, "a file");
+  if (status == CYF_OK && paths.n == 0) cyf_print_version(stdout);
   for (int64_t i = 0; i < paths.n && status == CYF_OK; i++) status = describe(paths.item[i]);
   cyf_free(paths.item);
   return status;
 }
 
-const cyf_command cyf_cmd_info = {.name = "info", .summary = "say what a file is", .run = run, .help = help};
+const cyf_command cyf_cmd_info = {
+    .name = "info", .summary = "say what a file is, or what was built in", .run = run, .help = help};

@@ -107,6 +107,7 @@ typedef struct interpolation {
   cyf_sampler_config config;
   cyf_decoding decoding;
   cyf_scratch **scratch; /* [threads] */
+  cyf_graph **graph;     /* [threads] of a step */
   cyf_cells_out out;
 } interpolation;
 
@@ -195,6 +196,7 @@ static cyf_status open_rest(interpolation *p) {
   CYF_TRY(make_conditions(p));
   CYF_TRY(choose_start(p));
   CYF_TRY(CYF_NEW(&p->scratch, n_threads));
+  CYF_TRY(CYF_NEW(&p->graph, n_threads));
   for (int t = 0; t < n_threads; t++) CYF_TRY(cyf_scratch_create(p->device, &p->scratch[t]));
   return CYF_OK;
 }
@@ -202,7 +204,10 @@ static cyf_status open_rest(interpolation *p) {
 static void close_interpolation(interpolation *p) {
   cyf_cells_out_destroy(&p->out);
   for (int t = 0; p->scratch != NULL && t < p->device->n_threads; t++) cyf_scratch_destroy(&p->scratch[t]);
+  for (int t = 0; p->graph != NULL && t < p->device->n_threads; t++)
+    p->device->ops->graph_destroy(p->device, p->graph[t]);
   cyf_free(p->scratch);
+  cyf_free(p->graph);
   cyf_schedule_destroy(&p->schedule);
   cyf_conditions_destroy(&p->conditions);
   cyf_start_cells_destroy(&p->start);
@@ -214,19 +219,21 @@ static void close_interpolation(interpolation *p) {
 
 /* Start cells [cell, cell + n) to one point, into x[n, width]; `first` is their place in the output. A cell's noise
  * goes by its number among the start cells, so that its way from point to point is smooth. */
-static cyf_status run_point(const interpolation *p, cyf_scratch *scratch, int64_t first, int64_t cell, int64_t n,
-                            float *x) {
+static cyf_status run_point(const interpolation *p, int thread, int64_t first, int64_t cell, int64_t n, float *x) {
   cyf_device *device = p->device;
+  cyf_scratch *scratch = p->scratch[thread];
+  cyf_sampler_config config = p->config;
   const int64_t width = p->out.width, point = first / p->start.n;
   cyf_guide guides[CYF_GUIDES_MAX];
   int n_guides = 0;
+  config.graph = &p->graph[thread];
   CYF_TRY(device->ops->upload(device, x, p->start.latent + cell * width, sizeof(float) * (size_t)(n * width)));
   CYF_TRY(device->ops->scale(device, n * width, p->model->latent_scale, x));
   CYF_TRY(cyf_sampler_start_from(device, p->schedule, p->config.seed, width, scratch, cell, n, x));
   CYF_TRY(cyf_make_guides(p->model, &p->conditions, CYF_GUIDANCE_CLASSIFIER, scratch, first, n, guides, &n_guides));
   if (p->weight > 0)
     CYF_TRY(cyf_class_path_guide(&p->path, p->model, scratch, point, n, p->weight, &guides[n_guides++]));
-  CYF_TRY(cyf_sampler_run(&p->config, p->model->denoiser, n_guides, guides, scratch, cell, n, x));
+  CYF_TRY(cyf_sampler_run(&config, p->model->denoiser, n_guides, guides, scratch, cell, n, x));
   CYF_TRY(device->ops->scale(device, n * width, 1 / p->model->latent_scale, x));
   if (p->model->settings.diffusion.unit_length)
     CYF_TRY(device->ops->l2_normalize_forward(device, n, width, x, x, NULL));
@@ -234,8 +241,9 @@ static cyf_status run_point(const interpolation *p, cyf_scratch *scratch, int64_
 }
 
 /* A block lies across points where the number of start cells is no multiple of its size. */
-static cyf_status run_block(const interpolation *p, cyf_scratch *scratch, cyf_block *block) {
+static cyf_status run_block(const interpolation *p, int thread, cyf_block *block) {
   cyf_device *device = p->device;
+  cyf_scratch *scratch = p->scratch[thread];
   const int64_t width = p->out.width, first = block->index * CYF_SAMPLER_BLOCK;
   float *x = NULL;
   CYF_TRY(cyf_scratch_floats(scratch, block->n_cells * width, &x));
@@ -243,7 +251,7 @@ static cyf_status run_block(const interpolation *p, cyf_scratch *scratch, cyf_bl
     const int64_t cell = (first + done) % p->start.n, left = block->n_cells - done;
     n = p->start.n - cell < left ? p->start.n - cell : left;
     const size_t mark = cyf_scratch_mark(scratch);
-    const cyf_status status = run_point(p, scratch, first + done, cell, n, x + done * width);
+    const cyf_status status = run_point(p, thread, first + done, cell, n, x + done * width);
     cyf_scratch_release(scratch, mark);
     CYF_TRY(status);
   }
@@ -257,7 +265,7 @@ static cyf_status run_block(const interpolation *p, cyf_scratch *scratch, cyf_bl
 static cyf_status compute(void *context, int thread, cyf_block *block) {
   const interpolation *p = context;
   const size_t mark = cyf_scratch_mark(p->scratch[thread]);
-  const cyf_status status = run_block(p, p->scratch[thread], block);
+  const cyf_status status = run_block(p, thread, block);
   cyf_scratch_release(p->scratch[thread], mark);
   return status;
 }

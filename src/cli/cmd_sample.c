@@ -85,6 +85,7 @@ typedef struct sampling {
   cyf_sampler_config config;
   cyf_decoding decoding;
   cyf_scratch **scratch; /* [threads] */
+  cyf_graph **graph;     /* [threads] of a step */
   int n_threads;
   cyf_cells_out out;
 } sampling;
@@ -122,6 +123,7 @@ static cyf_status open_sampling(sampling *s) {
   CYF_TRY(cyf_decoding_make(&usage, s->model, a->kind, a->reverse.seed, &s->decoding));
   s->n_threads = s->device->n_threads;
   CYF_TRY(CYF_NEW(&s->scratch, s->n_threads));
+  CYF_TRY(CYF_NEW(&s->graph, s->n_threads));
   for (int t = 0; t < s->n_threads; t++) CYF_TRY(cyf_scratch_create(s->device, &s->scratch[t]));
   s->out = (cyf_cells_out){.path = a->output,
                            .genes = &s->model->genes,
@@ -135,7 +137,10 @@ static void close_sampling(sampling *s) {
   cyf_cells_out_destroy(&s->out);
   if (s->scratch != NULL)
     for (int t = 0; t < s->n_threads; t++) cyf_scratch_destroy(&s->scratch[t]);
+  if (s->graph != NULL)
+    for (int t = 0; t < s->n_threads; t++) s->device->ops->graph_destroy(s->device, s->graph[t]);
   cyf_free(s->scratch);
+  cyf_free(s->graph);
   cyf_schedule_destroy(&s->schedule);
   cyf_conditions_destroy(&s->conditions);
   cyf_free(s->guidance);
@@ -143,8 +148,11 @@ static void close_sampling(sampling *s) {
   cyf_device_destroy(&s->device);
 }
 
-static cyf_status sample_block(const sampling *s, cyf_scratch *scratch, cyf_block *block) {
+static cyf_status sample_block(const sampling *s, int thread, cyf_block *block) {
   cyf_device *device = s->device;
+  cyf_scratch *scratch = s->scratch[thread];
+  cyf_sampler_config config = s->config;
+  config.graph = &s->graph[thread];
   int64_t n = block->n_cells, width = s->out.width, first = block->index * CYF_SAMPLER_BLOCK;
   cyf_guide guides[CYF_GUIDES_MAX];
   int n_guides = 0;
@@ -152,7 +160,7 @@ static cyf_status sample_block(const sampling *s, cyf_scratch *scratch, cyf_bloc
   CYF_TRY(cyf_scratch_floats(scratch, n * width, &x));
   CYF_TRY(cyf_sampler_start(device, s->config.seed, width, first, n, x));
   CYF_TRY(cyf_make_guides(s->model, &s->conditions, s->mode, scratch, first, n, guides, &n_guides));
-  CYF_TRY(cyf_sampler_run(&s->config, s->model->denoiser, n_guides, guides, scratch, first, n, x));
+  CYF_TRY(cyf_sampler_run(&config, s->model->denoiser, n_guides, guides, scratch, first, n, x));
   CYF_TRY(device->ops->scale(device, n * width, 1 / s->model->latent_scale, x));
   if (s->model->settings.diffusion.unit_length)
     CYF_TRY(device->ops->l2_normalize_forward(device, n, width, x, x, NULL));
@@ -166,7 +174,7 @@ static cyf_status sample_block(const sampling *s, cyf_scratch *scratch, cyf_bloc
 static cyf_status compute(void *context, int thread, cyf_block *block) {
   const sampling *s = context;
   size_t mark = cyf_scratch_mark(s->scratch[thread]);
-  cyf_status status = sample_block(s, s->scratch[thread], block);
+  cyf_status status = sample_block(s, thread, block);
   cyf_scratch_release(s->scratch[thread], mark);
   return status;
 }

@@ -1,4 +1,4 @@
-/* `cytoforge --version`. */
+/* `cytoforge --version` and `cytoforge info`. */
 #ifndef CYF_CLI_VERSION_H
 #define CYF_CLI_VERSION_H
 

@@ -66,6 +66,10 @@ const char *cyf_gradient_plane_name(const cyf_gradient_plane *plane) {
   return plane->nccl != NULL ? "NCCL" : "MPI";
 }
 
+bool cyf_gradient_plane_sums_meanwhile(const cyf_gradient_plane *plane) {
+  return plane->nccl != NULL;
+}
+
 cyf_status cyf_gradient_plane_begin(cyf_gradient_plane *p, float *gradients, int64_t count) {
   if (p->buckets.missing == NULL || p->buckets.count != count) {
     cyf_buckets_destroy(&p->buckets);

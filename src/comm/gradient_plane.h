@@ -13,6 +13,7 @@
 #ifndef CYF_COMM_GRADIENT_PLANE_H
 #define CYF_COMM_GRADIENT_PLANE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "comm/comm.h"
@@ -30,6 +31,9 @@ cyf_status cyf_gradient_plane_create(cyf_comm *comm, cyf_device *device, int64_t
 void cyf_gradient_plane_destroy(cyf_gradient_plane **plane);
 /* "NCCL" or "MPI". */
 const char *cyf_gradient_plane_name(const cyf_gradient_plane *plane);
+
+/* True where sums run beside the backward pass, which then cannot be part of a graph (kernels/backend.h). */
+bool cyf_gradient_plane_sums_meanwhile(const cyf_gradient_plane *plane);
 
 /* A sum of gradients[count] (device memory) over all ranks, in place, begins; nothing is final yet. An unfinished sum
  * is forgotten. Not collective. */

@@ -300,7 +300,7 @@ cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
   ret_batch->form = loader->form;
   ret_batch->cells = cyf_csr_view(&slot->cells);
   if (loader->form != CYF_BATCH_VALUES)
-    ret_batch->cells = (cyf_csr){slot->cells.n_cells, loader->atlas->n_genes, slot->bounds, NULL, NULL};
+    ret_batch->cells = (cyf_csr){slot->cells.n_cells, loader->atlas->n_genes, slot->bounds, NULL, NULL, 0};
   ret_batch->row = slot->row;
   if (loader->form == CYF_BATCH_ROWS) ret_batch->stored = loader->resident.matrix;
   if (loader->form == CYF_BATCH_COMPACT)

@@ -117,11 +117,10 @@ struct cyf_ops {
    * step numbers, coefficients, addresses), and which it builds anew where operations or shapes differ. So nothing that
    * an operation needs has to live in device memory for the sake of the graph. The first pass (*graph NULL) runs
    * without being recorded and warms up libraries and scratch. Inside: only operations of the work queue from the
-   * sections below, copy and zero; no alloc, free, upload, download, event or synchronize, no second graph, and a
-   * scratch may not grow (cyf_scratch: the first pass has made the room; where a later shape needs more, the caller
-   * destroys the graph, sets it to NULL and so has a first pass again). ret_ scalars are written as ever. One thread
-   * records at a time on a device; a backend may run the operations directly. launch false: an operation failed, what
-   * was recorded is dropped. */
+   * sections below, copy, zero and alloc (a scratch may grow); no free, upload, download, event or synchronize, and no
+   * second graph. ret_ scalars are written as ever. The device is the calling thread's until graph_end: others wait. A
+   * backend may run the operations directly, and the CUDA backend does with CYTOFORGE_GRAPHS=0 in the environment.
+   * launch false: an operation failed, what was recorded is dropped. */
   cyf_status (*graph_begin)(cyf_device *d, cyf_graph **graph);
   cyf_status (*graph_end)(cyf_device *d, cyf_graph **graph, bool launch);
   void (*graph_destroy)(cyf_device *d, cyf_graph *graph); /* NULL-safe */
@@ -290,9 +289,11 @@ struct cyf_ops {
                         const int64_t *position, int64_t first_position, float *counts);
 
   /* ---- diffusion --------------------------------------------------------------------------------------------------------- */
-  /* x_t[i,:] = signal[t[i]] * x0[i,:] + noise_level[t[i]] * eps[i,:]; tables of T floats (Ho et al. 2020, eq. 4). */
-  cyf_status (*q_sample)(cyf_device *d, int64_t n, int64_t c, const float *x0, const int32_t *t, const float *signal,
-                         const float *noise_level, const float *eps, float *x_t);
+  /* Draws from q(x_t | x_0) (Ho et al. 2020, eq. 4): eps[n,c] are the normals that fill_normal makes of key, step and
+   * position (NULL: i), and x_t[i,:] = signal[t[i]] * x0[i,:] + noise_level[t[i]] * eps[i,:]; tables of T floats. */
+  cyf_status (*q_sample)(cyf_device *d, int64_t n, int64_t c, cyf_rng_key key, uint32_t step, const int64_t *position,
+                         const float *x0, const int32_t *t, const float *signal, const float *noise_level, float *eps,
+                         float *x_t);
   /* One reverse step over `count` elements; guidance and noise may be NULL. x_prev may be x. */
   cyf_status (*ddpm_step)(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
                           const float *guidance, const float *noise, float *x_prev);

@@ -17,6 +17,7 @@ typedef struct cyf_csr {
   const int64_t *indptr;  /* [n_cells + 1], indptr[0] may be non-zero (a window of a larger matrix) */
   const int32_t *indices; /* [nnz] */
   const float *values;    /* [nnz] */
+  int64_t nnz;            /* of a batch in device memory, whose indptr the host cannot read; 0: not known to the host */
 } cyf_csr;
 
 /* Cells as an atlas stores them, 3 to 8 bytes an entry: what is kept resident and sent to a device (struct cyf_ops,
@@ -67,7 +68,7 @@ cyf_csr cyf_csr_rows(const cyf_csr *matrix, int64_t first, int64_t n);
  * CYF_ERR_INTERNAL. */
 cyf_status cyf_csr_to_device(cyf_device *device, cyf_scratch *scratch, const cyf_csr *matrix, cyf_csr *ret_matrix);
 
-/* The entries of a batch in device memory; waits for the device where its memory is not the host's. */
+/* The entries of a batch in device memory; waits for the device where neither indptr nor nnz tells the host. */
 cyf_status cyf_csr_entries(cyf_device *device, const cyf_csr *matrix, int64_t *ret_nnz);
 
 /* log1p(value * factor), factor = target_sum / total of the cell: the one formula of log-normalisation. */

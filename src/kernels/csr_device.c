@@ -18,16 +18,14 @@ cyf_status cyf_csr_to_device(cyf_device *device, cyf_scratch *scratch, const cyf
   CYF_TRY(device->ops->upload(device, indptr, matrix->indptr, sizeof(int64_t) * (size_t)(n + 1)));
   CYF_TRY(device->ops->upload(device, indices, matrix->indices, sizeof(int32_t) * (size_t)nnz));
   CYF_TRY(device->ops->upload(device, values, matrix->values, sizeof(float) * (size_t)nnz));
-  *ret_matrix = (cyf_csr){n, matrix->n_genes, indptr, indices, values};
+  *ret_matrix = (cyf_csr){n, matrix->n_genes, indptr, indices, values, nnz};
   return CYF_OK;
 }
 
 cyf_status cyf_csr_entries(cyf_device *device, const cyf_csr *matrix, int64_t *ret_nnz) {
   const int64_t *last = matrix->indptr + matrix->n_cells;
-  if (device->host_memory) {
-    *ret_nnz = *last;
-    return CYF_OK;
-  }
+  *ret_nnz = device->host_memory ? *last : matrix->nnz;
+  if (device->host_memory || matrix->nnz > 0) return CYF_OK;
   CYF_TRY(device->ops->download(device, ret_nnz, last, sizeof(*last)));
   return device->ops->synchronize(device);
 }

@@ -16,6 +16,8 @@ typedef struct cyf_device {
   int n_threads;    /* CPU threads this device may use */
   bool is_shared;   /* a GPU that other ranks compute on as well */
   bool host_memory; /* its memory is the host's: operations take host arrays, and a call is done when it returns */
+  int64_t row_unit; /* numbers of rows that vary from batch to batch are padded to a multiple, so that a shape's plans
+                       and graphs serve again (0 or 1: they are not) */
   void (*destroy_backend)(struct cyf_device *device); /* frees what the backend added; NULL: nothing */
 } cyf_device;
 

@@ -5,6 +5,7 @@
 #define CYF_MODEL_AUTOENCODER_H
 
 #include "kernels/backend.h"
+#include "model/loss_sums.h"
 #include "model/parameters.h"
 
 enum { CYF_HIDDEN_MAX = 16 };
@@ -40,12 +41,12 @@ const cyf_autoencoder_config *cyf_autoencoder_get_config(const cyf_autoencoder *
 /* Forward and backward over this rank's cells [n_local, genes] of a global batch of n_global cells, log-normalised, in
  * device memory; total[n_local]: their counts before that (used by CYF_LIKELIHOOD_NB, else may be NULL; device). Adds
  * the gradient of (sum over local cells of the loss) / (n_global * genes) to the gradients, updates the running
- * statistics (batch statistics over all ranks through `reducer`), and gives the local sum, which the device's next
- * synchronize() writes (*ret_sum must live until then): of squared errors over genes, or of -log p(counts | total) -
- * log p(total). n_local may be 0 (the reducer is still called). */
+ * statistics (batch statistics over all ranks through `reducer`), and gives the local sum in terms, which the
+ * device's next synchronize() writes (ret_term must live until then): [0] of squared errors over genes, or of -log
+ * p(counts | total) with [1] of -log p(total). n_local may be 0 (the reducer is still called). */
 cyf_status cyf_autoencoder_train_step(cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
-                                      int64_t n_global, const cyf_reducer *reducer, double *ret_sum);
-/* The same sum (there on return) over local cells with running statistics (validation). */
+                                      int64_t n_global, const cyf_reducer *reducer, double ret_term[CYF_LOSS_TERMS]);
+/* The sum of the same terms (there on return) over local cells with running statistics (validation). */
 cyf_status cyf_autoencoder_validate(cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
                                     double *ret_sum);
 /* latent[n, L] (device), unit length, with running statistics. Thread-safe with a scratch of one's own. */

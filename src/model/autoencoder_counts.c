@@ -41,14 +41,9 @@ static cyf_status library_loss(const cyf_autoencoder *a, int64_t n, const float 
 }
 
 cyf_status cyf_autoencoder_counts_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
-                                       const float *h, double scale, double *ret_sum, float *d_h) {
-  cyf_device *d = autoencoder->parameters.device;
-  double genes = 0.0, library = 0.0;
-  CYF_TRY(genes_loss(autoencoder, cells, total, h, scale, &genes, d_h));
-  CYF_TRY(library_loss(autoencoder, cells->n_cells, total, h, scale, &library, d_h));
-  CYF_TRY(d->ops->synchronize(d));
-  *ret_sum = genes + library;
-  return CYF_OK;
+                                       const float *h, double scale, double ret_term[CYF_LOSS_TERMS], float *d_h) {
+  CYF_TRY(genes_loss(autoencoder, cells, total, h, scale, &ret_term[0], d_h));
+  return library_loss(autoencoder, cells->n_cells, total, h, scale, &ret_term[1], d_h);
 }
 
 /* ---- the start -----------------------------------------------------------------------------------------------------

@@ -27,12 +27,12 @@ static cyf_status squared_error(const cyf_autoencoder *a, const cyf_csr *cells, 
 }
 
 cyf_status cyf_autoencoder_last_layer_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
-                                           const float *h, double scale, double *ret_sum, float *d_h) {
-  *ret_sum = 0.0;
+                                           const float *h, double scale, double ret_term[CYF_LOSS_TERMS], float *d_h) {
+  for (int i = 0; i < CYF_LOSS_TERMS; i++) ret_term[i] = 0.0;
   if (cells->n_cells == 0) return CYF_OK;
   if (autoencoder->config.likelihood == CYF_LIKELIHOOD_NB)
-    return cyf_autoencoder_counts_loss(autoencoder, cells, total, h, scale, ret_sum, d_h);
-  return squared_error(autoencoder, cells, h, scale, ret_sum, d_h);
+    return cyf_autoencoder_counts_loss(autoencoder, cells, total, h, scale, ret_term, d_h);
+  return squared_error(autoencoder, cells, h, scale, &ret_term[0], d_h);
 }
 
 /* The rest of a half after its first Linear, whose output is y[n, norm[0].width]: up to, not including, the last
@@ -87,11 +87,14 @@ static cyf_status validate(cyf_autoencoder *a, const cyf_csr *cells, const float
   cyf_device *d = a->parameters.device;
   const int64_t n = cells->n_cells;
   float *latent = NULL, *hidden = NULL;
+  double term[CYF_LOSS_TERMS];
   CYF_TRY(cyf_scratch_floats(a->scratch, n * a->config.latent, &latent));
   CYF_TRY(encode(a, a->scratch, cells, latent));
   CYF_TRY(cyf_autoencoder_decode_hidden(a, a->scratch, n, latent, &hidden));
-  CYF_TRY(cyf_autoencoder_last_layer_loss(a, cells, total, hidden, 1.0, ret_sum, NULL));
-  return d->ops->synchronize(d);
+  CYF_TRY(cyf_autoencoder_last_layer_loss(a, cells, total, hidden, 1.0, term, NULL));
+  CYF_TRY(d->ops->synchronize(d));
+  *ret_sum = term[0] + term[1];
+  return CYF_OK;
 }
 
 cyf_status cyf_autoencoder_encode(const cyf_autoencoder *autoencoder, cyf_scratch *scratch, const cyf_csr *cells,

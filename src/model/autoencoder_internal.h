@@ -28,10 +28,10 @@ cyf_status cyf_autoencoder_first_layer(const cyf_autoencoder *autoencoder, const
  * in cyf_autoencoder_train_step. Gradients of scale * the sum: d_h is replaced, the layer's are added to; d_h NULL: the
  * value only. Scratch is taken and not given back. */
 cyf_status cyf_autoencoder_last_layer_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
-                                           const float *h, double scale, double *ret_sum, float *d_h);
+                                           const float *h, double scale, double ret_term[CYF_LOSS_TERMS], float *d_h);
 /* Its part for counts; n > 0. */
 cyf_status cyf_autoencoder_counts_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
-                                       const float *h, double scale, double *ret_sum, float *d_h);
+                                       const float *h, double scale, double ret_term[CYF_LOSS_TERMS], float *d_h);
 
 /* The decoder's last hidden layer [n, hidden[0]] of latent[n, L], with running statistics, in the scratch. */
 cyf_status cyf_autoencoder_decode_hidden(const cyf_autoencoder *autoencoder, cyf_scratch *scratch, int64_t n,

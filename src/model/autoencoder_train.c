@@ -98,7 +98,7 @@ static cyf_status backward(const cyf_autoencoder *a, const cyf_csr *cells, const
 }
 
 static cyf_status train_step(cyf_autoencoder *a, const cyf_csr *cells, const float *total, int64_t n_global,
-                             const cyf_reducer *reducer, double *ret_sum) {
+                             const cyf_reducer *reducer, double ret_term[CYF_LOSS_TERMS]) {
   const int n_hidden = a->config.n_hidden;
   const double scale = 1.0 / ((double)n_global * (double)a->config.n_genes);
   step_state step = {.context = {.scratch = a->scratch, .reducer = reducer, .n_global = n_global, .one = a->one},
@@ -107,7 +107,7 @@ static cyf_status train_step(cyf_autoencoder *a, const cyf_csr *cells, const flo
   CYF_TRY(forward(a, cells, &step));
   CYF_TRY(cyf_scratch_floats(a->scratch, step.n * a->config.hidden[0], &d_hidden));
   CYF_TRY(
-      cyf_autoencoder_last_layer_loss(a, cells, total, step.decoder.hidden[n_hidden - 1], scale, ret_sum, d_hidden));
+      cyf_autoencoder_last_layer_loss(a, cells, total, step.decoder.hidden[n_hidden - 1], scale, ret_term, d_hidden));
   CYF_TRY(cyf_linear_ready(&a->parameters, &a->decoder.linear[n_hidden]));
   if (a->config.likelihood == CYF_LIKELIHOOD_NB) {
     CYF_TRY(cyf_parameters_ready(&a->parameters, a->log_theta, a->config.n_genes));
@@ -117,7 +117,7 @@ static cyf_status train_step(cyf_autoencoder *a, const cyf_csr *cells, const flo
 }
 
 cyf_status cyf_autoencoder_train_step(cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
-                                      int64_t n_global, const cyf_reducer *reducer, double *ret_sum) {
+                                      int64_t n_global, const cyf_reducer *reducer, double ret_term[CYF_LOSS_TERMS]) {
   if (autoencoder->parameters.gradient == NULL) {
     return CYF_FAIL(CYF_ERR_INTERNAL, "this autoencoder was created for inference: it has no gradients");
   }
@@ -126,7 +126,7 @@ cyf_status cyf_autoencoder_train_step(cyf_autoencoder *autoencoder, const cyf_cs
                     (long long)cells->n_cells);
   }
   const size_t mark = cyf_scratch_mark(autoencoder->scratch);
-  const cyf_status status = train_step(autoencoder, cells, total, n_global, reducer, ret_sum);
+  const cyf_status status = train_step(autoencoder, cells, total, n_global, reducer, ret_term);
   cyf_scratch_release(autoencoder->scratch, mark);
   return status;
 }

@@ -8,6 +8,7 @@
 #include "model/autoencoder.h"
 #include "model/loss_sums.h"
 #include "model/parameters.h"
+#include "model/time_path.h"
 
 typedef struct cyf_classifier_config {
   int64_t latent;    /* 128 */
@@ -37,8 +38,8 @@ typedef struct cyf_dropout_stream { /* where dropout masks come from; key of CYF
 /* Adds the gradient of sum_local weight*CE / weight_global (the sum of labelled weights over all ranks, > 0). x_t[n,
  * latent] device; t host [n]; label[n] device, -1: skipped by the loss, still part of the batch statistics;
  * class_weight[classes] device or NULL. Batch statistics over n_global cells through the reducer. dropout NULL: none. n
- * may be 0. *ret_result, sums over the local labelled cells (loss: of weight * cross-entropy), is written by the device's
- * next synchronize() and must live until then. */
+ * may be 0. *ret_result, sums over the local labelled cells (loss: of weight * cross-entropy), is written by the
+ * device's next synchronize() and must live until then. */
 cyf_status cyf_classifier_train_step(cyf_classifier *classifier, int64_t n, const float *x_t, const int32_t *t_host,
                                      const int32_t *label, const float *class_weight, int64_t n_global,
                                      double weight_global, const cyf_dropout_stream *dropout,
@@ -50,5 +51,9 @@ cyf_status cyf_classifier_logits(const cyf_classifier *classifier, cyf_scratch *
  * one timestep for all. label, weight [n_terms][n] device; label -1: no term. */
 cyf_status cyf_classifier_guidance(const cyf_classifier *classifier, cyf_scratch *scratch, int64_t n, const float *x_t,
                                    int32_t t, int n_terms, const int32_t *label, const float *weight, float *gradient);
+/* The same with the timestep in device memory (rows->row NULL): operations of the work queue alone. */
+cyf_status cyf_classifier_guidance_rows(const cyf_classifier *classifier, cyf_scratch *scratch, int64_t n,
+                                        const float *x_t, const cyf_time_rows *rows, int n_terms, const int32_t *label,
+                                        const float *weight, float *gradient);
 
 #endif

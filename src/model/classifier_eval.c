@@ -53,17 +53,16 @@ static cyf_status backward_to_input(const cyf_classifier *m, cyf_scratch *scratc
   return CYF_OK;
 }
 
-static cyf_status guidance(const cyf_classifier *m, cyf_scratch *scratch, int64_t n, const float *x_t, int32_t t,
-                           int n_terms, const int32_t *label, const float *weight, float *gradient) {
+static cyf_status guidance(const cyf_classifier *m, cyf_scratch *scratch, int64_t n, const float *x_t,
+                           const cyf_time_rows *rows, int n_terms, const int32_t *label, const float *weight,
+                           float *gradient) {
   cyf_device *d = m->parameters.device;
   const int64_t classes = m->config.n_classes, count = n * classes;
   cyf_batch_norm_saved saved[CYF_CLASSIFIER_BLOCKS];
-  cyf_time_rows rows;
   float *logits = NULL, *d_logits = NULL;
-  CYF_TRY(cyf_time_rows_single(d, scratch, t, &rows));
   CYF_TRY(cyf_scratch_floats(scratch, count, &logits));
   CYF_TRY(cyf_scratch_floats(scratch, count, &d_logits));
-  CYF_TRY(forward(m, scratch, &rows, n, x_t, saved, logits));
+  CYF_TRY(forward(m, scratch, rows, n, x_t, saved, logits));
   CYF_TRY(d->ops->zero(d, d_logits, (size_t)count * sizeof(float)));
   for (int k = 0; k < n_terms; k++) {
     CYF_TRY(d->ops->log_prob_grad(d, n, classes, logits, label + k * n, weight + k * n, d_logits));
@@ -71,11 +70,24 @@ static cyf_status guidance(const cyf_classifier *m, cyf_scratch *scratch, int64_
   return backward_to_input(m, scratch, n, saved, d_logits, gradient);
 }
 
-cyf_status cyf_classifier_guidance(const cyf_classifier *classifier, cyf_scratch *scratch, int64_t n, const float *x_t,
-                                   int32_t t, int n_terms, const int32_t *label, const float *weight, float *gradient) {
+cyf_status cyf_classifier_guidance_rows(const cyf_classifier *classifier, cyf_scratch *scratch, int64_t n,
+                                        const float *x_t, const cyf_time_rows *rows, int n_terms, const int32_t *label,
+                                        const float *weight, float *gradient) {
   if (n == 0 || n_terms == 0) return CYF_OK;
   const size_t mark = cyf_scratch_mark(scratch);
-  const cyf_status status = guidance(classifier, scratch, n, x_t, t, n_terms, label, weight, gradient);
+  const cyf_status status = guidance(classifier, scratch, n, x_t, rows, n_terms, label, weight, gradient);
+  cyf_scratch_release(scratch, mark);
+  return status;
+}
+
+cyf_status cyf_classifier_guidance(const cyf_classifier *classifier, cyf_scratch *scratch, int64_t n, const float *x_t,
+                                   int32_t t, int n_terms, const int32_t *label, const float *weight, float *gradient) {
+  const size_t mark = cyf_scratch_mark(scratch);
+  cyf_time_rows rows;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(cyf_time_rows_single(classifier->parameters.device, scratch, t, &rows));
+  CYF_TRY_CLEANUP(cyf_classifier_guidance_rows(classifier, scratch, n, x_t, &rows, n_terms, label, weight, gradient));
+cleanup:
   cyf_scratch_release(scratch, mark);
   return status;
 }

@@ -9,6 +9,7 @@
 #include "kernels/backend.h"
 #include "model/autoencoder.h"
 #include "model/parameters.h"
+#include "model/time_path.h"
 
 enum { CYF_DENOISER_CONDITIONS_MAX = 8 };
 
@@ -35,6 +36,21 @@ cyf_parameters *cyf_denoiser_parameters(cyf_denoiser *denoiser);
 const cyf_denoiser_config *cyf_denoiser_get_config(const cyf_denoiser *denoiser);
 cyf_device *cyf_denoiser_get_device(const cyf_denoiser *denoiser);
 
+/* What a batch tells the denoiser beside x_t, in device memory. */
+typedef struct cyf_denoiser_rows {
+  cyf_time_rows time;
+  const int32_t *label[CYF_DENOISER_CONDITIONS_MAX]; /* [n] of each condition: the row of its table */
+} cyf_denoiser_rows;
+
+/* The rows of n cells, uploaded into `scratch`: t_host[n] and label_host [n_conditions][n] are on the host, label -1:
+ * without a label, label_host NULL: all are. Errors: CYF_ERR_INTERNAL for a negative timestep or a label that is no
+ * class. */
+cyf_status cyf_denoiser_rows_find(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const int32_t *t_host,
+                                  const int32_t *label_host, cyf_denoiser_rows *ret_rows);
+/* The labels' part of that. */
+cyf_status cyf_denoiser_rows_find_labels(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n,
+                                         const int32_t *label_host, cyf_denoiser_rows *ret_rows);
+
 /* Adds the gradient of sum_local (out - eps)^2 / (n_global * latent). t[n] is on the host AND small (timesteps); x_t,
  * eps [n, latent] on the device. The time path runs once per distinct timestep of the batch (at most T rows).
  * label_host [n_conditions][n] on the host, -1: without a label; NULL: all are. *ret_sum_squared, the local sum of
@@ -42,6 +58,10 @@ cyf_device *cyf_denoiser_get_device(const cyf_denoiser *denoiser);
 cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const float *x_t, const int32_t *t_host,
                                    const int32_t *label_host, const float *eps, int64_t n_global,
                                    double *ret_sum_squared);
+/* The same of rows that were found before: operations of the work queue alone, so that it can be part of a graph
+ * (kernels/backend.h). */
+cyf_status cyf_denoiser_train_rows(cyf_denoiser *denoiser, int64_t n, const float *x_t, const cyf_denoiser_rows *rows,
+                                   const float *eps, int64_t n_global, double *ret_sum_squared);
 /* out[n, latent] for one timestep shared by all cells: the time path is evaluated once. label_host as above.
  * Thread-safe with one's own scratch. */
 cyf_status cyf_denoiser_eval(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t, int32_t t,
@@ -49,5 +69,8 @@ cyf_status cyf_denoiser_eval(const cyf_denoiser *denoiser, cyf_scratch *scratch,
 /* As above with a timestep a cell (host array): for validation. */
 cyf_status cyf_denoiser_eval_many(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t,
                                   const int32_t *t_host, const int32_t *label_host, float *out);
+/* The same of rows that were found before: operations of the work queue alone. */
+cyf_status cyf_denoiser_eval_rows(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t,
+                                  const cyf_denoiser_rows *rows, float *out);
 
 #endif

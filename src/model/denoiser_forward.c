@@ -22,7 +22,7 @@ static cyf_status block_forward(const cyf_denoiser *m, const cyf_denoiser_block 
                                 int64_t n, const float *x, const cyf_denoiser_state *state, cyf_denoiser_saved *saved) {
   CYF_TRY(cyf_scratch_floats(scratch, n * block->fc.out, &saved->z));
   CYF_TRY(cyf_linear_forward(&m->parameters, &block->fc, n, x, false, saved->z));
-  CYF_TRY(cyf_time_add(&m->parameters, &block->time, &state->rows, &state->time, scratch, n, saved->z));
+  CYF_TRY(cyf_time_add(&m->parameters, &block->time, &state->rows.time, &state->time, scratch, n, saved->z));
   CYF_TRY(cyf_denoiser_labels_add(m, block, state, n, saved->z));
   return normalize(m, &block->norm, scratch, keep, n, saved);
 }
@@ -33,7 +33,7 @@ cyf_status cyf_denoiser_forward(const cyf_denoiser *denoiser, cyf_scratch *scrat
   cyf_device *d = m->parameters.device;
   const int last = m->config.n_hidden - 1;
   const float *x = x_t;
-  CYF_TRY(cyf_time_path_forward(&m->parameters, &m->time_path, &state->rows, scratch, &state->time));
+  CYF_TRY(cyf_time_path_forward(&m->parameters, &m->time_path, &state->rows.time, scratch, &state->time));
   for (int i = 0; i <= last; i++) {
     CYF_TRY(block_forward(m, &m->down[i], scratch, keep, n, x, state, &state->down[i]));
     x = state->down[i].y;
@@ -49,15 +49,25 @@ cyf_status cyf_denoiser_forward(const cyf_denoiser *denoiser, cyf_scratch *scrat
   return cyf_linear_forward(&m->parameters, &m->out2, n, state->out1.y, false, out);
 }
 
+cyf_status cyf_denoiser_eval_rows(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t,
+                                  const cyf_denoiser_rows *rows, float *out) {
+  if (n == 0) return CYF_OK;
+  const size_t mark = cyf_scratch_mark(scratch);
+  cyf_denoiser_state state = {.rows = *rows};
+  const cyf_status status = cyf_denoiser_forward(denoiser, scratch, false, n, x_t, &state, out);
+  cyf_scratch_release(scratch, mark);
+  return status;
+}
+
 cyf_status cyf_denoiser_eval(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t, int32_t t,
                              const int32_t *label_host, float *out) {
   if (n == 0) return CYF_OK;
   const size_t mark = cyf_scratch_mark(scratch);
-  cyf_denoiser_state state = {0};
+  cyf_denoiser_rows rows = {0};
   cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_time_rows_single(denoiser->parameters.device, scratch, t, &state.rows));
-  CYF_TRY_CLEANUP(cyf_denoiser_labels_find(denoiser, scratch, n, label_host, state.label_row));
-  CYF_TRY_CLEANUP(cyf_denoiser_forward(denoiser, scratch, false, n, x_t, &state, out));
+  CYF_TRY_CLEANUP(cyf_time_rows_single(denoiser->parameters.device, scratch, t, &rows.time));
+  CYF_TRY_CLEANUP(cyf_denoiser_rows_find_labels(denoiser, scratch, n, label_host, &rows));
+  CYF_TRY_CLEANUP(cyf_denoiser_eval_rows(denoiser, scratch, n, x_t, &rows, out));
 cleanup:
   cyf_scratch_release(scratch, mark);
   return status;
@@ -67,11 +77,10 @@ cyf_status cyf_denoiser_eval_many(const cyf_denoiser *denoiser, cyf_scratch *scr
                                   const int32_t *t_host, const int32_t *label_host, float *out) {
   if (n == 0) return CYF_OK;
   const size_t mark = cyf_scratch_mark(scratch);
-  cyf_denoiser_state state = {0};
+  cyf_denoiser_rows rows = {0};
   cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_time_rows_find(denoiser->parameters.device, scratch, n, t_host, &state.rows));
-  CYF_TRY_CLEANUP(cyf_denoiser_labels_find(denoiser, scratch, n, label_host, state.label_row));
-  CYF_TRY_CLEANUP(cyf_denoiser_forward(denoiser, scratch, false, n, x_t, &state, out));
+  CYF_TRY_CLEANUP(cyf_denoiser_rows_find(denoiser, scratch, n, t_host, label_host, &rows));
+  CYF_TRY_CLEANUP(cyf_denoiser_eval_rows(denoiser, scratch, n, x_t, &rows, out));
 cleanup:
   cyf_scratch_release(scratch, mark);
   return status;

@@ -4,7 +4,6 @@
 
 #include "model/denoiser.h"
 #include "model/layers.h"
-#include "model/time_path.h"
 
 /* Linear + Linear(SiLU(time)) + a row a condition -> LayerNorm -> SiLU. */
 typedef struct cyf_denoiser_block {
@@ -33,8 +32,7 @@ typedef struct cyf_denoiser_saved {
 } cyf_denoiser_saved;
 
 typedef struct cyf_denoiser_state {
-  cyf_time_rows rows;
-  const int32_t *label_row[CYF_DENOISER_CONDITIONS_MAX]; /* [n] device, in scratch */
+  cyf_denoiser_rows rows;
   cyf_time_state time;
   cyf_denoiser_saved down[CYF_HIDDEN_MAX], up[CYF_HIDDEN_MAX - 1], out1;
 } cyf_denoiser_state;
@@ -44,10 +42,6 @@ cyf_status cyf_denoiser_labels_declare(cyf_parameters *parameters, const cyf_den
                                        int64_t width, int64_t table[CYF_DENOISER_CONDITIONS_MAX]);
 cyf_status cyf_denoiser_labels_init(cyf_parameters *parameters, const cyf_denoiser_config *config, const char *block,
                                     uint64_t seed);
-/* The rows of each condition's table that the labels pick, in scratch. Errors: CYF_ERR_INTERNAL for a label that is no
- * class. */
-cyf_status cyf_denoiser_labels_find(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n,
-                                    const int32_t *label_host, const int32_t *ret_row[CYF_DENOISER_CONDITIONS_MAX]);
 /* y[n, fc.out] += the rows of all conditions. */
 cyf_status cyf_denoiser_labels_add(const cyf_denoiser *denoiser, const cyf_denoiser_block *block,
                                    const cyf_denoiser_state *state, int64_t n, float *y);
@@ -56,8 +50,8 @@ cyf_status cyf_denoiser_labels_backward(const cyf_denoiser *denoiser, const cyf_
                                         const cyf_denoiser_state *state, cyf_scratch *scratch, int64_t n,
                                         const float *d_y);
 
-/* out[n, latent] of x_t[n, latent] at the timesteps of state->rows and the labels of state->label_row. Fills the rest
- * of the state, in scratch; keep: everything that a backward pass needs. */
+/* out[n, latent] of x_t[n, latent] at the timesteps and labels of state->rows. Fills the rest of the state, in
+ * scratch; keep: everything that a backward pass needs. */
 cyf_status cyf_denoiser_forward(const cyf_denoiser *denoiser, cyf_scratch *scratch, bool keep, int64_t n,
                                 const float *x_t, cyf_denoiser_state *state, float *out);
 

@@ -46,8 +46,8 @@ static cyf_status rows_of(const cyf_denoiser_config *config, int condition, int6
   return CYF_OK;
 }
 
-cyf_status cyf_denoiser_labels_find(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n,
-                                    const int32_t *label_host, const int32_t *ret_row[CYF_DENOISER_CONDITIONS_MAX]) {
+cyf_status cyf_denoiser_rows_find_labels(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n,
+                                         const int32_t *label_host, cyf_denoiser_rows *ret_rows) {
   cyf_device *d = denoiser->parameters.device;
   const cyf_denoiser_config *config = &denoiser->config;
   int32_t *host = NULL;
@@ -59,12 +59,17 @@ cyf_status cyf_denoiser_labels_find(const cyf_denoiser *denoiser, cyf_scratch *s
     CYF_TRY_CLEANUP(rows_of(config, k, n, label_host != NULL ? label_host + k * n : NULL, host));
     CYF_TRY_CLEANUP(cyf_scratch_int32(scratch, n, &row));
     CYF_TRY_CLEANUP(d->ops->upload(d, row, host, (size_t)n * sizeof(int32_t)));
-    CYF_TRY_CLEANUP(d->ops->synchronize(d)); /* host is filled again */
-    ret_row[k] = row;
+    ret_rows->label[k] = row;
   }
 cleanup:
   cyf_free(host);
   return status;
+}
+
+cyf_status cyf_denoiser_rows_find(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const int32_t *t_host,
+                                  const int32_t *label_host, cyf_denoiser_rows *ret_rows) {
+  CYF_TRY(cyf_time_rows_find(denoiser->parameters.device, scratch, n, t_host, &ret_rows->time));
+  return cyf_denoiser_rows_find_labels(denoiser, scratch, n, label_host, ret_rows);
 }
 
 cyf_status cyf_denoiser_labels_add(const cyf_denoiser *denoiser, const cyf_denoiser_block *block,
@@ -72,7 +77,7 @@ cyf_status cyf_denoiser_labels_add(const cyf_denoiser *denoiser, const cyf_denoi
   cyf_device *d = denoiser->parameters.device;
   for (int k = 0; k < denoiser->config.n_conditions; k++) {
     const float *table = denoiser->parameters.value + block->table[k];
-    CYF_TRY(d->ops->add_rows(d, n, block->fc.out, table, state->label_row[k], y));
+    CYF_TRY(d->ops->add_rows(d, n, block->fc.out, table, state->rows.label[k], y));
   }
   return CYF_OK;
 }
@@ -86,7 +91,7 @@ cyf_status cyf_denoiser_labels_backward(const cyf_denoiser *denoiser, const cyf_
     const size_t mark = cyf_scratch_mark(scratch);
     float *d_table = NULL;
     CYF_TRY(cyf_scratch_floats(scratch, count, &d_table));
-    CYF_TRY(d->ops->sum_rows(d, n, block->fc.out, d_y, state->label_row[k], n_rows, d_table));
+    CYF_TRY(d->ops->sum_rows(d, n, block->fc.out, d_y, state->rows.label[k], n_rows, d_table));
     CYF_TRY(d->ops->axpy(d, count, 1.0, d_table, denoiser->parameters.gradient + block->table[k]));
     CYF_TRY(cyf_parameters_ready(&denoiser->parameters, block->table[k], count));
     cyf_scratch_release(scratch, mark);

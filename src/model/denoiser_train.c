@@ -25,7 +25,8 @@ static cyf_status block_backward(const cyf_denoiser *m, const cyf_denoiser_block
   float *d_z = NULL;
   CYF_TRY(cyf_scratch_floats(scratch, n * block->fc.out, &d_z));
   CYF_TRY(normalize_backward(m, &block->norm, n, saved, d_y, d_z));
-  CYF_TRY(cyf_time_add_backward(&m->parameters, &block->time, &state->rows, &state->time, scratch, n, d_z, d_active));
+  CYF_TRY(
+      cyf_time_add_backward(&m->parameters, &block->time, &state->rows.time, &state->time, scratch, n, d_z, d_active));
   CYF_TRY(cyf_denoiser_labels_backward(m, block, state, scratch, n, d_z));
   CYF_TRY(cyf_linear_backward(&m->parameters, &block->fc, n, x, d_z, accumulate, d_x));
   cyf_scratch_release(scratch, mark);
@@ -58,7 +59,7 @@ static cyf_status blocks_backward(const cyf_denoiser *m, const cyf_denoiser_stat
 static cyf_status backward(const cyf_denoiser *m, const cyf_denoiser_state *state, int64_t n, const float *x_t,
                            const float *d_out) {
   cyf_device *d = m->parameters.device;
-  const int64_t active_count = state->rows.n_rows * m->time_path.width;
+  const int64_t active_count = state->rows.time.n_rows * m->time_path.width;
   const int last = m->config.n_hidden - 1;
   float *d_wide = NULL, *d_up = NULL, *d_active = NULL;
   CYF_TRY(cyf_scratch_floats(m->scratch, n * m->out2.in, &d_wide));
@@ -69,18 +70,16 @@ static cyf_status backward(const cyf_denoiser *m, const cyf_denoiser_state *stat
   CYF_TRY(normalize_backward(m, &m->norm_out, n, &state->out1, d_wide, d_wide));
   CYF_TRY(cyf_linear_backward(&m->parameters, &m->out1, n, state->up[last - 1].y, d_wide, false, d_up));
   CYF_TRY(blocks_backward(m, state, n, x_t, d_up, d_active));
-  return cyf_time_path_backward(&m->parameters, &m->time_path, &state->rows, m->scratch, &state->time, d_active);
+  return cyf_time_path_backward(&m->parameters, &m->time_path, &state->rows.time, m->scratch, &state->time, d_active);
 }
 
-static cyf_status train_step(cyf_denoiser *m, int64_t n, const float *x_t, const int32_t *t_host,
-                             const int32_t *label_host, const float *eps, int64_t n_global, double *ret_sum_squared) {
+static cyf_status train(cyf_denoiser *m, int64_t n, const float *x_t, const cyf_denoiser_rows *rows, const float *eps,
+                        int64_t n_global, double *ret_sum_squared) {
   cyf_device *d = m->parameters.device;
   const int64_t count = n * m->config.latent;
   const double scale = 1.0 / ((double)n_global * (double)m->config.latent);
-  cyf_denoiser_state state = {0};
+  cyf_denoiser_state state = {.rows = *rows};
   float *out = NULL, *d_out = NULL;
-  CYF_TRY(cyf_time_rows_find(d, m->scratch, n, t_host, &state.rows));
-  CYF_TRY(cyf_denoiser_labels_find(m, m->scratch, n, label_host, state.label_row));
   CYF_TRY(cyf_scratch_floats(m->scratch, count, &out));
   CYF_TRY(cyf_scratch_floats(m->scratch, count, &d_out));
   CYF_TRY(cyf_denoiser_forward(m, m->scratch, true, n, x_t, &state, out));
@@ -88,9 +87,8 @@ static cyf_status train_step(cyf_denoiser *m, int64_t n, const float *x_t, const
   return backward(m, &state, n, x_t, d_out);
 }
 
-cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const float *x_t, const int32_t *t_host,
-                                   const int32_t *label_host, const float *eps, int64_t n_global,
-                                   double *ret_sum_squared) {
+cyf_status cyf_denoiser_train_rows(cyf_denoiser *denoiser, int64_t n, const float *x_t, const cyf_denoiser_rows *rows,
+                                   const float *eps, int64_t n_global, double *ret_sum_squared) {
   *ret_sum_squared = 0.0;
   if (denoiser->parameters.gradient == NULL) {
     return CYF_FAIL(CYF_ERR_INTERNAL, "this denoiser was created for inference: it has no gradients");
@@ -101,7 +99,21 @@ cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const floa
   }
   if (n == 0) return CYF_OK;
   const size_t mark = cyf_scratch_mark(denoiser->scratch);
-  const cyf_status status = train_step(denoiser, n, x_t, t_host, label_host, eps, n_global, ret_sum_squared);
+  const cyf_status status = train(denoiser, n, x_t, rows, eps, n_global, ret_sum_squared);
+  cyf_scratch_release(denoiser->scratch, mark);
+  return status;
+}
+
+cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const float *x_t, const int32_t *t_host,
+                                   const int32_t *label_host, const float *eps, int64_t n_global,
+                                   double *ret_sum_squared) {
+  const size_t mark = cyf_scratch_mark(denoiser->scratch);
+  cyf_denoiser_rows rows = {0};
+  cyf_status status = CYF_OK;
+  *ret_sum_squared = 0.0;
+  if (n > 0) CYF_TRY_CLEANUP(cyf_denoiser_rows_find(denoiser, denoiser->scratch, n, t_host, label_host, &rows));
+  CYF_TRY_CLEANUP(cyf_denoiser_train_rows(denoiser, n, x_t, &rows, eps, n_global, ret_sum_squared));
+cleanup:
   cyf_scratch_release(denoiser->scratch, mark);
   return status;
 }

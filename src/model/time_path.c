@@ -37,6 +37,11 @@ static int64_t number_rows(int64_t n, const int32_t *t, int32_t largest, int32_t
   return n_rows;
 }
 
+static int64_t padded(const cyf_device *device, int64_t n_rows) {
+  const int64_t unit = device->row_unit > 1 ? device->row_unit : 1;
+  return (n_rows + unit - 1) / unit * unit;
+}
+
 cyf_status cyf_time_rows_find(cyf_device *device, cyf_scratch *scratch, int64_t n, const int32_t *t_host,
                               cyf_time_rows *ret_rows) {
   *ret_rows = (cyf_time_rows){0};
@@ -48,9 +53,9 @@ cyf_status cyf_time_rows_find(cyf_device *device, cyf_scratch *scratch, int64_t 
   int32_t *row_of_t = NULL, *distinct = NULL, *row = NULL, *t_device = NULL, *row_device = NULL;
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(CYF_NEW(&row_of_t, (int64_t)largest + 1));
-  CYF_TRY_CLEANUP(CYF_NEW(&distinct, n));
+  CYF_TRY_CLEANUP(CYF_NEW(&distinct, padded(device, n))); /* zeros behind the rows of cells */
   CYF_TRY_CLEANUP(CYF_NEW(&row, n));
-  const int64_t n_rows = number_rows(n, t_host, largest, row_of_t, distinct, row);
+  const int64_t n_rows = padded(device, number_rows(n, t_host, largest, row_of_t, distinct, row));
   CYF_TRY_CLEANUP(cyf_scratch_int32(scratch, n_rows, &t_device));
   CYF_TRY_CLEANUP(cyf_scratch_int32(scratch, n, &row_device));
   CYF_TRY_CLEANUP(device->ops->upload(device, t_device, distinct, (size_t)n_rows * sizeof(int32_t)));

@@ -12,7 +12,8 @@ typedef struct cyf_time_path {
   cyf_linear first, second; /* PREFIX.0 and PREFIX.2, both [width, width] */
 } cyf_time_path;
 
-/* The distinct timesteps of a batch, ascending, and which of them each cell has. */
+/* The distinct timesteps of a batch, ascending, and which of them each cell has. Up to device->row_unit - 1 rows of
+ * timestep 0 that no cell has may follow: they change no value and no gradient. */
 typedef struct cyf_time_rows {
   int64_t n_rows;
   const int32_t *t;   /* [n_rows] device */

@@ -145,7 +145,7 @@ cyf_status cyf_cell_feed_put(cyf_cell_feed *feed, const cyf_batch *batch, cyf_cs
   CYF_TRY(d->ops->csr_expand(d, &there, n, rows ? (const int64_t *)parts[2].there : NULL, indptr, nnz, feed->indices,
                              feed->values, NULL));
   *ret_total = (const float *)parts[1].there;
-  *ret_cells = (cyf_csr){n, cells->n_genes, indptr, feed->indices, feed->values};
+  *ret_cells = (cyf_csr){n, cells->n_genes, indptr, feed->indices, feed->values, nnz};
   return CYF_OK;
 }
 

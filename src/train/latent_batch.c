@@ -1,6 +1,7 @@
 #include "train/latent_batch.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/rng.h"
@@ -31,6 +32,10 @@ cyf_status cyf_noised_create(cyf_device *device, const cyf_settings *settings, c
     signal[i] = sqrt(schedule->alpha_bar[i]);
     noise[i] = sqrt(1 - schedule->alpha_bar[i]);
   }
+  for (int k = 0; k < 2; k++) {
+    CYF_TRY_CLEANUP(device->ops->event_create(device, &ret_noised->slot[k].uploaded));
+    CYF_TRY_CLEANUP(device->ops->event_create(device, &ret_noised->slot[k].used));
+  }
   CYF_TRY_CLEANUP(upload_table(device, n, signal, &ret_noised->signal));
   CYF_TRY_CLEANUP(upload_table(device, n, noise, &ret_noised->noise_level));
 cleanup:
@@ -41,9 +46,16 @@ cleanup:
   return status;
 }
 
+/* Nothing may be on its way. */
 static void free_batch(cyf_noised *b) {
-  void *arrays[] = {b->x0, b->eps, b->x_t, b->t, b->label, b->position};
-  for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) b->device->ops->free(b->device, arrays[i]);
+  const cyf_ops *ops = b->device->ops;
+  void *arrays[] = {b->eps, b->x_t, b->t, b->label, b->position};
+  for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) ops->free(b->device, arrays[i]);
+  for (int k = 0; k < 2; k++) {
+    ops->free(b->device, b->slot[k].x0);
+    ops->free_host(b->device, b->slot[k].pinned);
+    b->slot[k].x0 = b->slot[k].pinned = NULL;
+  }
   b->x0 = b->eps = b->x_t = NULL;
   b->t = b->label = NULL;
   b->position = NULL;
@@ -53,18 +65,35 @@ static void free_batch(cyf_noised *b) {
 
 void cyf_noised_destroy(cyf_noised *noised) {
   if (noised == NULL || noised->device == NULL) return;
+  const cyf_ops *ops = noised->device->ops;
+  (void)ops->synchronize(noised->device);
   free_batch(noised);
-  noised->device->ops->free(noised->device, noised->signal);
-  noised->device->ops->free(noised->device, noised->noise_level);
+  for (int k = 0; k < 2; k++) {
+    ops->event_destroy(noised->device, noised->slot[k].uploaded);
+    ops->event_destroy(noised->device, noised->slot[k].used);
+  }
+  ops->free(noised->device, noised->signal);
+  ops->free(noised->device, noised->noise_level);
   *noised = (cyf_noised){0};
+}
+
+/* One slot is enough where a call is done when it returns. */
+static cyf_status reserve_slots(cyf_noised *b, size_t bytes) {
+  cyf_device *d = b->device;
+  CYF_TRY(d->ops->alloc(d, bytes, (void **)&b->slot[0].x0));
+  if (d->host_memory) return CYF_OK;
+  CYF_TRY(d->ops->alloc(d, bytes, (void **)&b->slot[1].x0));
+  for (int k = 0; k < 2; k++) CYF_TRY(d->ops->alloc_host(d, bytes, (void **)&b->slot[k].pinned));
+  return CYF_OK;
 }
 
 static cyf_status reserve(cyf_noised *b, int64_t n) {
   if (n <= b->capacity) return CYF_OK;
-  free_batch(b);
   cyf_device *d = b->device;
+  if (b->capacity > 0) CYF_TRY(d->ops->synchronize(d));
+  free_batch(b);
   size_t floats = sizeof(float) * (size_t)(n * b->width);
-  CYF_TRY(d->ops->alloc(d, floats, (void **)&b->x0));
+  CYF_TRY(reserve_slots(b, floats));
   CYF_TRY(d->ops->alloc(d, floats, (void **)&b->eps));
   CYF_TRY(d->ops->alloc(d, floats, (void **)&b->x_t));
   CYF_TRY(d->ops->alloc(d, sizeof(int32_t) * (size_t)n, (void **)&b->t));
@@ -75,26 +104,62 @@ static cyf_status reserve(cyf_noised *b, int64_t n) {
   return CYF_OK;
 }
 
-cyf_status cyf_noised_make(cyf_noised *b, const cyf_latent_batch *batch, const int64_t *position, uint32_t draw,
-                           int32_t t_below, const int32_t *label) {
-  int64_t n = batch->n_local, count = n * b->width;
+static cyf_status upload_latents(cyf_noised *b, const float *latent, int64_t count) {
+  cyf_device *d = b->device;
+  const cyf_ops *ops = d->ops;
+  const size_t bytes = sizeof(float) * (size_t)count;
+  const int64_t k = d->host_memory ? 0 : b->n_uploads++;
+  cyf_latent_slot *slot = &b->slot[k % 2];
+  b->x0 = slot->x0;
+  if (d->host_memory) return ops->upload(d, b->x0, latent, bytes);
+  /* Everything queued until now is of earlier batches. */
+  if (k > 0) CYF_TRY(ops->event_record(d, CYF_QUEUE_WORK, b->slot[(k - 1) % 2].used));
+  CYF_TRY(ops->event_synchronize(d, slot->uploaded));
+  memcpy(slot->pinned, latent, bytes);
+  CYF_TRY(ops->event_await(d, CYF_QUEUE_COPY, slot->used));
+  CYF_TRY(ops->upload_async(d, slot->x0, slot->pinned, bytes));
+  CYF_TRY(ops->event_record(d, CYF_QUEUE_COPY, slot->uploaded));
+  return ops->event_await(d, CYF_QUEUE_WORK, slot->uploaded);
+}
+
+cyf_status cyf_noised_upload(cyf_noised *b, const cyf_latent_batch *batch, const int64_t *position, uint32_t draw,
+                             int32_t t_below, const int32_t *label) {
+  const int64_t n = batch->n_local;
+  const cyf_rng_key when = cyf_rng_key_make(b->seed, CYF_RNG_TIMESTEP);
   cyf_device *d = b->device;
   const cyf_ops *ops = d->ops;
   b->n = n;
+  b->draw = draw;
+  b->t_below = t_below;
   if (n == 0) return CYF_OK;
   CYF_TRY(reserve(b, n));
-  CYF_TRY(ops->upload(d, b->x0, batch->latent, sizeof(float) * (size_t)count));
+  CYF_TRY(upload_latents(b, batch->latent, n * b->width));
   CYF_TRY(ops->upload(d, b->position, position, sizeof(int64_t) * (size_t)n));
   if (label != NULL) CYF_TRY(ops->upload(d, b->label, label, sizeof(int32_t) * (size_t)n));
-  if (b->latent_scale != 1.0) CYF_TRY(ops->scale(d, count, b->latent_scale, b->x0));
-  cyf_rng_key noise = cyf_rng_key_make(b->seed, CYF_RNG_NOISE), when = cyf_rng_key_make(b->seed, CYF_RNG_TIMESTEP);
-  CYF_TRY(ops->fill_timesteps(d, n, when, draw, b->position, 0, t_below, b->t));
-  CYF_TRY(ops->fill_normal(d, n, b->width, noise, draw, b->position, 0, b->eps));
   /* The host draws the same timesteps rather than waiting for the device's. */
   for (int64_t i = 0; i < n; i++) {
     uint32_t words[4];
     cyf_rng_block(when, draw, (uint64_t)position[i], 0, words);
     b->t_host[i] = cyf_timestep_of_word(words[0], 0, t_below);
   }
-  return ops->q_sample(d, n, b->width, b->x0, b->t, b->signal, b->noise_level, b->eps, b->x_t);
+  return CYF_OK;
+}
+
+cyf_status cyf_noised_form(cyf_noised *b) {
+  const int64_t n = b->n;
+  cyf_device *d = b->device;
+  const cyf_ops *ops = d->ops;
+  const cyf_rng_key noise = cyf_rng_key_make(b->seed, CYF_RNG_NOISE);
+  const cyf_rng_key when = cyf_rng_key_make(b->seed, CYF_RNG_TIMESTEP);
+  if (n == 0) return CYF_OK;
+  if (b->latent_scale != 1.0) CYF_TRY(ops->scale(d, n * b->width, b->latent_scale, b->x0));
+  CYF_TRY(ops->fill_timesteps(d, n, when, b->draw, b->position, 0, b->t_below, b->t));
+  return ops->q_sample(d, n, b->width, noise, b->draw, b->position, b->x0, b->t, b->signal, b->noise_level, b->eps,
+                       b->x_t);
+}
+
+cyf_status cyf_noised_make(cyf_noised *noised, const cyf_latent_batch *batch, const int64_t *position, uint32_t draw,
+                           int32_t t_below, const int32_t *label) {
+  CYF_TRY(cyf_noised_upload(noised, batch, position, draw, t_below, label));
+  return cyf_noised_form(noised);
 }

@@ -29,6 +29,8 @@ typedef struct loop {
   double last_validation;
   int64_t last_saved_step;
   cyf_progress progress;
+  bool as_graph; /* a step is launched as one graph */
+  cyf_graph *graph;
 } loop;
 
 static bool is_root(const loop *l) {
@@ -38,7 +40,8 @@ static bool is_root(const loop *l) {
 static cyf_status sum_over_ranks(cyf_comm *comm, cyf_loss_sums *sums) {
   double values[4] = {sums->loss, sums->weight, (double)sums->n_correct, (double)sums->n_labelled};
   CYF_TRY(cyf_comm_sum_double(comm, values, 4));
-  *sums = (cyf_loss_sums){values[0], values[1], (int64_t)values[2], (int64_t)values[3]};
+  *sums = (cyf_loss_sums){
+      .loss = values[0], .weight = values[1], .n_correct = (int64_t)values[2], .n_labelled = (int64_t)values[3]};
   return CYF_OK;
 }
 
@@ -48,7 +51,7 @@ static cyf_status settle(loop *l) {
   cyf_device *device = l->optimizer->device;
   CYF_TRY(device->ops->synchronize(device));
   for (int64_t i = 0; i < l->n_late; i++) {
-    l->window.loss += l->late[i].loss;
+    l->window.loss += cyf_loss_sum(&l->late[i]);
     l->window.weight += l->late[i].weight;
     l->window.n_correct += l->late[i].n_correct;
     l->window.n_labelled += l->late[i].n_labelled;
@@ -76,6 +79,26 @@ static cyf_status sum_ready(void *context, int64_t first, int64_t count) {
   return cyf_gradient_plane_ready(context, first, count);
 }
 
+/* With one rank nothing stands between the gradients of an update's only batch and the update: all is one graph. */
+static bool updates_at_once(const loop *l) {
+  return cyf_comm_size(l->env->comm) == 1 && l->stage->settings->accumulate == 1;
+}
+
+static cyf_status compute_batch(loop *l, uint32_t draw, cyf_loss_sums *sums) {
+  CYF_TRY(l->stage->train(l->stage->context, draw, sums));
+  return updates_at_once(l) ? cyf_optimizer_compute(l->optimizer) : CYF_OK;
+}
+
+static cyf_status launch_batch(loop *l, uint32_t draw, cyf_loss_sums *sums) {
+  cyf_device *device = l->optimizer->device;
+  if (l->stage->upload != NULL) CYF_TRY(l->stage->upload(l->stage->context, draw));
+  if (!l->as_graph) return compute_batch(l, draw, sums);
+  CYF_TRY(device->ops->graph_begin(device, &l->graph));
+  const cyf_status status = compute_batch(l, draw, sums);
+  const cyf_status ended = device->ops->graph_end(device, &l->graph, status == CYF_OK);
+  return status != CYF_OK ? status : ended;
+}
+
 /* Forward and backward of the batch fetched last. The last one of an update finishes the gradients, which are summed
  * over ranks from the layers that are done. */
 static cyf_status train_batch(loop *l, uint32_t draw, bool is_last) {
@@ -87,7 +110,7 @@ static cyf_status train_batch(loop *l, uint32_t draw, bool is_last) {
   }
   if (l->n_late == LATE_MAX) CYF_TRY(settle(l));
   l->late[l->n_late] = (cyf_loss_sums){0};
-  const cyf_status status = l->stage->train(l->stage->context, draw, &l->late[l->n_late++]);
+  const cyf_status status = launch_batch(l, draw, &l->late[l->n_late++]);
   parameters->listener = (cyf_gradient_listener){0};
   return status == CYF_OK && is_last ? cyf_gradient_plane_finish(plane) : status;
 }
@@ -112,7 +135,8 @@ static cyf_status update(loop *l, bool *ret_stop) {
     l->state.cursor = cursor_after(stage, cursor);
     l->window_cells += n_global;
   }
-  cyf_status status = cyf_optimizer_update(l->optimizer);
+  if (!updates_at_once(l)) CYF_TRY(cyf_optimizer_compute(l->optimizer));
+  cyf_status status = cyf_optimizer_follow(l->optimizer);
   if (status == CYF_ERR_NUMERIC) return cyf_comm_agree(l->env->comm, status); /* the same on every rank */
   CYF_TRY(status);
   l->state.step = l->optimizer->step;
@@ -334,12 +358,14 @@ cyf_status cyf_loop_run(const cyf_loop_environment *environment, const cyf_stage
   cyf_status status = check_validation(environment, stage);
   if (status == CYF_OK) status = CYF_NEW(&l.late, LATE_MAX);
   if (status == CYF_OK) status = cyf_optimizer_create(stage->parameters, stage->settings, &l.optimizer);
+  l.as_graph = stage->upload != NULL && !cyf_gradient_plane_sums_meanwhile(environment->plane);
   CYF_TRY_CLEANUP(cyf_comm_agree(environment->comm, status));
   CYF_TRY_CLEANUP(resume_or_start(&l));
   cyf_progress_begin(&l.progress, stage->name, stage->settings->steps, l.state.step, stage->settings->batch_cells);
   CYF_TRY_CLEANUP(run_steps(&l));
 cleanup:
   cyf_progress_end(&l.progress);
+  if (l.graph != NULL) l.optimizer->device->ops->graph_destroy(l.optimizer->device, l.graph);
   cyf_optimizer_destroy(&l.optimizer); /* waits for the device, which may still write to `late` */
   cyf_free(l.late);
   return status;

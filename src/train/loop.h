@@ -28,6 +28,9 @@ typedef struct cyf_stage {
   cyf_status (*open)(void *context, cyf_cursor start);
   /* Fetches this rank's next batch; gives its cursor and global size. Not collective. */
   cyf_status (*fetch)(void *context, cyf_cursor *ret_cursor, int64_t *ret_n_global);
+  /* Uploads the fetched batch: with it `train` is nothing but operations of the work queue (kernels/backend.h), so that
+   * a step can be launched as one graph. NULL: `train` uploads. Not collective. */
+  cyf_status (*upload)(void *context, uint32_t draw);
   /* Forward and backward of the fetched batch; adds its gradient. *ret_sums, its local sums (zero on entry), may be
    * written as late as by the device's next synchronize(). The host need not wait for the device. draw: counts batches
    * since the stage began, for random numbers. Collective (batch norm). */

@@ -86,35 +86,43 @@ static cyf_status update_range(cyf_optimizer *o, const cyf_adamw *adamw, int64_t
                                o->ema != NULL ? o->ema + first : NULL, cyf_ema_decay(&o->settings, o->step + 1));
 }
 
-cyf_status cyf_optimizer_update(cyf_optimizer *optimizer) {
+cyf_status cyf_optimizer_compute(cyf_optimizer *optimizer) {
   const cyf_stage_settings *settings = &optimizer->settings;
   cyf_device *device = optimizer->device;
-  const cyf_ops *ops = device->ops;
   cyf_parameters *parameters = optimizer->parameters;
-  const int64_t count = parameters->layout.total, update = optimizer->step + 1;
-  const int slot = (int)(update % 2);
+  const int64_t count = parameters->layout.total;
   cyf_adamw adamw = {.learning_rate = cyf_learning_rate(settings, optimizer->step),
                      .beta1 = settings->beta1,
                      .beta2 = settings->beta2,
                      .epsilon = 1e-8,
                      .weight_decay = settings->weight_decay,
-                     .step = update,
+                     .step = optimizer->step + 1,
                      .gradient_scale = 1.0 / (double)settings->accumulate,
                      .square_sum = optimizer->square_sum,
                      .clip_norm = settings->clip_norm};
-  CYF_TRY(ops->square_sum(device, count, parameters->gradient, optimizer->square_sum));
-  CYF_TRY(ops->download(device, &optimizer->square_sum_host[slot], optimizer->square_sum, sizeof(double)));
-  CYF_TRY(ops->event_record(device, CYF_QUEUE_WORK, optimizer->norm_known[slot]));
-  optimizer->awaited[slot] = update;
+  CYF_TRY(device->ops->square_sum(device, count, parameters->gradient, optimizer->square_sum));
   CYF_TRY(update_range(optimizer, &adamw, 0, count - parameters->fast.count));
-  if (parameters->fast.count > 0) {
-    adamw.learning_rate *= parameters->fast.rate;
-    adamw.weight_decay = 0;
-    CYF_TRY(update_range(optimizer, &adamw, parameters->fast.first, parameters->fast.count));
-  }
+  if (parameters->fast.count == 0) return CYF_OK;
+  adamw.learning_rate *= parameters->fast.rate;
+  adamw.weight_decay = 0;
+  return update_range(optimizer, &adamw, parameters->fast.first, parameters->fast.count);
+}
+
+cyf_status cyf_optimizer_follow(cyf_optimizer *optimizer) {
+  cyf_device *device = optimizer->device;
+  const int64_t update = optimizer->step + 1;
+  const int slot = (int)(update % 2);
+  CYF_TRY(device->ops->download(device, &optimizer->square_sum_host[slot], optimizer->square_sum, sizeof(double)));
+  CYF_TRY(device->ops->event_record(device, CYF_QUEUE_WORK, optimizer->norm_known[slot]));
+  optimizer->awaited[slot] = update;
   CYF_TRY(check_norm(optimizer, device->host_memory ? slot : 1 - slot));
   optimizer->step = update;
   return CYF_OK;
+}
+
+cyf_status cyf_optimizer_update(cyf_optimizer *optimizer) {
+  CYF_TRY(cyf_optimizer_compute(optimizer));
+  return cyf_optimizer_follow(optimizer);
 }
 
 cyf_status cyf_optimizer_settle(cyf_optimizer *optimizer) {

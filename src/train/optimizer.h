@@ -37,6 +37,10 @@ double cyf_ema_decay(const cyf_stage_settings *settings, int64_t n);
  * of it with the next update, or in cyf_optimizer_settle (at once where the device's memory is the host's). Not
  * collective, the same on each rank. Errors: CYF_ERR_NUMERIC naming the update whose gradient was not finite. */
 cyf_status cyf_optimizer_update(cyf_optimizer *optimizer);
+/* Its two halves: operations of the work queue alone, which can be part of a graph (kernels/backend.h), and what counts
+ * the update and lets the host learn of its norm. */
+cyf_status cyf_optimizer_compute(cyf_optimizer *optimizer);
+cyf_status cyf_optimizer_follow(cyf_optimizer *optimizer);
 /* Waits for the last update's norm: afterwards gradient_norm is of that update. Before weights are saved or used.
  * Errors: as above. */
 cyf_status cyf_optimizer_settle(cyf_optimizer *optimizer);

@@ -67,7 +67,7 @@ static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
   cyf_csr cells;
   const float *total = NULL;
   CYF_TRY(cyf_cell_feed_put(s->train_feed, &s->batch, &cells, &total));
-  CYF_TRY(cyf_autoencoder_train_step(s->model, &cells, total, s->batch.n_global, &reducer, &ret_sums->loss));
+  CYF_TRY(cyf_autoencoder_train_step(s->model, &cells, total, s->batch.n_global, &reducer, ret_sums->term));
   ret_sums->weight = (double)n_local * (double)cells.n_genes;
   return CYF_OK;
 }

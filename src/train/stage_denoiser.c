@@ -10,7 +10,8 @@ typedef struct denoiser_stage {
   cyf_latent_loader *train, *validation;
   cyf_latent_batch batch;
   cyf_noised noised;
-  cyf_scratch *scratch;                           /* validation */
+  cyf_scratch *scratch;                           /* the batch's rows, validation */
+  cyf_denoiser_rows rows;                         /* of the batch that was uploaded, in scratch */
   int64_t attribute[CYF_DENOISER_CONDITIONS_MAX]; /* in the atlas, of each of the denoiser's conditions */
   int32_t *label;                                 /* [n_conditions][label_capacity] of the batch */
   int64_t label_capacity;
@@ -68,15 +69,28 @@ static cyf_status pick_labels(denoiser_stage *s, const cyf_latent_batch *batch, 
   return CYF_OK;
 }
 
-static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
+/* The scratch is released and taken again at once: the rows of the batch before are read by operations that are queued
+ * before the uploads. */
+static cyf_status upload(void *context, uint32_t draw) {
   denoiser_stage *s = context;
   cyf_noised *b = &s->noised;
   int32_t timesteps = (int32_t)s->env->loop.settings->diffusion.timesteps;
-  CYF_TRY(cyf_noised_make(b, &s->batch, s->batch.position, draw, timesteps, NULL));
+  CYF_TRY(cyf_noised_upload(b, &s->batch, s->batch.position, draw, timesteps, NULL));
   CYF_TRY(pick_labels(s, &s->batch, draw, s->env->loop.settings->denoiser.label_dropout));
+  if (b->n == 0) return CYF_OK;
+  const size_t mark = cyf_scratch_mark(s->scratch);
+  const cyf_status status = cyf_denoiser_rows_find(s->model, s->scratch, b->n, b->t_host, s->label, &s->rows);
+  cyf_scratch_release(s->scratch, mark);
+  return status;
+}
+
+static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
+  denoiser_stage *s = context;
+  cyf_noised *b = &s->noised;
+  (void)draw;
+  CYF_TRY(cyf_noised_form(b));
   ret_sums->weight = (double)(b->n * b->width);
-  return cyf_denoiser_train_step(s->model, b->n, b->x_t, b->t_host, s->label, b->eps, s->batch.n_global,
-                                 &ret_sums->loss);
+  return cyf_denoiser_train_rows(s->model, b->n, b->x_t, &s->rows, b->eps, s->batch.n_global, &ret_sums->loss);
 }
 
 /* Noise and timesteps are keyed by the cell alone, so that validations of different steps (and ranks) compare. */
@@ -134,6 +148,7 @@ cyf_status cyf_train_denoiser(const cyf_stage_environment *environment, uint64_t
                      .batches_per_epoch = cyf_latent_loader_batches_per_epoch(s.train),
                      .open = open_stream,
                      .fetch = fetch,
+                     .upload = upload,
                      .train = train,
                      .validate = validates && cyf_latent_loader_n_cells(s.validation) > 0 ? validate : NULL};
   cyf_info("denoiser: %.1f million parameters, %lld cells an epoch in %lld batches",

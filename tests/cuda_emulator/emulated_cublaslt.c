@@ -104,29 +104,48 @@ static float *operand(const struct emulated_layout *x, const void *data, int tf3
   return copy;
 }
 
+/* One product, with all that it was asked for: descriptors may change before a graph is launched. */
+typedef struct product {
+  struct emulated_desc desc;
+  struct emulated_layout a_layout, b_layout, c_layout;
+  const void *a, *b;
+  float alpha, beta, *out;
+} product;
+
+static void add_epilogue(const product *p) {
+  for (int64_t j = 0; p->desc.epilogue != CUBLASLT_EPILOGUE_DEFAULT && j < p->c_layout.columns; ++j) {
+    for (int64_t i = 0; i < p->c_layout.rows; ++i) {
+      float *value = p->out + j * p->c_layout.leading + i;
+      *value += p->desc.bias[i];
+      if (p->desc.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && !(*value > 0.0f)) *value = 0.0f;
+    }
+  }
+}
+
+static void run_product(const void *argument) {
+  const product *p = argument;
+  const int tf32 = p->desc.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+  const int64_t k = p->desc.op_a == CUBLAS_OP_T ? p->a_layout.rows : p->a_layout.columns;
+  float *a = operand(&p->a_layout, p->a, tf32), *b = operand(&p->b_layout, p->b, tf32);
+  if (!a || !b) abort();
+  cblas_sgemm(CblasColMajor, p->desc.op_a == CUBLAS_OP_T ? CblasTrans : CblasNoTrans,
+              p->desc.op_b == CUBLAS_OP_T ? CblasTrans : CblasNoTrans, (blasint)p->c_layout.rows,
+              (blasint)p->c_layout.columns, (blasint)k, p->alpha, a, (blasint)p->a_layout.rows, b,
+              (blasint)p->b_layout.rows, p->beta, p->out, (blasint)p->c_layout.leading);
+  add_epilogue(p);
+  free(a);
+  free(b);
+}
+
 static cublasStatus_t matmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *a,
                              cublasLtMatrixLayout_t a_layout, const void *b, cublasLtMatrixLayout_t b_layout,
                              const void *beta, const void *c, cublasLtMatrixLayout_t c_layout, void *d,
                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algo, void *workspace,
                              size_t workspace_bytes, cudaStream_t stream) {
-  (void)handle, (void)c, (void)d_layout, (void)algo, (void)workspace, (void)workspace_bytes, (void)stream;
-  const int tf32 = desc->compute == CUBLAS_COMPUTE_32F_FAST_TF32;
-  const int64_t k = desc->op_a == CUBLAS_OP_T ? a_layout->rows : a_layout->columns;
-  float *a_float = operand(a_layout, a, tf32), *b_float = operand(b_layout, b, tf32), *out = d;
-  if (!a_float || !b_float) return CUBLAS_STATUS_ALLOC_FAILED;
-  cblas_sgemm(CblasColMajor, desc->op_a == CUBLAS_OP_T ? CblasTrans : CblasNoTrans,
-              desc->op_b == CUBLAS_OP_T ? CblasTrans : CblasNoTrans, (blasint)c_layout->rows,
-              (blasint)c_layout->columns, (blasint)k, *(const float *)alpha, a_float, (blasint)a_layout->rows, b_float,
-              (blasint)b_layout->rows, *(const float *)beta, out, (blasint)c_layout->leading);
-  for (int64_t j = 0; desc->epilogue != CUBLASLT_EPILOGUE_DEFAULT && j < c_layout->columns; ++j) {
-    for (int64_t i = 0; i < c_layout->rows; ++i) {
-      float *value = out + j * c_layout->leading + i;
-      *value += desc->bias[i];
-      if (desc->epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && !(*value > 0.0f)) *value = 0.0f;
-    }
-  }
-  free(a_float);
-  free(b_float);
+  static const char node;
+  (void)handle, (void)c, (void)d_layout, (void)algo, (void)workspace, (void)workspace_bytes;
+  const product p = {*desc, *a_layout, *b_layout, *c_layout, a, b, *(const float *)alpha, *(const float *)beta, d};
+  emulator_submit(stream, &node, run_product, &p, sizeof p);
   return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -1,5 +1,5 @@
-/* The CUDA runtime's memory, streams and graphs on the CPU. Everything is done at once; while a graph is recorded too,
- * so that a graph's launch has nothing left to do. */
+/* The CUDA runtime's memory, transfers and events on the CPU: done at once, or when the graph is launched that they are
+ * captured into (emulated_graphs.cpp). What a capture does not allow fails. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,6 @@ typedef struct piece {
 } piece;
 static piece ring = {&ring, &ring, 0, {0}};
 static size_t bytes_in_use;
-static int capturing;
 
 static void check(const piece *p) {
   const unsigned char *low = (const unsigned char *)(p + 1), *high = low + GUARD_BYTES + p->bytes;
@@ -36,9 +35,7 @@ size_t emulator_bytes_in_use(void) {
   return bytes_in_use;
 }
 
-cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t stream) {
-  (void)stream;
-  if (capturing) return cudaErrorInvalidValue;
+cudaError_t cudaMalloc(void **memory, size_t bytes) {
   piece *p = NULL;
   if (posix_memalign((void **)&p, 256, sizeof *p + 2 * GUARD_BYTES + bytes) != 0) return cudaErrorMemoryAllocation;
   char *low = (char *)(p + 1);
@@ -53,8 +50,12 @@ cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t stream) {
   return cudaSuccess;
 }
 
+cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t stream) {
+  return emulator_is_capturing(stream) ? cudaErrorInvalidValue : cudaMalloc(memory, bytes);
+}
+
 cudaError_t cudaFreeAsync(void *memory, cudaStream_t stream) {
-  (void)stream;
+  if (emulator_is_capturing(stream)) return cudaErrorInvalidValue;
   piece *p = (piece *)((char *)memory - GUARD_BYTES) - 1;
   check(p);
   p->before->after = p->after;
@@ -66,26 +67,44 @@ cudaError_t cudaFreeAsync(void *memory, cudaStream_t stream) {
 
 cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags) {
   (void)flags;
-  return posix_memalign(memory, 4096, bytes) == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
+  if (posix_memalign(memory, 4096, bytes) != 0) return cudaErrorMemoryAllocation;
+  memset(*memory, FRESH_VALUE, bytes);
+  return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void *memory) {
   free(memory);
   return cudaSuccess;
 }
+typedef struct transfer {
+  void *to;
+  const void *from;
+  int value;
+  size_t bytes;
+} transfer;
+static void run_copy(const void *argument) {
+  const transfer *t = argument;
+  memmove(t->to, t->from, t->bytes);
+}
+static void run_set(const void *argument) {
+  const transfer *t = argument;
+  memset(t->to, t->value, t->bytes);
+}
+
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream) {
-  (void)stream;
-  if (capturing && kind != cudaMemcpyDeviceToDevice) return cudaErrorInvalidValue;
-  memmove(to, from, bytes);
+  static const char node;
+  const transfer t = {.to = to, .from = from, .bytes = bytes};
+  if (emulator_is_capturing(stream) && kind != cudaMemcpyDeviceToDevice) return cudaErrorInvalidValue;
+  emulator_submit(stream, &node, run_copy, &t, sizeof t);
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream) {
-  (void)stream;
-  memset(memory, value, bytes);
+  static const char node;
+  const transfer t = {.to = memory, .value = value, .bytes = bytes};
+  emulator_submit(stream, &node, run_set, &t, sizeof t);
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  (void)stream;
-  if (capturing) return cudaErrorInvalidValue;
+  if (emulator_is_capturing(stream)) return cudaErrorInvalidValue;
   emulator_check_guards();
   return cudaSuccess;
 }
@@ -131,37 +150,19 @@ cudaError_t cudaMemGetInfo(size_t *left, size_t *total) {
   return cudaSuccess;
 }
 
-/* Streams, events and graphs are addresses that are never looked at. */
+/* Events are addresses that are never looked at: work is done when the call that gives it returns. */
 static char something;
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
-  (void)flags;
-  *stream = (cudaStream_t)&something;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority) {
-  (void)priority;
-  return cudaStreamCreateWithFlags(stream, flags);
-}
 cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
   *least = *greatest = 0;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamIsCapturing(cudaStream_t stream, int *status) {
-  (void)stream;
-  *status = capturing ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
 cudaError_t cudaThreadExchangeStreamCaptureMode(int *mode) {
   (void)mode;
   return cudaSuccess;
 }
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  (void)stream;
-  return cudaSuccess;
-}
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
-  (void)stream, (void)event, (void)flags;
-  return capturing ? cudaErrorInvalidValue : cudaSuccess;
+  (void)event, (void)flags;
+  return emulator_is_capturing(stream) ? cudaErrorInvalidValue : cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
   (void)flags;
@@ -173,49 +174,14 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  (void)event, (void)stream;
-  return capturing ? cudaErrorInvalidValue : cudaSuccess;
+  (void)event;
+  return emulator_is_capturing(stream) ? cudaErrorInvalidValue : cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   (void)event;
-  return capturing ? cudaErrorInvalidValue : cudaSuccess;
+  return emulator_is_capturing(NULL) ? cudaErrorInvalidValue : cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
-  (void)event; /* work is done when the call that gives it returns */
-  return cudaSuccess;
-}
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, int mode) {
-  (void)stream, (void)mode;
-  if (capturing) return cudaErrorInvalidValue;
-  capturing = 1;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
-  (void)stream;
-  if (!capturing) return cudaErrorInvalidValue;
-  capturing = 0;
-  *graph = (cudaGraph_t)&something;
-  return cudaSuccess;
-}
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph, unsigned long long flags) {
-  (void)flags;
-  *executable = graph;
-  return cudaSuccess;
-}
-cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph, cudaGraphExecUpdateResultInfo *info) {
-  (void)executable, (void)graph;
-  info->result = 0;
-  return cudaSuccess;
-}
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  (void)executable, (void)stream;
-  return cudaSuccess;
-}
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  (void)graph;
-  return cudaSuccess;
-}
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
-  (void)executable;
+  (void)event;
   return cudaSuccess;
 }

@@ -10,6 +10,8 @@
 
 #include <vector>
 
+#include "emulated_graphs.hpp"
+
 uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace {
@@ -151,11 +153,7 @@ void run_block() {
 
 }  // namespace
 
-void emulator_launch(unsigned grid_x, unsigned grid_y, unsigned block, const std::function<void()> &kernel) {
-  if (block == 0 || block > THREADS_MAX || grid_x == 0 || grid_y == 0 || grid_y > 65535 || grid_x > 0x7FFFFFFFu) {
-    fprintf(stderr, "cuda emulator: a launch of %u x %u blocks of %u threads\n", grid_x, grid_y, block);
-    abort();
-  }
+static void run_kernel(unsigned grid_x, unsigned grid_y, unsigned block, const std::function<void()> &kernel) {
   ++n_launches;
   kernel_now = &kernel;
   n_threads = block;
@@ -167,6 +165,16 @@ void emulator_launch(unsigned grid_x, unsigned grid_y, unsigned block, const std
       run_block();
     }
   }
+}
+
+void emulator_launch(cudaStream_t stream, const void *what, unsigned grid_x, unsigned grid_y, unsigned block,
+                     const std::function<void()> &kernel, const void *arguments, size_t bytes) {
+  if (block == 0 || block > THREADS_MAX || grid_x == 0 || grid_y == 0 || grid_y > 65535 || grid_x > 0x7FFFFFFFu) {
+    fprintf(stderr, "cuda emulator: a launch of %u x %u blocks of %u threads\n", grid_x, grid_y, block);
+    abort();
+  }
+  emulator_perform(
+      stream, what, [=]() { run_kernel(grid_x, grid_y, block, kernel); }, arguments, bytes);
 }
 
 void *emulator_shared(const void *place, size_t bytes) {

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -44,13 +45,15 @@ typedef struct fence {
   int depth; /* operations that run now */
   int64_t n_calls;
   late *first_late;
-  bool recording;
 } fence;
 
-static atomic_llong n_operations, n_leaks;
+static atomic_llong n_operations, n_waits, n_leaks;
 
 int64_t fenced_device_operations(void) {
   return n_operations;
+}
+int64_t fenced_device_waits(void) {
+  return n_waits;
 }
 int64_t fenced_device_leaks(void) {
   return n_leaks;
@@ -104,8 +107,11 @@ static cyf_status check_host(fence *f, const char *slot, const char *name, const
   return CYF_FAIL(CYF_ERR_INTERNAL, "%s: %s is device memory", slot, name);
 }
 
+/* The device on which this thread records a graph. */
+static _Thread_local const fence *recording_on;
+
 static cyf_status check_not_recording(fence *f, const char *slot) {
-  if (!f->recording) return CYF_OK;
+  if (recording_on != f) return CYF_OK;
   return CYF_FAIL(CYF_ERR_INTERNAL, "%s: not between graph_begin and graph_end", slot);
 }
 
@@ -301,9 +307,10 @@ OPERATION(softmax_rows, (int64_t n, int64_t c, const float *size, float *y), (n,
 OPERATION(nb_draw, (int64_t n, int64_t c, const float *mean, const float *log_theta, cyf_rng_key key, const int64_t *position, int64_t first,
                     float *counts), (n, c, mean, log_theta, key, position, first, counts),
           IN(mean, n * c); IN(log_theta, c); MAY(position, n); IN(counts, n * c))
-OPERATION(q_sample, (int64_t n, int64_t c, const float *x0, const int32_t *t, const float *signal, const float *noise_level,
-                     const float *eps, float *x_t), (n, c, x0, t, signal, noise_level, eps, x_t),
-          IN(x0, n * c); IN(t, n); IN(signal, 1); IN(noise_level, 1); IN(eps, n * c); IN(x_t, n * c))
+OPERATION(q_sample, (int64_t n, int64_t c, cyf_rng_key key, uint32_t step, const int64_t *position, const float *x0, const int32_t *t,
+                     const float *signal, const float *noise_level, float *eps, float *x_t),
+          (n, c, key, step, position, x0, t, signal, noise_level, eps, x_t),
+          MAY(position, n); IN(x0, n * c); IN(t, n); IN(signal, 1); IN(noise_level, 1); IN(eps, n * c); IN(x_t, n * c))
 OPERATION(ddpm_step, (int64_t count, const cyf_reverse_step *s, const float *x, const float *eps, const float *guidance, const float *noise,
                       float *x_prev), (count, s, x, eps, guidance, noise, x_prev),
           IN(x, count); IN(eps, count); MAY(guidance, count); MAY(noise, count); IN(x_prev, count))
@@ -327,7 +334,6 @@ OPERATION(adamw, (int64_t count, const cyf_adamw *s, float *parameter, float *gr
 
 static cyf_status fenced_alloc(cyf_device *d, size_t bytes, void **ret_memory) {
   fence *f = (fence *)d;
-  CYF_TRY(check_not_recording(f, "alloc"));
   pthread_mutex_lock(&f->mutex);
   const size_t pages = (bytes + PAGE - 1) / PAGE + 1; /* one more keeps neighbours apart */
   cyf_status status = CYF_OK;
@@ -347,6 +353,7 @@ static cyf_status fenced_alloc(cyf_device *d, size_t bytes, void **ret_memory) {
 static void fenced_free(cyf_device *d, void *memory) {
   fence *f = (fence *)d;
   if (memory == NULL) return;
+  if (check_not_recording(f, "free") != CYF_OK) abort(); /* free has no status */
   pthread_mutex_lock(&f->mutex);
   for (int i = 0; i < f->n_allocations; i++) {
     if (f->allocation[i].at != memory || f->allocation[i].bytes == SIZE_MAX) continue;
@@ -433,6 +440,7 @@ static cyf_status fenced_upload_async(cyf_device *d, void *to, const void *host,
 static cyf_status fenced_synchronize(cyf_device *d) {
   fence *f = (fence *)d;
   CYF_TRY(check_not_recording(f, "synchronize"));
+  n_waits++;
   enter(f);
   catch_up(f, INT64_MAX, true, true, true);
   leave(f);
@@ -478,14 +486,13 @@ static cyf_status fenced_event_synchronize(cyf_device *d, cyf_event *event) {
 static cyf_status fenced_graph_begin(cyf_device *d, cyf_graph **graph) {
   fence *f = (fence *)d;
   CYF_TRY(check_not_recording(f, "graph_begin"));
-  f->recording = *graph != NULL; /* the first pass is run as usual */
+  if (*graph != NULL) recording_on = f; /* the first pass is run as usual */
   return CYF_OK;
 }
 
 static cyf_status fenced_graph_end(cyf_device *d, cyf_graph **graph, bool launch) {
-  fence *f = (fence *)d;
-  (void)launch;
-  f->recording = false;
+  (void)d, (void)launch;
+  recording_on = NULL;
   return *graph == NULL ? cyf_alloc(1, 1, (void **)graph) : CYF_OK;
 }
 

@@ -14,8 +14,10 @@
 /* Takes the CPU device over (also on failure); both end with cyf_device_destroy. */
 cyf_status fenced_device_create(cyf_device *cpu, cyf_device **ret_device);
 
-/* Of all fenced devices of this process: operations done, and allocations not freed when their device ended. */
+/* Of all fenced devices of this process: operations done, waits for all of them (synchronize), and allocations not
+ * freed when their device ended. */
 int64_t fenced_device_operations(void);
+int64_t fenced_device_waits(void);
 int64_t fenced_device_leaks(void);
 
 #endif

@@ -1,17 +1,6 @@
-/* Noising, reverse steps and time embeddings. */
+/* Reverse steps and time embeddings. */
 #include "kernels/coefficients.h"
 #include "kernels/cpu/cpu_kernels.h"
-
-cyf_status cyf_cpu_q_sample(cyf_device *d, int64_t n, int64_t c, const float *x0, const int32_t *t, const float *signal,
-                            const float *noise_level, const float *eps, float *x_t) {
-#pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, n *c))
-  for (int64_t i = 0; i < n; ++i) {
-    const float a = signal[t[i]], b = noise_level[t[i]];
-#pragma omp simd
-    for (int64_t j = i * c; j < (i + 1) * c; ++j) x_t[j] = cyf_q_sample(x0[j], eps[j], a, b);
-  }
-  return CYF_OK;
-}
 
 /* Elements are taken in strips; where guidance or noise is absent, a strip of zeros stands for it. */
 enum { STRIP = 1024 };

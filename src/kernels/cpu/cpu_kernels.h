@@ -167,8 +167,9 @@ cyf_status cyf_cpu_softmax_rows(cyf_device *d, int64_t n, int64_t c, const float
 cyf_status cyf_cpu_nb_draw(cyf_device *d, int64_t n, int64_t c, const float *mean, const float *log_theta,
                            cyf_rng_key key, const int64_t *position, int64_t first_position, float *counts);
 
-cyf_status cyf_cpu_q_sample(cyf_device *d, int64_t n, int64_t c, const float *x0, const int32_t *t, const float *signal,
-                            const float *noise_level, const float *eps, float *x_t);
+cyf_status cyf_cpu_q_sample(cyf_device *d, int64_t n, int64_t c, cyf_rng_key key, uint32_t step,
+                            const int64_t *position, const float *x0, const int32_t *t, const float *signal,
+                            const float *noise_level, float *eps, float *x_t);
 cyf_status cyf_cpu_ddpm_step(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
                              const float *guidance, const float *noise, float *x_prev);
 cyf_status cyf_cpu_ddim_step(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,

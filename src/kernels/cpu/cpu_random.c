@@ -1,7 +1,9 @@
-/* Random numbers and dropout. Philox blocks are made VECTOR_BLOCKS at a time in loops that vectorise over blocks. */
+/* Random numbers, noising and dropout. Philox blocks are made VECTOR_BLOCKS at a time in loops that vectorise over
+ * blocks. */
 #include <string.h>
 
 #include "kernels/cpu/cpu_kernels.h"
+#include "kernels/math/diffusion.h"
 #include "kernels/math/philox.h"
 #include "kernels/math/random.h"
 
@@ -50,6 +52,31 @@ cyf_status cyf_cpu_fill_normal(cyf_device *d, int64_t n, int64_t c, cyf_rng_key 
       philox_blocks(key, step, at, (uint32_t)(j / 4), words);
       normals(words, values);
       memcpy(out + i * c + j, values, (size_t)cyf_cpu_min(4 * VECTOR_BLOCKS, c - j) * sizeof *out);
+    }
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_cpu_q_sample(cyf_device *d, int64_t n, int64_t c, cyf_rng_key key, uint32_t step,
+                            const int64_t *position, const float *x0, const int32_t *t, const float *signal,
+                            const float *noise_level, float *eps, float *x_t) {
+#pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, 8 * n * c))
+  for (int64_t i = 0; i < n; ++i) {
+    const uint64_t at = (uint64_t)(position ? position[i] : i);
+    const float a = signal[t[i]], b = noise_level[t[i]];
+    for (int64_t j = 0; j < c; j += 4 * VECTOR_BLOCKS) {
+      const int64_t width = cyf_cpu_min(4 * VECTOR_BLOCKS, c - j);
+      const float *from = x0 + i * c + j;
+      float *noise = eps + i * c + j, *to = x_t + i * c + j;
+      uint32_t words[4][VECTOR_BLOCKS];
+      float values[4 * VECTOR_BLOCKS];
+      philox_blocks(key, step, at, (uint32_t)(j / 4), words);
+      normals(words, values);
+#pragma omp simd
+      for (int64_t k = 0; k < width; ++k) {
+        noise[k] = values[k];
+        to[k] = cyf_q_sample(from[k], values[k], a, b);
+      }
     }
   }
   return CYF_OK;

@@ -2,6 +2,7 @@
 #include "kernels/cuda/cuda_device.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/memory.h"
 #include "kernels/cuda/cuda_blas.h"
@@ -34,6 +35,10 @@ int cyf_cuda_device_count(const char **ret_reason) {
 
 /* The oldest GPUs that the binary holds code for. */
 enum { LEAST_MAJOR = 8 };
+
+/* Distinct timesteps of a batch: with T of a thousand a large batch nearly always has all of them, a small one a number
+ * that varies by a few. */
+enum { ROW_UNIT = 64 };
 
 static cyf_status describe(cyf_cuda_device *d) {
   struct cudaDeviceProp properties;
@@ -95,9 +100,12 @@ cyf_status cyf_device_create_cuda(int ordinal, int n_threads, cyf_precision prec
   d->base.ops = &cyf_cuda_ops;
   d->base.n_threads = n_threads > 0 ? n_threads : cyf_cpus_allowed();
   d->base.destroy_backend = destroy_backend;
+  d->base.row_unit = ROW_UNIT;
   d->ordinal = ordinal;
   d->precision = precision;
   d->strip_bytes = CYF_STRIP_BYTES;
+  const char *graphs = getenv("CYTOFORGE_GRAPHS");
+  d->graphs = !graphs || strcmp(graphs, "0") != 0;
   pthread_mutexattr_t recursive; /* the scratch allocates through the table */
   pthread_mutexattr_init(&recursive);
   pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);

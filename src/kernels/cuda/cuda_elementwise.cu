@@ -125,23 +125,6 @@ cyf_status cyf_cuda_sum_rows(cyf_device *device, int64_t n, int64_t c, const flo
 /* ---- diffusion -----------------------------------------------------------------------------------------------------
  */
 
-struct q_sample {
-  int64_t c;
-  const float *x0;
-  const int32_t *t;
-  const float *signal, *noise_level, *eps;
-  float *x_t;
-  __device__ void operator()(int64_t i, int64_t j) const {
-    const int64_t k = i * c + j;
-    x_t[k] = cyf_q_sample(x0[k], eps[k], signal[t[i]], noise_level[t[i]]);
-  }
-};
-cyf_status cyf_cuda_q_sample(cyf_device *device, int64_t n, int64_t c, const float *x0, const int32_t *t,
-                             const float *signal, const float *noise_level, const float *eps, float *x_t) {
-  const q_sample f = {c, x0, t, signal, noise_level, eps, x_t};
-  return cyf_cell_op(device, "q_sample", n, c, f);
-}
-
 /* One whole sampler update an element; DDIM or DDPM is the same choice for all. */
 struct reverse_step {
   cyf_reverse_coefficients k;

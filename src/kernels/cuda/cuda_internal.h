@@ -33,6 +33,7 @@ typedef struct cyf_cuda_device {
   int64_t strip_bytes;  /* CYF_STRIP_BYTES; tests choose less */
   cudaStream_t stream;  /* the work queue */
   cudaStream_t copies;  /* the copy queue */
+  bool graphs;          /* CYTOFORGE_GRAPHS=0: steps run operation by operation */
   cyf_graph *recording; /* the graph that is being recorded */
   pthread_mutex_t lock; /* one operation at a time */
   cyf_scratch *scratch; /* temporaries of the operation that runs; work of the next waits in the stream */
@@ -95,6 +96,8 @@ cyf_status cyf_cuda_staging_to_device(cyf_cuda_device *d, void *to, const void *
 cyf_status cyf_cuda_staging_to_host(cyf_cuda_device *d, void *host, const void *from, size_t bytes);
 /* Waits for the stream and hands out all scalars. */
 cyf_status cyf_cuda_staging_flush(cyf_cuda_device *d);
+/* Room for the scalars of a graph, within which nothing can be waited for. */
+cyf_status cyf_cuda_staging_make_room(cyf_cuda_device *d);
 
 cyf_status cyf_cuda_alloc(cyf_device *device, size_t bytes, void **ret_memory);
 void cyf_cuda_free(cyf_device *device, void *memory);

@@ -2,11 +2,8 @@
 #include "base/memory.h"
 #include "kernels/cuda/cuda_internal.h"
 
-/* From the stream's pool: the order of the stream is the order in which memory is taken and given back, so freeing
- * waits for nothing and what still runs keeps its memory. */
-static cyf_status alloc_zeroed(cyf_cuda_device *d, size_t bytes, void **ret_memory) {
-  const size_t size = bytes > 0 ? bytes : 1;
-  const cudaError_t error = cudaMallocAsync(ret_memory, size, d->stream);
+static cyf_status take(cyf_cuda_device *d, size_t size, cudaStream_t stream, void **ret_memory) {
+  const cudaError_t error = d->recording ? cudaMalloc(ret_memory, size) : cudaMallocAsync(ret_memory, size, stream);
   if (error == cudaErrorMemoryAllocation) {
     size_t left = 0, total = 0;
     (void)cudaGetLastError();
@@ -14,8 +11,16 @@ static cyf_status alloc_zeroed(cyf_cuda_device *d, size_t bytes, void **ret_memo
     return CYF_FAIL(CYF_ERR_MEMORY, "out of memory on GPU %d: %zu bytes asked for, %zu of %zu are free", d->ordinal,
                     size, left, total);
   }
-  CYF_TRY(cyf_cuda_check(error, "cudaMallocAsync"));
-  return cyf_cuda_check(cudaMemsetAsync(*ret_memory, 0, size, d->stream), "cudaMemsetAsync");
+  CYF_TRY(cyf_cuda_check(error, "cudaMalloc"));
+  return cyf_cuda_check(cudaMemsetAsync(*ret_memory, 0, size, stream), "cudaMemsetAsync");
+}
+
+/* From the stream's pool: the order of the stream is the order in which memory is taken and given back, so freeing
+ * waits for nothing and what still runs keeps its memory. While the stream is captured (a scratch grows), memory of the
+ * pool would be the graph's own: then it is taken beside the stream, and the wait is for the copy queue alone. */
+static cyf_status alloc_zeroed(cyf_cuda_device *d, size_t bytes, void **ret_memory) {
+  CYF_TRY(take(d, bytes > 0 ? bytes : 1, d->recording ? d->copies : d->stream, ret_memory));
+  return d->recording ? cyf_cuda_check(cudaStreamSynchronize(d->copies), "cudaStreamSynchronize") : CYF_OK;
 }
 
 cyf_status cyf_cuda_alloc(cyf_device *device, size_t bytes, void **ret_memory) {

@@ -57,14 +57,18 @@ cyf_status cyf_cuda_event_synchronize(cyf_device *device, cyf_event *event) {
 }
 
 cyf_status cyf_cuda_graph_begin(cyf_device *device, cyf_graph **graph) {
-  if (!*graph) return CYF_NEW(graph, 1); /* the first pass runs as it is */
   cyf_cuda_device *d = cyf_cuda_enter(device);
-  const cudaError_t error = cudaStreamBeginCapture(d->stream, cudaStreamCaptureModeRelaxed);
-  if (error == cudaSuccess) {
-    d->recording = *graph;
-    (*graph)->recording = true;
+  if (!d->graphs) return cyf_cuda_leave(d, CYF_OK);
+  if (!*graph) return cyf_cuda_leave(d, CYF_NEW(graph, 1)); /* the first pass runs as it is */
+  cyf_status status = cyf_cuda_staging_make_room(d);
+  if (status == CYF_OK) {
+    const cudaError_t error = cudaStreamBeginCapture(d->stream, cudaStreamCaptureModeRelaxed);
+    status = cyf_cuda_check(error, "cudaStreamBeginCapture");
   }
-  return cyf_cuda_leave(d, cyf_cuda_check(error, "cudaStreamBeginCapture"));
+  if (status != CYF_OK) return cyf_cuda_leave(d, status);
+  d->recording = *graph;
+  (*graph)->recording = true;
+  return CYF_OK; /* the device stays this thread's: what another one did would be recorded too */
 }
 
 /* Arguments exchanged where the operations are last time's; built anew where they are not. */
@@ -98,7 +102,7 @@ static cyf_status finish(cyf_cuda_device *d, cyf_graph *graph, bool launch) {
 
 cyf_status cyf_cuda_graph_end(cyf_device *device, cyf_graph **graph, bool launch) {
   if (!*graph || !(*graph)->recording) return CYF_OK;
-  cyf_cuda_device *d = cyf_cuda_enter(device);
+  cyf_cuda_device *d = (cyf_cuda_device *)device; /* taken by graph_begin */
   return cyf_cuda_leave(d, finish(d, *graph, launch));
 }
 

@@ -1,6 +1,7 @@
-/* Random numbers and dropout: a thread a Philox block of four numbers, the CPU's own function. Bound by the generator's
- * integer multiplications for fill_normal, by memory (8 bytes an element) for dropout. */
+/* Random numbers, noising and dropout: a thread a Philox block of four numbers, the CPU's own function. Bound by the
+ * generator's integer multiplications for normals, by memory (8 bytes an element) for dropout. */
 #include "kernels/cuda/cuda_kernels.cuh"
+#include "kernels/math/diffusion.h"
 #include "kernels/math/philox.h"
 #include "kernels/math/random.h"
 
@@ -30,6 +31,36 @@ cyf_status cyf_cuda_fill_normal(cyf_device *device, int64_t n, int64_t c, cyf_rn
                                 const int64_t *position, int64_t first_position, float *out) {
   const fill_normal f = {c, key, step, position, first_position, out};
   return cyf_cell_op(device, "fill_normal", n, cyf_ceil_div(c, 4), f);
+}
+
+struct q_sample {
+  int64_t c;
+  cyf_rng_key key;
+  uint32_t step;
+  const int64_t *position;
+  const float *x0;
+  const int32_t *t;
+  const float *signal, *noise_level;
+  float *eps, *x_t;
+  __device__ void operator()(int64_t i, int64_t block) const {
+    const cyf_philox_words w = words_of(key, step, position, 0, i, block);
+    const float a = signal[t[i]], b = noise_level[t[i]];
+    float z[4];
+    cyf_box_muller(w.w0, w.w1, &z[0], &z[1]);
+    cyf_box_muller(w.w2, w.w3, &z[2], &z[3]);
+    for (int k = 0; k < 4; ++k) {
+      const int64_t at = i * c + 4 * block + k;
+      if (4 * block + k >= c) break;
+      eps[at] = z[k];
+      x_t[at] = cyf_q_sample(x0[at], z[k], a, b);
+    }
+  }
+};
+cyf_status cyf_cuda_q_sample(cyf_device *device, int64_t n, int64_t c, cyf_rng_key key, uint32_t step,
+                             const int64_t *position, const float *x0, const int32_t *t, const float *signal,
+                             const float *noise_level, float *eps, float *x_t) {
+  const q_sample f = {c, key, step, position, x0, t, signal, noise_level, eps, x_t};
+  return cyf_cell_op(device, "q_sample", n, cyf_ceil_div(c, 4), f);
 }
 
 struct fill_timesteps {

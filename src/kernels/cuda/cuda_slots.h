@@ -83,8 +83,9 @@ cyf_status cyf_cuda_cross_entropy(cyf_device *d, int64_t n, int64_t classes, con
 cyf_status cyf_cuda_log_prob_grad(cyf_device *d, int64_t n, int64_t classes, const float *logits, const int32_t *label,
                                   const float *w, float *d_logits);
 
-cyf_status cyf_cuda_q_sample(cyf_device *d, int64_t n, int64_t c, const float *x0, const int32_t *t,
-                             const float *signal, const float *noise_level, const float *eps, float *x_t);
+cyf_status cyf_cuda_q_sample(cyf_device *d, int64_t n, int64_t c, cyf_rng_key key, uint32_t step,
+                             const int64_t *position, const float *x0, const int32_t *t, const float *signal,
+                             const float *noise_level, float *eps, float *x_t);
 cyf_status cyf_cuda_ddpm_step(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
                               const float *guidance, const float *noise, float *x_prev);
 cyf_status cyf_cuda_ddim_step(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,

@@ -115,6 +115,10 @@ cyf_status cyf_cuda_staging_flush(cyf_cuda_device *d) {
   return CYF_OK;
 }
 
+cyf_status cyf_cuda_staging_make_room(cyf_cuda_device *d) {
+  return d->staging->n_pending > SCALARS / 2 ? cyf_cuda_staging_flush(d) : CYF_OK;
+}
+
 cyf_status cyf_cuda_scalar(cyf_cuda_device *d, void *host_scalar, void **ret_slot) {
   cyf_cuda_staging *s = d->staging;
   *ret_slot = NULL;

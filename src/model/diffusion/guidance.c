@@ -6,10 +6,16 @@
 
 /* ---- classifiers ------------------------------------------------------------------------------------------------- */
 
-cyf_status cyf_sampler_sum_gradients(const sampler_run *run, int32_t t, const float *x, const float **ret_guidance) {
+/* The one row of step i's timestep. */
+static cyf_time_rows time_of(const sampler_run *run, int i) {
+  return (cyf_time_rows){.n_rows = 1, .t = run->timestep + i, .row = NULL};
+}
+
+cyf_status cyf_sampler_sum_gradients(const sampler_run *run, int i, const float *x, const float **ret_guidance) {
   cyf_device *d = run->device;
+  const cyf_time_rows time = time_of(run, i);
   *ret_guidance = NULL;
-  if (t >= run->config->guide_below) return CYF_OK;
+  if (run->config->schedule->timestep[i] >= run->config->guide_below) return CYF_OK;
   for (int k = 0; k < run->n_guides; k++) {
     const cyf_guide *guide = &run->guides[k];
     if (guide->classifier == NULL) continue;
@@ -17,8 +23,8 @@ cyf_status cyf_sampler_sum_gradients(const sampler_run *run, int32_t t, const fl
       CYF_TRY(d->ops->zero(d, run->guidance, (size_t)(run->n * run->latent) * sizeof(float)));
       *ret_guidance = run->guidance;
     }
-    CYF_TRY(cyf_classifier_guidance(guide->classifier, run->scratch, run->n, x, t, guide->n_terms, guide->label,
-                                    guide->weight, run->guidance));
+    CYF_TRY(cyf_classifier_guidance_rows(guide->classifier, run->scratch, run->n, x, &time, guide->n_terms,
+                                         guide->label, guide->weight, run->guidance));
   }
   return CYF_OK;
 }
@@ -82,14 +88,16 @@ cyf_status cyf_sampler_prepare_free(sampler_run *run) {
   return fill_free_labels(run);
 }
 
-cyf_status cyf_sampler_predict(const sampler_run *run, int32_t t, const float *x) {
+cyf_status cyf_sampler_predict(const sampler_run *run, int i, const float *x) {
   cyf_device *d = run->device;
   const int64_t count = run->n * run->latent;
   const size_t bytes = (size_t)count * sizeof(float);
-  if (run->n_free == 0) return cyf_denoiser_eval(run->denoiser, run->scratch, run->n, x, t, NULL, run->eps);
+  cyf_denoiser_rows rows = run->rows;
+  rows.time = time_of(run, i);
+  if (run->n_free == 0) return cyf_denoiser_eval_rows(run->denoiser, run->scratch, run->n, x, &rows, run->eps);
   for (int copy = 0; copy <= run->n_free; copy++) CYF_TRY(d->ops->copy(d, run->free_x + copy * count, x, bytes));
-  CYF_TRY(cyf_denoiser_eval(run->denoiser, run->scratch, (1 + run->n_free) * run->n, run->free_x, t, run->free_label,
-                            run->free_eps));
+  CYF_TRY(cyf_denoiser_eval_rows(run->denoiser, run->scratch, (1 + run->n_free) * run->n, run->free_x, &rows,
+                                 run->free_eps));
   CYF_TRY(d->ops->copy(d, run->eps, run->free_eps, bytes));
   int copy = 1;
   for (int k = 0; k < run->n_guides; k++) {

@@ -35,26 +35,29 @@ static cyf_status upload_fixed_noise(const sampler_run *run, int i) {
   return d->ops->upload(d, run->noise, run->fixed_noise_host, (size_t)count * sizeof(float));
 }
 
+static bool takes_noise(const cyf_sampler_config *config, int i) {
+  if (i == 0 || config->method == CYF_SAMPLER_DPM) return false;
+  return config->method != CYF_SAMPLER_DDIM || config->eta != 0.0;
+}
+
 /* run->noise for step i; *ret_noise NULL where the step takes none. Counters are the original timestep and the cell's
  * global index: a cell's noise is the same whichever block, rank or thread computes it. */
 static cyf_status draw_noise(const sampler_run *run, int i, const float **ret_noise) {
   const cyf_sampler_config *config = run->config;
   cyf_device *d = run->device;
-  *ret_noise = NULL;
-  if (i == 0 || (config->method == CYF_SAMPLER_DDIM && config->eta == 0.0)) return CYF_OK;
-  *ret_noise = run->noise;
-  if (config->fixed_noise != NULL) return upload_fixed_noise(run, i);
+  *ret_noise = takes_noise(config, i) ? run->noise : NULL;
+  if (*ret_noise == NULL || config->fixed_noise != NULL) return CYF_OK; /* that is there already */
   return d->ops->fill_normal(d, run->n, run->latent, run->noise_key, (uint32_t)config->schedule->timestep[i], NULL,
                              run->first, run->noise);
 }
 
+/* Operations of the work queue alone: one graph. */
 static cyf_status reverse_step(const sampler_run *run, int i, float *x) {
   cyf_device *d = run->device;
-  const int32_t t = run->config->schedule->timestep[i];
   const int64_t count = run->n * run->latent;
   const float *guidance = NULL, *noise = NULL;
-  CYF_TRY(cyf_sampler_predict(run, t, x));
-  CYF_TRY(cyf_sampler_sum_gradients(run, t, x, &guidance));
+  CYF_TRY(cyf_sampler_predict(run, i, x));
+  CYF_TRY(cyf_sampler_sum_gradients(run, i, x, &guidance));
   if (run->config->method == CYF_SAMPLER_DPM) {
     const cyf_multistep multistep = cyf_multistep_make(run->config->schedule, i, run->config->clip);
     return d->ops->multistep_step(d, count, &multistep, x, run->eps, guidance, run->x0_before, x);
@@ -65,6 +68,17 @@ static cyf_status reverse_step(const sampler_run *run, int i, float *x) {
     return d->ops->ddpm_step(d, count, &step, x, run->eps, guidance, noise, x);
   }
   return d->ops->ddim_step(d, count, &step, x, run->eps, guidance, noise, x);
+}
+
+static cyf_status launch_step(const sampler_run *run, int i, float *x) {
+  const cyf_sampler_config *config = run->config;
+  cyf_device *d = run->device;
+  if (config->fixed_noise != NULL && takes_noise(config, i)) CYF_TRY(upload_fixed_noise(run, i));
+  if (config->graph == NULL) return reverse_step(run, i, x);
+  CYF_TRY(d->ops->graph_begin(d, config->graph));
+  const cyf_status status = reverse_step(run, i, x);
+  const cyf_status ended = d->ops->graph_end(d, config->graph, status == CYF_OK);
+  return status != CYF_OK ? status : ended;
 }
 
 static cyf_status check_guide(const sampler_run *run, const cyf_guide *guide) {
@@ -91,6 +105,18 @@ static cyf_status check_run(const sampler_run *run) {
   return CYF_OK;
 }
 
+/* What steps find in device memory: their timesteps, and the labels of the denoiser's evaluations. */
+static cyf_status upload_rows(sampler_run *run) {
+  cyf_device *d = run->device;
+  const cyf_schedule *schedule = run->config->schedule;
+  int32_t *timestep = NULL;
+  CYF_TRY(cyf_scratch_int32(run->scratch, schedule->n, &timestep));
+  CYF_TRY(d->ops->upload(d, timestep, schedule->timestep, (size_t)schedule->n * sizeof(int32_t)));
+  run->timestep = timestep;
+  return cyf_denoiser_rows_find_labels(run->denoiser, run->scratch, (1 + run->n_free) * run->n, run->free_label,
+                                       &run->rows);
+}
+
 static cyf_status run_steps(sampler_run *run, float *x) {
   const int64_t count = run->n * run->latent;
   CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->eps));
@@ -99,7 +125,8 @@ static cyf_status run_steps(sampler_run *run, float *x) {
   CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->x0_before));
   CYF_TRY(run->device->ops->zero(run->device, run->x0_before, (size_t)count * sizeof(float)));
   CYF_TRY(cyf_sampler_prepare_free(run));
-  for (int i = run->config->schedule->n - 1; i >= 0; i--) CYF_TRY(reverse_step(run, i, x));
+  CYF_TRY(upload_rows(run));
+  for (int i = run->config->schedule->n - 1; i >= 0; i--) CYF_TRY(launch_step(run, i, x));
   return run->device->ops->synchronize(run->device);
 }
 

@@ -38,6 +38,8 @@ typedef struct cyf_sampler_config {
   int guide_below;              /* classifiers guide where the original timestep < this */
   uint64_t seed;
   const double *fixed_noise; /* tests only: [schedule n][n][latent] draws in order of execution; NULL: counter-based */
+  cyf_graph **graph; /* a step is launched as this graph (kernels/backend.h): NULL at first, kept from run to run by the
+                        one thread that uses it, and destroyed by the caller. NULL: operation by operation */
 } cyf_sampler_config;
 
 /* Runs the whole reverse process for n cells of global indices [first, first + n), from x[n, latent] (device: x_T on

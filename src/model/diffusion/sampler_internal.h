@@ -14,6 +14,8 @@ typedef struct sampler_run {
   cyf_scratch *scratch;
   int64_t first, n, latent;
   cyf_rng_key noise_key;
+  const int32_t *timestep;           /* [steps] device: the schedule's */
+  cyf_denoiser_rows rows;            /* of the denoiser's evaluations; a step sets rows.time */
   float *eps, *guidance, *noise;     /* [n, latent] */
   float *x0_before;                  /* [n, latent] DPM-Solver++: the predicted x_0 of the step before */
   float *fixed_noise_host;           /* [n, latent], tests only */
@@ -25,10 +27,10 @@ typedef struct sampler_run {
 
 /* Counts the terms of classifier-free guidance and, if there are any, lays out their evaluation. */
 cyf_status cyf_sampler_prepare_free(sampler_run *run);
-/* run->eps of x at timestep t, with classifier-free guidance. One pass through the denoiser. */
-cyf_status cyf_sampler_predict(const sampler_run *run, int32_t t, const float *x);
+/* run->eps of x at step i of the schedule, with classifier-free guidance. One pass through the denoiser. */
+cyf_status cyf_sampler_predict(const sampler_run *run, int i, const float *x);
 /* run->guidance = sum over the guides with a classifier and their terms of weight * grad log p; *ret_guidance NULL
  * where no classifier acts. */
-cyf_status cyf_sampler_sum_gradients(const sampler_run *run, int32_t t, const float *x, const float **ret_guidance);
+cyf_status cyf_sampler_sum_gradients(const sampler_run *run, int i, const float *x, const float **ret_guidance);
 
 #endif

@@ -23,18 +23,23 @@ struct float4 {
 };
 extern uint3 threadIdx, blockIdx, blockDim, gridDim;
 
-/* Runs kernel() for every thread of every block. */
-void emulator_launch(unsigned grid_x, unsigned grid_y, unsigned block, const std::function<void()> &kernel);
+/* Runs kernel() for every thread of every block, or puts that into the graph that the stream is captured into. `what`:
+ * the kernel's address, by which a graph's nodes are told apart; arguments[bytes]: how a node's arguments are. */
+void emulator_launch(cudaStream_t stream, const void *what, unsigned grid_x, unsigned grid_y, unsigned block,
+                     const std::function<void()> &kernel, const void *arguments, size_t bytes);
 /* The block's shared array of this place in the source. */
 void *emulator_shared(const void *place, size_t bytes);
 void __syncthreads(void);
 /* Each lane gives 8 bytes and gets those of lane `from` (all 32 lanes take part, as with a full mask). */
 uint64_t emulator_exchange(uint64_t value, int from);
 
-#define CYF_LAUNCH(kernel, shape, stream, ...)                                                      \
-  do {                                                                                              \
-    (void)(stream);                                                                                 \
-    emulator_launch((shape).grid_x, (shape).grid_y, (shape).block, [&]() { kernel(__VA_ARGS__); }); \
+/* Arguments are taken at the launch, as a GPU's are: a graph holds their values. */
+#define CYF_LAUNCH(kernel, shape, stream, ...)                                                                    \
+  do {                                                                                                            \
+    const auto cyf_kernel_ = kernel;                                                                              \
+    const auto cyf_bound_ = std::bind(cyf_kernel_, __VA_ARGS__);                                                  \
+    emulator_launch(stream, (const void *)cyf_kernel_, (shape).grid_x, (shape).grid_y, (shape).block, cyf_bound_, \
+                    &cyf_bound_, sizeof cyf_bound_);                                                              \
   } while (0)
 #define CYF_SHARED(type, name, count) \
   static const char name##_place = 0; \

@@ -1,5 +1,5 @@
-/* What the CUDA backend uses of the CUDA runtime, on the CPU: work is done when it is launched, streams and events are
- * numbers, device memory has guards and starts as NaN. For C and C++. */
+/* What the CUDA backend uses of the CUDA runtime, on the CPU: work is done when it is launched, or by the launch of the
+ * graph that its stream is captured into; device memory has guards and starts as NaN. For C and C++. */
 #ifndef CYF_EMULATED_CUDA_RUNTIME_API_H
 #define CYF_EMULATED_CUDA_RUNTIME_API_H
 
@@ -49,6 +49,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t *pool, int device);
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, int attribute, void *value);
 cudaError_t cudaMemGetInfo(size_t *left, size_t *total);
+cudaError_t cudaMalloc(void **memory, size_t bytes);
 cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t stream);
 cudaError_t cudaFreeAsync(void *memory, cudaStream_t stream);
 cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags);
@@ -85,6 +86,26 @@ void emulator_check_guards(void);
 /* Bytes of device memory in use, and kernels launched so far. */
 size_t emulator_bytes_in_use(void);
 int64_t emulator_launches(void);
+
+/* Work on a stream: run(a copy of argument[bytes]) at once, or as a node of the graph that the stream is captured into.
+ * `what` tells nodes apart. */
+void emulator_submit(cudaStream_t stream, const void *what, void (*run)(const void *argument), const void *argument,
+                     size_t bytes);
+/* True while this stream (NULL: any stream) is captured. */
+int emulator_is_capturing(cudaStream_t stream);
+
+/* Graphs so far: launched, and how an executable one came to what it held (made anew, or exchanged in place); and the
+ * nodes of the last one. */
+typedef struct emulator_graph_counts {
+  int64_t launched, instantiated, updated, n_nodes;
+} emulator_graph_counts;
+emulator_graph_counts emulator_graphs(void);
+/* The first node from this one on whose arguments an exchange has changed since they were forgotten (with the bytes
+ * between them, which mean nothing); -1: none. */
+int64_t emulator_next_exchanged(int64_t node);
+void emulator_forget_exchanged(void);
+/* A fault to be found: exchanging succeeds and leaves one node's arguments as they were first recorded. -1: none. */
+void emulator_freeze_node(int64_t node);
 
 #ifdef __cplusplus
 }
