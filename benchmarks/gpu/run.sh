@@ -193,9 +193,9 @@ section_sampling() {
     sed "s/{/{\n  \"graphs\": $graphs,/" one.json | add
     echo "| $method | $steps | $guidance | $graphs | $(number one.json cells_per_s) | $(number one.json share_of_product_rate) |" >>sampling.md
   done <<'RUNS'
-dpm++ 20 0 1
-dpm++ 20 0 0
-dpm++ 20 2 1
+dpm++ lambda15 0 1
+dpm++ lambda15 0 0
+dpm++ lambda15 2 1
 ddim 50 0 1
 ddpm 250 0 1
 RUNS

@@ -19,7 +19,7 @@ static const cyf_usage usage = {
         "matrix product by the same device: of a model, or of one made up with the settings' widths. A first round of\n"
         "blocks is not counted.",
     .examples =
-        "  cytoforge bench sample --method dpm++ --steps 20 --device cuda --json\n"
+        "  cytoforge bench sample --method dpm++ --steps lambda15 --device cuda --json\n"
         "  mpirun -n 2 cytoforge bench sample -m runs/first/model.h5 --guidance 2 -n 20000\n"};
 
 typedef struct arguments {
