@@ -14,7 +14,7 @@ static void cells_are_noised_to_the_last_step(void **state) {
   static const struct {
     const char *spacing;
     int t;
-  } cases[] = {{"", 600}, {"50", 601}, {"ddim25", 0}, {"10,20", 999}};
+  } cases[] = {{"all", 600}, {"50", 601}, {"ddim25", 0}, {"10,20", 999}};
   cyf_device *device = NULL;
   cyf_scratch *scratch = NULL;
   cyf_schedule *full = NULL;
