@@ -13,7 +13,7 @@ static const char STYLE[] =
     "@media(prefers-color-scheme:dark){:root{--ink:#e8eaec;--quiet:#a9afb5;--line:#3a4047;--page:#15181b;--band:#"
     "1e2226}}"
     "@media print{:root{color-scheme:light;--ink:#000;--quiet:#444;--line:#ccc;--page:#fff;--band:#f4f4f4}"
-    "section,figure{break-inside:avoid}}"
+    "figure,tr,p{break-inside:avoid}h2{break-after:avoid}}"
     "body{margin:0 auto;padding:2rem 1.25rem 4rem;max-width:60rem;background:var(--page);color:var(--ink);"
     "font:16px/1.5 system-ui,sans-serif}"
     "h1{font-size:1.7rem;margin:0 0 .5rem}h2{font-size:1.2rem;margin:2.5rem 0 .5rem}"

@@ -140,10 +140,18 @@ cyf_status cyf_figure_classes(const cyf_plane *plane, const cyf_cloud *real, con
 
 /* ---- a generated path ---- */
 
-/* The mean point of each step, joined and numbered with its s. */
+/* The s of an end of the track, on the side that its neighbour is not. */
+static void draw_end(cyf_canvas *canvas, double x, double y, double neighbour_x, double s) {
+  const bool to_the_right = x >= neighbour_x;
+  const cyf_text_style style = {.size = 11.0, .bold = true, .anchor = to_the_right ? 0.0 : 1.0, .colour = CYF_INK};
+  char text[32];
+  snprintf(text, sizeof(text), "s = %g", s);
+  cyf_canvas_text(canvas, x + (to_the_right ? 9.0 : -9.0), y + 4.0, &style, text);
+}
+
+/* The mean point of each step, joined; the ends with their s. */
 static cyf_status draw_track(cyf_canvas *canvas, const cyf_axes *axes, const cyf_cloud *path,
                              const cyf_path_drawing *drawing) {
-  const cyf_text_style style = {.size = 10.0, .bold = true, .colour = CYF_INK};
   double *sum = NULL; /* [n_steps, 3] x, y, number */
   CYF_TRY(CYF_NEW(&sum, 3 * drawing->n_steps));
   for (int64_t i = 0; i < path->n; i++) {
@@ -164,12 +172,12 @@ static cyf_status draw_track(cyf_canvas *canvas, const cyf_axes *axes, const cyf
   for (int64_t k = 0; k < drawing->n_steps; k++) {
     if (sum[3 * k + 2] == 0.0) continue;
     double x = cyf_axes_x(axes, sum[3 * k] / sum[3 * k + 2]), y = cyf_axes_y(axes, sum[3 * k + 1] / sum[3 * k + 2]);
-    char text[32];
     cyf_canvas_mark(canvas, CYF_MARK_DISC, x, y, 4.6, CYF_INK, 1.0);
     cyf_canvas_mark(canvas, CYF_MARK_DISC, x, y, 3.4, cyf_sequential_colour(drawing->step_s[k]), 1.0);
     if (k > 0 && k + 1 < drawing->n_steps) continue;
-    snprintf(text, sizeof(text), "s = %g", drawing->step_s[k]);
-    cyf_canvas_text(canvas, x + 8.0, y - 6.0, &style, text);
+    const int64_t other = k > 0 ? k - 1 : drawing->n_steps > 1 ? 1 : 0;
+    const double beside = sum[3 * other + 2] > 0.0 ? cyf_axes_x(axes, sum[3 * other] / sum[3 * other + 2]) : x;
+    draw_end(canvas, x, y, beside, drawing->step_s[k]);
   }
   cyf_free(sum);
   return CYF_OK;
@@ -178,7 +186,7 @@ static cyf_status draw_track(cyf_canvas *canvas, const cyf_axes *axes, const cyf
 /* A bar of the sequential colours for s. */
 static void draw_scale(cyf_canvas *canvas, const cyf_axes *axes) {
   const cyf_text_style style = {.size = 10.0, .anchor = 0.5, .colour = CYF_QUIET_INK};
-  double left = axes->left + axes->width - 130.0, y = axes->top - 18.0;
+  double left = axes->left + axes->width - 130.0, y = axes->top - 36.0; /* above the title */
   for (int k = 0; k < 50; k++)
     cyf_canvas_rectangle(canvas, left + 2.0 * k, y, 2.2, 8.0, cyf_sequential_colour(k / 49.0));
   cyf_canvas_text(canvas, left - 18.0, y + 8.0, &style, "s = 0");
