@@ -339,7 +339,8 @@ static void the_signal_share_is_said(void **state) {
   cli_expect(0, PATH "--points 2 -n 5 --steps 10 -o share.h5ad");
   cli_expect_text("a share of 0.1");
   assert_null(strstr(cli_output, "almost nothing"));
-  cli_expect(0, PATH "--points 2 -n 5 --steps 10 --t-init 999 -o share.h5ad --force");
+  cli_expect(0, PATH "--points 2 -n 5 --t-init 999 -o share.h5ad --force");
+  cli_expect_text("ddpm, 100 steps"); /* a path's default */
   cli_expect_text("almost nothing of the start cells survives t_init 999");
   cli_expect(0,
              "$cytoforge interpolate -m model.h5 --attribute cell_type --path type_1,type_2,type_3 --points 5 "

@@ -24,7 +24,8 @@ static const cyf_usage usage = {
         "that of the\n"
         "next. Every start cell is taken to every point with the same noise. obs of OUT: path_s, path_point, "
         "start_cell. The same\n"
-        "seed gives the same cells on any number of ranks.",
+        "seed gives the same cells on any number of ranks. Without --method and --steps: ddpm over 100 steps, those "
+        "below t_init.",
     .examples =
         "  cytoforge interpolate -m runs/first/model.h5 --attribute day --from 10 --to 11 --points 11 --start "
         "atlas/train.h5ad -n 500 -o path.h5ad\n"
@@ -51,6 +52,9 @@ static const double DEFAULT_KEEP = 0.1, ALMOST_NOTHING = 0.02;
 /* Between two classes their gradients cancel in part, so that a path wants more than cells of one class
  * (benchmarks/results/interpolate.md). */
 static const double DEFAULT_PATH_GUIDANCE = 5;
+/* Under that much guidance the few long steps that are enough for cells of one class lead astray. */
+static const char DEFAULT_PATH_METHOD[] = "ddpm", DEFAULT_PATH_STEPS[] = "100";
+enum { N_DEFAULT_PATH_STEPS = 100 };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OWN] = {
@@ -166,6 +170,16 @@ static cyf_status make_conditions(interpolation *p) {
   return CYF_OK;
 }
 
+/* What the command line leaves open, unless the model's configuration says how it is to be sampled. */
+static cyf_reverse path_reverse(const cyf_reverse *asked, const cyf_settings *settings) {
+  cyf_reverse reverse = *asked;
+  if (strcmp(settings->sample.steps, "auto") != 0) return reverse;
+  if (reverse.method == NULL) reverse.method = DEFAULT_PATH_METHOD;
+  if (reverse.steps == NULL)
+    reverse.steps = settings->diffusion.timesteps > N_DEFAULT_PATH_STEPS ? DEFAULT_PATH_STEPS : "all";
+  return reverse;
+}
+
 /* Where the reverse process begins, and what is left of the start cells there. */
 static cyf_status choose_start(interpolation *p) {
   const arguments *a = p->arguments;
@@ -182,7 +196,8 @@ static cyf_status choose_start(interpolation *p) {
         "leaves "
         "a share of %.2g",
         p->t_init, p->model->latent_scale, cyf_signal_timestep(full, rms, DEFAULT_KEEP), DEFAULT_KEEP);
-  return cyf_reverse_make(&usage, &a->reverse, p->model, p->t_init, &p->schedule, &p->config);
+  const cyf_reverse reverse = path_reverse(&a->reverse, &p->model->settings);
+  return cyf_reverse_make(&usage, &reverse, p->model, p->t_init, &p->schedule, &p->config);
 }
 
 static cyf_status open_rest(interpolation *p) {
