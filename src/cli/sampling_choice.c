@@ -4,7 +4,8 @@
 
 static const char *const METHODS[] = {
     [CYF_SAMPLER_DDPM] = "ddpm", [CYF_SAMPLER_DDIM] = "ddim", [CYF_SAMPLER_DPM] = "dpm++"};
-/* What "auto" steps are: as few as come within noise of ddpm over all timesteps (benchmarks/results/steps.md). */
+/* What "auto" steps are: for dpm++ few that come within noise of ddpm over all timesteps, for ddim where more change little
+ * (benchmarks/results/steps.md). */
 static const char *const STEPS[] = {
     [CYF_SAMPLER_DDPM] = "all", [CYF_SAMPLER_DDIM] = "50", [CYF_SAMPLER_DPM] = "lambda15"};
 enum { N_METHODS = sizeof METHODS / sizeof METHODS[0] };
