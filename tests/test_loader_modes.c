@@ -5,6 +5,7 @@
 #include "data/loader_balance.h"
 #include "data/loader_plan.h"
 #include "data/loader_pool.h"
+#include "data/loader_shard.h"
 
 enum { N_CELLS = 1200, N_LANES = 8, N_EPOCHS = 40 };
 
@@ -277,10 +278,26 @@ static void the_pool_does_every_item_once(void **state) {
   cyf_loader_pool_destroy(NULL);
 }
 
+/* The page cache is left out where it could not keep the cells of all ranks of a machine until their next epoch. */
+static void cells_beyond_memory_are_read_past_the_page_cache(void **state) {
+  (void)state;
+  const int64_t gb = 1000000000;
+  assert_false(cyf_loader_is_direct(CYF_LOADER_AUTO, CYF_RESIDENCY_STREAM, 10 * gb, 80 * gb, 4));
+  assert_true(cyf_loader_is_direct(CYF_LOADER_AUTO, CYF_RESIDENCY_STREAM, 30 * gb, 80 * gb, 4));
+  assert_false(cyf_loader_is_direct(CYF_LOADER_AUTO, CYF_RESIDENCY_STREAM, 30 * gb, 0, 4)); /* not known */
+  assert_false(cyf_loader_is_direct(CYF_LOADER_AUTO, CYF_RESIDENCY_DEVICE, 30 * gb, 80 * gb, 4));
+  assert_false(cyf_loader_is_direct(CYF_LOADER_DIRECT, CYF_RESIDENCY_HOST, gb, 80 * gb, 1));
+  assert_true(cyf_loader_is_direct(CYF_LOADER_DIRECT, CYF_RESIDENCY_STREAM, gb, 80 * gb, 1));
+  assert_false(cyf_loader_is_direct(CYF_LOADER_POSIX, CYF_RESIDENCY_STREAM, 90 * gb, 80 * gb, 1));
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      TEST(cells_are_emitted_by_their_weight), TEST(weighted_streams_do_not_depend_on_ranks_and_resume),
-      TEST(unknown_labels_are_named),          TEST(resident_cells_are_those_of_the_stream),
+      TEST(cells_beyond_memory_are_read_past_the_page_cache),
+      TEST(cells_are_emitted_by_their_weight),
+      TEST(weighted_streams_do_not_depend_on_ranks_and_resume),
+      TEST(unknown_labels_are_named),
+      TEST(resident_cells_are_those_of_the_stream),
       TEST(the_pool_does_every_item_once),
   };
   return FIXTURE_RUN(tests);

@@ -16,36 +16,58 @@ static cyf_window *pop(const cyf_loader *loader, cyf_window_queue *queue) {
   return window;
 }
 
-static void push(cyf_loader *loader, cyf_window_queue *queue, cyf_window *window) {
-  pthread_mutex_lock(&loader->mutex);
+static void append(const cyf_loader *loader, cyf_window_queue *queue, cyf_window *window) {
   queue->item[(queue->first + queue->n++) % loader->n_windows] = window;
+}
+
+void cyf_loader_put_free(cyf_loader *loader, cyf_window *window) {
+  pthread_mutex_lock(&loader->mutex);
+  append(loader, &loader->free_windows, window);
   pthread_cond_broadcast(&loader->changed);
   pthread_mutex_unlock(&loader->mutex);
 }
 
-void cyf_loader_put_free(cyf_loader *loader, cyf_window *window) {
-  push(loader, &loader->free_windows, window);
-}
-
-void cyf_loader_put_ready(cyf_loader *loader, cyf_window *window) {
-  push(loader, &loader->ready_windows, window);
-}
-
-cyf_window *cyf_loader_take_free(cyf_loader *loader, bool wait) {
+void cyf_loader_put_planned(cyf_loader *loader, cyf_window *window) {
   pthread_mutex_lock(&loader->mutex);
-  while (wait && !loader->stopping && loader->free_windows.n == 0) pthread_cond_wait(&loader->changed, &loader->mutex);
-  cyf_window *window = loader->stopping || loader->free_windows.n == 0 ? NULL : pop(loader, &loader->free_windows);
+  window->fetched = false;
+  append(loader, &loader->unfetched_windows, window);
+  append(loader, &loader->coming_windows, window);
+  pthread_cond_broadcast(&loader->changed);
+  pthread_mutex_unlock(&loader->mutex);
+}
+
+/* NULL when stopping. */
+static cyf_window *take(cyf_loader *loader, cyf_window_queue *queue) {
+  pthread_mutex_lock(&loader->mutex);
+  while (!loader->stopping && queue->n == 0) pthread_cond_wait(&loader->changed, &loader->mutex);
+  cyf_window *window = loader->stopping ? NULL : pop(loader, queue);
   pthread_mutex_unlock(&loader->mutex);
   return window;
 }
 
-cyf_window *cyf_loader_take_ready(cyf_loader *loader) {
+cyf_window *cyf_loader_take_free(cyf_loader *loader) {
+  return take(loader, &loader->free_windows);
+}
+
+static bool next_is_fetched(const cyf_loader *loader) {
+  const cyf_window_queue *queue = &loader->coming_windows;
+  return queue->n > 0 && queue->item[queue->first]->fetched;
+}
+
+cyf_window *cyf_loader_take_fetched(cyf_loader *loader) {
   pthread_mutex_lock(&loader->mutex);
-  while (!loader->stopping && loader->failure == CYF_OK && loader->ready_windows.n == 0)
+  while (!loader->stopping && loader->failure == CYF_OK && !next_is_fetched(loader))
     pthread_cond_wait(&loader->changed, &loader->mutex);
-  cyf_window *window = loader->stopping || loader->ready_windows.n == 0 ? NULL : pop(loader, &loader->ready_windows);
+  cyf_window *window = loader->stopping || !next_is_fetched(loader) ? NULL : pop(loader, &loader->coming_windows);
   pthread_mutex_unlock(&loader->mutex);
   return window;
+}
+
+static void tell_fetched(cyf_loader *loader, cyf_window *window) {
+  pthread_mutex_lock(&loader->mutex);
+  window->fetched = true;
+  pthread_cond_broadcast(&loader->changed);
+  pthread_mutex_unlock(&loader->mutex);
 }
 
 /* Waits for a free slot; NULL when the loader is being destroyed. */
@@ -82,10 +104,24 @@ static void publish_failure(cyf_loader *loader, cyf_status status) {
   cyf_free(message);
 }
 
-static void *reader_main(void *argument) {
+static void *planner_main(void *argument) {
   cyf_loader *loader = argument;
-  const cyf_status status = cyf_windows_read(loader);
+  const cyf_status status = cyf_windows_plan(loader);
   if (status != CYF_OK) publish_failure(loader, status);
+  return NULL;
+}
+
+static void *fetcher_main(void *argument) {
+  cyf_loader *loader = argument;
+  cyf_window *window = NULL;
+  while ((window = take(loader, &loader->unfetched_windows)) != NULL) {
+    const cyf_status status = cyf_window_fetch(loader, window);
+    if (status != CYF_OK) {
+      publish_failure(loader, status);
+      return NULL;
+    }
+    tell_fetched(loader, window);
+  }
   return NULL;
 }
 
@@ -122,7 +158,11 @@ static cyf_status start_threads(int decode_threads, cyf_loader *loader) {
   }
   loader->has_mutex = true;
   CYF_TRY(cyf_loader_pool_create(decode_threads, &loader->pool));
-  CYF_TRY(start_thread(reader_main, loader, &loader->reader, &loader->has_reader));
+  CYF_TRY(start_thread(planner_main, loader, &loader->planner, &loader->has_planner));
+  /* One is enough where the system reads ahead; blocks that stay in memory and MPI-IO are for one thread. */
+  const int n_fetchers = loader->shards.io == CYF_LOADER_DIRECT ? CYF_FETCHERS_MAX : 1;
+  for (int i = 0; i < n_fetchers; i++)
+    CYF_TRY(start_thread(fetcher_main, loader, &loader->fetcher[i], &loader->has_fetcher[i]));
   return start_thread(assembler_main, loader, &loader->assembler, &loader->has_assembler);
 }
 
@@ -132,7 +172,9 @@ static void stop_threads(cyf_loader *loader) {
   loader->stopping = true;
   pthread_cond_broadcast(&loader->changed);
   pthread_mutex_unlock(&loader->mutex);
-  if (loader->has_reader) pthread_join(loader->reader, NULL);
+  if (loader->has_planner) pthread_join(loader->planner, NULL);
+  for (int i = 0; i < CYF_FETCHERS_MAX; i++)
+    if (loader->has_fetcher[i]) pthread_join(loader->fetcher[i], NULL);
   if (loader->has_assembler) pthread_join(loader->assembler, NULL);
   cyf_loader_pool_destroy(&loader->pool);
   pthread_cond_destroy(&loader->changed);
@@ -141,21 +183,34 @@ static void stop_threads(cyf_loader *loader) {
 
 /* ---- creation ---- */
 
-/* Refuses to keep more in memory than there is. */
-static cyf_status check_residency(const cyf_loader *loader) {
-  if (loader->residency != CYF_RESIDENCY_HOST) return CYF_OK;
+static int64_t stored_bytes(const cyf_loader *loader) {
   int64_t bytes = 0;
   for (int64_t p = 0; p < loader->shards.n_parts; p++) {
     const cyf_shard_part *part = &loader->shards.part[p];
     bytes += cyf_stored_bytes(&part->indices) + cyf_stored_bytes(&part->data);
   }
-  const int64_t available = cyf_memory_available_bytes();
+  return bytes;
+}
+
+/* Refuses to keep more in memory than there is. */
+static cyf_status check_residency(const cyf_loader *loader) {
+  if (loader->residency != CYF_RESIDENCY_HOST) return CYF_OK;
+  const int64_t bytes = stored_bytes(loader), available = cyf_memory_available_bytes();
   if (available > 0 && bytes > available)
     return CYF_FAIL(CYF_ERR_CONFIG,
                     "data.residency: host keeps %.1f GB of cells a rank, and %.1f GB of memory are available; use more "
                     "nodes, or stream",
                     (double)bytes / 1e9, (double)available / 1e9);
   return CYF_OK;
+}
+
+static void choose_io(const cyf_loader_options *options, cyf_loader *loader) {
+  if (!cyf_loader_is_direct(options->io, loader->residency, stored_bytes(loader), cyf_memory_available_bytes(),
+                            cyf_comm_local_size(loader->comm)))
+    return;
+  if (!cyf_shard_set_read_directly(&loader->shards) && options->io == CYF_LOADER_DIRECT && loader->shards.n_parts > 0)
+    cyf_warn("data.io: direct: the file system of %s cannot read past the page cache: read through it",
+             loader->shards.part[0].path);
 }
 
 /* What each rank does by itself: plan, shards' tables, lanes. */
@@ -177,6 +232,7 @@ static cyf_status prepare_local(const cyf_atlas *atlas, const cyf_loader_options
       cyf_lane_first_cell(atlas->n_cells, options->n_lanes, loader->first_lane + loader->n_lanes_local);
   CYF_TRY(cyf_balance_make(atlas, options, &loader->balance));
   CYF_TRY(cyf_shard_set_open(atlas, first_cell, end_cell, &loader->shards));
+  choose_io(options, loader); /* before any file is open */
   CYF_TRY(cyf_shard_set_read_ahead(&loader->shards));
   CYF_TRY(check_residency(loader));
   cyf_compact_choose_types(loader);
@@ -246,7 +302,7 @@ cleanup:
 void cyf_loader_destroy(cyf_loader **loader_at) {
   if (!loader_at || !*loader_at) return;
   cyf_loader *loader = *loader_at;
-  /* The reader's calls of MPI-IO are independent reads, which no peer can hold up: it can always be waited for. */
+  /* The fetcher's calls of MPI-IO are independent reads, which no peer can hold up: it can always be waited for. */
   stop_threads(loader);
   cyf_windows_destroy(loader);
   cyf_lanes_destroy(loader);
@@ -273,8 +329,20 @@ int64_t cyf_loader_n_cells(const cyf_loader *loader) {
   return loader->n_cells;
 }
 
+cyf_loader_io cyf_loader_io_chosen(const cyf_loader *loader) {
+  return loader->shards.io;
+}
+
 int64_t cyf_loader_bytes_read(const cyf_loader *loader) {
   return atomic_load_explicit(&loader->bytes_read, memory_order_relaxed);
+}
+
+int64_t cyf_loader_batches_ready(cyf_loader *loader) {
+  if (loader->n_cells == 0) return 0;
+  pthread_mutex_lock(&loader->mutex);
+  const int64_t n = loader->n_filled - loader->n_taken;
+  pthread_mutex_unlock(&loader->mutex);
+  return n;
 }
 
 cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {

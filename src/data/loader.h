@@ -10,7 +10,11 @@
 #include "data/atlas.h"
 #include "kernels/csr.h"
 
-typedef enum cyf_loader_io { CYF_LOADER_POSIX, CYF_LOADER_MPIO } cyf_loader_io;
+/* How stored chunks are read. POSIX: through the page cache, which keeps what fits memory for the next epoch. DIRECT:
+ * past it, into the loader's own memory (O_DIRECT), which costs less and does not keep anything. AUTO: POSIX where the
+ * cells of a machine's ranks fit its available memory, else DIRECT. Where a file system has no O_DIRECT, DIRECT is
+ * POSIX. MPIO: through HDF5's MPI-IO driver. */
+typedef enum cyf_loader_io { CYF_LOADER_AUTO, CYF_LOADER_POSIX, CYF_LOADER_DIRECT, CYF_LOADER_MPIO } cyf_loader_io;
 typedef enum cyf_split { CYF_SPLIT_TRAIN, CYF_SPLIT_VALIDATION, CYF_SPLIT_ALL } cyf_split;
 
 /* How often an epoch emits a cell: once, or by the size of its category. */
@@ -27,7 +31,7 @@ typedef struct cyf_loader_options {
   int64_t n_lanes;          /* L; at least the number of ranks */
   int64_t block_cells;      /* cells of a block (one contiguous read); shrinks to fit small data */
   int64_t window_blocks;    /* blocks a lane shuffles over */
-  int64_t prefetch_batches; /* batches kept ready by the reader thread */
+  int64_t prefetch_batches; /* batches kept ready */
   double validation;        /* fraction of cells in the validation split, [0, 1); by (seed, global cell index) */
   cyf_split split;
   bool shuffle; /* false: ascending order within each lane */
@@ -66,14 +70,14 @@ typedef struct cyf_batch {
 
 typedef struct cyf_loader cyf_loader;
 
-/* Collective. Starts two threads at `start` (same on each rank): a reader that fetches the windows of lanes in the
- * order of their need, and an assembler that decodes batches, with `decode_threads` threads. Memory: one window a lane
- * and some ahead, as stored, the batches kept ready, and a bit a cell at most; with residency HOST this rank's cells as
- * stored, with residency DEVICE that much of the device's memory (reads all of them before it returns) and 24 bytes a
- * cell here. Errors: CYF_ERR_CONFIG where L, batch and ranks do not fit (names a valid number), a training split is
- * empty, or resident cells exceed the memory available; CYF_ERR_INPUT; agreed over ranks. An empty validation split is
- * legal: n_cells and batches_per_epoch are 0, and next is not to be called. The atlas and `comm` must outlive the
- * loader. */
+/* Collective. Starts threads at `start` (same on each rank): a planner that walks the lanes' windows in the order of
+ * their need, one or some that fetch them, and an assembler that decodes batches, with `decode_threads` threads.
+ * Memory: one window a lane and some ahead, as stored, the batches kept ready, and a bit a cell at most; with residency
+ * HOST this rank's cells as stored, with residency DEVICE that much of the device's memory (reads all of them before it
+ * returns) and 24 bytes a cell here. Errors: CYF_ERR_CONFIG where L, batch and ranks do not fit (names a valid number),
+ * a training split is empty, or resident cells exceed the memory available; CYF_ERR_INPUT; agreed over ranks. An empty
+ * validation split is legal: n_cells and batches_per_epoch are 0, and next is not to be called. The atlas and `comm`
+ * must outlive the loader. */
 cyf_status cyf_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const cyf_loader_options *options,
                              cyf_cursor start, cyf_loader **ret_loader);
 /* Stops the threads. Collective with io = MPIO (files close together), unless cyf_comm_is_broken: then the files
@@ -83,8 +87,12 @@ void cyf_loader_destroy(cyf_loader **loader);
 int64_t cyf_loader_batches_per_epoch(const cyf_loader *loader);
 /* Cells an epoch emits over the whole atlas: those of the split; with balanced sampling about as many. */
 int64_t cyf_loader_n_cells(const cyf_loader *loader);
+/* How this rank reads: never AUTO. */
+cyf_loader_io cyf_loader_io_chosen(const cyf_loader *loader);
 /* Bytes of stored chunks this rank has read so far. */
 int64_t cyf_loader_bytes_read(const cyf_loader *loader);
+/* Batches that could be taken without waiting. */
+int64_t cyf_loader_batches_ready(cyf_loader *loader);
 /* The next batch; at an epoch's end the next epoch begins by itself. Not collective (each rank takes its own part; with
  * io = MPIO the reads are independent). Errors: CYF_ERR_INPUT from the threads; CYF_ERR_INTERNAL where the split
  * has no cells. */

@@ -96,10 +96,10 @@ static cyf_status next_window(cyf_loader *loader, cyf_lane *lane, cyf_batch_slot
     drop_inflated(lane, lane->window);
     cyf_loader_put_free(loader, lane->window);
   }
-  lane->window = cyf_loader_take_ready(loader);
+  lane->window = cyf_loader_take_fetched(loader);
   *ret_stopped = lane->window == NULL;
   if (lane->window && &loader->lane[lane->window->lane] != lane)
-    return CYF_FAIL(CYF_ERR_INTERNAL, "the loader's reader fetched another lane than the one that was due");
+    return CYF_FAIL(CYF_ERR_INTERNAL, "the loader's planner took another lane than the one that was due");
   return lane->window ? inflate_window(loader, lane->window) : CYF_OK;
 }
 

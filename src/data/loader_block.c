@@ -47,8 +47,9 @@ static cyf_status list_chunks(const cyf_shard_part *part, const cyf_stored_array
   return CYF_OK;
 }
 
-/* Groups the piece's chunks into contiguous reads and places them in the block's memory. */
-static cyf_status group_chunks(cyf_shard_part *part, int64_t first_slot, cyf_block *block) {
+/* Groups the piece's chunks into contiguous reads, which begin at multiples of `alignment`, and places them in the
+ * block's memory. */
+static cyf_status group_chunks(cyf_shard_part *part, int64_t first_slot, int64_t alignment, cyf_block *block) {
   const int64_t n = block->n_chunks - first_slot;
   if (n == 0) return CYF_OK;
   cyf_block_chunk **sorted = NULL;
@@ -63,11 +64,11 @@ static cyf_status group_chunks(cyf_shard_part *part, int64_t first_slot, cyf_blo
     if (!run || chunk->address < end || chunk->address - end > GAP_BYTES_MAX) {
       CYF_TRY_CLEANUP(reserve(&block->run, block->n_runs, 1, sizeof(*block->run), &block->runs_capacity));
       run = &block->run[block->n_runs++];
-      *run = (cyf_block_run){part, chunk->address, 0, block->n_bytes};
+      *run = (cyf_block_run){part, chunk->address / alignment * alignment, 0, block->n_bytes};
     }
     chunk->at = run->at + (chunk->address - run->address);
     run->bytes = chunk->address + chunk->bytes - run->address;
-    block->n_bytes = run->at + run->bytes;
+    block->n_bytes = run->at + (run->bytes + alignment - 1) / alignment * alignment;
   }
 cleanup:
   cyf_free(sorted);
@@ -87,7 +88,7 @@ static cyf_status plan_piece(cyf_shard_set *set, cyf_shard_part *part, int64_t f
   CYF_TRY(
       list_chunks(part, &part->indices, entry, entry_end, block, &piece->first_index_chunk, &piece->first_index_slot));
   CYF_TRY(list_chunks(part, &part->data, entry, entry_end, block, &piece->first_data_chunk, &piece->first_data_slot));
-  return group_chunks(part, first_slot, block);
+  return group_chunks(part, first_slot, set->io == CYF_LOADER_DIRECT ? CYF_DIRECT_ALIGNMENT : 1, block);
 }
 
 static cyf_status plan_codes(cyf_shard_set *set, cyf_block *block) {
@@ -113,9 +114,10 @@ cyf_status cyf_block_plan(cyf_shard_set *set, int64_t first, int64_t end, cyf_bl
   CYF_TRY(plan_codes(set, block));
   /* Only advice: where it is not taken, the read waits. */
   for (int64_t r = 0; set->io == CYF_LOADER_POSIX && r < block->n_runs; r++) {
-    CYF_TRY(cyf_shard_part_open_file(set, block->run[r].part));
-    (void)posix_fadvise(block->run[r].part->file, (off_t)block->run[r].address, (off_t)block->run[r].bytes,
-                        POSIX_FADV_WILLNEED);
+    const cyf_block_run *run = &block->run[r];
+    CYF_TRY(cyf_shard_part_acquire(set, run->part));
+    (void)posix_fadvise(run->part->file, (off_t)run->address, (off_t)run->bytes, POSIX_FADV_WILLNEED);
+    cyf_shard_part_release(set, run->part);
   }
   return CYF_OK;
 }
@@ -134,11 +136,16 @@ static cyf_status fetch_mpio(cyf_block *block) {
   return CYF_OK;
 }
 
-static cyf_status fetch_posix(cyf_shard_set *set, cyf_block *block) {
+static cyf_status fetch_runs(cyf_shard_set *set, cyf_block *block) {
   for (int64_t r = 0; r < block->n_runs; r++) {
     const cyf_block_run *run = &block->run[r];
-    CYF_TRY(cyf_shard_part_open_file(set, run->part));
-    CYF_TRY(cyf_shard_read_bytes(run->part, run->address, run->bytes, block->bytes + run->at));
+    uint8_t *to = block->bytes + run->at;
+    CYF_TRY(cyf_shard_part_acquire(set, run->part));
+    const cyf_status status = set->io == CYF_LOADER_DIRECT
+                                  ? cyf_shard_read_bytes_directly(run->part, run->address, run->bytes, to)
+                                  : cyf_shard_read_bytes(run->part, run->address, run->bytes, to);
+    cyf_shard_part_release(set, run->part);
+    CYF_TRY(status);
   }
   return CYF_OK;
 }
@@ -150,7 +157,7 @@ cyf_status cyf_block_fetch(cyf_shard_set *set, cyf_block *block) {
 
 cyf_status cyf_block_fetch_to(cyf_shard_set *set, cyf_block *block, uint8_t *bytes) {
   block->bytes = bytes;
-  CYF_TRY(set->io == CYF_LOADER_MPIO ? fetch_mpio(block) : fetch_posix(set, block));
+  CYF_TRY(set->io == CYF_LOADER_MPIO ? fetch_mpio(block) : fetch_runs(set, block));
   for (int64_t c = 0; c < block->n_chunks; c++) block->chunk[c].entries = block->bytes + block->chunk[c].at;
   block->fetched = true;
   return CYF_OK;

@@ -285,7 +285,9 @@ static cyf_status open_part(const cyf_atlas *atlas, const cyf_shard *shard, bool
 
 cyf_status cyf_shard_set_open(const cyf_atlas *atlas, int64_t first, int64_t end, cyf_shard_set *set) {
   memset(set, 0, sizeof(*set));
+  if (pthread_mutex_init(&set->mutex, NULL) != 0) return CYF_FAIL(CYF_ERR_MEMORY, "no mutex for the shards");
   set->atlas = atlas;
+  set->io = CYF_LOADER_POSIX;
   CYF_TRY(CYF_NEW(&set->part, atlas->n_shards));
   for (int64_t s = 0; s < atlas->n_shards; s++) {
     const cyf_shard *shard = &atlas->shards[s];
@@ -298,7 +300,7 @@ cyf_status cyf_shard_set_open(const cyf_atlas *atlas, int64_t first, int64_t end
     part->shard_nnz = shard->nnz;
     part->first_cell = from;
     part->n_cells = to - from;
-    part->file = -1;
+    part->file = part->direct_file = -1;
     part->hdf5_file = -1;
     part->indices.hdf5_id = part->data.hdf5_id = -1;
     CYF_TRY(cyf_atlas_check_labels(atlas, s));

@@ -1,4 +1,5 @@
-/* Shards under gzip: chunks are fetched as they are stored and inflated by whoever decodes, not by the reader. */
+/* Shards under gzip: chunks are fetched as they are stored and inflated by whoever decodes, not by the thread that
+ * fetches. */
 #include "base/memory.h"
 #include "data/deflate.h"
 #include "data/loader_shard.h"

@@ -1,6 +1,7 @@
-/* Inside the loader: what the reader, the assembler and the consumer share.
+/* Inside the loader: what the planner, the fetchers, the assembler and the consumer share.
  *
- *   reader thread:    walks through the lanes as batches will, fetches the windows they need  -> queue of windows
+ *   planner thread:   walks through the lanes as batches will, plans the windows they need    -> queue of windows
+ *   fetcher threads:  read the windows' stored chunks, one window each
  *   assembler thread: takes windows as lanes run out, decodes cells into batches               -> ring of batches
  *   consumer:         cyf_loader_next
  */
@@ -18,25 +19,30 @@
 #include "data/loader_pool.h"
 #include "data/loader_shard.h"
 
+/* Reads past the page cache have no other way to be on their way together. */
+enum { CYF_FETCHERS_MAX = 4 };
+
 /* Blocks of one lane that are shuffled together, in memory. */
 typedef struct cyf_window {
-  int64_t lane;   /* index among this rank's lanes */
-  cyf_block *own; /* [window_blocks] memory for blocks that are streamed, but for their stored bytes */
-  uint8_t *bytes; /* those, in one piece: large enough for huge pages */
+  int64_t lane;    /* index among this rank's lanes */
+  cyf_block *own;  /* [window_blocks] memory for blocks that are streamed, but for their stored bytes */
+  uint8_t *memory; /* those, in one piece: large enough for huge pages */
+  uint8_t *bytes;  /* where they begin in it, aligned for reads past the page cache */
   int64_t bytes_capacity;
+  bool fetched;      /* guarded by the loader's mutex */
   cyf_block **block; /* [window_blocks] the blocks: own ones, or resident ones */
   int64_t n_blocks;
   cyf_window_entry *entry; /* cells in the order of their emission */
   int64_t n_entries, next_entry, entries_capacity;
 } cyf_window;
 
-/* One of this rank's lanes. The reader's members change with its walk, up to an epoch ahead of the assembler's. */
+/* One of this rank's lanes. The planner's members change with its walk, up to an epoch ahead of the assembler's. */
 typedef struct cyf_lane {
   int64_t lane; /* global number */
   int64_t first_cell, n_cells;
   int64_t n_blocks;
   int64_t count; /* cells it emits an epoch */
-  /* the reader's */
+  /* the planner's */
   int32_t *block_count; /* [n_blocks] cells each block emits in the epoch */
   int64_t *order;       /* [n_blocks] blocks in reading order */
   uint8_t *extra;       /* balanced sampling: [(n_cells + 7) / 8] bits, see cyf_balance_extra */
@@ -87,7 +93,7 @@ typedef struct cyf_window_queue {
 } cyf_window_queue;
 
 struct cyf_loader {
-  const cyf_comm *comm;
+  cyf_comm *comm;
   const cyf_atlas *atlas;
   cyf_lane_plan plan;
   cyf_cell_weights balance;
@@ -102,10 +108,10 @@ struct cyf_loader {
   int64_t n_cells, batches_per_epoch;
   cyf_lane *lane;        /* [n_lanes_local] */
   cyf_loader_pool *pool; /* decodes, with the assembler */
-  cyf_shard_set shards;  /* the reader's, once it runs */
+  cyf_shard_set shards;  /* the planner's and the fetchers', once they run */
   atomic_llong bytes_read;
 
-  /* the reader's walk: the next need to look at */
+  /* the planner's walk: the next need to look at */
   bool *in_split;      /* [most cells of a lane] scratch */
   int32_t *lane_codes; /* [most cells of a lane] scratch, with balanced sampling */
   cyf_cursor walk;
@@ -118,16 +124,18 @@ struct cyf_loader {
   /* A ring: the assembler fills slots [taken, taken + n_slots), the consumer holds slot taken - 1. */
   cyf_batch_slot *slot;
   int64_t n_slots;
-  pthread_t reader, assembler;
+  pthread_t planner, fetcher[CYF_FETCHERS_MAX], assembler;
   pthread_mutex_t mutex;
   pthread_cond_t changed;
-  bool has_reader, has_assembler, has_mutex;
+  bool has_planner, has_fetcher[CYF_FETCHERS_MAX], has_assembler, has_mutex;
   /* guarded by mutex, as is all below */
   bool stopping;
-  cyf_window_queue free_windows, ready_windows;
-  int64_t n_filled, n_taken; /* batches since the start */
-  bool holding;              /* the consumer holds a slot */
-  cyf_status failure;        /* of a thread, with its message */
+  cyf_window_queue free_windows;
+  cyf_window_queue unfetched_windows; /* planned, for the next fetcher */
+  cyf_window_queue coming_windows;    /* planned, fetched or not, in the order of their need */
+  int64_t n_filled, n_taken;          /* batches since the start */
+  bool holding;                       /* the consumer holds a slot */
+  cyf_status failure;                 /* of a thread, with its message */
   char *failure_message;
 };
 
@@ -139,17 +147,20 @@ void cyf_lanes_destroy(cyf_loader *loader);
 /* Makes the windows: one a lane and some ahead. */
 cyf_status cyf_windows_make(cyf_loader *loader);
 void cyf_windows_destroy(cyf_loader *loader);
-/* The reader thread: from loader->cursor on, until stopping. */
-cyf_status cyf_windows_read(cyf_loader *loader);
+/* The planner thread: from loader->cursor on, until stopping. */
+cyf_status cyf_windows_plan(cyf_loader *loader);
+/* Reads the stored chunks of a planned window. Thread-safe for different windows that are streamed. */
+cyf_status cyf_window_fetch(cyf_loader *loader, cyf_window *window);
 
 /* ---- loader.c: the queue between the threads ---- */
 
-/* A window to fill: waits where `wait`, else *ret_window may be NULL. NULL also when the loader is stopping. */
-cyf_window *cyf_loader_take_free(cyf_loader *loader, bool wait);
-/* The next window that was fetched; NULL when stopping or after a failure of the reader. */
-cyf_window *cyf_loader_take_ready(cyf_loader *loader);
+/* Waits for a window to fill; NULL when the loader is stopping. */
+cyf_window *cyf_loader_take_free(cyf_loader *loader);
+/* For the fetchers and, in this order, for the assembler. */
+void cyf_loader_put_planned(cyf_loader *loader, cyf_window *window);
+/* Waits for the next planned window to be fetched; NULL when stopping or after a failure of a thread before it. */
+cyf_window *cyf_loader_take_fetched(cyf_loader *loader);
 void cyf_loader_put_free(cyf_loader *loader, cyf_window *window);
-void cyf_loader_put_ready(cyf_loader *loader, cyf_window *window);
 
 /* ---- loader_compact.c ---- */
 

@@ -1,5 +1,5 @@
 /* A few threads that share the items of one loop at a time, asleep in between. OpenMP's threads would spin while they
- * wait, and take the CPUs from the reader and from the training step. */
+ * wait, and take the CPUs from the fetchers and from the training step. */
 #ifndef CYF_DATA_LOADER_POOL_H
 #define CYF_DATA_LOADER_POOL_H
 

@@ -1,5 +1,5 @@
 /* Cells that stay in the device's memory, compact: they are read once, before the first batch, and a batch is a list of
- * their rows. Bounds and labels of the blocks stay here, so that the reader's and the assembler's walks are those of
+ * their rows. Bounds and labels of the blocks stay here, so that the planner's and the assembler's walks are those of
  * any other stream. */
 #include "base/memory.h"
 #include "data/loader_internal.h"

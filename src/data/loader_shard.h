@@ -4,6 +4,7 @@
 #ifndef CYF_DATA_LOADER_SHARD_H
 #define CYF_DATA_LOADER_SHARD_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -55,9 +56,10 @@ typedef struct cyf_shard_part {
   cyf_plain_array indptr;
   cyf_plain_array *codes; /* [n_attributes] */
   cyf_stored_array indices, data;
-  int file;           /* POSIX descriptor, -1 when closed */
-  uint64_t last_used; /* for closing the longest unused descriptor */
-  int64_t hdf5_file;  /* the open file with io = MPIO, else -1 */
+  int file, direct_file; /* descriptors, the second with O_DIRECT and io = DIRECT; -1 when closed */
+  int n_users;           /* of the descriptors, which stay open meanwhile */
+  uint64_t last_used;    /* for closing those of the longest unused part */
+  int64_t hdf5_file;     /* the open file with io = MPIO, else -1 */
 } cyf_shard_part;
 
 /* Where the parts of this rank's cells lie. */
@@ -65,9 +67,10 @@ typedef struct cyf_shard_set {
   const cyf_atlas *atlas;
   cyf_shard_part *part;
   int64_t n_parts;
-  int n_files_open;
+  cyf_loader_io io;      /* POSIX, DIRECT or MPIO */
+  pthread_mutex_t mutex; /* guards the descriptors and what tells their use */
+  int n_parts_open;
   uint64_t clock;
-  cyf_loader_io io;
   uint8_t *scratch; /* plain numbers as they are stored */
   int64_t scratch_bytes;
 } cyf_shard_set;
@@ -88,14 +91,29 @@ void cyf_shard_set_close(cyf_shard_set *set);
 void cyf_shard_set_abandon_mpio(cyf_shard_set *set);
 /* The part that holds a cell; NULL when it is not of this rank. */
 cyf_shard_part *cyf_shard_set_find(cyf_shard_set *set, int64_t cell);
-/* Makes part->file the descriptor of the part's file. Errors: CYF_ERR_INPUT. */
-cyf_status cyf_shard_part_open_file(cyf_shard_set *set, cyf_shard_part *part);
+/* Opens the part's file, where it is not, for reads until the release that must follow. Thread-safe. Errors:
+ * CYF_ERR_INPUT. */
+cyf_status cyf_shard_part_acquire(cyf_shard_set *set, cyf_shard_part *part);
+void cyf_shard_part_release(cyf_shard_set *set, cyf_shard_part *part);
+/* From now on blocks are read past the page cache, if the file system of the first part can; to be called before any
+ * block is planned. Returns whether. */
+bool cyf_shard_set_read_directly(cyf_shard_set *set);
+/* Whether to, where each of a machine's `local_ranks` streams rank_bytes and there are available_bytes of memory (0:
+ * not known): cells that are read once gain nothing by it, and cells that do not fit the page cache gain nothing by
+ * going through it, as a page is gone before its next epoch. */
+bool cyf_loader_is_direct(cyf_loader_io asked, cyf_residency residency, int64_t rank_bytes, int64_t available_bytes,
+                          int local_ranks);
+/* What addresses, lengths and memory of reads past the page cache are multiples of. */
+enum { CYF_DIRECT_ALIGNMENT = 4096 };
 /* Asks the system to bring the row bounds and labels of all parts into its cache: a few bytes a cell, which blocks
  * would otherwise wait for one by one. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_shard_set_read_ahead(cyf_shard_set *set);
 /* Reads bytes [address, address + n_bytes) of the part's open file. Errors: CYF_ERR_INPUT, also when it is too short.
  */
 cyf_status cyf_shard_read_bytes(const cyf_shard_part *part, int64_t address, int64_t n_bytes, uint8_t *ret_bytes);
+/* The same past the page cache: address and ret_bytes are aligned, and ret_bytes has room for n_bytes rounded up. */
+cyf_status cyf_shard_read_bytes_directly(const cyf_shard_part *part, int64_t address, int64_t n_bytes,
+                                         uint8_t *ret_bytes);
 /* Labels of the cells [first, end) of one attribute, -1 for none: ret_codes[end - first]. Not thread-safe for one set.
  * Errors: CYF_ERR_INPUT, also for codes without a category. */
 cyf_status cyf_shard_read_codes(cyf_shard_set *set, int64_t attribute, int64_t first, int64_t end, int32_t *ret_codes);
@@ -161,7 +179,7 @@ typedef struct cyf_block_chunk {
   uint8_t *entries; /* ready to be decoded: in the block's bytes or, of a compressed chunk, in its inflated ones */
 } cyf_block_chunk;
 
-/* One contiguous read. */
+/* One contiguous read; with io = DIRECT it begins at an aligned address, and has room to end at one. */
 typedef struct cyf_block_run {
   cyf_shard_part *part;
   int64_t address, bytes, at;
@@ -192,7 +210,8 @@ typedef struct cyf_block {
  * io = POSIX the kernel is told to read ahead. Errors: CYF_ERR_INPUT naming the shard. */
 cyf_status cyf_block_plan(cyf_shard_set *set, int64_t first, int64_t end, cyf_block *block);
 /* Fetches what was planned to memory of the block's own, or to bytes[n_bytes] that are lent until it is planned anew. A
- * block keeps to one of the two. */
+ * block keeps to one of the two; with io = DIRECT bytes are lent, aligned as above. Several threads may fetch blocks
+ * of one set. */
 cyf_status cyf_block_fetch(cyf_shard_set *set, cyf_block *block);
 cyf_status cyf_block_fetch_to(cyf_shard_set *set, cyf_block *block, uint8_t *bytes);
 /* What is fetched must be inflated before it is decoded, where shards are compressed (nothing is done where not):

@@ -1,5 +1,5 @@
-/* The reader: walks through the lanes as the batches will and fetches the windows of blocks that they need, ahead of
- * them. */
+/* The planner walks through the lanes as the batches will and plans the windows of blocks that they need, ahead of
+ * them; then they are fetched. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -89,7 +89,8 @@ cyf_status cyf_windows_make(cyf_loader *loader) {
   CYF_TRY(CYF_NEW(&loader->window, n));
   loader->n_windows = n;
   CYF_TRY(CYF_NEW(&loader->free_windows.item, n));
-  CYF_TRY(CYF_NEW(&loader->ready_windows.item, n));
+  CYF_TRY(CYF_NEW(&loader->unfetched_windows.item, n));
+  CYF_TRY(CYF_NEW(&loader->coming_windows.item, n));
   for (int64_t w = 0; w < n; w++) {
     CYF_TRY(CYF_NEW(&loader->window[w].own, n_blocks));
     CYF_TRY(CYF_NEW(&loader->window[w].block, n_blocks));
@@ -103,13 +104,14 @@ void cyf_windows_destroy(cyf_loader *loader) {
     cyf_window *window = &loader->window[w];
     for (int64_t b = 0; window->own && b < loader->plan.window_blocks; b++) cyf_block_destroy(&window->own[b]);
     cyf_free(window->own);
-    cyf_free(window->bytes);
+    cyf_free(window->memory);
     cyf_free(window->block);
     cyf_free(window->entry);
   }
   cyf_free(loader->window);
   cyf_free(loader->free_windows.item);
-  cyf_free(loader->ready_windows.item);
+  cyf_free(loader->unfetched_windows.item);
+  cyf_free(loader->coming_windows.item);
 }
 
 /* ---- the walk ---- */
@@ -215,14 +217,16 @@ static cyf_status reserve_bytes(const cyf_loader *loader, int64_t n_bytes, cyf_w
   if (n_bytes <= window->bytes_capacity) return CYF_OK;
   const int64_t full = n_bytes / window->n_blocks * loader->plan.window_blocks,
                 wanted = full + full / 16 + n_bytes / 16;
-  cyf_free(window->bytes);
+  cyf_free(window->memory);
   window->bytes_capacity = 0;
-  CYF_TRY(CYF_NEW(&window->bytes, wanted > n_bytes ? wanted : n_bytes));
-  window->bytes_capacity = wanted > n_bytes ? wanted : n_bytes;
+  const int64_t capacity = wanted > n_bytes ? wanted : n_bytes;
+  CYF_TRY(CYF_NEW(&window->memory, capacity + CYF_DIRECT_ALIGNMENT));
+  window->bytes = window->memory + (-(uintptr_t)window->memory & (CYF_DIRECT_ALIGNMENT - 1));
+  window->bytes_capacity = capacity;
   return CYF_OK;
 }
 
-static cyf_status fetch_window(cyf_loader *loader, cyf_window *window) {
+cyf_status cyf_window_fetch(cyf_loader *loader, cyf_window *window) {
   const bool resident = loader->residency != CYF_RESIDENCY_STREAM;
   int64_t n_bytes = 0, at = 0;
   for (int64_t i = 0; i < window->n_blocks && !resident; i++)
@@ -239,32 +243,17 @@ static cyf_status fetch_window(cyf_loader *loader, cyf_window *window) {
   return CYF_OK;
 }
 
-cyf_status cyf_windows_read(cyf_loader *loader) {
+cyf_status cyf_windows_plan(cyf_loader *loader) {
   int64_t emitted = 0;
   for (int64_t l = 0; l < loader->n_lanes_local; l++) emitted += loader->lane[l].count;
   if (emitted == 0) return CYF_OK; /* no cells on this rank: its batches are empty */
   CYF_TRY(begin_walk(loader, loader->cursor));
-  cyf_window_queue planned = {0};
-  CYF_TRY(CYF_NEW(&planned.item, loader->n_windows));
-  cyf_status status = CYF_OK;
-  for (;;) {
-    /* Everything that has memory is asked for before the first of it is waited for: the disk sees many reads at once.
-     */
-    cyf_window *window = NULL;
-    while ((window = cyf_loader_take_free(loader, planned.n == 0)) != NULL) {
-      cyf_lane *lane = NULL;
-      CYF_TRY_CLEANUP(next_need(loader, &lane));
-      CYF_TRY_CLEANUP(plan_window(loader, lane, window));
-      planned.item[(planned.first + planned.n++) % loader->n_windows] = window;
-    }
-    if (planned.n == 0) break; /* stopping */
-    window = planned.item[planned.first];
-    planned.first = (planned.first + 1) % loader->n_windows;
-    planned.n--;
-    CYF_TRY_CLEANUP(fetch_window(loader, window));
-    cyf_loader_put_ready(loader, window);
+  cyf_window *window = NULL;
+  while ((window = cyf_loader_take_free(loader)) != NULL) {
+    cyf_lane *lane = NULL;
+    CYF_TRY(next_need(loader, &lane));
+    CYF_TRY(plan_window(loader, lane, window));
+    cyf_loader_put_planned(loader, window);
   }
-cleanup:
-  cyf_free(planned.item);
-  return status;
+  return CYF_OK;
 }

@@ -111,8 +111,9 @@ static const cyf_config_field fields[] = {
      "batches the loader keeps ready"},
     {"data.decode_threads", CYF_CONFIG_INT, AT(data.decode_threads), "1", 1, 1024, NULL,
      "threads a rank decodes batches with, beside the reader; with a GPU give it the rank's CPUs"},
-    {"data.io", CYF_CONFIG_CHOICE, AT(data.io), "posix", UNBOUNDED, "posix|mpio",
-     "read stored chunks by pread or through HDF5's MPI-IO driver"},
+    {"data.io", CYF_CONFIG_CHOICE, AT(data.io), "auto", UNBOUNDED, "auto|posix|direct|mpio",
+     "read stored chunks through the page cache, past it, or through HDF5's MPI-IO driver; auto: posix where a "
+     "machine's cells fit its memory, else direct"},
     {"data.residency", CYF_CONFIG_CHOICE, AT(data.residency), "stream", UNBOUNDED, "stream|host|device",
      "read cells from disk each epoch, keep a rank's cells in its memory, as stored, once they were read, or read them "
      "all "
