@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/memory_limit.h"
+
 enum { ALIGNMENT_BYTES = 64, HUGE_PAGE_BYTES = 2 << 20, LARGE_BYTES = 2 * HUGE_PAGE_BYTES };
 
 /* Stands right before the aligned pointer that the caller sees. */
@@ -129,5 +131,7 @@ int64_t cyf_memory_available_bytes(void) {
   long long kib = 0;
   while (file && kib == 0 && fgets(line, sizeof(line), file)) sscanf(line, "MemAvailable: %lld kB", &kib);
   if (file) fclose(file);
-  return (int64_t)kib * 1024;
+  const int64_t of_machine = (int64_t)kib * 1024;
+  const int64_t of_group = cyf_memory_limit_left("/proc/self/cgroup", "/sys/fs/cgroup");
+  return of_machine == 0 || of_machine < of_group ? of_machine : of_group;
 }
