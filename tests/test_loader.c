@@ -476,6 +476,29 @@ static void tiny_atlases_work(void **state) {
   cyf_atlas_close(&atlas);
 }
 
+/* More shards than a rank keeps open at a time: threads that read keep theirs, whatever else is opened. */
+static void many_shards_are_opened_and_closed(void **state) {
+  const fixture *shared = *state;
+  const fixture_file file = {.n_cells = 290, .n_genes = 60, .gene_stride = 5, .seed = 5, .types = {"a", "b", "c"}};
+  char input[128], output[128];
+  fixture_write_shared(shared, &file, "many.h5ad", input);
+  fixture_path(shared, "many", output);
+  const char *inputs[1] = {input};
+  cyf_prepare_options prepare = fixture_options(inputs, 1, output);
+  prepare.min_genes = prepare.min_cells = 0;
+  prepare.cells_per_shard = 2;
+  assert_ok(cyf_prepare(shared->comm, &prepare, NULL));
+  cyf_atlas *atlas = NULL;
+  assert_ok(cyf_atlas_open(output, &atlas));
+  assert_int_equal(atlas->n_shards, 145);
+  for (int w = 0; w < 2; w++) {
+    cyf_loader_options options = loader_options();
+    options.io = ways[w];
+    check_stream(shared, atlas, &options, (cyf_cursor){0, 0}, 25);
+  }
+  cyf_atlas_close(&atlas);
+}
+
 static void unfit_options_name_fitting_ones(void **state) {
   const fixture *shared = *state;
   cyf_atlas *atlas = open_atlas(shared);
@@ -602,6 +625,7 @@ int main(int argc, char **argv) {
       TEST(ways_of_reading_agree_bitwise),
       TEST(every_stored_form_is_read),
       TEST(tiny_atlases_work),
+      TEST(many_shards_are_opened_and_closed),
       TEST(unfit_options_name_fitting_ones),
       TEST(failures_of_reading_are_handed_over),
       TEST(a_loader_may_be_destroyed_at_any_time),

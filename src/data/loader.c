@@ -195,22 +195,28 @@ static int64_t stored_bytes(const cyf_loader *loader) {
 /* Refuses to keep more in memory than there is. */
 static cyf_status check_residency(const cyf_loader *loader) {
   if (loader->residency != CYF_RESIDENCY_HOST) return CYF_OK;
+  const int n_ranks = cyf_comm_local_size(loader->comm);
   const int64_t bytes = stored_bytes(loader), available = cyf_memory_available_bytes();
-  if (available > 0 && bytes > available)
+  if (available > 0 && bytes > available / n_ranks)
     return CYF_FAIL(CYF_ERR_CONFIG,
-                    "data.residency: host keeps %.1f GB of cells a rank, and %.1f GB of memory are available; use more "
-                    "nodes, or stream",
-                    (double)bytes / 1e9, (double)available / 1e9);
+                    "data.residency: host keeps %.1f GB of cells a rank, and %.1f GB of memory are available for %d "
+                    "rank%s of this machine; use more nodes, or stream",
+                    (double)bytes / 1e9, (double)available / 1e9, n_ranks, n_ranks > 1 ? "s" : "");
   return CYF_OK;
 }
 
 static void choose_io(const cyf_loader_options *options, cyf_loader *loader) {
-  if (!cyf_loader_is_direct(options->io, loader->residency, stored_bytes(loader), cyf_memory_available_bytes(),
-                            cyf_comm_local_size(loader->comm)))
-    return;
-  if (!cyf_shard_set_read_directly(&loader->shards) && options->io == CYF_LOADER_DIRECT && loader->shards.n_parts > 0)
+  const int64_t bytes = stored_bytes(loader), available = cyf_memory_available_bytes();
+  const int n_ranks = cyf_comm_local_size(loader->comm);
+  if (!cyf_loader_is_direct(options->io, loader->residency, bytes, available, n_ranks)) return;
+  if (cyf_shard_set_read_directly(&loader->shards)) {
+    if (options->io == CYF_LOADER_AUTO)
+      cyf_info("cells are read past the page cache: %.1f GB a rank, %.1f GB of memory for %d rank%s (data.io: auto)",
+               (double)bytes / 1e9, (double)available / 1e9, n_ranks, n_ranks > 1 ? "s" : "");
+  } else if (options->io == CYF_LOADER_DIRECT && loader->shards.n_parts > 0) {
     cyf_warn("data.io: direct: the file system of %s cannot read past the page cache: read through it",
              loader->shards.part[0].path);
+  }
 }
 
 /* What each rank does by itself: plan, shards' tables, lanes. */
