@@ -12,19 +12,20 @@ static const double target_sum = 1e4;
 enum { CACHED_BYTES = 8 << 20 };
 
 enum { PIECE_CELLS = 16, PIECE_CHUNKS = 4 }; /* that a thread decodes or inflates at a time */
+enum { ENTRIES_AHEAD = 8 };                  /* a row's bounds are asked for that long before they are read */
 
 /* Decodes and normalises one cell of the batch, whose place is already set. */
-static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, int64_t i, cyf_row_ahead ahead) {
+static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, int64_t i, const cyf_block_row *next) {
   const cyf_csr_buffer *cells = &slot->cells;
+  const cyf_block_row *row = &slot->from[i];
   if (loader->form == CYF_BATCH_COMPACT)
-    return cyf_compact_gather(loader, slot->block[i], slot->cell[i], i, cells->indptr[i], ahead, &slot->stored,
-                              &slot->total[i]);
+    return cyf_compact_gather(loader, row, i, cells->indptr[i], next, &slot->stored, &slot->total[i]);
   int32_t *indices = cells->indices + cells->indptr[i];
   float *values = cells->values + cells->indptr[i];
   if (loader->atlas->kind == CYF_EXPRESSION_COUNTS)
-    return cyf_block_decode_normalized(slot->block[i], slot->cell[i], cells->n_genes, target_sum, slot->past_caches,
-                                       ahead, indices, values, &slot->total[i]);
-  return cyf_block_decode_row(slot->block[i], slot->cell[i], cells->n_genes, indices, values);
+    return cyf_block_decode_normalized(row, cells->n_genes, target_sum, slot->past_caches, next, indices, values,
+                                       &slot->total[i]);
+  return cyf_block_decode_row(row, cells->n_genes, indices, values);
 }
 
 typedef struct decode_job {
@@ -35,12 +36,9 @@ typedef struct decode_job {
 static cyf_status decode_cells(void *context, int64_t first, int64_t end) {
   const decode_job *job = context;
   cyf_batch_slot *slot = job->slot;
-  for (int64_t i = first; i < end; i++) {
-    /* Rows of a shuffled window lie far apart: the next one is on its way while this one is worked on. */
-    const cyf_row_ahead nothing = {NULL, NULL};
-    const cyf_row_ahead ahead = i + 1 < end ? cyf_block_row_ahead(slot->block[i + 1], slot->cell[i + 1]) : nothing;
-    CYF_TRY(decode_cell(job->loader, slot, i, ahead));
-  }
+  /* Rows of a shuffled window lie far apart: the next one is on its way while this one is worked on. */
+  for (int64_t i = first; i < end; i++)
+    CYF_TRY(decode_cell(job->loader, slot, i, i + 1 < end ? &slot->from[i + 1] : NULL));
   if (slot->past_caches) cyf_decode_flush();
   return CYF_OK;
 }
@@ -110,10 +108,17 @@ static cyf_status place_cell(cyf_loader *loader, cyf_lane *lane, int64_t place, 
     CYF_TRY(next_window(loader, lane, slot, ret_stopped));
     if (*ret_stopped) return CYF_OK;
   }
-  const cyf_window_entry entry = lane->window->entry[lane->window->next_entry++];
-  const cyf_block *block = lane->window->block[entry.slot];
-  const int64_t cell = block->first_cell + entry.row, nnz = cyf_block_row_nnz(block, cell), i = slot->n_placed++;
+  cyf_window *window = lane->window;
+  if (window->next_entry + ENTRIES_AHEAD < window->n_entries) {
+    const cyf_window_entry later = window->entry[window->next_entry + ENTRIES_AHEAD];
+    cyf_block_prefetch_row(window->block[later.slot], window->block[later.slot]->first_cell + later.row);
+  }
+  const cyf_window_entry entry = window->entry[window->next_entry++];
+  const cyf_block *block = window->block[entry.slot];
+  const int64_t cell = block->first_cell + entry.row, i = slot->n_placed++;
+  if (loader->form != CYF_BATCH_ROWS) slot->from[i] = cyf_block_find_row(block, cell);
   cyf_csr_buffer *cells = &slot->cells;
+  const int64_t nnz = loader->form == CYF_BATCH_ROWS ? cyf_block_row_nnz(block, cell) : slot->from[i].n;
   const int64_t end = cells->indptr[i] + nnz, n_block = block->end_cell - block->first_cell;
   if (loader->form == CYF_BATCH_COMPACT && end > slot->stored.nnz_capacity)
     CYF_TRY(cyf_compact_reserve(loader, slot->n_local, end + end / 8, &slot->stored));
@@ -121,7 +126,6 @@ static cyf_status place_cell(cyf_loader *loader, cyf_lane *lane, int64_t place, 
     CYF_TRY(cyf_csr_buffer_reserve(cells, slot->n_local, end + end / 8));
   cells->indptr[i + 1] = end;
   cells->n_cells = i + 1;
-  slot->block[i] = block;
   slot->cell[i] = cell;
   slot->position[i] = lane->lane * loader->plan.lane_batch + place;
   slot->total[i] = 0;
@@ -181,7 +185,7 @@ static int64_t expected_entries(const cyf_loader *loader, int64_t n) {
 
 cyf_status cyf_batch_slot_make(const cyf_loader *loader, cyf_batch_slot *slot) {
   const int64_t n = loader->n_lanes_local * loader->plan.lane_batch;
-  CYF_TRY(CYF_NEW(&slot->block, n));
+  CYF_TRY(CYF_NEW(&slot->from, n));
   CYF_TRY(CYF_NEW(&slot->cell, n));
   CYF_TRY(CYF_NEW(&slot->position, n));
   CYF_TRY(CYF_NEW(&slot->codes, n * loader->atlas->n_attributes));
@@ -205,7 +209,7 @@ void cyf_batch_slot_destroy(const cyf_loader *loader, cyf_batch_slot *slot) {
     slot->total = NULL;
   }
   cyf_csr_buffer_destroy(&slot->cells);
-  cyf_free(slot->block);
+  cyf_free(slot->from);
   cyf_free(slot->total);
   cyf_free(slot->cell);
   cyf_free(slot->position);

@@ -61,10 +61,10 @@ void cyf_compact_destroy(const cyf_loader *loader, cyf_compact_memory *memory) {
   *memory = (cyf_compact_memory){0};
 }
 
-cyf_status cyf_compact_gather(const cyf_loader *loader, const cyf_block *block, int64_t cell, int64_t i, int64_t at,
-                              cyf_row_ahead ahead, cyf_compact_memory *memory, float *ret_total) {
+cyf_status cyf_compact_gather(const cyf_loader *loader, const cyf_block_row *row, int64_t i, int64_t at,
+                              const cyf_block_row *next, cyf_compact_memory *memory, float *ret_total) {
   double total = 0;
-  CYF_TRY(cyf_block_gather_row(block, cell, loader->atlas->n_genes, loader->index_type, loader->count_type, ahead,
+  CYF_TRY(cyf_block_gather_row(row, loader->atlas->n_genes, loader->index_type, loader->count_type, next,
                                (char *)memory->indices + (size_t)at * cyf_index_bytes(loader->index_type),
                                (char *)memory->counts + (size_t)at * cyf_count_bytes(loader->count_type), &total));
   const bool counts = loader->atlas->kind == CYF_EXPRESSION_COUNTS;

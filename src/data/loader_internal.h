@@ -71,10 +71,10 @@ typedef struct cyf_resident_cells {
 /* A batch with memory of its own. */
 typedef struct cyf_batch_slot {
   cyf_csr_buffer cells;
-  const cyf_block **block; /* [batch] where each cell is to be decoded from */
-  int64_t n_placed;        /* cells with a place */
-  int64_t n_decoded;       /* the cells before this one are in place */
-  bool past_caches;        /* whether its entries are written so, see cyf_decode_indices */
+  cyf_block_row *from; /* [batch] what each cell is to be decoded from; not of form ROWS */
+  int64_t n_placed;    /* cells with a place */
+  int64_t n_decoded;   /* the cells before this one are in place */
+  bool past_caches;    /* whether its entries are written so, see cyf_decode_indices */
   float *total;
   int64_t *cell;
   int64_t *position;
@@ -170,8 +170,8 @@ void cyf_compact_choose_types(cyf_loader *loader);
 cyf_status cyf_compact_reserve(const cyf_loader *loader, int64_t n, int64_t nnz, cyf_compact_memory *memory);
 void cyf_compact_destroy(const cyf_loader *loader, cyf_compact_memory *memory);
 /* Gathers a cell's stored numbers to entry `at`, its factor (counts only) to place i, and its total. */
-cyf_status cyf_compact_gather(const cyf_loader *loader, const cyf_block *block, int64_t cell, int64_t i, int64_t at,
-                              cyf_row_ahead ahead, cyf_compact_memory *memory, float *ret_total);
+cyf_status cyf_compact_gather(const cyf_loader *loader, const cyf_block_row *row, int64_t i, int64_t at,
+                              const cyf_block_row *next, cyf_compact_memory *memory, float *ret_total);
 
 /* ---- loader_resident.c ---- */
 

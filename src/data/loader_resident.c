@@ -98,10 +98,11 @@ static cyf_status add_block(filling *f, cyf_block *block) {
     int32_t *row = &loader->resident.row_of_cell[cell - first_cell_of(loader)];
     *row = loader->in_split[i] ? (int32_t)f->n_rows : -1;
     if (*row < 0) continue;
-    CYF_TRY(cyf_compact_gather(loader, block, cell, *row - first_row, f->nnz - first_entry, (cyf_row_ahead){NULL, NULL},
-                               &f->block, &loader->resident.total[*row]));
+    const cyf_block_row from = cyf_block_find_row(block, cell);
+    CYF_TRY(cyf_compact_gather(loader, &from, *row - first_row, f->nnz - first_entry, NULL, &f->block,
+                               &loader->resident.total[*row]));
     f->factor[*row] = f->block.factor[*row - first_row];
-    f->nnz += cyf_block_row_nnz(block, cell);
+    f->nnz += from.n;
     f->indptr[++f->n_rows] = f->nnz;
   }
   const size_t n_sent = (size_t)(f->nnz - first_entry), at = (size_t)first_entry;

@@ -231,27 +231,34 @@ cyf_status cyf_block_read(cyf_shard_set *set, int64_t first, int64_t end, cyf_bl
 void cyf_block_destroy(cyf_block *block); /* frees the memory, zeroes; NULL-safe */
 /* Entries of one cell. */
 int64_t cyf_block_row_nnz(const cyf_block *block, int64_t cell);
-/* Where a cell's stored bytes begin: the caches are asked for them while the cell before is decoded. NULL: for none. */
-typedef struct cyf_row_ahead {
-  const uint8_t *data, *indices;
-} cyf_row_ahead;
-cyf_row_ahead cyf_block_row_ahead(const cyf_block *block, int64_t cell);
-/* Decodes one cell into indices[nnz], values[nnz], as stored. Thread-safe on one block. Errors: CYF_ERR_INPUT for a
- * gene index outside of [0, n_genes). */
-cyf_status cyf_block_decode_row(const cyf_block *block, int64_t cell, int64_t n_genes, int32_t *ret_indices,
-                                float *ret_values);
-/* The numbers as they are stored, in the given types, which hold all of them, and the sum of the counts. Thread-safe
- * on one block. Errors: as above. */
-cyf_status cyf_block_gather_row(const cyf_block *block, int64_t cell, int64_t n_genes, cyf_index_type index_type,
-                                cyf_count_type count_type, cyf_row_ahead ahead, void *ret_indices, void *ret_counts,
-                                double *ret_total);
+/* Asks the caches for what the two functions around this one read of a cell. */
+void cyf_block_prefetch_row(const cyf_block *block, int64_t cell);
+/* A cell's entries in a fetched (and inflated) block: where they are in their shard, and where they begin in memory. */
+typedef struct cyf_block_row {
+  const cyf_block *block;
+  const cyf_block_piece *piece;
+  int64_t cell;
+  int64_t start, n;              /* within the shard's entries */
+  const uint8_t *data, *indices; /* NULL: there are none */
+  int64_t n_data, n_indices;     /* that lie there in one piece; the others are in following chunks */
+} cyf_block_row;
+/* Valid until the block is planned anew or its inflated entries are given back. */
+cyf_block_row cyf_block_find_row(const cyf_block *block, int64_t cell);
+/* Decodes one cell into indices[n], values[n], as stored. Thread-safe on one block. Errors: CYF_ERR_INPUT for a gene
+ * index outside of [0, n_genes). */
+cyf_status cyf_block_decode_row(const cyf_block_row *row, int64_t n_genes, int32_t *ret_indices, float *ret_values);
+/* The numbers as they are stored, in the given types, which hold all of them, and the sum of the counts. next: the row
+ * that is decoded next, for which the caches are asked meanwhile; NULL: none. Thread-safe on one block. Errors: as
+ * above. */
+cyf_status cyf_block_gather_row(const cyf_block_row *row, int64_t n_genes, cyf_index_type index_type,
+                                cyf_count_type count_type, const cyf_block_row *next, void *ret_indices,
+                                void *ret_counts, double *ret_total);
+/* As cyf_block_decode_row with values log1p(count / total * target_sum), and the cell's total. The bits are those of
+ * cyf_csr_log_normalize. past_caches: see cyf_decode_indices. next: as above. */
+cyf_status cyf_block_decode_normalized(const cyf_block_row *row, int64_t n_genes, double target_sum, bool past_caches,
+                                       const cyf_block_row *next, int32_t *ret_indices, float *ret_values,
+                                       float *ret_total);
 /* Frees everything but the bounds and labels. */
 void cyf_block_drop_entries(cyf_block *block);
-/* As cyf_block_decode_row with values log1p(count / total * target_sum), and the cell's total. The bits are those of
- * cyf_csr_log_normalize. past_caches: see cyf_decode_indices. ahead: the cell that is decoded
- * next. */
-cyf_status cyf_block_decode_normalized(const cyf_block *block, int64_t cell, int64_t n_genes, double target_sum,
-                                       bool past_caches, cyf_row_ahead ahead, int32_t *ret_indices, float *ret_values,
-                                       float *ret_total);
 
 #endif

@@ -15,8 +15,9 @@ static cyf_status sum_block(const cyf_prepare_job *job, const int32_t *gene_old,
                             int64_t first_cell, int32_t *indices, float *values, cyf_shard_sums *sums) {
   const bool counts = job->kind == CYF_EXPRESSION_COUNTS;
   for (int64_t i = block->first_cell; i < block->end_cell; i++) {
-    CYF_TRY(cyf_block_decode_row(block, i, job->atlas_genes.n, indices, values));
-    const int64_t nnz = cyf_block_row_nnz(block, i);
+    const cyf_block_row row = cyf_block_find_row(block, i);
+    const int64_t nnz = row.n;
+    CYF_TRY(cyf_block_decode_row(&row, job->atlas_genes.n, indices, values));
     uint64_t checksum = 0;
     for (int64_t e = 0; e < nnz; e++)
       checksum += (uint64_t)cyf_entry_checksum((uint64_t)(first_cell + i), gene_old[indices[e]], values[e]);

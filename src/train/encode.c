@@ -41,23 +41,23 @@ static cyf_status decode_block(encoder *e, const cyf_block *block) {
   CYF_TRY(cyf_csr_buffer_reserve(cells, n, cells->indptr[n]));
   cells->n_cells = n;
   int64_t failed = -1;
-  const cyf_row_ahead nothing_ahead = {NULL, NULL};
 #pragma omp parallel for schedule(dynamic, 16) num_threads(e->device->n_threads)
   for (int64_t i = 0; i < n; i++) {
     int32_t *indices = cells->indices + cells->indptr[i];
     float *values = cells->values + cells->indptr[i], total = 0;
-    const int64_t cell = block->first_cell + i;
-    const cyf_status status = e->atlas->kind == CYF_EXPRESSION_COUNTS
-                                  ? cyf_block_decode_normalized(block, cell, e->atlas->n_genes, target_sum, false,
-                                                                nothing_ahead, indices, values, &total)
-                                  : cyf_block_decode_row(block, cell, e->atlas->n_genes, indices, values);
+    const cyf_block_row row = cyf_block_find_row(block, block->first_cell + i);
+    const cyf_status status =
+        e->atlas->kind == CYF_EXPRESSION_COUNTS
+            ? cyf_block_decode_normalized(&row, e->atlas->n_genes, target_sum, false, NULL, indices, values, &total)
+            : cyf_block_decode_row(&row, e->atlas->n_genes, indices, values);
     if (status == CYF_OK) continue;
     cyf_status_clear(); /* messages are each thread's own: it is raised again below */
 #pragma omp atomic write
-    failed = cell;
+    failed = row.cell;
   }
   if (failed < 0) return CYF_OK;
-  return cyf_block_decode_row(block, failed, e->atlas->n_genes, cells->indices, cells->values);
+  const cyf_block_row row = cyf_block_find_row(block, failed);
+  return cyf_block_decode_row(&row, e->atlas->n_genes, cells->indices, cells->values);
 }
 
 /* Encodes e->cells into latents[n, width] (host). */
