@@ -166,6 +166,47 @@ static void a_dry_run_counts_the_cells_that_are_taken(void **state) {
   assert_true(values > 0.97 * stored && values < 1.03 * stored);
 }
 
+/* The number behind `before` in the last output. */
+static double number_behind(const char *before) {
+  double number = -1;
+  const char *at = strstr(cli_output, before);
+  if (at == NULL) print_error("wanted \"%s\" in:\n%s\n", before, cli_output);
+  assert_non_null(at);
+  assert_int_equal(sscanf(at + strlen(before), "%lf", &number), 1);
+  return number;
+}
+
+/* Cells held out by group, by combination and by chance, next to dropped duplicates: the plan's numbers are those of
+ * the run. */
+static void a_dry_run_counts_the_cells_that_are_held_out(void **state) {
+  (void)state;
+  static const char *const options[] = {
+      "--holdout-where donor=donor_2", "--holdout-where donor=donor_2,cell_type=type_1 --holdout 0.13",
+      "--holdout-where cell_type=type_3 --holdout-where donor=donor_1 --holdout 0.1 --keep donor!=donor_3",
+      "--holdout-where donor=donor_2 --duplicates drop --id-column donor --holdout 0.5"};
+  cli_expect(0, "mkdir held");
+  for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+    const char *few = "prepare ../a.h5ad ../b.h5ad -o atlas --min-genes 0 --min-cells 0 --shard-cells 100 --force";
+    cli_expect(0, "cd held && mpirun -n 2 $cytoforge %s %s --dry-run", few, options[i]);
+    const double heldout = number_behind("heldout.h5ad of "), shards = number_behind("GB in ");
+    const double evaluation_gb = number_behind("evaluation ");
+    const char *wanted_at = strstr(cli_output, "of which ");
+    const double wanted = wanted_at ? number_behind("of which ") : 3500;
+    assert_true(heldout > 0 && heldout < wanted && evaluation_gb > 0);
+    cli_expect(0, "cd held && mpirun -n 2 $cytoforge %s %s && cat atlas/manifest.yaml", few, options[i]);
+    assert_true(number_behind("cells_heldout: ") == heldout);
+    assert_true(number_behind("verified: ") == wanted - heldout);
+    assert_true(number_behind("values in ") == shards);
+  }
+  /* What the run would refuse after reading the matrix is refused before. */
+  for (int dry = 0; dry < 2; dry++)
+    cli_expect(4,
+               "cd held && rm -rf atlas && $cytoforge prepare ../a.h5ad -o atlas --holdout-where donor!=none_such %s; "
+               "code=$?; ! ls -d atlas* && exit $code",
+               dry ? "--dry-run" : "");
+  cli_expect_text("leaves none to train on");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_killed_run_goes_on_to_the_same_atlas),
@@ -174,6 +215,7 @@ int main(void) {
       cmocka_unit_test(other_options_or_inputs_begin_anew),
       cmocka_unit_test(a_dry_run_writes_nothing),
       cmocka_unit_test(a_dry_run_counts_the_cells_that_are_taken),
+      cmocka_unit_test(a_dry_run_counts_the_cells_that_are_held_out),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);
 }

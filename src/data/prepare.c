@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -65,9 +66,25 @@ static cyf_status check_options(const cyf_prepare_options *options) {
   return CYF_OK;
 }
 
+/* A link to a folder is followed, as outputs' links are (cyf_output_target): the work and the atlas go beside and into
+ * the place of what it leads to, and the link stays. */
+static cyf_status follow_link(char **path) {
+  struct stat info;
+  if (lstat(*path, &info) != 0 || !S_ISLNK(info.st_mode)) return CYF_OK;
+  char *resolved = realpath(*path, NULL);
+  if (!resolved)
+    return CYF_FAIL(CYF_ERR_IO, "%s is a link that leads nowhere (%s); remove it or give another name", *path,
+                    strerror(errno));
+  cyf_free(*path);
+  const cyf_status status = cyf_strdup(resolved, path);
+  free(resolved);
+  return status;
+}
+
 static cyf_status make_paths(cyf_prepare_job *job) {
   CYF_TRY(cyf_strdup(job->options->output, &job->output));
   for (size_t n = strlen(job->output); n > 1 && job->output[n - 1] == '/'; n--) job->output[n - 1] = '\0';
+  CYF_TRY(follow_link(&job->output));
   CYF_TRY(cyf_format(&job->partial, "%s.partial", job->output));
   return cyf_path_join(job->partial, "spill", &job->spill_directory);
 }

@@ -22,17 +22,24 @@ static int64_t count_left(const cyf_prepare_job *job, int64_t first, int64_t n) 
   return left;
 }
 
-/* What the files' headers and the rules about cells say. */
+/* Of these, those that --holdout-where names. */
+static int64_t count_chosen(const cyf_prepare_job *job) {
+  const cyf_cell_fates *fates = &job->fates;
+  int64_t chosen = 0;
+  for (int64_t w = 0; w < fates->n_words; w++)
+    chosen += __builtin_popcountll((uint64_t)fates->heldout[w] & ~(uint64_t)fates->dropped[w]);
+  return chosen;
+}
+
+/* What the files' headers say. */
 static void take_sizes(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   const cyf_prepare_options *options = job->options;
   *sizes = (cyf_prepare_sizes){.n_cells = job->summary.n_cells_in,
-                               .n_kept = count_left(job, 0, job->summary.n_cells_in),
                                .n_genes = job->genes.n,
                                .n_inputs = options->n_inputs,
                                .n_labels = options->n_labels,
                                .counts = job->kind == CYF_EXPRESSION_COUNTS,
                                .data_bits = 16,
-                               .holdout = options->holdout > 0,
                                .compressed = options->compress,
                                .shard_cells = options->cells_per_shard};
   for (int64_t i = 0; i < options->n_inputs; i++) {
@@ -45,12 +52,22 @@ static void take_sizes(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   }
 }
 
+/* What the rules about cells say, before the matrix is read. */
+static cyf_status take_wanted(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
+  const int64_t n_left = count_left(job, 0, job->summary.n_cells_in), n_chosen = count_chosen(job);
+  int64_t n_drawn = 0;
+  CYF_TRY(cyf_prepare_count_drawn(job, n_left, n_chosen, &n_drawn));
+  sizes->n_kept = n_left;
+  sizes->n_heldout = n_chosen + n_drawn;
+  return CYF_OK;
+}
+
 /* What pass 1 found. */
 static void take_selection(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   sizes->n_kept = job->summary.n_cells_train + job->summary.n_cells_heldout;
   sizes->values_per_cell = (double)job->nnz_kept / (double)sizes->n_kept;
   sizes->data_bits = job->largest <= INT8_MAX ? 8 : job->largest <= INT16_MAX ? 16 : 32;
-  sizes->holdout = job->summary.n_cells_heldout > 0;
+  sizes->n_heldout = job->summary.n_cells_heldout;
 }
 
 cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected) {
@@ -61,7 +78,8 @@ cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected) {
   cyf_prepare_sizes sizes;
   take_sizes(job, &sizes);
   if (selected) take_selection(job, &sizes);
-  return cyf_prepare_plan_make(&sizes, memory, explicit_memory, options->holdout, &job->plan);
+  if (!selected) CYF_TRY(take_wanted(job, &sizes));
+  return cyf_prepare_plan_make(&sizes, memory, explicit_memory, &job->plan);
 }
 
 /* ---- --dry-run ---- */
@@ -156,7 +174,9 @@ static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *size
   printf("spill       %.3f GB, while it works\n", (double)plan->spill_bytes / 1e9);
   printf("atlas       %s%.3f GB in %" PRId64 " shards of %" PRId64 " cells%s\n", sizes->compressed ? "about " : "",
          (double)plan->atlas_bytes / 1e9, plan->n_shards, plan->shard_cells, sizes->compressed ? ", compressed" : "");
-  if (sizes->holdout) printf("evaluation  %.3f GB, heldout.h5ad and train.h5ad\n", (double)plan->heldout_bytes / 1e9);
+  if (sizes->n_heldout > 0)
+    printf("evaluation  %.3f GB, heldout.h5ad of %" PRId64 " cells and train.h5ad of the others\n",
+           (double)plan->heldout_bytes / 1e9, sizes->n_heldout);
   printf("disk        %.3f GB free, about %.3f GB needed at most: %s\n", (double)free_bytes / 1e9, (double)needed / 1e9,
          free_bytes < 0        ? "unknown"
          : free_bytes > needed ? "enough"
@@ -170,14 +190,13 @@ static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *size
 cyf_status cyf_prepare_print_plan(cyf_prepare_job *job) {
   cyf_prepare_sizes sizes;
   double cells_per_s = 0;
-  cyf_status status = CYF_OK;
   take_sizes(job, &sizes);
-  if (job->rank == 0) status = sample_inputs(job, &sizes.values_per_cell, &cells_per_s);
+  cyf_status status = take_wanted(job, &sizes);
+  if (status == CYF_OK && job->rank == 0) status = sample_inputs(job, &sizes.values_per_cell, &cells_per_s);
   CYF_TRY(cyf_comm_agree(job->comm, status));
   if (job->rank != 0) return CYF_OK;
   const cyf_prepare_options *options = job->options;
-  CYF_TRY(
-      cyf_prepare_plan_make(&sizes, job->plan.budget_bytes, options->memory_bytes > 0, options->holdout, &job->plan));
+  CYF_TRY(cyf_prepare_plan_make(&sizes, job->plan.budget_bytes, options->memory_bytes > 0, &job->plan));
   print_plan(job, &sizes, cells_per_s);
   return CYF_OK;
 }

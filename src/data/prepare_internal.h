@@ -176,6 +176,10 @@ cyf_status cyf_prepare_filter_cells(cyf_prepare_job *job);
 /* ---- pass 1: prepare_select.c ---- */
 /* Which cells are kept and which held out. Collective. */
 cyf_status cyf_prepare_select_cells(cyf_prepare_job *job);
+/* Of n_kept cells, n_chosen of them by --holdout-where, how many --holdout draws besides. Asked before pass 1 with the
+ * cells that their obs lets through, which finds early what fails for any part of them. Local, the same on each rank.
+ * Errors: CYF_ERR_INPUT where no cell is left to train on, or none of those that --holdout-where names. */
+cyf_status cyf_prepare_count_drawn(const cyf_prepare_job *job, int64_t n_kept, int64_t n_chosen, int64_t *ret_n_drawn);
 void cyf_cell_fates_destroy(cyf_cell_fates *fates);
 /* Whether any of these cells may still be kept. */
 bool cyf_cells_are_wanted(const cyf_cell_fates *fates, int64_t first, int64_t n);
