@@ -1,6 +1,8 @@
 /* cytoforge prepare killed at several moments: the same command goes on, on another number of ranks, to the same bytes
  * as a run that was never stopped. */
+#include "base/memory.h"
 #include "cli.h"
+#include "data/prepare_spill_internal.h"
 
 /* Runs prepare in the folder $1 on $2 ranks and kills it (a rank of it) with signal $5 once the folder
  * $1/atlas.partial/$3 holds $4 finished files. */
@@ -78,6 +80,61 @@ static void one_run_may_be_killed_again_and_again(void **state) {
   kill_at("again", 3, "shards", 3, "KILL");
   cli_expect(0, "cd again && $cytoforge $prepare");
   expect_the_same_atlas("again");
+}
+
+/* Changes the last count of the first cell that unit 0's spill holds for a bin: values stand last in a record, and only
+ * the verification at the end can know what they were. */
+static void damage_spill(const char *folder, uint32_t bin) {
+  static uint8_t bytes[1 << 22];
+  char directory[64], *path = NULL;
+  snprintf(directory, sizeof(directory), "%s/atlas.partial/spill", folder);
+  assert_int_equal(cyf_spill_path(directory, 0, &path), CYF_OK);
+  FILE *file = fopen(path, "r+b");
+  assert_non_null(file);
+  const size_t n = fread(bytes, 1, sizeof(bytes), file);
+  cyf_spill_trailer trailer;
+  assert_true(n > sizeof(trailer) && n < sizeof(bytes));
+  memcpy(&trailer, bytes + n - sizeof(trailer), sizeof(trailer));
+  assert_int_equal(trailer.magic, CYF_SPILL_MAGIC);
+  size_t extents = n - sizeof(trailer) - (size_t)trailer.n_extents * sizeof(cyf_spill_extent), at = 0;
+  for (cyf_spill_extent extent = {UINT32_MAX, 0};; at += (size_t)cyf_spill_room(extent.bytes)) {
+    assert_true(extents + sizeof(extent) <= n - sizeof(trailer));
+    memcpy(&extent, bytes + extents, sizeof(extent));
+    extents += sizeof(extent);
+    if (extent.bin == bin) break;
+  }
+  cyf_spill_header header;
+  memcpy(&header, bytes + at, sizeof(header));
+  at += sizeof(header) + 2 * sizeof(int32_t) /* labels */ + header.name_bytes + header.packed_bytes - 1;
+  assert_true(header.nnz > 0 && bytes[at] > 0 && bytes[at] < 0x80 && at < n);
+  const uint8_t other = bytes[at] ^ 0x40;
+  assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+  assert_int_equal(fwrite(&other, 1, 1, file), 1);
+  assert_int_equal(fclose(file), 0);
+  cyf_free(path);
+}
+
+/* Every file is compared with the inputs: the shards together, heldout.h5ad and train.h5ad each. */
+static void a_changed_value_is_found_at_the_end(void **state) {
+  (void)state;
+  enum { SHARDS = 19 }; /* of 2,800 cells; then the held-out cells, and the training cells once more */
+  static const struct {
+    uint32_t bin;
+    const char *file;
+  } places[] = {{4, "atlas.partial"}, {SHARDS, "heldout.h5ad"}, {SHARDS + 1, "train.h5ad"}};
+  cli_expect(0, "test -e whole/atlas/shard-00018.h5ad && test ! -e whole/atlas/shard-00019.h5ad");
+  for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+    char text[128];
+    kill_at("changed", 1, "spill", 3, "KILL");
+    damage_spill("changed", places[i].bin);
+    cli_expect(5, "cd changed && mpirun -n 2 $cytoforge $prepare");
+    snprintf(text, sizeof(text), "%s: the values or labels read back are not those of the inputs", places[i].file);
+    cli_expect_text(text);
+    cli_expect(0, "cd changed && ls atlas.partial && test ! -e atlas && rm -rf atlas.partial");
+  }
+  cli_expect(0, "cd changed && $cytoforge $prepare");
+  cli_expect_text("verified, held out: 700 cells");
+  expect_the_same_atlas("changed");
 }
 
 static void a_signal_leaves_what_is_done(void **state) {
@@ -198,18 +255,21 @@ static void a_dry_run_counts_the_cells_that_are_held_out(void **state) {
     assert_true(number_behind("values in ") == shards);
   }
   /* What the run would refuse after reading the matrix is refused before. */
-  for (int dry = 0; dry < 2; dry++)
+  for (int dry = 0; dry < 2; dry++) {
     cli_expect(4,
-               "cd held && rm -rf atlas && $cytoforge prepare ../a.h5ad -o atlas --holdout-where donor!=none_such %s; "
+               "cd held && rm -rf atlas && $cytoforge prepare ../a.h5ad -o atlas --keep donor=donor_1 --holdout-where "
+               "donor=donor_1 %s; "
                "code=$?; ! ls -d atlas* && exit $code",
                dry ? "--dry-run" : "");
-  cli_expect_text("leaves none to train on");
+    cli_expect_text("leaves none to train on");
+  }
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_killed_run_goes_on_to_the_same_atlas),
       cmocka_unit_test(one_run_may_be_killed_again_and_again),
+      cmocka_unit_test(a_changed_value_is_found_at_the_end),
       cmocka_unit_test(a_signal_leaves_what_is_done),
       cmocka_unit_test(other_options_or_inputs_begin_anew),
       cmocka_unit_test(a_dry_run_writes_nothing),

@@ -121,26 +121,21 @@ static cyf_status share_shards(cyf_prepare_job *job) {
 /* Every value and label of every training cell is in the atlas, at its cell and gene: cells, entries, the sum of counts
  * and the sum of position-aware checksums agree. */
 static cyf_status compare_with_inputs(cyf_prepare_job *job) {
-  int64_t nnz = 0, sum = 0, checksum = cyf_checksum_add(job->label_checksum, 0), n_cells = 0, sum_read = 0, read = 0;
-  for (int64_t g = 0; g < job->genes.n; g++) {
-    if (job->gene_new[g] < 0) continue;
-    nnz += job->gene[g].cells;
-    sum += job->gene[g].sum;
-    checksum = cyf_checksum_add(checksum, (int64_t)(job->gene[g].checksum & INT64_MAX));
-  }
+  const cyf_shard_sums wanted = cyf_prepare_input_sums(job, false);
+  cyf_shard_sums read = {0};
+  int64_t n_cells = 0;
   for (int64_t s = 0; s < job->n_shards; s++) {
     n_cells += job->shard[s].n_cells;
-    sum_read += job->shard_sum[s];
-    read = cyf_checksum_add(read, job->shard_checksum[s]);
+    read.nnz += job->shard[s].nnz;
+    read.sum += job->shard_sum[s];
+    read.checksum = cyf_checksum_add(read.checksum, job->shard_checksum[s]);
   }
-  if (n_cells != job->summary.n_cells_train || job->summary.nnz != nnz)
+  if (n_cells != job->summary.n_cells_train || read.nnz != wanted.nnz)
     return CYF_FAIL(CYF_ERR_IO, "%s: %lld of %lld cells and %lld of %lld values read back; is the disk sound?",
-                    job->partial, (long long)n_cells, (long long)job->summary.n_cells_train,
-                    (long long)job->summary.nnz, (long long)nnz);
-  if (checksum != read || sum != sum_read)
-    return CYF_FAIL(CYF_ERR_IO, "%s: the values or labels read back are not those of the inputs; is the disk sound?",
-                    job->partial);
-  job->summary.sum_counts = sum;
+                    job->partial, (long long)n_cells, (long long)job->summary.n_cells_train, (long long)read.nnz,
+                    (long long)wanted.nnz);
+  if (!cyf_shard_sums_agree(&read, &wanted)) return CYF_FAIL(CYF_ERR_IO, CYF_NOT_OF_INPUTS, job->partial);
+  job->summary.sum_counts = wanted.sum;
   return CYF_OK;
 }
 
@@ -197,12 +192,18 @@ static cyf_status publish(const cyf_prepare_job *job) {
   return status;
 }
 
-static void say_verified(const cyf_prepare_job *job) {
+static void say_sums(const cyf_prepare_job *job, const char *what, int64_t n_cells, bool heldout) {
+  const cyf_shard_sums sums = cyf_prepare_input_sums(job, heldout);
   char sum[64] = "";
-  if (job->kind == CYF_EXPRESSION_COUNTS)
-    snprintf(sum, sizeof(sum), ", sum of counts %lld", (long long)job->summary.sum_counts);
-  cyf_info("verified: %lld cells, %lld values%s", (long long)job->summary.n_cells_train, (long long)job->summary.nnz,
-           sum);
+  if (job->kind == CYF_EXPRESSION_COUNTS) snprintf(sum, sizeof(sum), ", sum of counts %lld", (long long)sums.sum);
+  cyf_info("%s: %lld cells, %lld values%s, checksum %012llx", what, (long long)n_cells, (long long)sums.nnz, sum,
+           (unsigned long long)sums.checksum);
+}
+
+/* What the files hold and, by comparison, the inputs. */
+static void say_verified(const cyf_prepare_job *job) {
+  say_sums(job, "verified", job->summary.n_cells_train, false);
+  if (job->summary.n_cells_heldout > 0) say_sums(job, "verified, held out", job->summary.n_cells_heldout, true);
 }
 
 static cyf_status make_atlas(cyf_prepare_job *job) {

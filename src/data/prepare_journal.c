@@ -21,7 +21,7 @@ static const char *const work_folders[] = {"select", "spill", "shards", "cut"};
 enum { N_WORK_FOLDERS = 4, N_FILE_FOLDERS = 3 /* all but the first belong to the files */ };
 
 static void print_options(FILE *stream, const cyf_prepare_options *o) {
-  fprintf(stream, "cytoforge prepare journal 1\nversion %s\n", CYF_VERSION);
+  fprintf(stream, "cytoforge prepare journal 2\nversion %s\n", CYF_VERSION);
   fprintf(stream, "matrix %s\ngene column %s\n", o->matrix ? o->matrix : "X", o->gene_column ? o->gene_column : "");
   fprintf(stream,
           "min genes %" PRId64 "\nmin cells %" PRId64 "\nholdout %.17g\nseed %" PRIu64 "\nshard cells %" PRId64 "\n",

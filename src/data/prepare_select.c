@@ -29,6 +29,10 @@ int64_t cyf_cell_train_index(const cyf_cell_fates *fates, int64_t cell) {
   return bits_before(fates->kept, fates->kept_before, cell) - bits_before(fates->heldout, fates->heldout_before, cell);
 }
 
+int64_t cyf_cell_heldout_index(const cyf_cell_fates *fates, int64_t cell) {
+  return bits_before(fates->heldout, fates->heldout_before, cell);
+}
+
 void cyf_cell_fates_destroy(cyf_cell_fates *fates) {
   cyf_free(fates->dropped);
   cyf_free(fates->kept);
