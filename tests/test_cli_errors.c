@@ -73,6 +73,8 @@ static void inputs_that_cannot_be_selected(void **state) {
              "mpirun -n 2 $cytoforge prepare 'folder/*.h5ad' -o both --label type=kind,cell_type --duplicates drop "
              "--id-column cell_type --holdout-where type=type_1 --min-cells 1 --min-genes 1");
   cli_expect_text("1198 cells dropped");
+  cli_expect_text("label \"type\": obs column kind of 0 of 2 inputs");
+  cli_expect_text("label \"type\": obs column cell_type of 2 of 2 inputs");
   cli_expect(0, "grep -q 'cells_repeated: 1198' both/manifest.yaml && grep -q 'cells_heldout: 1' both/manifest.yaml");
 }
 

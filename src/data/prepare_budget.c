@@ -165,15 +165,17 @@ static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *size
   /* Spill and files for evaluation stand side by side with the first shards; then the spill shrinks as shards grow. */
   const int64_t larger = plan->spill_bytes > plan->atlas_bytes ? plan->spill_bytes : plan->atlas_bytes;
   const int64_t needed = larger + plan->heldout_bytes + plan->atlas_bytes / 8;
-  printf("cells       %" PRId64 " in %" PRId64 " files", sizes->n_cells, sizes->n_inputs);
+  printf("cells       %" PRId64 " in %" PRId64 " file%s", sizes->n_cells, sizes->n_inputs,
+         sizes->n_inputs == 1 ? "" : "s");
   if (sizes->n_kept < sizes->n_cells) printf(", of which %" PRId64 " are wanted", sizes->n_kept);
   printf("\n");
   printf("genes       %" PRId64 "\n", sizes->n_genes);
   printf("values      %.4g, %.1f a cell (sampled)\n", sizes->values_per_cell * (double)sizes->n_kept,
          sizes->values_per_cell);
   printf("spill       %.3f GB, while it works\n", (double)plan->spill_bytes / 1e9);
-  printf("atlas       %s%.3f GB in %" PRId64 " shards of %" PRId64 " cells%s\n", sizes->compressed ? "about " : "",
-         (double)plan->atlas_bytes / 1e9, plan->n_shards, plan->shard_cells, sizes->compressed ? ", compressed" : "");
+  printf("atlas       %s%.3f GB in %" PRId64 " shard%s of up to %" PRId64 " cells%s\n",
+         sizes->compressed ? "about " : "", (double)plan->atlas_bytes / 1e9, plan->n_shards,
+         plan->n_shards == 1 ? "" : "s", plan->shard_cells, sizes->compressed ? ", compressed" : "");
   if (sizes->n_heldout > 0)
     printf("evaluation  %.3f GB, heldout.h5ad of %" PRId64 " cells and train.h5ad of the others\n",
            (double)plan->heldout_bytes / 1e9, sizes->n_heldout);
