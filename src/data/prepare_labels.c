@@ -37,7 +37,7 @@ static cyf_status parse_label(cyf_prepare_job *job, int64_t a) {
     return CYF_FAIL(CYF_ERR_USAGE, "--label wants COLUMN or NAME=COLUMN1,COLUMN2,..., not '%s'", text);
   for (int64_t b = 0; b < a; b++)
     if (strcmp(job->attribute[a].name, job->attribute[b].name) == 0)
-      return CYF_FAIL(CYF_ERR_INPUT, "label \"%s\" is given twice", job->attribute[a].name);
+      return CYF_FAIL(CYF_ERR_USAGE, "label \"%s\" is given twice", job->attribute[a].name);
   return CYF_OK;
 }
 
