@@ -171,6 +171,24 @@ static void other_options_or_inputs_begin_anew(void **state) {
   cli_expect(0, "ls other/atlas.partial/thesis.txt");
 }
 
+/* What comes into the former atlas' folder meanwhile is not removed with it, and the work is not lost either. */
+static void a_file_that_comes_meanwhile_stays(void **state) {
+  (void)state;
+  cli_expect(0, "mkdir meanwhile && cp -r whole/atlas meanwhile/atlas");
+  cli_expect(5,
+             "cd meanwhile; $cytoforge $prepare --force & run=$!; "
+             "until ls atlas.partial/spill/* 2>/dev/null; do kill -0 $run || exit 99; done; "
+             "touch atlas/notes.txt; wait $run; code=$?; test -e atlas/notes.txt && exit $code");
+  cli_expect_text("atlas/notes.txt: is no part of the atlas");
+  cli_expect_text("the same command goes on from there");
+  cli_expect(0, "cd meanwhile && rm atlas/notes.txt && mpirun -n 2 $cytoforge $prepare --force");
+  cli_expect_text("going on with atlas.partial");
+  cli_expect(0, "diff -r -x manifest.yaml whole/atlas meanwhile/atlas && ls meanwhile");
+  assert_string_equal(cli_output, "atlas\n");
+  cli_expect(5, "cd meanwhile && mv atlas atlas.partial && $cytoforge $prepare");
+  cli_expect_text("atlas.partial: is a finished atlas that lacks its name; rename it to atlas");
+}
+
 static void a_dry_run_writes_nothing(void **state) {
   (void)state;
   cli_expect(0, "mkdir dry && cd dry && mpirun -n 2 $cytoforge $prepare --dry-run --memory 1G && ls -A | wc -l");
@@ -272,6 +290,7 @@ int main(void) {
       cmocka_unit_test(a_changed_value_is_found_at_the_end),
       cmocka_unit_test(a_signal_leaves_what_is_done),
       cmocka_unit_test(other_options_or_inputs_begin_anew),
+      cmocka_unit_test(a_file_that_comes_meanwhile_stays),
       cmocka_unit_test(a_dry_run_writes_nothing),
       cmocka_unit_test(a_dry_run_counts_the_cells_that_are_taken),
       cmocka_unit_test(a_dry_run_counts_the_cells_that_are_held_out),

@@ -172,10 +172,11 @@ cleanup:
 
 /* Rank 0: the atlas gets its name. An atlas that stood there goes only once the new one is whole. */
 static cyf_status publish(const cyf_prepare_job *job) {
+  const bool replaces = cyf_file_exists(job->output);
   CYF_TRY(write_manifest(job));
+  if (replaces) CYF_TRY(claim_output(job)); /* again: hours may have passed; while the same command can still go on */
   CYF_TRY(cyf_prepare_clear_work(job));
-  if (!cyf_file_exists(job->output)) return cyf_rename(job->partial, job->output);
-  CYF_TRY(check_nothing_else(job->output)); /* again: hours may have passed */
+  if (!replaces) return cyf_rename(job->partial, job->output);
   char *old = NULL;
   CYF_TRY(cyf_format(&old, "%s.replaced", job->output));
   cyf_status status = cyf_remove_tree(old);
