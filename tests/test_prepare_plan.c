@@ -70,6 +70,26 @@ static void compressed_atlases_take_less_disk(void **state) {
   }
 }
 
+/* The measured case: 2,000,000 cells on two ranks took 131 s (benchmarks/results/scale.md). */
+static void seconds_are_about_those_measured(void **state) {
+  (void)state;
+  cyf_prepare_sizes sizes = census();
+  sizes.n_cells = sizes.n_kept = 2000000;
+  const double plain = cyf_prepare_seconds(&sizes, 100000, 2);
+  assert_true(plain > 131 / 1.5 && plain < 131 * 1.5);
+  assert_true(fabs(cyf_prepare_seconds(&sizes, 100000, 1) / plain - 2) < 1e-9);
+  assert_true(fabs(cyf_prepare_seconds(&sizes, 10000, 2) - plain - 9 * 2 * 2000000 / 100000.0 / 2) < 1e-6);
+  sizes.n_heldout = 200000; /* the values of all cells once more, though cheaper */
+  const double heldout = cyf_prepare_seconds(&sizes, 100000, 2);
+  assert_true(heldout > plain && heldout < 1.5 * plain);
+  sizes.compressed = true;
+  assert_true(cyf_prepare_seconds(&sizes, 100000, 2) > 1.4 * heldout);
+  sizes.n_cells = 20000000; /* of which --keep leaves a tenth: read once, and no more */
+  sizes.n_heldout = 0;
+  sizes.compressed = false;
+  assert_true(fabs(cyf_prepare_seconds(&sizes, 100000, 2) - plain - 90) < 1e-6);
+}
+
 /* What grows with the cells is about a byte a cell, of a rank: selection bits, places in the spill, a buffer a shard;
  * with cells held out one more for repeated names, and twice the spill. */
 static void memory_hardly_grows_with_the_cells(void **state) {
@@ -147,6 +167,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(an_atlas_of_22_million_cells_fits, check_clear),
       cmocka_unit_test_setup(heldout_cells_are_exact, check_clear),
+      cmocka_unit_test_setup(seconds_are_about_those_measured, check_clear),
       cmocka_unit_test_setup(compressed_atlases_take_less_disk, check_clear),
       cmocka_unit_test_setup(memory_hardly_grows_with_the_cells, check_clear),
       cmocka_unit_test_setup(a_small_budget_makes_small_pieces, check_clear),

@@ -11,9 +11,6 @@
 #include "data/prepare_inputs.h"
 
 enum { SAMPLE_INPUTS_MAX = 32, SAMPLE_BLOCKS = 3, SAMPLE_CELLS = 1024 };
-/* Of a core: reading the cells that are left a second time, spilling, and writing and reading back the shards take
- * about this many times as long as reading alone. */
-static const double work_over_reading = 4;
 
 /* Cells of a range that --keep and --duplicates leave. */
 static int64_t count_left(const cyf_prepare_job *job, int64_t first, int64_t n) {
@@ -159,8 +156,8 @@ static int64_t free_disk_bytes(const cyf_prepare_job *job) {
 
 static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *sizes, double cells_per_s) {
   const cyf_prepare_plan *plan = &job->plan;
-  const double read_cells = (double)sizes->n_cells + work_over_reading * (double)sizes->n_kept;
-  const double seconds = read_cells / cells_per_s / job->size;
+  char duration[32];
+  cyf_clock_duration(cyf_prepare_seconds(sizes, cells_per_s, job->size), duration, sizeof(duration));
   const int64_t free_bytes = free_disk_bytes(job);
   /* Spill and files for evaluation stand side by side with the first shards; then the spill shrinks as shards grow. */
   const int64_t larger = plan->spill_bytes > plan->atlas_bytes ? plan->spill_bytes : plan->atlas_bytes;
@@ -185,7 +182,7 @@ static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *size
                                : "NOT ENOUGH");
   printf("memory      %.2f GB a rank at most, of %.2f GB allowed\n", (double)plan->peak_bytes / 1e9,
          (double)plan->budget_bytes / 1e9);
-  printf("time        about %.0f s on %d rank%s (%.0f cells/s read by one)\n", seconds, job->size,
+  printf("time        about %s on %d rank%s (%.0f cells/s read by one)\n", duration, job->size,
          job->size == 1 ? "" : "s", cells_per_s);
 }
 

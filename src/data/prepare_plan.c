@@ -20,6 +20,11 @@ static const double shard_bytes_wanted = 256e6; /* a file size that is handy to 
 static const double deflated_bytes_per_count = 1.5, deflated_bytes_per_real = 2.5; /* with the gene's index, about */
 static const double spill_bytes_per_count = 2.15, record_bytes = 56;               /* about; header and name */
 
+/* Of a core, a value, beside reading: to spill, write and read back a shard's; the same for the files for evaluation,
+ * which come from the same spill; to deflate and inflate. As benchmarks/results/scale.md and benchmarks/README.md have
+ * measured them, to some tens of per cent. */
+static const double shard_value_s = 75e-9, evaluation_value_s = 20e-9, deflated_value_s = 45e-9;
+
 static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
@@ -156,6 +161,16 @@ cyf_status cyf_prepare_plan_make(const cyf_prepare_sizes *sizes, int64_t memory_
   plan->heldout_bytes = (int64_t)((double)n_evaluated * disk_bytes_per_cell(sizes));
   plan->spill_bytes = (int64_t)((double)n_spilled * spill_bytes_per_cell(sizes));
   return CYF_OK;
+}
+
+double cyf_prepare_seconds(const cyf_prepare_sizes *sizes, double cells_per_s, int n_ranks) {
+  const double n_kept = (double)sizes->n_kept, deflating = sizes->compressed ? deflated_value_s : 0;
+  const double n_evaluated = sizes->n_heldout > 0 ? n_kept : 0;
+  const double reading = ((double)sizes->n_cells + n_kept) / cells_per_s;
+  const double a_cell = sizes->values_per_cell;
+  const double shards = (n_kept - (double)sizes->n_heldout) * a_cell * (shard_value_s + deflating);
+  const double evaluation = n_evaluated * a_cell * (evaluation_value_s + deflating);
+  return (reading + shards + evaluation) / n_ranks;
 }
 
 int64_t cyf_prepare_default_memory(int local_ranks) {
