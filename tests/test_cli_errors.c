@@ -73,6 +73,8 @@ static void inputs_that_cannot_be_selected(void **state) {
              "mpirun -n 2 $cytoforge prepare 'folder/*.h5ad' -o both --label type=kind,cell_type --duplicates drop "
              "--id-column cell_type --holdout-where type=type_1 --min-cells 1 --min-genes 1");
   cli_expect_text("1198 cells dropped");
+  cli_expect_text("label \"type\": obs column kind of 0 of 2 inputs");
+  cli_expect_text("label \"type\": obs column cell_type of 2 of 2 inputs");
   cli_expect(0, "grep -q 'cells_repeated: 1198' both/manifest.yaml && grep -q 'cells_heldout: 1' both/manifest.yaml");
 }
 
@@ -136,12 +138,68 @@ static void synth_refuses_nonsense(void **state) {
   expect_refusal(5, "synth -o nowhere/out.h5ad", "nowhere/out.h5ad", NULL);
 }
 
+/* Renaming onto a FIFO or a device would take its place. Refused before any input is looked at: there is none. */
+static void an_output_that_is_no_regular_file_is_left_alone(void **state) {
+  (void)state;
+  static const char *const to_file[] = {"sample -m nowhere.h5 -n 5",
+                                        "interpolate -m nowhere.h5 --attribute day --start nowhere.h5ad",
+                                        "encode -m nowhere.h5 nowhere.h5ad",
+                                        "decode -m nowhere.h5 nowhere.h5ad",
+                                        "import --scimilarity nowhere",
+                                        "evaluate --real nowhere.h5ad --synthetic nowhere.h5ad",
+                                        "synth"};
+  static const char *const to_folder[] = {"evaluate --real nowhere.h5ad --synthetic nowhere.h5ad --force --report",
+                                          "export -m nowhere.h5 --format safetensors --force -o",
+                                          "synth --files 2 --force -o", "prepare cells.h5ad --force -o",
+                                          "train --data atlas --force --out"};
+  char command[256];
+  cli_expect(0, "mkfifo fifo && mkdir taken && touch taken/notes && ln -s nothing dangling");
+  for (size_t i = 0; i < sizeof to_file / sizeof *to_file; i++) {
+    snprintf(command, sizeof command, "%s --force -o fifo", to_file[i]);
+    expect_refusal(5, command, "fifo is a FIFO, and only a regular file can be replaced", NULL);
+  }
+  expect_refusal(5, "sample -m nowhere.h5 -n 5 --force -o taken", "taken is a directory, and only a regular file",
+                 NULL);
+  expect_refusal(5, "synth --force -o dangling", "dangling is a link that leads to no file", NULL);
+  for (size_t i = 0; i < sizeof to_folder / sizeof *to_folder; i++) {
+    snprintf(command, sizeof command, "%s fifo", to_folder[i]);
+    expect_refusal(5, command, "fifo", NULL);
+  }
+  expect_refusal(5, "prepare cells.h5ad --force -o dangling", "dangling is a link that leads nowhere", NULL);
+  cli_expect(0, "test -p fifo && test -f taken/notes && test -L dangling && ! ls *.partial");
+  cli_expect(0, "mkdir several && mkfifo several/cells-00001.h5ad");
+  expect_refusal(5, "synth --files 2 --force -o several", "several/cells-00001.h5ad is a FIFO", NULL);
+  cli_expect(0, "test -p several/cells-00001.h5ad");
+}
+
+/* An output that is a link is written where the link leads, and stays a link. */
+static void a_linked_output_is_followed(void **state) {
+  (void)state;
+  cli_expect(0,
+             "mkdir disk && ln -s disk/a.h5ad linked.h5ad && touch disk/a.h5ad && "
+             "$cytoforge synth --cells 50 --genes 20 --force -o linked.h5ad && test -L linked.h5ad && "
+             "test ! -L disk/a.h5ad && test -s disk/a.h5ad && ls disk | wc -l");
+  assert_string_equal(cli_output + strlen(cli_output) - 2, "1\n");
+  expect_refusal(5, "synth --cells 50 --genes 20 -o linked.h5ad", "linked.h5ad exists", NULL);
+  cli_expect(0,
+             "cp -r atlas disk/atlas && ln -s disk/atlas linked && "
+             "mpirun -n 2 $cytoforge prepare cells.h5ad -o linked/ --label donor --force && test -L linked && "
+             "grep -q donor disk/atlas/manifest.yaml && ls disk | wc -l");
+  assert_string_equal(cli_output + strlen(cli_output) - 2, "2\n");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_missing_or_truncated_file),      cmocka_unit_test(a_truncated_shard),
-      cmocka_unit_test(a_label_column_that_is_not_there), cmocka_unit_test(inputs_that_cannot_be_selected),
-      cmocka_unit_test(an_atlas_that_exists_is_kept),     cmocka_unit_test(a_full_disk),
-      cmocka_unit_test(steps_in_the_wrong_order),         cmocka_unit_test(too_many_ranks_for_the_lanes),
+      cmocka_unit_test(an_output_that_is_no_regular_file_is_left_alone),
+      cmocka_unit_test(a_linked_output_is_followed),
+      cmocka_unit_test(a_missing_or_truncated_file),
+      cmocka_unit_test(a_truncated_shard),
+      cmocka_unit_test(a_label_column_that_is_not_there),
+      cmocka_unit_test(inputs_that_cannot_be_selected),
+      cmocka_unit_test(an_atlas_that_exists_is_kept),
+      cmocka_unit_test(a_full_disk),
+      cmocka_unit_test(steps_in_the_wrong_order),
+      cmocka_unit_test(too_many_ranks_for_the_lanes),
       cmocka_unit_test(synth_refuses_nonsense),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);

@@ -46,9 +46,14 @@ static void finished_parts_are_kept(void **state) {
   cli_expect_text("encode: 384 cells in"); /* two parts of 192 */
   cli_expect(0, "ls -i kept > after; cat before after | sort | uniq -d | wc -l");
   assert_int_equal(atol(cli_output), 12);
-  /* Of another type nothing is kept. */
-  cli_expect(0, "$cytoforge encode -m run/model.h5 atlas -o kept --precision float32");
+  /* Of another type nothing is kept, and parts behind the last, of a longer atlas, go. */
+  cli_expect(0,
+             "for i in 14 15; do cp kept/latents-00001.h5ad kept/latents-000$i.h5ad; done; rm kept/latents-00002.h5ad; "
+             "mpirun -n 2 $cytoforge encode -m run/model.h5 atlas -o kept --precision float32");
+  cli_expect_text("2 parts in kept, of an atlas of more cells, are removed");
+  cli_expect_text("13 parts in kept are damaged or of another atlas, autoencoder or type, and are written anew");
   cli_expect_text("encode: 2500 cells in");
+  assert_int_equal(n_files("kept/latents-*.h5ad"), 14);
 }
 
 /* obsm/X_latent of a file as float32, n cells of 16; free with cyf_free. */
@@ -158,6 +163,8 @@ static void wrong_requests_get_one_line(void **state) {
   cli_expect_text("-o FOLDER is needed");
   cli_expect(2, "$cytoforge encode -m run/model.h5 atlas -o x --precision float8");
   cli_expect_text("float16 or float32, not 'float8'");
+  cli_expect(5, "mkfifo fifo; $cytoforge encode -m nowhere.h5 atlas -o fifo; code=$?; test -p fifo && exit $code");
+  cli_expect_text("fifo exists and is no directory");
   cli_expect(2, "$cytoforge encode -m run/model.h5 cells.h5ad -o x.h5ad --precision float16");
   cli_expect_text("--precision is for an atlas");
   cli_expect(0,

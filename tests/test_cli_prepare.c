@@ -1,6 +1,8 @@
 /* cytoforge prepare killed at several moments: the same command goes on, on another number of ranks, to the same bytes
  * as a run that was never stopped. */
+#include "base/memory.h"
 #include "cli.h"
+#include "data/prepare_spill_internal.h"
 
 /* Runs prepare in the folder $1 on $2 ranks and kills it (a rank of it) with signal $5 once the folder
  * $1/atlas.partial/$3 holds $4 finished files. */
@@ -80,6 +82,61 @@ static void one_run_may_be_killed_again_and_again(void **state) {
   expect_the_same_atlas("again");
 }
 
+/* Changes the last count of the first cell that unit 0's spill holds for a bin: values stand last in a record, and only
+ * the verification at the end can know what they were. */
+static void damage_spill(const char *folder, uint32_t bin) {
+  static uint8_t bytes[1 << 22];
+  char directory[64], *path = NULL;
+  snprintf(directory, sizeof(directory), "%s/atlas.partial/spill", folder);
+  assert_int_equal(cyf_spill_path(directory, 0, &path), CYF_OK);
+  FILE *file = fopen(path, "r+b");
+  assert_non_null(file);
+  const size_t n = fread(bytes, 1, sizeof(bytes), file);
+  cyf_spill_trailer trailer;
+  assert_true(n > sizeof(trailer) && n < sizeof(bytes));
+  memcpy(&trailer, bytes + n - sizeof(trailer), sizeof(trailer));
+  assert_int_equal(trailer.magic, CYF_SPILL_MAGIC);
+  size_t extents = n - sizeof(trailer) - (size_t)trailer.n_extents * sizeof(cyf_spill_extent), at = 0;
+  for (cyf_spill_extent extent = {UINT32_MAX, 0};; at += (size_t)cyf_spill_room(extent.bytes)) {
+    assert_true(extents + sizeof(extent) <= n - sizeof(trailer));
+    memcpy(&extent, bytes + extents, sizeof(extent));
+    extents += sizeof(extent);
+    if (extent.bin == bin) break;
+  }
+  cyf_spill_header header;
+  memcpy(&header, bytes + at, sizeof(header));
+  at += sizeof(header) + 2 * sizeof(int32_t) /* labels */ + header.name_bytes + header.packed_bytes - 1;
+  assert_true(header.nnz > 0 && bytes[at] > 0 && bytes[at] < 0x80 && at < n);
+  const uint8_t other = bytes[at] ^ 0x40;
+  assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+  assert_int_equal(fwrite(&other, 1, 1, file), 1);
+  assert_int_equal(fclose(file), 0);
+  cyf_free(path);
+}
+
+/* Every file is compared with the inputs: the shards together, heldout.h5ad and train.h5ad each. */
+static void a_changed_value_is_found_at_the_end(void **state) {
+  (void)state;
+  enum { SHARDS = 19 }; /* of 2,800 cells; then the held-out cells, and the training cells once more */
+  static const struct {
+    uint32_t bin;
+    const char *file;
+  } places[] = {{4, "atlas.partial"}, {SHARDS, "heldout.h5ad"}, {SHARDS + 1, "train.h5ad"}};
+  cli_expect(0, "test -e whole/atlas/shard-00018.h5ad && test ! -e whole/atlas/shard-00019.h5ad");
+  for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+    char text[128];
+    kill_at("changed", 1, "spill", 3, "KILL");
+    damage_spill("changed", places[i].bin);
+    cli_expect(5, "cd changed && mpirun -n 2 $cytoforge $prepare");
+    snprintf(text, sizeof(text), "%s: the values or labels read back are not those of the inputs", places[i].file);
+    cli_expect_text(text);
+    cli_expect(0, "cd changed && ls atlas.partial && test ! -e atlas && rm -rf atlas.partial");
+  }
+  cli_expect(0, "cd changed && $cytoforge $prepare");
+  cli_expect_text("verified, held out: 700 cells");
+  expect_the_same_atlas("changed");
+}
+
 static void a_signal_leaves_what_is_done(void **state) {
   (void)state;
   kill_at("signalled", 1, "spill", 4, "TERM");
@@ -112,6 +169,24 @@ static void other_options_or_inputs_begin_anew(void **state) {
   cli_expect(5, "cd other && $cytoforge $prepare");
   cli_expect_text("is not of a run of prepare");
   cli_expect(0, "ls other/atlas.partial/thesis.txt");
+}
+
+/* What comes into the former atlas' folder meanwhile is not removed with it, and the work is not lost either. */
+static void a_file_that_comes_meanwhile_stays(void **state) {
+  (void)state;
+  cli_expect(0, "mkdir meanwhile && cp -r whole/atlas meanwhile/atlas");
+  cli_expect(5,
+             "cd meanwhile; $cytoforge $prepare --force & run=$!; "
+             "until ls atlas.partial/spill/* 2>/dev/null; do kill -0 $run || exit 99; done; "
+             "touch atlas/notes.txt; wait $run; code=$?; test -e atlas/notes.txt && exit $code");
+  cli_expect_text("atlas/notes.txt: is no part of the atlas");
+  cli_expect_text("the same command goes on from there");
+  cli_expect(0, "cd meanwhile && rm atlas/notes.txt && mpirun -n 2 $cytoforge $prepare --force");
+  cli_expect_text("going on with atlas.partial");
+  cli_expect(0, "diff -r -x manifest.yaml whole/atlas meanwhile/atlas && ls meanwhile");
+  assert_string_equal(cli_output, "atlas\n");
+  cli_expect(5, "cd meanwhile && mv atlas atlas.partial && $cytoforge $prepare");
+  cli_expect_text("atlas.partial: is a finished atlas that lacks its name; rename it to atlas");
 }
 
 static void a_dry_run_writes_nothing(void **state) {
@@ -166,14 +241,59 @@ static void a_dry_run_counts_the_cells_that_are_taken(void **state) {
   assert_true(values > 0.97 * stored && values < 1.03 * stored);
 }
 
+/* The number behind `before` in the last output. */
+static double number_behind(const char *before) {
+  double number = -1;
+  const char *at = strstr(cli_output, before);
+  if (at == NULL) print_error("wanted \"%s\" in:\n%s\n", before, cli_output);
+  assert_non_null(at);
+  assert_int_equal(sscanf(at + strlen(before), "%lf", &number), 1);
+  return number;
+}
+
+/* Cells held out by group, by combination and by chance, next to dropped duplicates: the plan's numbers are those of
+ * the run. */
+static void a_dry_run_counts_the_cells_that_are_held_out(void **state) {
+  (void)state;
+  static const char *const options[] = {
+      "--holdout-where donor=donor_2", "--holdout-where donor=donor_2,cell_type=type_1 --holdout 0.13",
+      "--holdout-where cell_type=type_3 --holdout-where donor=donor_1 --holdout 0.1 --keep donor!=donor_3",
+      "--holdout-where donor=donor_2 --duplicates drop --id-column donor --holdout 0.5"};
+  cli_expect(0, "mkdir held");
+  for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+    const char *few = "prepare ../a.h5ad ../b.h5ad -o atlas --min-genes 0 --min-cells 0 --shard-cells 100 --force";
+    cli_expect(0, "cd held && mpirun -n 2 $cytoforge %s %s --dry-run", few, options[i]);
+    const double heldout = number_behind("heldout.h5ad of "), shards = number_behind("GB in ");
+    const char *wanted_at = strstr(cli_output, "of which ");
+    const double wanted = wanted_at ? number_behind("of which ") : 3500;
+    assert_true(heldout > 0 && heldout < wanted);
+    cli_expect(0, "cd held && mpirun -n 2 $cytoforge %s %s && cat atlas/manifest.yaml", few, options[i]);
+    assert_true(number_behind("cells_heldout: ") == heldout);
+    assert_true(number_behind("verified: ") == wanted - heldout);
+    assert_true(number_behind("values in ") == shards);
+  }
+  /* What the run would refuse after reading the matrix is refused before. */
+  for (int dry = 0; dry < 2; dry++) {
+    cli_expect(4,
+               "cd held && rm -rf atlas && $cytoforge prepare ../a.h5ad -o atlas --keep donor=donor_1 --holdout-where "
+               "donor=donor_1 %s; "
+               "code=$?; ! ls -d atlas* && exit $code",
+               dry ? "--dry-run" : "");
+    cli_expect_text("leaves none to train on");
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_killed_run_goes_on_to_the_same_atlas),
       cmocka_unit_test(one_run_may_be_killed_again_and_again),
+      cmocka_unit_test(a_changed_value_is_found_at_the_end),
       cmocka_unit_test(a_signal_leaves_what_is_done),
       cmocka_unit_test(other_options_or_inputs_begin_anew),
+      cmocka_unit_test(a_file_that_comes_meanwhile_stays),
       cmocka_unit_test(a_dry_run_writes_nothing),
       cmocka_unit_test(a_dry_run_counts_the_cells_that_are_taken),
+      cmocka_unit_test(a_dry_run_counts_the_cells_that_are_held_out),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);
 }

@@ -183,6 +183,24 @@ static void changed_diffusion_settings_are_refused(void **state) {
   cli_expect(0, "cmp rescaled/config.yaml before.yaml");
 }
 
+/* A finished run that is resumed with other settings puts them into the model file: then also into config.yaml. */
+static void config_yaml_is_the_models(void **state) {
+  (void)state;
+  const char *last = SMALL "--set denoiser.learning_rate=2e-4";
+  cli_expect(0, "cp -r curve_5e-4_1 finished && $cytoforge train --data atlas --out finished --resume auto %s", last);
+  cli_expect_text("denoiser: already finished");
+  cli_expect(0, "grep 'learning_rate: 0.0002' finished/config.yaml");
+  cli_expect(
+      0,
+      "$cytoforge config %s > wanted.txt && $cytoforge config finished/config.yaml > got.txt && cmp wanted.txt got.txt",
+      last);
+  /* A stage without a model of its own says so too; one that is refused does not. */
+  cli_expect(0, "$cytoforge train --data atlas --out finished --stage encode --resume auto " SMALL "--set log.every=7");
+  cli_expect(0, "grep 'every: 7' finished/config.yaml && cp finished/config.yaml before.yaml");
+  cli_expect(5, "$cytoforge train --data atlas --out finished --stage denoiser " SMALL "--set log.every=9");
+  cli_expect(0, "cmp before.yaml finished/config.yaml");
+}
+
 /* A retrained autoencoder makes the other stages' weights stale: none of them enters a model file. */
 static void stale_stages_do_not_enter_the_model(void **state) {
   (void)state;
@@ -240,7 +258,7 @@ int main(void) {
       cmocka_unit_test(a_signal_to_mpirun_stops_cleanly),     cmocka_unit_test(changed_diffusion_settings_are_refused),
       cmocka_unit_test(stale_stages_do_not_enter_the_model),  cmocka_unit_test(few_cells_train_without_validation),
       cmocka_unit_test(divergence_is_an_error_on_every_rank), cmocka_unit_test(patience_stops_early_with_the_best),
-      cmocka_unit_test(accumulation_and_clipping_train),
+      cmocka_unit_test(accumulation_and_clipping_train),      cmocka_unit_test(config_yaml_is_the_models),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);
 }

@@ -96,6 +96,32 @@ static void commit_renames_or_removes(void **state) {
   cyf_free(nowhere);
 }
 
+/* Neither the early look nor the late rename touches what is no regular file; a link is followed. */
+static void only_regular_files_are_replaced(void **state) {
+  (void)state;
+  char *fifo = in_folder("fifo"), *link = in_folder("link"), *aim = in_folder("aim"), *other = in_folder("other");
+  char *target = NULL;
+  struct stat info;
+  assert_int_equal(mkfifo(fifo, 0600), 0);
+  assert_fails(cyf_output_target(fifo, &target), CYF_ERR_IO, "is a FIFO");
+  assert_fails(cyf_output_target(folder, &target), CYF_ERR_IO, "is a directory");
+  assert_null(target);
+  assert_fails(cyf_write_text_file(fifo, "new"), CYF_ERR_IO, "is a FIFO");
+  assert_ok(cyf_write_text_file(other, "new"));
+  assert_fails(cyf_commit_file(other, fifo), CYF_ERR_IO, "is a FIFO");
+  assert_false(cyf_file_exists(other));
+  assert_int_equal(lstat(fifo, &info), 0);
+  assert_true(S_ISFIFO(info.st_mode));
+  assert_int_equal(symlink("aim", link), 0);
+  assert_fails(cyf_write_text_file(link, "new"), CYF_ERR_IO, "leads to no file");
+  assert_ok(cyf_write_text_file(aim, "old"));
+  assert_ok(cyf_write_text_file(link, "new"));
+  assert_text(aim, "new");
+  assert_int_equal(lstat(link, &info), 0);
+  assert_true(S_ISLNK(info.st_mode));
+  for (char **path = (char *[]){fifo, link, aim, other, NULL}; *path != NULL; path++) cyf_free(*path);
+}
+
 static void unreadable_files_say_why(void **state) {
   (void)state;
   char *text = NULL, *path = in_folder("binary");
@@ -252,6 +278,7 @@ int main(void) {
       cmocka_unit_test_setup(text_files_are_replaced_whole, check_clear),
       cmocka_unit_test_setup(full_disk_is_an_error_and_leaves_the_old_file, check_clear),
       cmocka_unit_test_setup(commit_renames_or_removes, check_clear),
+      cmocka_unit_test_setup(only_regular_files_are_replaced, check_clear),
       cmocka_unit_test_setup(unreadable_files_say_why, check_clear),
       cmocka_unit_test_setup(long_text_comes_back, check_clear),
       cmocka_unit_test_setup(directories, check_clear),

@@ -400,7 +400,7 @@ static void mistakes_are_told(void **state) {
   refused(shared, &options, CYF_ERR_INPUT, "no input has an obs column celltype, author (did you mean cell_type?)");
   options.labels = twice;
   options.n_labels = 2;
-  refused(shared, &options, CYF_ERR_INPUT, "label \"donor\" is given twice");
+  refused(shared, &options, CYF_ERR_USAGE, "label \"donor\" is given twice");
   /* A gene list by other names. */
   options = select_options(inputs, output, NULL);
   fixture_path(shared, "symbols.tsv", other);

@@ -90,8 +90,37 @@ cyf_status cyf_path_join(const char *directory, const char *name, char **ret_pat
   return cyf_format(ret_path, "%s%s%s", directory, has_slash ? "" : "/", name);
 }
 
+static const char *kind_of(mode_t mode) {
+  return S_ISDIR(mode)                    ? "a directory"
+         : S_ISFIFO(mode)                 ? "a FIFO"
+         : S_ISSOCK(mode)                 ? "a socket"
+         : S_ISBLK(mode) || S_ISCHR(mode) ? "a device"
+                                          : "no regular file";
+}
+
+cyf_status cyf_output_target(const char *path, char **ret_target) {
+  struct stat info;
+  *ret_target = NULL;
+  if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+    return CYF_FAIL(CYF_ERR_IO, "%s is %s, and only a regular file can be replaced; give another name", path,
+                    kind_of(info.st_mode));
+  if (lstat(path, &info) != 0 || !S_ISLNK(info.st_mode)) return cyf_strdup(path, ret_target);
+  char *resolved = realpath(path, NULL);
+  if (!resolved)
+    return CYF_FAIL(CYF_ERR_IO, "%s is a link that leads to no file (%s); remove it or give another name", path,
+                    strerror(errno));
+  const cyf_status status = cyf_strdup(resolved, ret_target);
+  free(resolved);
+  return status;
+}
+
 cyf_status cyf_partial_path(const char *path, char **ret_partial) {
-  return cyf_format(ret_partial, "%s.partial", path);
+  char *target = NULL;
+  *ret_partial = NULL;
+  CYF_TRY(cyf_output_target(path, &target));
+  const cyf_status status = cyf_format(ret_partial, "%s.partial", target);
+  cyf_free(target);
+  return status;
 }
 
 /* Opens, syncs and closes; a file system that cannot sync a directory is no error. */
@@ -119,14 +148,18 @@ static cyf_status sync_folder_of(const char *path) {
 }
 
 cyf_status cyf_commit_file(const char *partial, const char *path) {
-  cyf_status status = sync_path(partial, false);
-  if (status == CYF_OK && rename(partial, path) != 0)
-    status = CYF_FAIL(CYF_ERR_IO, "cannot rename '%s' to '%s': %s", partial, path, strerror(errno));
-  if (status != CYF_OK) {
+  char *target = NULL;
+  cyf_status status = cyf_output_target(path, &target); /* again: hours may have passed */
+  if (status == CYF_OK) status = sync_path(partial, false);
+  if (status == CYF_OK && rename(partial, target) != 0)
+    status = CYF_FAIL(CYF_ERR_IO, "cannot rename '%s' to '%s': %s", partial, target, strerror(errno));
+  if (status == CYF_OK) {
+    status = sync_folder_of(target);
+  } else {
     unlink(partial);
-    return status;
   }
-  return sync_folder_of(path);
+  cyf_free(target);
+  return status;
 }
 
 cyf_status cyf_rename(const char *from, const char *to) {

@@ -22,11 +22,18 @@ cyf_status cyf_remove_tree(const char *path);
 /* Joins directory and name with one '/'; free with cyf_free. */
 cyf_status cyf_path_join(const char *directory, const char *name, char **ret_path);
 
-/* The temporary name beside `path` that writers use until the file is whole: "path.partial"; free with cyf_free. */
+/* The file that writing to `path` makes or replaces; free with cyf_free. A symbolic link is followed, as a shell's ">"
+ * does: who links an output to a larger disk wants the data there, and the link to stay. Errors: CYF_ERR_IO where path
+ * or what it leads to is there and no regular file (a device, a FIFO, a socket, a directory: renaming onto it would
+ * destroy it or fail after the work), or is a link that leads nowhere. */
+cyf_status cyf_output_target(const char *path, char **ret_target);
+
+/* The temporary name beside the target of `path` that writers use until the file is whole: "path.partial"; free with
+ * cyf_free. Errors: those of cyf_output_target. */
 cyf_status cyf_partial_path(const char *path, char **ret_partial);
 
-/* fsync the partial file, rename it onto path, fsync the folder. On error up to the rename the partial file is removed
- * and path is untouched. Errors: CYF_ERR_IO naming path and reason. */
+/* fsync the partial file, rename it onto the target of path, fsync the folder. On error up to the rename the partial
+ * file is removed and path is untouched. Errors: CYF_ERR_IO naming path and reason; those of cyf_output_target. */
 cyf_status cyf_commit_file(const char *partial, const char *path);
 
 /* rename(2). Errors: CYF_ERR_IO naming both. */

@@ -208,7 +208,7 @@ static cyf_status evaluate(cyf_context *context, const arguments *a, const cyf_t
   CYF_TRY(cyf_need(&usage, a->synthetic, "--synthetic B.h5ad"));
   CYF_TRY(read_options(a, &options));
   if (a->output != NULL) CYF_TRY(cyf_check_output(a->output, a->force));
-  if (a->report != NULL) CYF_TRY(cyf_check_output(a->report, a->force));
+  if (a->report != NULL) CYF_TRY(cyf_check_output_folder(a->report, a->force));
   (void)context;
   cyf_device *device = NULL; /* sets the thread numbers of OpenMP and BLAS */
   CYF_TRY(cyf_device_create_cpu((int)a->threads, &device));

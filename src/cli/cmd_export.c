@@ -48,7 +48,7 @@ static cyf_status check(const arguments *a, const cyf_texts *extra, cyf_export_f
   if (!one && strcmp(a->format, "pytorch-names") != 0)
     return CYF_FAIL(CYF_ERR_USAGE, "export: --format wants safetensors or pytorch-names, not '%s'", a->format);
   *ret_format = one ? CYF_EXPORT_SAFETENSORS : CYF_EXPORT_PYTORCH_NAMES;
-  return cyf_check_output(a->output, a->force);
+  return cyf_check_output_folder(a->output, a->force);
 }
 
 static cyf_status export_model(const arguments *a, cyf_export_format format) {

@@ -45,9 +45,9 @@ static cyf_status describe_atlas(const char *path) {
   printf("%s: atlas\n", path);
   printf("  %lld cells x %lld genes, %s\n", (long long)atlas->n_cells, (long long)atlas->n_genes,
          cyf_expression_kind_name(atlas->kind));
-  printf("  %lld stored values (%.0f a cell), %lld shards, %.1f MB (%.2f kB a cell)\n", (long long)atlas->nnz,
-         (double)atlas->nnz / (double)atlas->n_cells, (long long)atlas->n_shards, (double)bytes / 1e6,
-         (double)bytes / 1e3 / (double)atlas->n_cells);
+  printf("  %lld stored values (%.0f a cell), %lld shard%s, %.1f MB (%.2f kB a cell)\n", (long long)atlas->nnz,
+         (double)atlas->nnz / (double)atlas->n_cells, (long long)atlas->n_shards, atlas->n_shards == 1 ? "" : "s",
+         (double)bytes / 1e6, (double)bytes / 1e3 / (double)atlas->n_cells);
   printf("  fingerprint %s\n", atlas->fingerprint);
   for (int64_t i = 0; i < atlas->n_attributes; i++)
     print_categories(atlas->attributes[i].name, &atlas->attributes[i].categories, atlas->attributes[i].n_cells);

@@ -80,7 +80,8 @@ static void list_options(arguments *a, cyf_option *o) {
        "memory a rank may take, such as 2G or 800M (default: a quarter of the machine's for its ranks, at most 4G)"},
       {"compress", 0, CYF_OPTION_TEXT, &a->compress, "none|gzip",
        "gzip: shards of about 0.4 of the size, for disks below 0.2 GB/s a core (default none)"},
-      {"dry-run", 0, CYF_OPTION_FLAG, &p->dry_run, NULL, "print sizes, memory and time, and write nothing"},
+      {"dry-run", 0, CYF_OPTION_FLAG, &p->dry_run, NULL,
+       "print sizes, memory and time, and write nothing; cells are counted before --min-genes"},
       {"fresh", 0, CYF_OPTION_FLAG, &p->fresh, NULL, "begin anew where a stopped run could be gone on with"},
       {"force", 0, CYF_OPTION_FLAG, &p->force, NULL, "replace an existing atlas"}};
   for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];

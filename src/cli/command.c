@@ -11,7 +11,7 @@
 #include "base/memory.h"
 
 /* Found out before the work, not after it. */
-static cyf_status check_folder(const char *path) {
+static cyf_status check_folder_of(const char *path) {
   char *copy = NULL;
   CYF_TRY(cyf_strdup(path, &copy));
   const char *folder = dirname(copy);
@@ -22,10 +22,24 @@ static cyf_status check_folder(const char *path) {
   return status;
 }
 
+static cyf_status exists_already(const char *path) {
+  return CYF_FAIL(CYF_ERR_IO, "%s exists; give another name or --force to replace it", path);
+}
+
 cyf_status cyf_check_output(const char *path, bool force) {
-  if (!force && cyf_file_exists(path))
-    return CYF_FAIL(CYF_ERR_IO, "%s exists; give another name or --force to replace it", path);
-  return check_folder(path);
+  char *target = NULL;
+  CYF_TRY(cyf_output_target(path, &target));
+  cyf_status status = !force && cyf_file_exists(target) ? exists_already(path) : check_folder_of(target);
+  cyf_free(target);
+  return status;
+}
+
+cyf_status cyf_check_output_folder(const char *path, bool force) {
+  if (!cyf_file_exists(path)) return check_folder_of(path);
+  if (!cyf_is_directory(path)) return CYF_FAIL(CYF_ERR_IO, "%s exists and is no directory; give another name", path);
+  if (!force) return exists_already(path);
+  if (access(path, W_OK | X_OK) != 0) return CYF_FAIL(CYF_ERR_IO, "cannot write into %s: %s", path, strerror(errno));
+  return CYF_OK;
 }
 
 cyf_status cyf_need(const cyf_usage *usage, const void *value, const char *what) {

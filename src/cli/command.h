@@ -33,8 +33,11 @@ extern const cyf_command cyf_cmd_prepare, cyf_cmd_train, cyf_cmd_sample, cyf_cmd
  * Collective. threads > 0 overrides. */
 cyf_status cyf_open_device(cyf_comm *comm, int64_t threads, cyf_device **ret_device);
 
-/* Refuses an existing output unless force, and a folder that cannot be written to: CYF_ERR_IO. */
+/* Before any work, for a file that a command is to write: refuses an existing one unless force, one that cannot be
+ * replaced (cyf_output_target) even then, and a folder that cannot be written to. Errors: CYF_ERR_IO. */
 cyf_status cyf_check_output(const char *path, bool force);
+/* The same for a directory that a command makes or, with force, writes its files into. */
+cyf_status cyf_check_output_folder(const char *path, bool force);
 /* Complains when a needed option is missing: "sample: -m MODEL is needed; see cytoforge sample --help". */
 cyf_status cyf_need(const cyf_usage *usage, const void *value, const char *what);
 

@@ -59,6 +59,21 @@ void cyf_latents_part(const cyf_atlas *atlas, int64_t part, int64_t *ret_first, 
   *ret_end = *ret_first + cells < atlas->n_cells ? *ret_first + cells : atlas->n_cells;
 }
 
+bool cyf_latents_part_exists(const char *directory, int64_t part) {
+  char *path = NULL;
+  const bool exists = cyf_latents_path(directory, part, &path) == CYF_OK && cyf_file_exists(path);
+  cyf_free(path);
+  return exists;
+}
+
+cyf_status cyf_latents_remove_part(const char *directory, int64_t part) {
+  char *path = NULL;
+  CYF_TRY(cyf_latents_path(directory, part, &path));
+  const cyf_status status = cyf_remove_file(path);
+  cyf_free(path);
+  return status;
+}
+
 bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                            cyf_latent_type type) {
   char *path = NULL;

@@ -28,6 +28,11 @@ cyf_status cyf_latents_write_part(const char *directory, const cyf_atlas *atlas,
 bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                            cyf_latent_type type);
 
+/* Whether a file of the part's name is there, whatever it holds. */
+bool cyf_latents_part_exists(const char *directory, int64_t part);
+/* Errors: CYF_ERR_IO. */
+cyf_status cyf_latents_remove_part(const char *directory, int64_t part);
+
 /* A batch of latents. Memory belongs to the loader, valid until the next call. */
 typedef struct cyf_latent_batch {
   int64_t n_local;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -65,9 +66,25 @@ static cyf_status check_options(const cyf_prepare_options *options) {
   return CYF_OK;
 }
 
+/* A link to a folder is followed, as outputs' links are (cyf_output_target): the work and the atlas go beside and into
+ * the place of what it leads to, and the link stays. */
+static cyf_status follow_link(char **path) {
+  struct stat info;
+  if (lstat(*path, &info) != 0 || !S_ISLNK(info.st_mode)) return CYF_OK;
+  char *resolved = realpath(*path, NULL);
+  if (!resolved)
+    return CYF_FAIL(CYF_ERR_IO, "%s is a link that leads nowhere (%s); remove it or give another name", *path,
+                    strerror(errno));
+  cyf_free(*path);
+  const cyf_status status = cyf_strdup(resolved, path);
+  free(resolved);
+  return status;
+}
+
 static cyf_status make_paths(cyf_prepare_job *job) {
   CYF_TRY(cyf_strdup(job->options->output, &job->output));
   for (size_t n = strlen(job->output); n > 1 && job->output[n - 1] == '/'; n--) job->output[n - 1] = '\0';
+  CYF_TRY(follow_link(&job->output));
   CYF_TRY(cyf_format(&job->partial, "%s.partial", job->output));
   return cyf_path_join(job->partial, "spill", &job->spill_directory);
 }
@@ -104,26 +121,21 @@ static cyf_status share_shards(cyf_prepare_job *job) {
 /* Every value and label of every training cell is in the atlas, at its cell and gene: cells, entries, the sum of counts
  * and the sum of position-aware checksums agree. */
 static cyf_status compare_with_inputs(cyf_prepare_job *job) {
-  int64_t nnz = 0, sum = 0, checksum = cyf_checksum_add(job->label_checksum, 0), n_cells = 0, sum_read = 0, read = 0;
-  for (int64_t g = 0; g < job->genes.n; g++) {
-    if (job->gene_new[g] < 0) continue;
-    nnz += job->gene[g].cells;
-    sum += job->gene[g].sum;
-    checksum = cyf_checksum_add(checksum, (int64_t)(job->gene[g].checksum & INT64_MAX));
-  }
+  const cyf_shard_sums wanted = cyf_prepare_input_sums(job, false);
+  cyf_shard_sums read = {0};
+  int64_t n_cells = 0;
   for (int64_t s = 0; s < job->n_shards; s++) {
     n_cells += job->shard[s].n_cells;
-    sum_read += job->shard_sum[s];
-    read = cyf_checksum_add(read, job->shard_checksum[s]);
+    read.nnz += job->shard[s].nnz;
+    read.sum += job->shard_sum[s];
+    read.checksum = cyf_checksum_add(read.checksum, job->shard_checksum[s]);
   }
-  if (n_cells != job->summary.n_cells_train || job->summary.nnz != nnz)
+  if (n_cells != job->summary.n_cells_train || read.nnz != wanted.nnz)
     return CYF_FAIL(CYF_ERR_IO, "%s: %lld of %lld cells and %lld of %lld values read back; is the disk sound?",
-                    job->partial, (long long)n_cells, (long long)job->summary.n_cells_train,
-                    (long long)job->summary.nnz, (long long)nnz);
-  if (checksum != read || sum != sum_read)
-    return CYF_FAIL(CYF_ERR_IO, "%s: the values or labels read back are not those of the inputs; is the disk sound?",
-                    job->partial);
-  job->summary.sum_counts = sum;
+                    job->partial, (long long)n_cells, (long long)job->summary.n_cells_train, (long long)read.nnz,
+                    (long long)wanted.nnz);
+  if (!cyf_shard_sums_agree(&read, &wanted)) return CYF_FAIL(CYF_ERR_IO, CYF_NOT_OF_INPUTS, job->partial);
+  job->summary.sum_counts = wanted.sum;
   return CYF_OK;
 }
 
@@ -160,10 +172,11 @@ cleanup:
 
 /* Rank 0: the atlas gets its name. An atlas that stood there goes only once the new one is whole. */
 static cyf_status publish(const cyf_prepare_job *job) {
+  const bool replaces = cyf_file_exists(job->output);
   CYF_TRY(write_manifest(job));
+  if (replaces) CYF_TRY(claim_output(job)); /* again: hours may have passed; while the same command can still go on */
   CYF_TRY(cyf_prepare_clear_work(job));
-  if (!cyf_file_exists(job->output)) return cyf_rename(job->partial, job->output);
-  CYF_TRY(check_nothing_else(job->output)); /* again: hours may have passed */
+  if (!replaces) return cyf_rename(job->partial, job->output);
   char *old = NULL;
   CYF_TRY(cyf_format(&old, "%s.replaced", job->output));
   cyf_status status = cyf_remove_tree(old);
@@ -180,12 +193,18 @@ static cyf_status publish(const cyf_prepare_job *job) {
   return status;
 }
 
-static void say_verified(const cyf_prepare_job *job) {
+static void say_sums(const cyf_prepare_job *job, const char *what, int64_t n_cells, bool heldout) {
+  const cyf_shard_sums sums = cyf_prepare_input_sums(job, heldout);
   char sum[64] = "";
-  if (job->kind == CYF_EXPRESSION_COUNTS)
-    snprintf(sum, sizeof(sum), ", sum of counts %lld", (long long)job->summary.sum_counts);
-  cyf_info("verified: %lld cells, %lld values%s", (long long)job->summary.n_cells_train, (long long)job->summary.nnz,
-           sum);
+  if (job->kind == CYF_EXPRESSION_COUNTS) snprintf(sum, sizeof(sum), ", sum of counts %lld", (long long)sums.sum);
+  cyf_info("%s: %lld cells, %lld values%s, checksum %012llx", what, (long long)n_cells, (long long)sums.nnz, sum,
+           (unsigned long long)sums.checksum);
+}
+
+/* What the files hold and, by comparison, the inputs. */
+static void say_verified(const cyf_prepare_job *job) {
+  say_sums(job, "verified", job->summary.n_cells_train, false);
+  if (job->summary.n_cells_heldout > 0) say_sums(job, "verified, held out", job->summary.n_cells_heldout, true);
 }
 
 static cyf_status make_atlas(cyf_prepare_job *job) {

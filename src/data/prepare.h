@@ -69,11 +69,11 @@ typedef struct cyf_prepare_summary {
  * A rank's memory stays within memory_bytes: a block of cells, a buffer a shard, a shard; what grows with the cells is
  * half a byte a cell, with cells held out one byte more on one rank, and of each input in turn 8 bytes a cell of row
  * bounds and 8 for each label. The atlas appears under its name only when whole. With holdout > 0 it also holds
- * heldout.h5ad and train.h5ad: raw values over the atlas' genes, in input order. Sets the time-out of `comm` to a week,
- * since ranks' shares of the passes differ. With `force` a former atlas of that name is replaced, but not where its
- * folder holds files that are no part of an atlas. Signals (base/interrupt.h) are polled once a block. Collective.
- * Errors: CYF_ERR_USAGE for numbers out of range and too little memory, CYF_ERR_INPUT, CYF_ERR_IO, CYF_ERR_INTERRUPTED;
- * agreed over all ranks. ret_summary may be NULL. */
+ * heldout.h5ad and train.h5ad: raw values over the atlas' genes, in input order, compared with the inputs as shards
+ * are. Sets the time-out of `comm` to a week, since ranks' shares of the passes differ. With `force` a former atlas of
+ * that name is replaced, but not where its folder holds files that are no part of an atlas. Signals (base/interrupt.h)
+ * are polled once a block. Collective. Errors: CYF_ERR_USAGE for numbers out of range and too little memory,
+ * CYF_ERR_INPUT, CYF_ERR_IO, CYF_ERR_INTERRUPTED; agreed over all ranks. ret_summary may be NULL. */
 cyf_status cyf_prepare(cyf_comm *comm, const cyf_prepare_options *options, cyf_prepare_summary *ret_summary);
 
 #endif

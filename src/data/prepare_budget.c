@@ -11,9 +11,6 @@
 #include "data/prepare_inputs.h"
 
 enum { SAMPLE_INPUTS_MAX = 32, SAMPLE_BLOCKS = 3, SAMPLE_CELLS = 1024 };
-/* Of a core: reading the cells that are left a second time, spilling, and writing and reading back the shards take
- * about this many times as long as reading alone. */
-static const double work_over_reading = 4;
 
 /* Cells of a range that --keep and --duplicates leave. */
 static int64_t count_left(const cyf_prepare_job *job, int64_t first, int64_t n) {
@@ -22,17 +19,24 @@ static int64_t count_left(const cyf_prepare_job *job, int64_t first, int64_t n) 
   return left;
 }
 
-/* What the files' headers and the rules about cells say. */
+/* Of these, those that --holdout-where names. */
+static int64_t count_chosen(const cyf_prepare_job *job) {
+  const cyf_cell_fates *fates = &job->fates;
+  int64_t chosen = 0;
+  for (int64_t w = 0; w < fates->n_words; w++)
+    chosen += __builtin_popcountll((uint64_t)fates->heldout[w] & ~(uint64_t)fates->dropped[w]);
+  return chosen;
+}
+
+/* What the files' headers say. */
 static void take_sizes(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   const cyf_prepare_options *options = job->options;
   *sizes = (cyf_prepare_sizes){.n_cells = job->summary.n_cells_in,
-                               .n_kept = count_left(job, 0, job->summary.n_cells_in),
                                .n_genes = job->genes.n,
                                .n_inputs = options->n_inputs,
                                .n_labels = options->n_labels,
                                .counts = job->kind == CYF_EXPRESSION_COUNTS,
                                .data_bits = 16,
-                               .holdout = options->holdout > 0,
                                .compressed = options->compress,
                                .shard_cells = options->cells_per_shard};
   for (int64_t i = 0; i < options->n_inputs; i++) {
@@ -45,12 +49,22 @@ static void take_sizes(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   }
 }
 
+/* What the rules about cells say, before the matrix is read. */
+static cyf_status take_wanted(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
+  const int64_t n_left = count_left(job, 0, job->summary.n_cells_in), n_chosen = count_chosen(job);
+  int64_t n_drawn = 0;
+  CYF_TRY(cyf_prepare_count_drawn(job, n_left, n_chosen, &n_drawn));
+  sizes->n_kept = n_left;
+  sizes->n_heldout = n_chosen + n_drawn;
+  return CYF_OK;
+}
+
 /* What pass 1 found. */
 static void take_selection(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   sizes->n_kept = job->summary.n_cells_train + job->summary.n_cells_heldout;
   sizes->values_per_cell = (double)job->nnz_kept / (double)sizes->n_kept;
   sizes->data_bits = job->largest <= INT8_MAX ? 8 : job->largest <= INT16_MAX ? 16 : 32;
-  sizes->holdout = job->summary.n_cells_heldout > 0;
+  sizes->n_heldout = job->summary.n_cells_heldout;
 }
 
 cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected) {
@@ -61,7 +75,8 @@ cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected) {
   cyf_prepare_sizes sizes;
   take_sizes(job, &sizes);
   if (selected) take_selection(job, &sizes);
-  return cyf_prepare_plan_make(&sizes, memory, explicit_memory, options->holdout, &job->plan);
+  if (!selected) CYF_TRY(take_wanted(job, &sizes));
+  return cyf_prepare_plan_make(&sizes, memory, explicit_memory, &job->plan);
 }
 
 /* ---- --dry-run ---- */
@@ -141,43 +156,46 @@ static int64_t free_disk_bytes(const cyf_prepare_job *job) {
 
 static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *sizes, double cells_per_s) {
   const cyf_prepare_plan *plan = &job->plan;
-  const double read_cells = (double)sizes->n_cells + work_over_reading * (double)sizes->n_kept;
-  const double seconds = read_cells / cells_per_s / job->size;
+  char duration[32];
+  cyf_clock_duration(cyf_prepare_seconds(sizes, cells_per_s, job->size), duration, sizeof(duration));
   const int64_t free_bytes = free_disk_bytes(job);
   /* Spill and files for evaluation stand side by side with the first shards; then the spill shrinks as shards grow. */
   const int64_t larger = plan->spill_bytes > plan->atlas_bytes ? plan->spill_bytes : plan->atlas_bytes;
   const int64_t needed = larger + plan->heldout_bytes + plan->atlas_bytes / 8;
-  printf("cells       %" PRId64 " in %" PRId64 " files", sizes->n_cells, sizes->n_inputs);
+  printf("cells       %" PRId64 " in %" PRId64 " file%s", sizes->n_cells, sizes->n_inputs,
+         sizes->n_inputs == 1 ? "" : "s");
   if (sizes->n_kept < sizes->n_cells) printf(", of which %" PRId64 " are wanted", sizes->n_kept);
   printf("\n");
   printf("genes       %" PRId64 "\n", sizes->n_genes);
   printf("values      %.4g, %.1f a cell (sampled)\n", sizes->values_per_cell * (double)sizes->n_kept,
          sizes->values_per_cell);
   printf("spill       %.3f GB, while it works\n", (double)plan->spill_bytes / 1e9);
-  printf("atlas       %s%.3f GB in %" PRId64 " shards of %" PRId64 " cells%s\n", sizes->compressed ? "about " : "",
-         (double)plan->atlas_bytes / 1e9, plan->n_shards, plan->shard_cells, sizes->compressed ? ", compressed" : "");
-  if (sizes->holdout) printf("evaluation  %.3f GB, heldout.h5ad and train.h5ad\n", (double)plan->heldout_bytes / 1e9);
+  printf("atlas       %s%.3f GB in %" PRId64 " shard%s of up to %" PRId64 " cells%s\n",
+         sizes->compressed ? "about " : "", (double)plan->atlas_bytes / 1e9, plan->n_shards,
+         plan->n_shards == 1 ? "" : "s", plan->shard_cells, sizes->compressed ? ", compressed" : "");
+  if (sizes->n_heldout > 0)
+    printf("evaluation  %.3f GB, heldout.h5ad of %" PRId64 " cells and train.h5ad of the others\n",
+           (double)plan->heldout_bytes / 1e9, sizes->n_heldout);
   printf("disk        %.3f GB free, about %.3f GB needed at most: %s\n", (double)free_bytes / 1e9, (double)needed / 1e9,
          free_bytes < 0        ? "unknown"
          : free_bytes > needed ? "enough"
                                : "NOT ENOUGH");
   printf("memory      %.2f GB a rank at most, of %.2f GB allowed\n", (double)plan->peak_bytes / 1e9,
          (double)plan->budget_bytes / 1e9);
-  printf("time        about %.0f s on %d rank%s (%.0f cells/s read by one)\n", seconds, job->size,
+  printf("time        about %s on %d rank%s (%.0f cells/s read by one)\n", duration, job->size,
          job->size == 1 ? "" : "s", cells_per_s);
 }
 
 cyf_status cyf_prepare_print_plan(cyf_prepare_job *job) {
   cyf_prepare_sizes sizes;
   double cells_per_s = 0;
-  cyf_status status = CYF_OK;
   take_sizes(job, &sizes);
-  if (job->rank == 0) status = sample_inputs(job, &sizes.values_per_cell, &cells_per_s);
+  cyf_status status = take_wanted(job, &sizes);
+  if (status == CYF_OK && job->rank == 0) status = sample_inputs(job, &sizes.values_per_cell, &cells_per_s);
   CYF_TRY(cyf_comm_agree(job->comm, status));
   if (job->rank != 0) return CYF_OK;
   const cyf_prepare_options *options = job->options;
-  CYF_TRY(
-      cyf_prepare_plan_make(&sizes, job->plan.budget_bytes, options->memory_bytes > 0, options->holdout, &job->plan));
+  CYF_TRY(cyf_prepare_plan_make(&sizes, job->plan.budget_bytes, options->memory_bytes > 0, &job->plan));
   print_plan(job, &sizes, cells_per_s);
   return CYF_OK;
 }

@@ -10,7 +10,7 @@
 
 /* Ahead of the packed numbers; the checksums of names stand behind it. */
 typedef struct counts_header {
-  int64_t n_train, n_heldout, label_checksum, has_names;
+  int64_t n_train, n_heldout, label_checksum, heldout_label_checksum, has_names;
 } counts_header;
 
 cyf_status cyf_unit_counts_create(int64_t n_genes, const cyf_attribute *attribute, int64_t n_attributes,
@@ -32,7 +32,7 @@ void cyf_unit_counts_clear(cyf_unit_counts *counts) {
   memset(counts->gene, 0, (size_t)counts->n_genes * sizeof(*counts->gene));
   for (int64_t a = 0; a < counts->n_attributes; a++)
     memset(counts->label_cells[a], 0, (size_t)counts->n_categories[a] * sizeof(int64_t));
-  counts->label_checksum = counts->n_train = counts->n_heldout = 0;
+  counts->label_checksum = counts->heldout_label_checksum = counts->n_train = counts->n_heldout = 0;
 }
 
 void cyf_unit_counts_destroy(cyf_unit_counts *counts) {
@@ -44,13 +44,32 @@ void cyf_unit_counts_destroy(cyf_unit_counts *counts) {
   cyf_free(counts->heldout_name);
 }
 
+static uint8_t *pack_values(const cyf_value_counts *values, uint8_t *to) {
+  to = cyf_pack_number((uint64_t)values->cells, to);
+  if (values->cells == 0) return to;
+  to = cyf_pack_number(values->checksum & CHECKSUM_MASK, to);
+  return cyf_pack_number((uint64_t)values->sum, to);
+}
+
+/* Adds packed values; NULL where they are damaged. */
+static const uint8_t *add_values(const uint8_t *at, const uint8_t *end, cyf_value_counts *values) {
+  uint64_t cells = 0, checksum = 0, sum = 0;
+  if (!(at = cyf_unpack_number(at, end, &cells)) || cells == 0) return at;
+  if (!(at = cyf_unpack_number(at, end, &checksum)) || !(at = cyf_unpack_number(at, end, &sum))) return NULL;
+  values->cells += (int64_t)cells;
+  values->checksum = (values->checksum + checksum) & CHECKSUM_MASK;
+  values->sum += (int64_t)sum;
+  return at;
+}
+
 cyf_status cyf_unit_counts_pack(const cyf_unit_counts *counts, uint8_t **ret_bytes, int64_t *ret_n_bytes) {
-  const counts_header header = {counts->n_train, counts->n_heldout, counts->label_checksum, counts->train_name != NULL};
+  const counts_header header = {counts->n_train, counts->n_heldout, counts->label_checksum,
+                                counts->heldout_label_checksum, counts->train_name != NULL};
   const int64_t n_names = counts->train_name ? counts->n_train + counts->n_heldout : 0;
   int64_t n_labels = 0;
   for (int64_t a = 0; a < counts->n_attributes; a++) n_labels += counts->n_categories[a];
   uint8_t *bytes = NULL;
-  const int64_t most = (int64_t)sizeof(header) + 8 * n_names + CYF_PACKED_BYTES_MAX * (n_labels + 4 * counts->n_genes);
+  const int64_t most = (int64_t)sizeof(header) + 8 * n_names + CYF_PACKED_BYTES_MAX * (n_labels + 6 * counts->n_genes);
   CYF_TRY(CYF_NEW(&bytes, most));
   memcpy(bytes, &header, sizeof(header));
   uint8_t *to = bytes + sizeof(header);
@@ -62,12 +81,8 @@ cyf_status cyf_unit_counts_pack(const cyf_unit_counts *counts, uint8_t **ret_byt
   for (int64_t a = 0; a < counts->n_attributes; a++)
     for (int64_t c = 0; c < counts->n_categories[a]; c++) to = cyf_pack_number((uint64_t)counts->label_cells[a][c], to);
   for (int64_t g = 0; g < counts->n_genes; g++) {
-    const cyf_gene_counts *gene = &counts->gene[g];
-    to = cyf_pack_number((uint64_t)gene->cells, to);
-    to = cyf_pack_number((uint64_t)gene->heldout, to);
-    if (gene->cells == 0) continue;
-    to = cyf_pack_number(gene->checksum & CHECKSUM_MASK, to);
-    to = cyf_pack_number((uint64_t)gene->sum, to);
+    to = pack_values(&counts->gene[g].train, to);
+    to = pack_values(&counts->gene[g].heldout, to);
   }
   *ret_bytes = bytes;
   *ret_n_bytes = to - bytes;
@@ -94,27 +109,20 @@ static cyf_status read_header(const uint8_t *bytes, int64_t n_bytes, counts_head
 cyf_status cyf_unit_counts_add(const uint8_t *bytes, int64_t n_bytes, cyf_unit_counts *counts) {
   counts_header header;
   const uint8_t *at = NULL, *end = bytes + n_bytes;
-  uint64_t number[4] = {0};
+  uint64_t number = 0;
   CYF_TRY(read_header(bytes, n_bytes, &header, &at));
   counts->n_train += header.n_train;
   counts->n_heldout += header.n_heldout;
   counts->label_checksum = cyf_checksum_add(counts->label_checksum, header.label_checksum);
+  counts->heldout_label_checksum = cyf_checksum_add(counts->heldout_label_checksum, header.heldout_label_checksum);
   for (int64_t a = 0; a < counts->n_attributes; a++)
     for (int64_t c = 0; c < counts->n_categories[a]; c++) {
-      if (!(at = cyf_unpack_number(at, end, number))) return damaged();
-      counts->label_cells[a][c] += (int64_t)number[0];
+      if (!(at = cyf_unpack_number(at, end, &number))) return damaged();
+      counts->label_cells[a][c] += (int64_t)number;
     }
-  for (int64_t g = 0; g < counts->n_genes; g++) {
-    for (int i = 0; i < 2; i++)
-      if (!(at = cyf_unpack_number(at, end, &number[i]))) return damaged();
-    counts->gene[g].cells += (int64_t)number[0];
-    counts->gene[g].heldout += (int64_t)number[1];
-    if (number[0] == 0) continue;
-    for (int i = 2; i < 4; i++)
-      if (!(at = cyf_unpack_number(at, end, &number[i]))) return damaged();
-    counts->gene[g].checksum = (counts->gene[g].checksum + number[2]) & CHECKSUM_MASK;
-    counts->gene[g].sum += (int64_t)number[3];
-  }
+  for (int64_t g = 0; g < counts->n_genes; g++)
+    if (!(at = add_values(at, end, &counts->gene[g].train)) || !(at = add_values(at, end, &counts->gene[g].heldout)))
+      return damaged();
   return at == end ? CYF_OK : damaged();
 }
 

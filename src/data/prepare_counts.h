@@ -9,12 +9,15 @@
 #include "base/status.h"
 #include "data/atlas.h"
 
-/* Of one gene over training cells. */
-typedef struct cyf_gene_counts {
+/* Of one gene over some cells. */
+typedef struct cyf_value_counts {
   int64_t cells;     /* in which it is detected */
   uint64_t checksum; /* sum of entry checksums; modulo 2^48 once packed */
   int64_t sum;       /* of counts; 0 where values are no counts */
-  int64_t heldout;   /* held-out cells in which it is detected */
+} cyf_value_counts;
+
+typedef struct cyf_gene_counts {
+  cyf_value_counts train, heldout;
 } cyf_gene_counts;
 
 typedef struct cyf_unit_counts {
@@ -22,7 +25,8 @@ typedef struct cyf_unit_counts {
   cyf_gene_counts *gene;  /* [n_genes] */
   int64_t **label_cells;  /* [n_attributes][categories] training cells */
   int64_t *n_categories;  /* [n_attributes] */
-  int64_t label_checksum; /* sum of label checksums, modulo 2^48 */
+  int64_t label_checksum; /* sum of training cells' label checksums, modulo 2^48 */
+  int64_t heldout_label_checksum;
   int64_t n_train, n_heldout;
   uint64_t *train_name, *heldout_name; /* checksums of the cells' names in order; NULL where none is kept */
 } cyf_unit_counts;

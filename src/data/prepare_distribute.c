@@ -23,23 +23,26 @@ typedef struct distribution {
   int32_t *codes;         /* [n_labels] of one cell */
 } distribution;
 
-/* Takes a training cell into the statistics. */
-static void count_train(const cyf_prepare_job *job, const cyf_spill_cell *cell, cyf_unit_counts *counts) {
+/* Takes a cell, whose values and labels are told apart by `key`, into the statistics. */
+static void count_cell(const cyf_prepare_job *job, const cyf_spill_cell *cell, uint64_t key, bool heldout,
+                       cyf_unit_counts *counts) {
   const float counted = job->kind == CYF_EXPRESSION_COUNTS ? 1 : 0;
   for (int64_t e = 0; e < cell->nnz; e++) {
     cyf_gene_counts *gene = &counts->gene[cell->indices[e]];
-    gene->cells++;
-    gene->checksum += (uint64_t)cyf_entry_checksum(cell->key, cell->indices[e], cell->values[e]);
-    gene->sum += (int64_t)(cell->values[e] * counted);
+    cyf_value_counts *values = heldout ? &gene->heldout : &gene->train;
+    values->cells++;
+    values->checksum += (uint64_t)cyf_entry_checksum(key, cell->indices[e], cell->values[e]);
+    values->sum += (int64_t)(cell->values[e] * counted);
   }
+  int64_t *labels = heldout ? &counts->heldout_label_checksum : &counts->label_checksum;
   for (int64_t a = 0; a < job->options->n_labels; a++) {
-    if (cell->codes[a] >= 0) counts->label_cells[a][cell->codes[a]]++;
-    counts->label_checksum = cyf_checksum_add(counts->label_checksum, cyf_label_checksum(cell->key, a, cell->codes[a]));
+    if (!heldout && cell->codes[a] >= 0) counts->label_cells[a][cell->codes[a]]++;
+    *labels = cyf_checksum_add(*labels, cyf_label_checksum(key, a, cell->codes[a]));
   }
 }
 
 static cyf_status send_heldout(const cyf_prepare_job *job, distribution *way, const cyf_spill_cell *cell) {
-  for (int64_t e = 0; e < cell->nnz; e++) way->counts.gene[cell->indices[e]].heldout++;
+  count_cell(job, cell, (uint64_t)cyf_cell_heldout_index(&job->fates, (int64_t)cell->key), true, &way->counts);
   way->counts.heldout_name[way->counts.n_heldout++] = cyf_checksum(0, cell->name, strlen(cell->name));
   return cyf_spill_append(way->spill, cyf_bin_heldout(job), cell);
 }
@@ -51,9 +54,8 @@ static cyf_status send_cell(const cyf_prepare_job *job, distribution *way, int64
     way->counts.train_name[way->counts.n_train] = cyf_checksum(0, cell->name, strlen(cell->name));
     CYF_TRY(cyf_spill_append(way->spill, cyf_bin_train(job), cell));
   }
-  const uint64_t n_train = (uint64_t)job->summary.n_cells_train;
-  cell->key = cyf_rng_permute(job->shuffle_key, n_train, (uint64_t)cyf_cell_train_index(&job->fates, number));
-  count_train(job, cell, &way->counts);
+  cell->key = cyf_prepare_train_place(job, cyf_cell_train_index(&job->fates, number));
+  count_cell(job, cell, cell->key, false, &way->counts);
   way->counts.n_train++;
   return cyf_spill_append(way->spill, (int64_t)cell->key / job->plan.shard_cells, cell);
 }
@@ -153,8 +155,9 @@ static cyf_status add_units(const cyf_prepare_job *job, cyf_unit_counts *counts)
 static cyf_status sum_counts(const cyf_prepare_job *job, cyf_unit_counts *counts) {
   cyf_comm *comm = job->comm;
   int64_t cells[2] = {counts->n_train, counts->n_heldout};
-  _Static_assert(sizeof(cyf_gene_counts) == 4 * sizeof(int64_t), "summed as so many integers");
-  CYF_TRY(cyf_comm_sum_int64(comm, (int64_t *)counts->gene, 4 * counts->n_genes));
+  _Static_assert(sizeof(cyf_gene_counts) == 6 * sizeof(int64_t), "summed as so many integers");
+  CYF_TRY(cyf_comm_sum_int64(comm, (int64_t *)counts->gene, 6 * counts->n_genes));
+  CYF_TRY(cyf_comm_sum_int64(comm, &counts->heldout_label_checksum, 1));
   CYF_TRY(cyf_comm_sum_int64(comm, &counts->label_checksum, 1));
   CYF_TRY(cyf_comm_sum_int64(comm, cells, 2));
   for (int64_t a = 0; a < counts->n_attributes; a++)
@@ -177,6 +180,7 @@ static cyf_status collect_counts(cyf_prepare_job *job) {
     for (int64_t a = 0; a < counts.n_attributes; a++)
       memcpy(job->attribute[a].n_cells, counts.label_cells[a], (size_t)counts.n_categories[a] * sizeof(int64_t));
     job->label_checksum = counts.label_checksum;
+    job->heldout_label_checksum = counts.heldout_label_checksum;
     job->gene = counts.gene;
     counts.gene = NULL;
   }
@@ -188,7 +192,7 @@ static cyf_status collect_counts(cyf_prepare_job *job) {
 static cyf_status filter_genes(cyf_prepare_job *job) {
   for (int64_t g = 0; g < job->genes.n; g++) {
     job->gene_new[g] = -1;
-    if (!job->has_gene_list && job->gene[g].cells < job->options->min_cells) continue;
+    if (!job->has_gene_list && job->gene[g].train.cells < job->options->min_cells) continue;
     job->gene_new[g] = (int32_t)job->atlas_genes.n;
     CYF_TRY(cyf_names_add(&job->atlas_genes, job->genes.name[g], NULL));
   }

@@ -14,7 +14,9 @@ typedef struct file_cells {
   const cyf_spill *spill;
   cyf_h5ad_writer *writer;
   const uint8_t *repeat; /* [cells of the file] how often the name has occurred before */
-  int64_t n_done;        /* cells in the file */
+  bool train;
+  int64_t n_done;   /* cells in the file */
+  int64_t checksum; /* of the labels written */
   cyf_csr_buffer rows;
   char *names[APPEND_CELLS];
   int32_t **codes; /* [n_labels][APPEND_CELLS] */
@@ -56,7 +58,12 @@ static cyf_status take_cell(file_cells *cells, const cyf_spill_record *record) {
   CYF_TRY(cyf_spill_unpack(cells->spill, record, rows->indices + used, rows->values + used));
   const int64_t n = cyf_prepare_atlas_row(cells->job, record->nnz, rows->indices + used, rows->values + used);
   CYF_TRY(make_name(cells, record->name, cells->n_done + i, &cells->names[i]));
-  for (int64_t a = 0; a < cells->job->options->n_labels; a++) cells->codes[a][i] = cyf_spill_code(record, a);
+  const int64_t place = cells->n_done + i;
+  const uint64_t key = cells->train ? cyf_prepare_train_place(cells->job, place) : (uint64_t)place;
+  for (int64_t a = 0; a < cells->job->options->n_labels; a++) {
+    cells->codes[a][i] = cyf_spill_code(record, a);
+    cells->checksum = cyf_checksum_add(cells->checksum, cyf_label_checksum(key, a, cells->codes[a][i]));
+  }
   rows->indptr[++rows->n_cells] = used + n;
   if (rows->n_cells < APPEND_CELLS && used + n < APPEND_VALUES) return CYF_OK;
   return flush_cells(cells);
@@ -92,11 +99,9 @@ cleanup:
 static cyf_status start_file(const cyf_prepare_job *job, const char *path, bool train, int64_t n_cells,
                              cyf_h5ad_writer **ret_writer) {
   const cyf_h5ad_options format = cyf_prepare_format(job, job->largest);
+  const int64_t nnz = cyf_prepare_input_sums(job, !train).nnz;
   cyf_label_column *columns = NULL;
   cyf_status status = CYF_OK;
-  int64_t nnz = 0;
-  for (int64_t g = 0; g < job->genes.n; g++)
-    if (job->gene_new[g] >= 0) nnz += train ? job->gene[g].cells : job->gene[g].heldout;
   CYF_TRY_CLEANUP(CYF_NEW(&columns, job->options->n_labels));
   for (int64_t a = 0; a < job->options->n_labels; a++)
     columns[a] = (cyf_label_column){job->attribute[a].name, job->attribute[a].categories, NULL, n_cells};
@@ -109,24 +114,42 @@ cleanup:
   return status;
 }
 
-cyf_status cyf_prepare_write_heldout(const cyf_prepare_job *job, const cyf_spill *spill, bool train) {
-  const int64_t bin = train ? cyf_bin_train(job) : cyf_bin_heldout(job);
-  const int64_t n_cells = train ? job->summary.n_cells_train : job->summary.n_cells_heldout;
-  file_cells cells = {.job = job, .spill = spill};
+static cyf_status write_unverified(const cyf_prepare_job *job, const char *path, int64_t n_cells, file_cells *cells) {
   uint8_t *repeat = NULL;
-  char *path = NULL;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(cyf_prepare_count_repeats(job, cells->train, n_cells, &repeat));
+  cells->repeat = repeat;
+  CYF_TRY_CLEANUP(start_file(job, path, cells->train, n_cells, &cells->writer));
+  CYF_TRY_CLEANUP(copy_cells(cells, cells->train ? cyf_bin_train(job) : cyf_bin_heldout(job), n_cells));
+  status = cyf_h5ad_writer_commit(&cells->writer);
+cleanup:
+  cyf_free(repeat);
+  return status;
+}
+
+cyf_status cyf_prepare_write_heldout(const cyf_prepare_job *job, const cyf_spill *spill, bool train,
+                                     const int32_t *gene_old) {
+  const int64_t n_cells = train ? job->summary.n_cells_train : job->summary.n_cells_heldout;
+  const cyf_shard_sums wanted = cyf_prepare_input_sums(job, !train);
+  file_cells cells = {.job = job, .spill = spill, .train = train};
+  cyf_shard_sums read = {0};
+  char *path = NULL, *unverified = NULL;
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_path_join(job->partial, train ? "train.h5ad" : "heldout.h5ad", &path));
-  CYF_TRY_CLEANUP(cyf_prepare_count_repeats(job, train, n_cells, &repeat));
-  cells.repeat = repeat;
-  CYF_TRY_CLEANUP(start_file(job, path, train, n_cells, &cells.writer));
-  CYF_TRY_CLEANUP(copy_cells(&cells, bin, n_cells));
-  CYF_TRY_CLEANUP(cyf_h5ad_writer_commit(&cells.writer));
-  cyf_spill_release_bin(spill, bin);
+  CYF_TRY_CLEANUP(cyf_format(&unverified, "%s.unverified", path));
+  CYF_TRY_CLEANUP(write_unverified(job, unverified, n_cells, &cells));
+  CYF_TRY_CLEANUP(cyf_prepare_read_back_values(job, unverified, train, n_cells, wanted.nnz, gene_old, &read));
+  read.checksum = cyf_checksum_add(read.checksum, cells.checksum);
+  if (!cyf_shard_sums_agree(&read, &wanted)) {
+    status = CYF_FAIL(CYF_ERR_IO, CYF_NOT_OF_INPUTS, path);
+    goto cleanup;
+  }
+  CYF_TRY_CLEANUP(cyf_rename(unverified, path));
+  cyf_spill_release_bin(spill, train ? cyf_bin_train(job) : cyf_bin_heldout(job));
 cleanup:
   cyf_h5ad_writer_abandon(&cells.writer);
   cells_destroy(&cells);
-  cyf_free(repeat);
+  cyf_free(unverified);
   cyf_free(path);
   return status;
 }

@@ -65,8 +65,9 @@ typedef struct cyf_prepare_job {
   cyf_rng_key shuffle_key;
   int64_t n_shards;       /* of plan.shard_cells cells but the last */
   cyf_gene_counts *gene;  /* [n genes in use] */
-  int64_t label_checksum; /* sum of label checksums, modulo 2^48 */
-  int32_t *gene_new;      /* [n genes in use] place in the atlas, -1: dropped */
+  int64_t label_checksum; /* sum of training cells' label checksums, modulo 2^48 */
+  int64_t heldout_label_checksum;
+  int32_t *gene_new; /* [n genes in use] place in the atlas, -1: dropped */
   /* [n_shards], after writing */
   cyf_shard *shard;
   int64_t *shard_bytes;
@@ -176,6 +177,10 @@ cyf_status cyf_prepare_filter_cells(cyf_prepare_job *job);
 /* ---- pass 1: prepare_select.c ---- */
 /* Which cells are kept and which held out. Collective. */
 cyf_status cyf_prepare_select_cells(cyf_prepare_job *job);
+/* Of n_kept cells, n_chosen of them by --holdout-where, how many --holdout draws besides. Asked before pass 1 with the
+ * cells that their obs lets through, which finds early what fails for any part of them. Local, the same on each rank.
+ * Errors: CYF_ERR_INPUT where no cell is left to train on, or none of those that --holdout-where names. */
+cyf_status cyf_prepare_count_drawn(const cyf_prepare_job *job, int64_t n_kept, int64_t n_chosen, int64_t *ret_n_drawn);
 void cyf_cell_fates_destroy(cyf_cell_fates *fates);
 /* Whether any of these cells may still be kept. */
 bool cyf_cells_are_wanted(const cyf_cell_fates *fates, int64_t first, int64_t n);
@@ -183,6 +188,12 @@ bool cyf_cell_is_kept(const cyf_cell_fates *fates, int64_t cell);
 bool cyf_cell_is_heldout(const cyf_cell_fates *fates, int64_t cell);
 /* Index among the training cells of a kept cell that is not held out. */
 int64_t cyf_cell_train_index(const cyf_cell_fates *fates, int64_t cell);
+/* Index among the held-out cells of one of them. */
+int64_t cyf_cell_heldout_index(const cyf_cell_fates *fates, int64_t cell);
+/* Place in the atlas of a training cell. */
+static inline uint64_t cyf_prepare_train_place(const cyf_prepare_job *job, int64_t train_index) {
+  return cyf_rng_permute(job->shuffle_key, (uint64_t)job->summary.n_cells_train, (uint64_t)train_index);
+}
 
 /* ---- pass 2: prepare_distribute.c ---- */
 /* Bins of the spill: one a shard, then these two (used when cells are held out). */
@@ -199,16 +210,27 @@ cyf_status cyf_prepare_distribute(cyf_prepare_job *job);
 /* Writes, reads back and puts in place every shard and the files of held-out cells that are not there yet, and fills
  * shard and shard_* of all. Collective. */
 cyf_status cyf_prepare_write_files(cyf_prepare_job *job);
-/* What a shard holds: of the values and labels written, or read back. */
+/* What cells hold: of the values and labels in the inputs, written, or read back. Checksums tell training cells apart
+ * by their place in the atlas, held-out ones by that in heldout.h5ad. */
 typedef struct cyf_shard_sums {
   int64_t nnz, checksum, sum;
 } cyf_shard_sums;
+#define CYF_NOT_OF_INPUTS \
+  "%s: the values or labels read back are not those of the inputs; is the disk sound? --fresh begins anew"
+/* Of all training or held-out cells in the inputs, over the atlas' genes. */
+cyf_shard_sums cyf_prepare_input_sums(const cyf_prepare_job *job, bool heldout);
+bool cyf_shard_sums_agree(const cyf_shard_sums *a, const cyf_shard_sums *b);
 /* Reads a shard back at `path`. gene_old[n atlas genes] are the genes in use. Local. Errors: CYF_ERR_IO where it does
  * not hold what it should. */
 cyf_status cyf_prepare_read_back(const cyf_prepare_job *job, char *path, int64_t first_cell, int64_t n_cells,
                                  int64_t nnz, const int32_t *gene_old, cyf_shard_sums *ret_sums);
-/* Writes heldout.h5ad or train.h5ad. Local. */
-cyf_status cyf_prepare_write_heldout(const cyf_prepare_job *job, const cyf_spill *spill, bool train);
+/* Adds up the values, but not the labels, of heldout.h5ad or train.h5ad at `path`, as much as a shard at a time. */
+cyf_status cyf_prepare_read_back_values(const cyf_prepare_job *job, char *path, bool train, int64_t n_cells,
+                                        int64_t nnz, const int32_t *gene_old, cyf_shard_sums *sums);
+/* Writes heldout.h5ad or train.h5ad and compares what is read back with the inputs. gene_old: as above. Local. Errors:
+ * CYF_ERR_IO. */
+cyf_status cyf_prepare_write_heldout(const cyf_prepare_job *job, const cyf_spill *spill, bool train,
+                                     const int32_t *gene_old);
 /* How often each name of a bin in input order has occurred in it before (at most 255), from the units' summaries:
  * ret_repeat[n_cells]. Memory: a byte a cell and a fixed space. Local. */
 cyf_status cyf_prepare_count_repeats(const cyf_prepare_job *job, bool train, int64_t n_cells, uint8_t **ret_repeat);

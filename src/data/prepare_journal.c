@@ -21,7 +21,7 @@ static const char *const work_folders[] = {"select", "spill", "shards", "cut"};
 enum { N_WORK_FOLDERS = 4, N_FILE_FOLDERS = 3 /* all but the first belong to the files */ };
 
 static void print_options(FILE *stream, const cyf_prepare_options *o) {
-  fprintf(stream, "cytoforge prepare journal 1\nversion %s\n", CYF_VERSION);
+  fprintf(stream, "cytoforge prepare journal 2\nversion %s\n", CYF_VERSION);
   fprintf(stream, "matrix %s\ngene column %s\n", o->matrix ? o->matrix : "X", o->gene_column ? o->gene_column : "");
   fprintf(stream,
           "min genes %" PRId64 "\nmin cells %" PRId64 "\nholdout %.17g\nseed %" PRIu64 "\nshard cells %" PRId64 "\n",
@@ -163,6 +163,18 @@ cyf_status cyf_prepare_clear_work(const cyf_prepare_job *job) {
   return remove_entries(job, is_work);
 }
 
+/* The journal goes just before a finished atlas gets its name: a kill in between leaves one. */
+static cyf_status no_journal(const cyf_prepare_job *job) {
+  char *manifest = NULL;
+  CYF_TRY(cyf_path_join(job->partial, "manifest.yaml", &manifest));
+  const bool is_finished = cyf_file_exists(manifest);
+  cyf_free(manifest);
+  if (is_finished)
+    return CYF_FAIL(CYF_ERR_IO, "%s: is a finished atlas that lacks its name; rename it to %s", job->partial,
+                    job->output);
+  return CYF_FAIL(CYF_ERR_IO, "%s: is not of a run of prepare (no %s); move it away", job->partial, journal_name);
+}
+
 /* Compares with the journal that is there, if any. */
 static cyf_status judge_journal(const cyf_prepare_job *job, const char *path, const char *journal, bool *ret_goes_on) {
   bool has = false;
@@ -170,8 +182,7 @@ static cyf_status judge_journal(const cyf_prepare_job *job, const char *path, co
   *ret_goes_on = false;
   CYF_TRY(has_entries(job->partial, &has));
   if (!has) return CYF_OK;
-  if (!cyf_file_exists(path))
-    return CYF_FAIL(CYF_ERR_IO, "%s: is not of a run of prepare (no %s); move it away", job->partial, journal_name);
+  if (!cyf_file_exists(path)) return no_journal(job);
   CYF_TRY(cyf_read_text_file(path, &before));
   *ret_goes_on = !job->options->fresh && strcmp(before, journal) == 0;
   if (*ret_goes_on) {

@@ -37,7 +37,7 @@ static cyf_status parse_label(cyf_prepare_job *job, int64_t a) {
     return CYF_FAIL(CYF_ERR_USAGE, "--label wants COLUMN or NAME=COLUMN1,COLUMN2,..., not '%s'", text);
   for (int64_t b = 0; b < a; b++)
     if (strcmp(job->attribute[a].name, job->attribute[b].name) == 0)
-      return CYF_FAIL(CYF_ERR_INPUT, "label \"%s\" is given twice", job->attribute[a].name);
+      return CYF_FAIL(CYF_ERR_USAGE, "label \"%s\" is given twice", job->attribute[a].name);
   return CYF_OK;
 }
 
@@ -164,6 +164,18 @@ static void warn_of_unused(const cyf_label_map *map) {
     cyf_warn("%s: %lld more lines name values that no input has", map->path, (long long)(n_unused - MOST_UNUSED_SAID));
 }
 
+/* Of a label that several columns may hold: how many inputs gave which, so that a misspelt one shows. */
+static void say_columns(const cyf_prepare_job *job, int64_t a) {
+  const cyf_names *columns = &job->label_columns[a];
+  for (int64_t c = 0; columns->n > 1 && c < columns->n; c++) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < job->options->n_inputs; i++)
+      n += job->input[i].label_column[a] && strcmp(job->input[i].label_column[a], columns->name[c]) == 0;
+    cyf_info("label \"%s\": obs column %s of %lld of %lld inputs", job->attribute[a].name, columns->name[c],
+             (long long)n, (long long)job->options->n_inputs);
+  }
+}
+
 cyf_status cyf_prepare_check_labels(cyf_prepare_job *job) {
   for (int64_t a = 0; a < job->options->n_labels; a++) {
     int64_t n_without = 0, first_without = -1;
@@ -179,6 +191,7 @@ cyf_status cyf_prepare_check_labels(cyf_prepare_job *job) {
                job->attribute[a].name, (long long)n_without, (long long)job->options->n_inputs,
                job->input[first_without].path, cyf_names_list(&job->label_columns[a], list, sizeof list));
   }
+  for (int64_t a = 0; a < job->options->n_labels; a++) say_columns(job, a);
   warn_of_unused(&job->label_map);
   return CYF_OK;
 }

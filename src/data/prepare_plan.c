@@ -20,6 +20,11 @@ static const double shard_bytes_wanted = 256e6; /* a file size that is handy to 
 static const double deflated_bytes_per_count = 1.5, deflated_bytes_per_real = 2.5; /* with the gene's index, about */
 static const double spill_bytes_per_count = 2.15, record_bytes = 56;               /* about; header and name */
 
+/* Of a core, a value, beside reading: to spill, write and read back a shard's; the same for the files for evaluation,
+ * which come from the same spill; to deflate and inflate. As benchmarks/results/scale.md and benchmarks/README.md have
+ * measured them, to some tens of per cent. */
+static const double shard_value_s = 75e-9, evaluation_value_s = 20e-9, deflated_value_s = 45e-9;
+
 static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
@@ -82,7 +87,7 @@ static int64_t shard_bytes(const cyf_prepare_sizes *sizes, int64_t cells) {
 
 /* With cells held out, one rank numbers repeated names of train.h5ad: a byte a cell and a sorting space. */
 static int64_t names_bytes(const cyf_prepare_sizes *sizes) {
-  return sizes->holdout ? sizes->n_kept + 64 * MIB : 0;
+  return sizes->n_heldout > 0 ? sizes->n_kept + 64 * MIB : 0;
 }
 
 /* The same whether compressed or not, so that memory and the atlas' identity are. */
@@ -98,7 +103,7 @@ static int64_t bins_of(const cyf_prepare_sizes *sizes, int64_t shard_cells) {
 
 static int64_t extents_bytes(const cyf_prepare_sizes *sizes, const cyf_prepare_plan *plan, int64_t shard_cells,
                              int64_t buffer) {
-  const double bytes = (double)sizes->n_kept * spill_bytes_per_cell(sizes) * (sizes->holdout ? 2 : 1);
+  const double bytes = (double)sizes->n_kept * spill_bytes_per_cell(sizes) * (sizes->n_heldout > 0 ? 2 : 1);
   const double extents = bytes / (double)buffer + (double)plan->n_units * (double)bins_of(sizes, shard_cells);
   return (int64_t)(8 * extents);
 }
@@ -128,7 +133,7 @@ static int64_t fit_shard_cells(const cyf_prepare_sizes *sizes, const cyf_prepare
 }
 
 cyf_status cyf_prepare_plan_make(const cyf_prepare_sizes *sizes, int64_t memory_bytes, bool explicit_memory,
-                                 double heldout_share, cyf_prepare_plan *plan) {
+                                 cyf_prepare_plan *plan) {
   *plan = (cyf_prepare_plan){.block_values = block_values_most, .bin_buffer_bytes = buffer_bytes_most};
   plan_units(sizes->n_cells, plan);
   plan->shard_cells = explicit_memory ? fit_shard_cells(sizes, plan, memory_bytes) : default_shard_cells(sizes);
@@ -149,12 +154,23 @@ cyf_status cyf_prepare_plan_make(const cyf_prepare_sizes *sizes, int64_t memory_
          peak_bytes(sizes, plan, plan->block_values, plan->bin_buffer_bytes, plan->shard_cells) > memory_bytes)
     plan->bin_buffer_bytes /= 2;
   plan->peak_bytes = peak_bytes(sizes, plan, plan->block_values, plan->bin_buffer_bytes, plan->shard_cells);
-  const double n_train = (double)sizes->n_kept * (1 - heldout_share);
-  plan->n_shards = divide_up((int64_t)n_train, plan->shard_cells);
-  plan->atlas_bytes = (int64_t)(n_train * disk_bytes_per_cell(sizes));
-  plan->heldout_bytes = sizes->holdout ? (int64_t)((double)sizes->n_kept * disk_bytes_per_cell(sizes)) : 0;
-  plan->spill_bytes = (int64_t)(spill_bytes_per_cell(sizes) * ((double)sizes->n_kept + (sizes->holdout ? n_train : 0)));
+  const int64_t n_train = sizes->n_kept - sizes->n_heldout, n_evaluated = sizes->n_heldout > 0 ? sizes->n_kept : 0;
+  const int64_t n_spilled = n_train + n_evaluated; /* training cells twice with cells held out: for train.h5ad too */
+  plan->n_shards = divide_up(n_train, plan->shard_cells);
+  plan->atlas_bytes = (int64_t)((double)n_train * disk_bytes_per_cell(sizes));
+  plan->heldout_bytes = (int64_t)((double)n_evaluated * disk_bytes_per_cell(sizes));
+  plan->spill_bytes = (int64_t)((double)n_spilled * spill_bytes_per_cell(sizes));
   return CYF_OK;
+}
+
+double cyf_prepare_seconds(const cyf_prepare_sizes *sizes, double cells_per_s, int n_ranks) {
+  const double n_kept = (double)sizes->n_kept, deflating = sizes->compressed ? deflated_value_s : 0;
+  const double n_evaluated = sizes->n_heldout > 0 ? n_kept : 0;
+  const double reading = ((double)sizes->n_cells + n_kept) / cells_per_s;
+  const double a_cell = sizes->values_per_cell;
+  const double shards = (n_kept - (double)sizes->n_heldout) * a_cell * (shard_value_s + deflating);
+  const double evaluation = n_evaluated * a_cell * (evaluation_value_s + deflating);
+  return (reading + shards + evaluation) / n_ranks;
 }
 
 int64_t cyf_prepare_default_memory(int local_ranks) {

@@ -29,6 +29,10 @@ int64_t cyf_cell_train_index(const cyf_cell_fates *fates, int64_t cell) {
   return bits_before(fates->kept, fates->kept_before, cell) - bits_before(fates->heldout, fates->heldout_before, cell);
 }
 
+int64_t cyf_cell_heldout_index(const cyf_cell_fates *fates, int64_t cell) {
+  return bits_before(fates->heldout, fates->heldout_before, cell);
+}
+
 void cyf_cell_fates_destroy(cyf_cell_fates *fates) {
   cyf_free(fates->dropped);
   cyf_free(fates->kept);
@@ -180,6 +184,12 @@ static cyf_status check_heldout(const cyf_prepare_job *job, int64_t n_kept, int6
   return CYF_OK;
 }
 
+cyf_status cyf_prepare_count_drawn(const cyf_prepare_job *job, int64_t n_kept, int64_t n_chosen, int64_t *ret_n_drawn) {
+  *ret_n_drawn = (int64_t)llround(job->options->holdout * (double)(n_kept - n_chosen));
+  CYF_TRY(check_kept(job, n_kept, n_chosen));
+  return check_heldout(job, n_kept, n_chosen, *ret_n_drawn);
+}
+
 /* Fills kept and the sums that go with it, on all ranks. */
 static cyf_status select_kept(cyf_prepare_job *job) {
   cyf_cell_fates *fates = &job->fates;
@@ -199,9 +209,8 @@ cyf_status cyf_prepare_select_cells(cyf_prepare_job *job) {
   cyf_prepare_summary *summary = &job->summary;
   CYF_TRY(select_kept(job));
   const int64_t n_kept = fates->kept_before[fates->n_words], n_chosen = fates->heldout_before[fates->n_words];
-  const int64_t n_drawn = (int64_t)llround(job->options->holdout * (double)(n_kept - n_chosen));
-  cyf_status suitable = check_kept(job, n_kept, n_chosen);
-  if (suitable == CYF_OK) suitable = check_heldout(job, n_kept, n_chosen, n_drawn);
+  int64_t n_drawn = 0;
+  const cyf_status suitable = cyf_prepare_count_drawn(job, n_kept, n_chosen, &n_drawn);
   job->partial_useless = suitable != CYF_OK;
   CYF_TRY(cyf_comm_agree(job->comm, suitable));
   if (n_drawn > 0) CYF_TRY(draw_heldout(job, n_kept - n_chosen, n_drawn));

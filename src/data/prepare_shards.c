@@ -216,7 +216,7 @@ cleanup:
 }
 
 static cyf_status compare_sums(const char *path, const cyf_shard_sums *written, const cyf_shard_sums *read) {
-  if (written->nnz == read->nnz && written->sum == read->sum && written->checksum == read->checksum) return CYF_OK;
+  if (cyf_shard_sums_agree(written, read)) return CYF_OK;
   return CYF_FAIL(CYF_ERR_IO, "%s: the values or labels read back are not those written; is the disk sound?", path);
 }
 
@@ -248,7 +248,7 @@ cleanup:
 static cyf_status write_file(shard_work *work, int64_t bin) {
   const cyf_prepare_job *job = work->job;
   if (bin < job->n_shards) return write_shard(work, bin);
-  return cyf_prepare_write_heldout(job, work->spill, bin == cyf_bin_train(job));
+  return cyf_prepare_write_heldout(job, work->spill, bin == cyf_bin_train(job), work->gene_old);
 }
 
 /* This rank's share of the files: each goes to the rank with the fewest cells so far, the longest file first. */

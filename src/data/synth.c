@@ -245,6 +245,14 @@ static cyf_status write_numbered(const cyf_synth_options *options, const cyf_syn
   return status;
 }
 
+static cyf_status make_way(const cyf_synth_options *options, const char *path) {
+  char *target = NULL;
+  CYF_TRY(check_output(options, path));
+  CYF_TRY(cyf_output_target(path, &target)); /* no FIFO or device was written by a simulation */
+  cyf_free(target);
+  return cyf_remove_file(path);
+}
+
 /* Before the first file: the folder, and none of an earlier simulation in it. With force, files that a simulation of
  * more files left are removed, so that the folder holds what was asked for. */
 static cyf_status check_folder(const cyf_synth_options *options, int64_t n_files) {
@@ -253,8 +261,7 @@ static cyf_status check_folder(const cyf_synth_options *options, int64_t n_files
     char *path = NULL;
     CYF_TRY(file_path(options, file, &path));
     const bool exists = cyf_file_exists(path);
-    cyf_status status = CYF_OK;
-    if (exists) status = options->force ? cyf_remove_file(path) : check_output(options, path);
+    const cyf_status status = exists ? make_way(options, path) : CYF_OK;
     cyf_free(path);
     CYF_TRY(status);
     if (!exists && file >= n_files) return CYF_OK;

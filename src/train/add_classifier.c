@@ -168,6 +168,7 @@ static cyf_status write_model(addition *a) {
   const char *path = a->options->model;
   uint64_t checksum = 0;
   cyf_model_attribute *place = NULL;
+  CYF_TRY(cyf_write_text_file(a->config_path, a->config_text)); /* the classifier may have been finished before */
   cyf_model_destroy(&a->model);
   CYF_TRY(cyf_model_load(path, a->device, &a->model));
   CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &checksum));

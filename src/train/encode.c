@@ -126,17 +126,38 @@ static cyf_status encode_part(encoder *e, int64_t part) {
                                 e->codes);
 }
 
+enum { PART_DONE, PART_ABSENT, PART_OF_OTHERS };
+
+static int64_t judge_part(const encoder *e, int64_t part) {
+  if (cyf_latents_part_done(e->directory, e->atlas, part, e->model_checksum, e->type)) return PART_DONE;
+  return cyf_latents_part_exists(e->directory, part) ? PART_OF_OTHERS : PART_ABSENT;
+}
+
 /* Finds on all ranks together which parts are still to do: todo[n_parts], in order; *ret_n of them. Collective. */
 static cyf_status list_todo(encoder *e, int64_t **ret_todo, int64_t *ret_n) {
   const int64_t n_parts = cyf_latents_n_parts(e->atlas);
   const int rank = cyf_comm_rank(e->comm), size = cyf_comm_size(e->comm);
   CYF_TRY(cyf_comm_agree(e->comm, CYF_NEW(ret_todo, n_parts)));
-  for (int64_t p = rank; p < n_parts; p += size)
-    (*ret_todo)[p] = !cyf_latents_part_done(e->directory, e->atlas, p, e->model_checksum, e->type);
+  for (int64_t p = rank; p < n_parts; p += size) (*ret_todo)[p] = judge_part(e, p);
   CYF_TRY(cyf_comm_sum_int64(e->comm, *ret_todo, n_parts));
+  int64_t n_of_others = 0;
   *ret_n = 0;
-  for (int64_t p = 0; p < n_parts; p++)
-    if ((*ret_todo)[p] > 0) (*ret_todo)[(*ret_n)++] = p;
+  for (int64_t p = 0; p < n_parts; p++) {
+    n_of_others += (*ret_todo)[p] == PART_OF_OTHERS;
+    if ((*ret_todo)[p] != PART_DONE) (*ret_todo)[(*ret_n)++] = p;
+  }
+  if (n_of_others > 0)
+    cyf_warn("encode: %lld parts in %s are damaged or of another atlas, autoencoder or type, and are written anew",
+             (long long)n_of_others, e->directory);
+  return CYF_OK;
+}
+
+/* Parts that an atlas of more cells has left behind the last one: whoever puts the folder's files together would take
+ * them in. */
+static cyf_status remove_parts_behind(const encoder *e) {
+  int64_t part = cyf_latents_n_parts(e->atlas), n = 0;
+  for (; cyf_latents_part_exists(e->directory, part); part++, n++) CYF_TRY(cyf_latents_remove_part(e->directory, part));
+  if (n > 0) cyf_warn("encode: %lld parts in %s, of an atlas of more cells, are removed", (long long)n, e->directory);
   return CYF_OK;
 }
 
@@ -156,6 +177,7 @@ static cyf_status encode_own(encoder *e, const int64_t *todo, int64_t n_todo) {
 static cyf_status encode_all(encoder *e, int64_t **todo) {
   int64_t n_todo = 0;
   CYF_TRY(cyf_comm_agree(e->comm, cyf_make_directory(e->directory)));
+  CYF_TRY(cyf_comm_agree(e->comm, cyf_comm_rank(e->comm) == 0 ? remove_parts_behind(e) : CYF_OK));
   CYF_TRY(list_todo(e, todo, &n_todo));
   const int64_t n_kept = cyf_latents_n_parts(e->atlas) - n_todo;
   if (n_kept > 0)

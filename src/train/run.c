@@ -17,7 +17,7 @@ typedef struct run {
   cyf_atlas *atlas;
   cyf_gradient_plane *plane;
   cyf_metrics metrics;
-  char *checkpoints, *latents, *config_path, *config_text;
+  char *checkpoints, *latents, *config_path, *config_text, *model_path;
   cyf_stage_environment environment;
 } run;
 
@@ -198,19 +198,18 @@ cleanup:
   return status;
 }
 
+/* The settings in config.yaml are those in model.h5, whether a stage has run or all were finished. */
 static cyf_status write_model(const run *r) {
   cyf_model *model = NULL;
-  char *path = NULL;
   cyf_status status;
   CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
   CYF_TRY_CLEANUP(fill_model(r, model));
-  CYF_TRY_CLEANUP(cyf_path_join(r->options->directory, "model.h5", &path));
-  CYF_TRY_CLEANUP(keep_added(r, path, model));
-  CYF_TRY_CLEANUP(cyf_model_save(model, path));
-  cyf_info("wrote %s (%.1f MB)", path, (double)cyf_file_size_bytes(path) / 1e6);
+  CYF_TRY_CLEANUP(keep_added(r, r->model_path, model));
+  CYF_TRY_CLEANUP(cyf_write_text_file(r->config_path, r->config_text));
+  CYF_TRY_CLEANUP(cyf_model_save(model, r->model_path));
+  cyf_info("wrote %s (%.1f MB)", r->model_path, (double)cyf_file_size_bytes(r->model_path) / 1e6);
 cleanup:
   cyf_model_destroy(&model);
-  cyf_free(path);
   return status;
 }
 
@@ -282,6 +281,14 @@ static cyf_status run_plan(run *r, const plan *p) {
   return any_classifier ? update_model(r) : CYF_OK;
 }
 
+/* Found out before the training, not after it. */
+static cyf_status check_replaceable(const char *path) {
+  char *target = NULL;
+  const cyf_status status = cyf_output_target(path, &target);
+  cyf_free(target);
+  return status;
+}
+
 static cyf_status open_run(run *r, plan *p) {
   CYF_TRY(cyf_path_join(r->options->directory, "checkpoints", &r->checkpoints));
   CYF_TRY(cyf_path_join(r->options->directory, "latents", &r->latents));
@@ -291,8 +298,10 @@ static cyf_status open_run(run *r, plan *p) {
   CYF_TRY(cyf_stage_denoiser_config(r->options->settings, r->atlas, &denoiser, NULL));
   CYF_TRY(cyf_path_join(r->options->directory, "config.yaml", &r->config_path));
   CYF_TRY(cyf_config_to_text(cyf_settings_schema(), r->options->settings, &r->config_text));
+  CYF_TRY(cyf_path_join(r->options->directory, "model.h5", &r->model_path));
   if (cyf_comm_rank(r->comm) == 0) {
     CYF_TRY(cyf_make_directory(r->checkpoints));
+    CYF_TRY(check_replaceable(r->model_path));
     CYF_TRY(clear_planned(r, p));
   }
   return cyf_metrics_open(r->options->directory, cyf_comm_rank(r->comm), &r->metrics);
@@ -306,6 +315,7 @@ static void close_run(run *r, plan *p) {
   cyf_free(r->latents);
   cyf_free(r->config_path);
   cyf_free(r->config_text);
+  cyf_free(r->model_path);
   cyf_free(p->classifier);
 }
 
@@ -330,6 +340,9 @@ cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *op
            (long long)r.atlas->n_genes, cyf_expression_kind_name(r.atlas->kind), cyf_comm_size(comm),
            device->n_threads);
   CYF_TRY_CLEANUP(run_plan(&r, &p));
+  /* Also where no stage was left to run: the file tells of the last command that was not refused. */
+  if (cyf_comm_rank(comm) == 0) status = cyf_write_text_file(r.config_path, r.config_text);
+  status = cyf_comm_agree(comm, status);
 cleanup:
   close_run(&r, &p);
   return status;
