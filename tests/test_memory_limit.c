@@ -23,11 +23,19 @@ static void write_file(const char *name, const char *text) {
   assert_int_equal(fclose(file), 0);
 }
 
-static int64_t left(void) {
+static int64_t in_tree(int64_t (*what)(const char *membership, const char *mount)) {
   char membership[128], mount[128];
   snprintf(membership, sizeof membership, "%s/cgroup", folder);
   snprintf(mount, sizeof mount, "%s/fs", folder);
-  return cyf_memory_limit_left(membership, mount);
+  return what(membership, mount);
+}
+
+static int64_t left(void) {
+  return in_tree(cyf_memory_limit_left);
+}
+
+static int64_t limit(void) {
+  return in_tree(cyf_memory_limit);
 }
 
 static int make_folder(void **state) {
@@ -47,7 +55,7 @@ static void without_groups_there_is_no_limit(void **state) {
   (void)state;
   assert_true(left() == INT64_MAX);
   write_file("cgroup", "0::/\n");
-  assert_true(left() == INT64_MAX);
+  assert_true(left() == INT64_MAX && limit() == INT64_MAX);
   write_file("cgroup", "no line of a group\n");
   assert_true(left() == INT64_MAX);
 }
@@ -58,17 +66,19 @@ static void the_tightest_group_counts(void **state) {
   write_file("cgroup", "0::/slurm/job_7/step_0\n");
   write_file("fs/slurm/job_7/step_0/memory.max", "max\n");
   write_file("fs/slurm/job_7/step_0/memory.current", "3000\n");
-  assert_true(left() == INT64_MAX);
+  assert_true(left() == INT64_MAX && limit() == INT64_MAX);
   write_file("fs/slurm/job_7/memory.max", "10000\n");
   write_file("fs/slurm/job_7/memory.current", "4000\n");
   assert_int_equal(left(), 6000);
   /* pages of files are given up first */
   write_file("fs/slurm/job_7/memory.stat", "anon 2500\nfile 1500\ninactive_file 1000\nactive_file 400\nslab 7\n");
   assert_int_equal(left(), 7400);
+  assert_int_equal(limit(), 10000);
   write_file("fs/slurm/job_7/step_0/memory.max", "5000\n");
   assert_int_equal(left(), 2000);
   write_file("fs/slurm/job_7/step_0/memory.current", "5001\n");
   assert_int_equal(left(), 0);
+  assert_int_equal(limit(), 5000);
 }
 
 static void groups_of_version_1_are_understood(void **state) {
@@ -85,6 +95,7 @@ static void groups_of_version_1_are_understood(void **state) {
 static void this_machine_has_memory(void **state) {
   (void)state;
   assert_true(cyf_memory_available_bytes() > (int64_t)64 << 20);
+  assert_true(cyf_memory_total_bytes() >= cyf_memory_available_bytes());
   assert_true(cyf_memory_available_bytes() <= cyf_memory_limit_left("/proc/self/cgroup", "/sys/fs/cgroup"));
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/memory_limit.h"
 
@@ -125,6 +126,15 @@ int64_t cyf_memory_bytes_peak(void) {
   return atomic_load(&bytes_peak);
 }
 
+static const char membership[] = "/proc/self/cgroup", mount[] = "/sys/fs/cgroup";
+
+int64_t cyf_memory_total_bytes(void) {
+  const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+  if (pages < 1 || page_bytes < 1) return 0;
+  const int64_t of_machine = (int64_t)pages * page_bytes, of_group = cyf_memory_limit(membership, mount);
+  return of_machine < of_group ? of_machine : of_group;
+}
+
 int64_t cyf_memory_available_bytes(void) {
   FILE *file = fopen("/proc/meminfo", "r");
   char line[128];
@@ -132,6 +142,6 @@ int64_t cyf_memory_available_bytes(void) {
   while (file && kib == 0 && fgets(line, sizeof(line), file)) sscanf(line, "MemAvailable: %lld kB", &kib);
   if (file) fclose(file);
   const int64_t of_machine = (int64_t)kib * 1024;
-  const int64_t of_group = cyf_memory_limit_left("/proc/self/cgroup", "/sys/fs/cgroup");
+  const int64_t of_group = cyf_memory_limit_left(membership, mount);
   return of_machine == 0 || of_machine < of_group ? of_machine : of_group;
 }

@@ -31,6 +31,8 @@ cyf_status cyf_format(char **ret_text, const char *format, ...) __attribute__((f
 /* Bytes held through cyf_alloc now, and the highest so far in this process. */
 int64_t cyf_memory_bytes_now(void);
 int64_t cyf_memory_bytes_peak(void);
+/* Memory of this machine, or what a scheduler grants the job where that is less; 0 where the system does not tell. */
+int64_t cyf_memory_total_bytes(void);
 /* Memory that this process could still take without swapping: what the machine has, or what a scheduler leaves to the
  * job where that is less; 0 where the system does not tell. */
 int64_t cyf_memory_available_bytes(void);

@@ -67,26 +67,41 @@ static int64_t read_file_pages(const char *folder, const group_version *version)
   return sum;
 }
 
+static int64_t limit_of(const char *folder, const group_version *version) {
+  const int64_t limit = read_number(folder, version->limit);
+  return limit < 0 ? INT64_MAX : limit;
+}
+
 static int64_t left_in(const char *folder, const group_version *version) {
-  const int64_t limit = read_number(folder, version->limit), usage = read_number(folder, version->usage);
-  if (limit < 0 || usage < 0) return INT64_MAX;
+  const int64_t limit = limit_of(folder, version), usage = read_number(folder, version->usage);
+  if (limit == INT64_MAX || usage < 0) return INT64_MAX;
   const int64_t taken = usage - read_file_pages(folder, version);
   return limit > taken ? limit - (taken > 0 ? taken : 0) : 0;
 }
 
-int64_t cyf_memory_limit_left(const char *membership, const char *mount) {
+/* The least of a number of the own group and those above it. */
+static int64_t least_of_groups(const char *membership, const char *mount,
+                               int64_t (*number)(const char *folder, const group_version *version)) {
   int64_t least = INT64_MAX;
   for (size_t v = 0; v < sizeof(versions) / sizeof(versions[0]); v++) {
     char group[PATH_BYTES], folder[PATH_BYTES];
     if (!find_group(membership, versions[v].controller, group)) continue;
-    for (;;) { /* from the own group up to the root */
+    for (;;) {
       const int length = snprintf(folder, sizeof(folder), "%s%s%s", mount, versions[v].folder, group);
-      const int64_t left = length > 0 && length < PATH_BYTES ? left_in(folder, &versions[v]) : INT64_MAX;
-      least = left < least ? left : least;
+      const int64_t one = length > 0 && length < PATH_BYTES ? number(folder, &versions[v]) : INT64_MAX;
+      least = one < least ? one : least;
       char *last = strrchr(group, '/');
       if (!last) break;
       *last = '\0';
     }
   }
   return least;
+}
+
+int64_t cyf_memory_limit(const char *membership, const char *mount) {
+  return least_of_groups(membership, mount, limit_of);
+}
+
+int64_t cyf_memory_limit_left(const char *membership, const char *mount) {
+  return least_of_groups(membership, mount, left_in);
 }

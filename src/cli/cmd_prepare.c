@@ -77,7 +77,8 @@ static void list_options(arguments *a, cyf_option *o) {
       {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of the shuffle and the hold-out (default 0)"},
       {"shard-cells", 0, CYF_OPTION_INT, &p->cells_per_shard, "N", "cells a shard (default: about 256 MB)"},
       {"memory", 0, CYF_OPTION_TEXT, &a->memory, "SIZE",
-       "memory a rank may take, such as 2G or 800M (default: a quarter of the machine's for its ranks, at most 4G)"},
+       "memory a rank may take, such as 2G or 800M (default: a quarter of the machine's or the job's for its ranks, at "
+       "most 4G)"},
       {"compress", 0, CYF_OPTION_TEXT, &a->compress, "none|gzip",
        "gzip: shards of about 0.4 of the size, for disks below 0.2 GB/s a core (default none)"},
       {"dry-run", 0, CYF_OPTION_FLAG, &p->dry_run, NULL,

@@ -37,7 +37,7 @@ typedef struct cyf_prepare_options {
   double holdout;            /* fraction held out of the cells that holdout_where leaves, [0, 1) */
   uint64_t seed;
   int64_t cells_per_shard;  /* 0: a sensible default */
-  int64_t memory_bytes;     /* a rank may take; 0: a quarter of the machine's for its ranks, at most 4 GiB */
+  int64_t memory_bytes;     /* a rank may take; 0: cyf_prepare_default_memory */
   bool compress;            /* shards and files for evaluation under gzip */
   bool force;               /* replace an existing atlas */
   bool fresh;               /* begin anew although OUTPUT.partial could be gone on with */

@@ -1,8 +1,7 @@
 #include "data/prepare_plan.h"
 
-#include <unistd.h>
-
 #include "base/log.h"
+#include "base/memory.h"
 
 enum {
   UNIT_CELLS_MOST = 65536,
@@ -174,7 +173,7 @@ double cyf_prepare_seconds(const cyf_prepare_sizes *sizes, double cells_per_s, i
 }
 
 int64_t cyf_prepare_default_memory(int local_ranks) {
-  const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-  if (pages < 1 || page_bytes < 1) return default_memory_most;
-  return smaller((int64_t)pages * page_bytes / 4 / (local_ranks > 0 ? local_ranks : 1), default_memory_most);
+  const int64_t bytes = cyf_memory_total_bytes();
+  return bytes == 0 ? default_memory_most
+                    : smaller(bytes / 4 / (local_ranks > 0 ? local_ranks : 1), default_memory_most);
 }

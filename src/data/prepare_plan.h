@@ -42,7 +42,8 @@ cyf_status cyf_prepare_plan_make(const cyf_prepare_sizes *sizes, int64_t memory_
 /* Seconds that the work takes, about: reading at cells_per_s a rank (measured), each rank with a core of its own, and a
  * disk that keeps up. */
 double cyf_prepare_seconds(const cyf_prepare_sizes *sizes, double cells_per_s, int n_ranks);
-/* A quarter of the machine's memory shared out to the ranks on it, at most 4 GiB. */
+/* A quarter of the machine's memory, or of what a scheduler grants the job, shared out to the ranks on it, at most 4
+ * GiB. */
 int64_t cyf_prepare_default_memory(int local_ranks);
 
 #endif
