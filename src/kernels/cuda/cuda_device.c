@@ -70,6 +70,7 @@ static void destroy_backend(cyf_device *device) {
   cyf_cuda_blas_destroy(d, &d->blas);
   cyf_scratch_destroy(&d->scratch);
   cyf_cuda_staging_destroy(&d->staging);
+  if (d->joint) (void)cudaEventDestroy(d->joint);
   if (d->copies) (void)cudaStreamDestroy(d->copies);
   if (d->stream) (void)cudaStreamDestroy(d->stream);
   pthread_mutex_destroy(&d->lock);
@@ -80,6 +81,7 @@ static cyf_status open_device(cyf_cuda_device *d) {
   CYF_TRY(describe(d));
   CYF_CUDA_TRY(cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking));
   CYF_CUDA_TRY(cudaStreamCreateWithFlags(&d->copies, cudaStreamNonBlocking));
+  CYF_CUDA_TRY(cudaEventCreateWithFlags(&d->joint, cudaEventDisableTiming));
   CYF_TRY(keep_freed_memory(d));
   CYF_TRY(cyf_scratch_create(&d->base, &d->scratch));
   CYF_TRY(cyf_cuda_staging_create(d, &d->staging));
