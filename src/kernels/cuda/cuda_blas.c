@@ -159,6 +159,17 @@ static cyf_status find_plan(cyf_cuda_blas *blas, const cyf_cuda_product *product
   return status;
 }
 
+/* The library's preferences tell it how operands lie, but not the bias, which its epilogues read 16 bytes at a time:
+ * one that starts elsewhere is copied. */
+static cyf_status aligned_bias(cyf_cuda_device *d, const float *bias, int64_t n, const float **ret_bias) {
+  float *copy;
+  *ret_bias = bias;
+  if ((uintptr_t)bias % 16 == 0) return CYF_OK;
+  CYF_TRY(cyf_cuda_floats(d, n, &copy));
+  *ret_bias = copy;
+  return cyf_cuda_copy(&d->base, copy, bias, (size_t)n * sizeof *bias);
+}
+
 cyf_status cyf_cuda_multiply(cyf_cuda_device *d, const cyf_cuda_product *product) {
   cyf_cuda_blas *blas = d->blas;
   plan *p;
@@ -169,7 +180,9 @@ cyf_status cyf_cuda_multiply(cyf_cuda_device *d, const cyf_cuda_product *product
   }
   CYF_TRY(find_plan(blas, product, &p));
   if (product->epilogue != CYF_EPILOGUE_NONE) {
-    BLAS_TRY(blas->library->desc_set(p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &product->bias, sizeof product->bias));
+    const float *bias;
+    CYF_TRY(aligned_bias(d, product->bias, product->n, &bias));
+    BLAS_TRY(blas->library->desc_set(p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
   }
   BLAS_TRY(blas->library->matmul(blas->handle, p->desc, &product->alpha, product->b.data, p->b, product->a.data, p->a,
                                  &product->beta, product->c, p->c, product->c, p->c, &p->algorithm, blas->workspace,
