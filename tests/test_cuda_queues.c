@@ -103,12 +103,18 @@ static void other_downloads_are_whole(void **state) {
   free(back);
 }
 
+/* What the pool keeps of freed memory can be taken as well. */
+static void kept_memory_counts_as_free(void **state) {
+  (void)state;
+  const size_t total = (size_t)4 << 30, kept = (size_t)1 << 30; /* the emulator's */
+  assert_int_equal(ops->free_bytes(device), total - emulator_bytes_in_use() + kept);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(fresh_memory_serves_the_copy_queue),
-      cmocka_unit_test(memory_is_freed_behind_both_queues),
-      cmocka_unit_test(pinned_downloads_do_not_wait),
-      cmocka_unit_test(other_downloads_are_whole),
+      cmocka_unit_test(fresh_memory_serves_the_copy_queue), cmocka_unit_test(memory_is_freed_behind_both_queues),
+      cmocka_unit_test(pinned_downloads_do_not_wait),       cmocka_unit_test(other_downloads_are_whole),
+      cmocka_unit_test(kept_memory_counts_as_free),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -188,6 +188,12 @@ cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, int attribute, void *val
   (void)pool, (void)attribute, (void)value;
   return cudaSuccess;
 }
+/* The pool: a GiB of freed memory that it keeps, beside what is in use. */
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, int attribute, void *value) {
+  (void)pool;
+  *(uint64_t *)value = bytes_in_use + (attribute == cudaMemPoolAttrReservedMemCurrent ? (uint64_t)1 << 30 : 0);
+  return cudaSuccess;
+}
 cudaError_t cudaMemGetInfo(size_t *left, size_t *total) {
   *total = (size_t)4 << 30;
   *left = *total > bytes_in_use ? *total - bytes_in_use : 0;

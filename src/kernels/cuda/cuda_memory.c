@@ -85,9 +85,15 @@ cyf_status cyf_cuda_synchronize(cyf_device *device) {
 size_t cyf_cuda_free_bytes(cyf_device *device) {
   cyf_cuda_device *d = cyf_cuda_enter(device);
   size_t left = 0, total = 0;
-  if (cudaMemGetInfo(&left, &total) != cudaSuccess) (void)cudaGetLastError();
+  uint64_t reserved = 0, used = 0; /* the pool keeps what is freed */
+  cudaMemPool_t pool;
+  cudaError_t error = cudaMemGetInfo(&left, &total);
+  if (error == cudaSuccess) error = cudaDeviceGetDefaultMemPool(&pool, d->ordinal);
+  if (error == cudaSuccess) error = cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &reserved);
+  if (error == cudaSuccess) error = cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used);
+  if (error != cudaSuccess) (void)cudaGetLastError();
   (void)cyf_cuda_leave(d, CYF_OK);
-  return left;
+  return left + (size_t)(reserved > used ? reserved - used : 0);
 }
 
 cyf_status cyf_cuda_alloc_host(cyf_device *device, size_t bytes, void **ret_memory) {
