@@ -38,10 +38,7 @@ static void every_slot_in_float32(void **state) {
 }
 static void every_slot_in_tf32(void **state) {
   (void)state;
-  for (int cut = 0; cut < 2; ++cut) {
-    emulator_cut_tf32(cut);
-    check(CYF_PRECISION_TF32, 2, 0);
-  }
+  check(CYF_PRECISION_TF32, 2, 0);
 }
 static void every_slot_in_bfloat16_by_strips(void **state) {
   (void)state;

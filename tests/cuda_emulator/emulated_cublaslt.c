@@ -1,6 +1,6 @@
-/* cuBLASLt's products on OpenBLAS: operands widened from bfloat16 (or brought to TF32's 10 bits), sums in float32. */
+/* cuBLASLt's products on OpenBLAS: operands widened from bfloat16 or cut to TF32's 10 bits (as tensor cores take them;
+ * a library that rounds them first errs less), sums in float32. */
 #include <cblas.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +17,6 @@ struct emulated_layout {
   cudaDataType_t type;
   int64_t rows, columns, leading; /* column-major */
 };
-
-static bool tf32_is_cut;
-
-void emulator_cut_tf32(int cut) {
-  tf32_is_cut = cut != 0;
-}
 
 static cublasStatus_t make(void **ret, size_t bytes) {
   *ret = calloc(1, bytes);
@@ -107,7 +101,7 @@ static float *operand(const struct emulated_layout *x, const void *data, int tf3
       const int64_t from = j * x->leading + i;
       float value =
           x->type == CUDA_R_16BF ? cyf_float_of_bfloat16(((const uint16_t *)data)[from]) : ((const float *)data)[from];
-      if (tf32) value = cyf_bits_float((cyf_float_bits(value) + (tf32_is_cut ? 0 : 0x1000u)) & ~0x1FFFu);
+      if (tf32) value = cyf_bits_float(cyf_float_bits(value) & ~0x1FFFu);
       copy[j * x->rows + i] = value;
     }
   }

@@ -88,9 +88,6 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 /* The seed of the order in which the threads of a block run between two barriers, and streams beside each other. */
 void emulator_seed(uint64_t seed);
-/* Whether TF32's operands lose their lower bits (as tensor cores take them) or are rounded first: which of the two a
- * product does is the library's choice. */
-void emulator_cut_tf32(int cut);
 /* Ends the program if a guard around any device memory was written to. */
 void emulator_check_guards(void);
 /* All work is done that waits in any stream; how much does. */
