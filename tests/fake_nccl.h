@@ -7,8 +7,10 @@
 
 #include <mpi.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "comm/nccl_library.h"
 #include "kernels/cuda/cuda_device.h"
@@ -23,6 +25,7 @@ struct ncclComm {
   MPI_Comm mpi;
   int n_in_progress; /* how often the next questions are answered so */
   ncclResult_t error;
+  atomic_int n_inside; /* threads that are in a call */
 };
 
 typedef struct fake_operation {
@@ -48,9 +51,10 @@ struct CUstream_st {
 
 static struct CUstream_st fake_streams[FAKE_STREAMS]; /* the first is the device's */
 static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
-static int fake_turn;      /* which stream the device looks at first */
-static int fake_n_sums;    /* that were queued */
-static int fake_n_aborted; /* communicators */
+static int fake_turn;              /* which stream the device looks at first */
+static int fake_n_sums;            /* that were queued */
+static int fake_n_aborted;         /* communicators */
+static atomic_int fake_n_overlaps; /* calls on a communicator while another thread was in one, which NCCL cannot take */
 static ncclComm_t fake_newest;
 
 static inline fake_operation *fake_push(cudaStream_t s, fake_kind kind) {
@@ -207,7 +211,16 @@ static inline ncclResult_t fake_init(ncclComm_t *comm, int n_ranks, ncclUniqueId
   (*comm)->n_in_progress = 3;
   return ncclInProgress;
 }
+/* Long enough in a call for another thread to meet it there. */
+static inline void fake_enter(ncclComm_t comm) {
+  if (atomic_fetch_add(&comm->n_inside, 1) != 0) atomic_fetch_add(&fake_n_overlaps, 1);
+  nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+static inline void fake_leave(ncclComm_t comm) {
+  atomic_fetch_sub(&comm->n_inside, 1);
+}
 static inline ncclResult_t fake_async_error(ncclComm_t comm, ncclResult_t *error) {
+  fake_enter(comm);
   pthread_mutex_lock(&fake_lock);
   *error = comm->error;
   if (comm->n_in_progress > 0) {
@@ -215,11 +228,13 @@ static inline ncclResult_t fake_async_error(ncclComm_t comm, ncclResult_t *error
     *error = ncclInProgress;
   }
   pthread_mutex_unlock(&fake_lock);
+  fake_leave(comm);
   return ncclSuccess;
 }
 static inline ncclResult_t fake_all_reduce(const void *from, void *to, size_t count, ncclDataType_t type,
                                            ncclRedOp_t operation, ncclComm_t comm, cudaStream_t stream) {
   if (from != to || operation != ncclSum || comm->n_in_progress > 0) return ncclInvalidUsage;
+  fake_enter(comm);
   pthread_mutex_lock(&fake_lock);
   fake_operation *o = fake_push(stream, FAKE_SUM);
   o->values = to;
@@ -229,6 +244,7 @@ static inline ncclResult_t fake_all_reduce(const void *from, void *to, size_t co
   fake_n_sums++;
   comm->n_in_progress = 2;
   pthread_mutex_unlock(&fake_lock);
+  fake_leave(comm);
   return ncclInProgress;
 }
 static inline ncclResult_t fake_finalize(ncclComm_t comm) {

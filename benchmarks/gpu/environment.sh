@@ -4,6 +4,10 @@ export OPAL_PREFIX=$here/openmpi OPAL_BINDIR=$here/openmpi/bin OPAL_LIBDIR=$here
 export OPAL_PKGLIBDIR=$here/openmpi/lib/openmpi OPAL_PKGDATADIR=$here/openmpi/share/openmpi
 export PMIX_INSTALL_PREFIX=$here/openmpi PMIX_PKGLIBDIR=$here/openmpi/lib/pmix PMIX_PKGDATADIR=$here/openmpi/share/pmix
 export PATH=$here/bin:$here/openmpi/bin:${PATH:-/usr/local/bin:/usr/bin:/bin}
+# For programs of the machine, which may need newer libraries than the packed ones: outside COMMAND.
+export outside_libraries=${LD_LIBRARY_PATH-}
+outside() { LD_LIBRARY_PATH=$outside_libraries "$@"; }
+export -f outside
 libraries=$here/lib
 # The toolkit's libraries, and those that PyTorch's wheels bring: cuBLASLt and NCCL are loaded when they are first used.
 for folder in "${CUDA_HOME:-/usr/local/cuda}/lib64" "${CUDA_HOME:-/usr/local/cuda}/lib" \

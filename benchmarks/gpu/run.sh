@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
 # Checks and measures cytoforge on a machine with one GPU, without a network, in at most 8 minutes. Run it in the folder that pack.sh made:
-#   ./run.sh [RESULTS]        RESULTS: a folder for results.json, results.md and logs (default: results beside this script)
-# Every section has a budget in seconds; what is done stands in the results from then on. A section that cannot run says "skipped: why".
+#   ./run.sh [RESULTS [SECTION...]]        RESULTS: a folder for results.json, results.md and log.txt (default: results beside this script);
+#                                          SECTION: those alone (operations, golden, curves, times, residency, sampling, torch, sanitizer)
+# Every section has a budget in seconds; what is done stands in the results from then on. A section that cannot run says "skipped: why". One that
+# passes its budget is told to end, and killed 10 s later; the next one runs all the same.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 results=${1:-$here/results}
-mkdir -p "$results/sections" "$results/logs"
+chosen=" ${*:2} "
+mkdir -p "$results"
 results=$(cd "$results" && pwd)
-rm -f "$results"/sections/*
 . "$here/environment.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+mkdir "$work/sections"
+: >"$results/log.txt"
 cd "$work" || exit 1
 started=$(date +%s)
 n_failed=0
@@ -26,7 +30,7 @@ write_results() {
     printf '{\n  "device": %s,\n  "driver": %s,\n  "version": %s,\n  "seconds": %d,\n  "sections": {' "$(quote <<<"$device")" "$(quote <<<"$driver")" \
       "$(cytoforge --version 2>&1 | quote)" "$(($(date +%s) - started))"
     local comma=""
-    for file in "$results"/sections/*.json; do
+    for file in "$work"/sections/*.json; do
       [ -e "$file" ] || continue
       printf '%s\n    "%s": ' "$comma" "$(basename "$file" .json | cut -c4-)"
       cat "$file"
@@ -36,8 +40,8 @@ write_results() {
   } >"$results/results.json.partial" && mv "$results/results.json.partial" "$results/results.json"
   {
     printf '# cytoforge on %s\n\n| section | outcome | seconds |\n| --- | --- | --- |\n' "$device"
-    cat "$results"/sections/*.row 2>/dev/null
-    for file in "$results"/sections/*.md; do
+    cat "$work"/sections/*.row 2>/dev/null
+    for file in "$work"/sections/*.md; do
       if [ -e "$file" ]; then printf '\n## %s\n\n' "$(basename "$file" .md | cut -c4-)" && cat "$file"; fi
     done
   } >"$results/results.md"
@@ -47,7 +51,7 @@ n_sections=0
 record() { # name, outcome, why, seconds, file of JSON results or nothing
   local stem
   n_sections=$((n_sections + 1))
-  stem=$(printf '%s/sections/%02d-%s' "$results" "$n_sections" "$1")
+  stem=$(printf '%s/sections/%02d-%s' "$work" "$n_sections" "$1")
   {
     printf '{"outcome": "%s", "why": %s, "seconds": %d, "results": [' "$2" "$(printf '%s' "$3" | quote)" "$4"
     if [ -n "${5:-}" ] && [ -s "$5" ]; then cat "$5"; fi
@@ -63,6 +67,7 @@ record() { # name, outcome, why, seconds, file of JSON results or nothing
 # status 77 and last line of output mean "skipped: that line".
 section() {
   local name=$1 budget=$2 begin code
+  case $chosen in "  " | *" $name "*) ;; *) return ;; esac
   begin=$(date +%s)
   if [ "$n_gpus" -eq 0 ]; then
     record "$name" skipped "$no_gpu" 0
@@ -70,10 +75,11 @@ section() {
   fi
   export out=$work/$name.json
   : >"$out"
-  timeout -k 10 "$budget" bash -c ". '$work/functions'; section_$name" >"$results/logs/$name.txt" 2>&1
+  printf '\n==== %s\n' "$name" >>"$results/log.txt"
+  timeout -k 10 "$budget" bash -c ". '$work/functions'; section_$name" >>"$results/log.txt" 2>&1
   code=$?
   local last
-  last=$(tail -n 1 "$results/logs/$name.txt")
+  last=$(tail -n 1 "$results/log.txt")
   case $code in
     0) record "$name" done "" "$(($(date +%s) - begin))" "$out" ;;
     77) record "$name" skipped "$last" "$(($(date +%s) - begin))" ;;
@@ -87,17 +93,28 @@ section() {
 
 cat >"$work/functions" <<'FUNCTIONS'
 set -uo pipefail
+# Told to end, it waits for the program that runs, which may hang in the GPU's driver: then both are killed. Else that program would stay.
+trap 'exit 124' TERM
 skip() { echo "$*"; exit 77; }
 add() { # a JSON object on stdin to the section's results
   if [ -s "$out" ]; then printf ',\n' >>"$out"; fi
   cat >>"$out"
+}
+add_lines() { # the same for each line that is an object; the others are passed on
+  local line
+  while read -r line; do
+    case $line in
+      "{"*"}") add <<<"$line" ;;
+      *) echo "$line" ;;
+    esac
+  done
 }
 number() { sed -n "s/^ *\"$2\": *\([-0-9.e+]*\),*$/\1/p" "$1"; } # of a pretty JSON file
 
 # Every operation of the table against the CPU's, with its tolerance.
 section_operations() {
   command -v check_cuda_ops >/dev/null || skip "the folder has no check_cuda_ops"
-  check_cuda_ops
+  check_cuda_ops | add_lines
 }
 
 # Models, gradients, optimiser steps and sampling runs against stored float64 references, in float32.
@@ -124,25 +141,30 @@ section_curves() {
       --set autoencoder.steps=200 --set denoiser.steps=200 --set classifier.steps=200 --set 'autoencoder.hidden=[256, 256]' \
       --set autoencoder.validate_every=0 --set denoiser.validate_every=0 --set classifier.validate_every=0 --set checkpoint.every=0 || exit 1
   done
-  python3 "$here/compare_curves.py" curve-cpu/metrics.jsonl curve-cuda/metrics.jsonl | tee curves.txt
+  outside python3 "$here/compare_curves.py" curve-cpu/metrics.jsonl curve-cuda/metrics.jsonl | tee curves.txt
   local code=${PIPESTATUS[0]}
   { printf '{"comparison": "'; awk '{printf "%s; ", $0}' curves.txt; printf '"}'; } | add
   sed 's/^/    /' curves.txt >curves.md
   return "$code"
 }
 
-# NVIDIA's checker of memory accesses and of races in shared memory, over a few steps.
+# NVIDIA's checker of memory accesses and of races in shared memory, over a few steps of each stage (the third of the denoiser's is an exchanged graph)
+# and a short sampling run.
 section_sanitizer() {
-  local tool code
-  tool=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null) || skip "no compute-sanitizer"
+  local tool check code
+  tool=$(command -v compute-sanitizer || ls "${CUDA_HOME:-/usr/local/cuda}"/bin/compute-sanitizer 2>/dev/null) || skip "no compute-sanitizer"
   for check in memcheck racecheck; do
-    for stage in autoencoder denoiser classifier; do
-      "$tool" --tool $check --error-exitcode 9 cytoforge bench train --stage $stage --genes 500 --nnz 50 --batch 64 --steps 2 --device cuda \
-        --set 'autoencoder.hidden=[64]' >san.txt 2>&1
+    for command in train sample; do
+      local arguments=(train --data "$here/data/atlas" --out "checked-$check" --set 'autoencoder.hidden=[64]' --set autoencoder.steps=4 --set denoiser.steps=4
+        --set classifier.steps=4 --set autoencoder.batch_cells=64 --set denoiser.batch_cells=64 --set classifier.batch_cells=64 --set autoencoder.validate_every=0
+        --set denoiser.validate_every=0 --set classifier.validate_every=0)
+      if [ $command = sample ]; then arguments=(sample -m "checked-$check/model.h5" -n 200 --steps 5 --force -o checked.h5ad); fi
+      outside "$tool" --tool $check --target-processes all --error-exitcode 9 env "LD_LIBRARY_PATH=$LD_LIBRARY_PATH" cytoforge "${arguments[@]}" --device cuda \
+        >checked.txt 2>&1
       code=$?
-      cat san.txt
-      if grep -q "Device not supported\|unable to start\|not supported" san.txt; then skip "compute-sanitizer does not work here"; fi
-      printf '{"check": "%s", "stage": "%s", "exit": %d}' $check $stage $code | add
+      cat checked.txt
+      if grep -q "Device not supported\|unable to start\|not supported" checked.txt; then skip "compute-sanitizer does not work here"; fi
+      printf '{"check": "%s", "command": "%s", "exit": %d}' $check $command $code | add
       [ $code -eq 0 ] || exit 1
     done
   done
@@ -170,7 +192,7 @@ section_times() {
 section_residency() {
   local where rate aim
   cytoforge synth -o cells.h5ad --cells 32768 --genes 28231 --types 20 --counts 5000 --expressed 0.043 --compact --seed 1 || exit 1
-  mpirun -n 8 cytoforge prepare cells.h5ad -o large --label cell_type || exit 1
+  mpirun -n 8 cytoforge prepare cells.h5ad -o large --label cell_type --min-cells 0 || exit 1
   rm cells.h5ad
   echo '| residency | cells/s | aim | values a cell | share of product rate | share of copy rate |' >residency.md
   echo '| --- | --- | --- | --- | --- | --- |' >>residency.md
@@ -210,21 +232,24 @@ RUNS
 
 # The same models and batches in PyTorch.
 section_torch() {
-  python3 -c 'import torch' 2>/dev/null || skip "no PyTorch here"
-  python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' || skip "PyTorch sees no GPU"
-  python3 "$here/torch_reference.py" >torch.jsonl || exit 1
-  while read -r line; do
+  outside python3 -c 'import torch, sys; sys.exit(0 if torch.cuda.is_available() else 3)' 2>/dev/null
+  case $? in
+    0) ;;
+    3) skip "PyTorch sees no GPU" ;;
+    *) skip "no PyTorch here" ;;
+  esac
+  outside python3 "$here/torch_reference.py" | while read -r line; do
     add <<<"$line"
     echo "- $line" >>torch.md
-  done <torch.jsonl
+  done
 }
 FUNCTIONS
 export here
 
 # ---- the run ---------------------------------------------------------------------------------------------------------------------------------------
 
-device=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
-driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
+device=$(outside nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
+driver=$(outside nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
 : "${device:=no GPU}" "${driver:=none}"
 said=$(cytoforge --version 2>&1 | sed -n 's/^ *\(CUDA\|backends\)  *//p' | head -n 1)
 case $said in
@@ -232,14 +257,15 @@ case $said in
   *) n_gpus=0 no_gpu=${said##*, } ;;
 esac
 
-section operations 50
-section golden 30
-section curves 80
-section sanitizer 50
+# 470 s in all.
+section operations 60
+section golden 20
+section curves 60
 section times 80
-section residency 80
+section residency 70
 section sampling 50
-section torch 60
+section torch 80
+section sanitizer 50
 
 if [ "$n_gpus" -eq 0 ]; then
   echo "no section could run on a GPU: $no_gpu; $results/results.json says so"

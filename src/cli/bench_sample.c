@@ -151,8 +151,8 @@ static void close_bench(bench *b) {
 
 /* Labels in turn, all of the same weight. */
 static cyf_status fill_guide(const bench *b, cyf_scratch *scratch, int64_t first, int64_t n, cyf_guide *guide) {
-  int32_t label_host[CYF_SAMPLER_BLOCK], *label = NULL;
-  float weight_host[CYF_SAMPLER_BLOCK], *weight = NULL;
+  int32_t label_host[CYF_SAMPLER_BLOCK_MAX], *label = NULL;
+  float weight_host[CYF_SAMPLER_BLOCK_MAX], *weight = NULL;
   cyf_device *d = b->device;
   for (int64_t i = 0; i < n; i++) {
     label_host[i] = (int32_t)((first + i) % b->n_classes);
@@ -172,7 +172,7 @@ static cyf_status fill_guide(const bench *b, cyf_scratch *scratch, int64_t first
 static cyf_status sample_block(const bench *b, int thread, cyf_block *block) {
   cyf_device *d = b->device;
   cyf_scratch *scratch = b->scratch[thread];
-  const int64_t n = block->n_cells, first = block->index * CYF_SAMPLER_BLOCK;
+  const int64_t n = block->n_cells, first = block->index * cyf_sampler_block(d);
   const int64_t width = cyf_denoiser_get_config(b->denoiser)->latent;
   const int n_guides = b->arguments->guidance > 0;
   cyf_sampler_config config = b->config;
@@ -205,7 +205,7 @@ static cyf_status emit(void *context, const cyf_block *block) {
 static cyf_status run_cells(cyf_comm *comm, bench *b, int64_t n_cells, double *ret_seconds) {
   const cyf_block_job job = {.name = "bench sample",
                              .n_cells = n_cells,
-                             .block_cells = CYF_SAMPLER_BLOCK,
+                             .block_cells = cyf_sampler_block(b->device),
                              .n_genes = 1,
                              .width = cyf_denoiser_get_config(b->denoiser)->latent,
                              .n_threads = b->device->n_threads,
@@ -284,7 +284,7 @@ static cyf_status measure(cyf_context *context, const arguments *a, const cyf_te
   CYF_TRY(cyf_comm_agree(comm, check(a, extra)));
   CYF_TRY(cyf_open_wished_device(comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &b.device));
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_bench(&b)));
-  const int64_t round = (int64_t)n_ranks * b.device->n_threads * CYF_SAMPLER_BLOCK;
+  const int64_t round = (int64_t)n_ranks * b.device->n_threads * cyf_sampler_block(b.device);
   CYF_TRY_CLEANUP(run_cells(comm, &b, round, &seconds));
   CYF_TRY_CLEANUP(run_cells(comm, &b, a->n_cells, &seconds));
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, cyf_bench_device(b.device, &flops_per_s, &copy_per_s)));

@@ -259,7 +259,7 @@ static cyf_status run_point(const interpolation *p, int thread, int64_t first, i
 static cyf_status run_block(const interpolation *p, int thread, cyf_block *block) {
   cyf_device *device = p->device;
   cyf_scratch *scratch = p->scratch[thread];
-  const int64_t width = p->out.width, first = block->index * CYF_SAMPLER_BLOCK;
+  const int64_t width = p->out.width, first = block->index * cyf_sampler_block(device);
   float *x = NULL;
   CYF_TRY(cyf_scratch_floats(scratch, block->n_cells * width, &x));
   for (int64_t done = 0, n; done < block->n_cells; done += n) {
@@ -272,7 +272,7 @@ static cyf_status run_block(const interpolation *p, int thread, cyf_block *block
   }
   CYF_TRY(device->ops->download(device, block->latent, x, sizeof(float) * (size_t)(block->n_cells * width)));
   CYF_TRY(device->ops->synchronize(device));
-  int64_t position[CYF_SAMPLER_BLOCK]; /* counts too are drawn by the start cell */
+  int64_t position[CYF_SAMPLER_BLOCK_MAX]; /* counts too are drawn by the start cell */
   for (int64_t i = 0; i < block->n_cells; i++) position[i] = (first + i) % p->start.n;
   return cyf_decode_rows(&p->decoding, scratch, block->n_cells, x, position, &block->rows);
 }
@@ -360,7 +360,7 @@ static cyf_status interpolate(cyf_context *context, const arguments *a, const cy
            p.device->n_threads);
   const cyf_block_job job = {.name = "interpolate",
                              .n_cells = p.out.n_cells,
-                             .block_cells = CYF_SAMPLER_BLOCK,
+                             .block_cells = cyf_sampler_block(p.device),
                              .n_genes = p.model->genes.n,
                              .width = p.out.width,
                              .n_threads = p.device->n_threads,

@@ -153,7 +153,7 @@ static cyf_status sample_block(const sampling *s, int thread, cyf_block *block) 
   cyf_scratch *scratch = s->scratch[thread];
   cyf_sampler_config config = s->config;
   config.graph = &s->graph[thread];
-  int64_t n = block->n_cells, width = s->out.width, first = block->index * CYF_SAMPLER_BLOCK;
+  int64_t n = block->n_cells, width = s->out.width, first = block->index * cyf_sampler_block(device);
   cyf_guide guides[CYF_GUIDES_MAX];
   int n_guides = 0;
   float *x = NULL;
@@ -166,7 +166,7 @@ static cyf_status sample_block(const sampling *s, int thread, cyf_block *block) 
     CYF_TRY(device->ops->l2_normalize_forward(device, n, width, x, x, NULL));
   CYF_TRY(device->ops->download(device, block->latent, x, sizeof(float) * (size_t)(n * width)));
   CYF_TRY(device->ops->synchronize(device));
-  int64_t position[CYF_SAMPLER_BLOCK];
+  int64_t position[CYF_SAMPLER_BLOCK_MAX];
   for (int64_t i = 0; i < n; i++) position[i] = first + i;
   return cyf_decode_rows(&s->decoding, scratch, n, x, position, &block->rows);
 }
@@ -217,7 +217,7 @@ static cyf_status sample(cyf_context *context, const arguments *a, const cyf_tex
            s.guidance, cyf_comm_size(context->comm), s.n_threads);
   cyf_block_job job = {.name = "sample",
                        .n_cells = s.conditions.n_cells,
-                       .block_cells = CYF_SAMPLER_BLOCK,
+                       .block_cells = cyf_sampler_block(s.device),
                        .n_genes = s.model->genes.n,
                        .width = s.out.width,
                        .n_threads = s.n_threads,

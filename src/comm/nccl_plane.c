@@ -36,7 +36,8 @@ struct cyf_nccl {
   ncclComm_t communicator[N_COMMUNICATORS];
   pthread_t thread;
   bool watched;
-  pthread_mutex_t lock; /* of what follows */
+  pthread_mutex_t calls; /* a communicator takes one call at a time, asking for its state included */
+  pthread_mutex_t lock;  /* of what follows */
   bool stop;
   pending queue[N_PENDING]; /* a ring: n_queued from first on */
   int first, n_queued;
@@ -80,7 +81,9 @@ static cyf_status settle(cyf_nccl *n, int which, ncclResult_t result, double tim
     const double waited_s = cyf_clock_s() - start_s;
     if (waited_s > timeout_s) return cyf_comm_timed_out(n->comm, what);
     cyf_comm_back_off(waited_s, CYF_COMM_WAIT_BULK);
+    pthread_mutex_lock(&n->calls);
     const ncclResult_t asked = n->library->CommGetAsyncError(n->communicator[which], &result);
+    pthread_mutex_unlock(&n->calls);
     if (asked != ncclSuccess) result = asked;
   }
   return result == ncclSuccess ? CYF_OK : nccl_failed(n, result, what);
@@ -97,12 +100,14 @@ static void end_all_ranks(cyf_nccl *n, const char *what, const char *why) {
 }
 
 static void watch_errors(cyf_nccl *n) {
+  if (pthread_mutex_trylock(&n->calls) != 0) return; /* the host is in a call and hears of errors itself */
   for (int i = 0; i < N_COMMUNICATORS; i++) {
     ncclResult_t error = ncclSuccess;
     if (n->library->CommGetAsyncError(n->communicator[i], &error) != ncclSuccess) continue;
     if (error != ncclSuccess && error != ncclInProgress)
       end_all_ranks(n, "a sum over ranks", n->library->GetErrorString(error));
   }
+  pthread_mutex_unlock(&n->calls);
 }
 
 /* Takes sums that are done out of the queue; locked. */
@@ -208,6 +213,7 @@ cyf_status cyf_nccl_create(cyf_comm *comm, cyf_device *device, cyf_nccl **ret_nc
   *ret_nccl = NULL;
   CYF_TRY(cyf_comm_agree(comm, CYF_NEW(&n, 1)));
   n->comm = comm;
+  pthread_mutex_init(&n->calls, NULL);
   pthread_mutex_init(&n->lock, NULL);
   status = cyf_nccl_library_load(&n->library);
   if (status == CYF_OK) status = make_streams(n, device);
@@ -270,20 +276,29 @@ void cyf_nccl_destroy(cyf_nccl **nccl) {
   if (n->ready != NULL) cudaEventDestroy(n->ready);
   if (n->summed != NULL) cudaEventDestroy(n->summed);
   if (n->sum_stream != NULL) cudaStreamDestroy(n->sum_stream);
+  pthread_mutex_destroy(&n->calls);
   pthread_mutex_destroy(&n->lock);
   cyf_free(n);
 }
 
 /* ---- sums ------------------------------------------------------------------------------------------------------- */
 
+/* values[count] in place, on a stream; returns when it is queued there. */
+static cyf_status all_reduce(cyf_nccl *n, int which, void *values, int64_t count, ncclDataType_t type,
+                             cudaStream_t stream, const char *what) {
+  pthread_mutex_lock(&n->calls);
+  const ncclResult_t result =
+      n->library->AllReduce(values, values, (size_t)count, type, ncclSum, n->communicator[which], stream);
+  pthread_mutex_unlock(&n->calls);
+  return settle(n, which, result, n->comm->timeout_s, what);
+}
+
 cyf_status cyf_nccl_sum_bucket(cyf_nccl *n, float *values, int64_t count) {
   const char *what = "a sum of gradients";
   CYF_TRY(cyf_comm_check(n->comm));
   CYF_TRY(cuda_status(n, cudaEventRecord(n->ready, n->device_stream), what));
   CYF_TRY(cuda_status(n, cudaStreamWaitEvent(n->sum_stream, n->ready, 0), what));
-  const ncclResult_t result = n->library->AllReduce(values, values, (size_t)count, ncclFloat32, ncclSum,
-                                                    n->communicator[GRADIENTS], n->sum_stream);
-  return settle(n, GRADIENTS, result, n->comm->timeout_s, what);
+  return all_reduce(n, GRADIENTS, values, count, ncclFloat32, n->sum_stream, what);
 }
 
 cyf_status cyf_nccl_join(cyf_nccl *n) {
@@ -296,9 +311,7 @@ cyf_status cyf_nccl_join(cyf_nccl *n) {
 cyf_status cyf_nccl_sum_doubles(cyf_nccl *n, double *values, int64_t count) {
   const char *what = "a sum of batch statistics";
   CYF_TRY(cyf_comm_check(n->comm));
-  const ncclResult_t result = n->library->AllReduce(values, values, (size_t)count, ncclFloat64, ncclSum,
-                                                    n->communicator[STATISTICS], n->device_stream);
-  CYF_TRY(settle(n, STATISTICS, result, n->comm->timeout_s, what));
+  CYF_TRY(all_reduce(n, STATISTICS, values, count, ncclFloat64, n->device_stream, what));
   return watch_stream(n, n->device_stream, what);
 }
 

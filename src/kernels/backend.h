@@ -76,8 +76,8 @@ struct cyf_ops {
   const char *name; /* "cpu" or "cuda" */
 
   /* ---- memory ---------------------------------------------------------------------------------------------- */
-  cyf_status (*alloc)(cyf_device *d, size_t bytes, void **ret_memory); /* zeroed, 64-byte aligned */
-  void (*free)(cyf_device *d, void *memory);                           /* NULL-safe */
+  cyf_status (*alloc)(cyf_device *d, size_t bytes, void **ret_memory); /* zeroed, 64-byte aligned; for either queue */
+  void (*free)(cyf_device *d, void *memory); /* behind all calls made so far in either queue; NULL-safe */
   /* Bytes that allocations could still take; 0: no limit known (the host's own memory). */
   size_t (*free_bytes)(cyf_device *d);
   /* Host memory that the device can fetch from by itself (pinned with CUDA): zeroed, 64-byte aligned. */

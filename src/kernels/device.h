@@ -18,6 +18,7 @@ typedef struct cyf_device {
   bool host_memory; /* its memory is the host's: operations take host arrays, and a call is done when it returns */
   int64_t row_unit; /* numbers of rows that vary from batch to batch are padded to a multiple, so that a shape's plans
                        and graphs serve again (0 or 1: they are not) */
+  int64_t block_cells; /* cells that it is given at a time where that is free to choose (0: as the CPU) */
   void (*destroy_backend)(struct cyf_device *device); /* frees what the backend added; NULL: nothing */
 } cyf_device;
 

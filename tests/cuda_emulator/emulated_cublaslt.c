@@ -1,4 +1,5 @@
-/* cuBLASLt's products on OpenBLAS: operands widened from bfloat16 (or rounded to TF32's 10 bits), sums in float32. */
+/* cuBLASLt's products on OpenBLAS: operands widened from bfloat16 or cut to TF32's 10 bits (as tensor cores take them;
+ * a library that rounds them first errs less), sums in float32. */
 #include <cblas.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,8 @@ static cublasStatus_t desc_set(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttr
   if (attribute == CUBLASLT_MATMUL_DESC_TRANSB) memcpy(&desc->op_b, value, bytes);
   if (attribute == CUBLASLT_MATMUL_DESC_EPILOGUE) memcpy(&desc->epilogue, value, bytes);
   if (attribute == CUBLASLT_MATMUL_DESC_BIAS_POINTER) memcpy(&desc->bias, value, bytes);
-  return CUBLAS_STATUS_SUCCESS;
+  /* The real one takes any address, and its kernels then read it 16 bytes at a time. */
+  return (uintptr_t)desc->bias % 16 == 0 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }
 static cublasStatus_t layout_create(cublasLtMatrixLayout_t *layout, cudaDataType_t type, uint64_t rows,
                                     uint64_t columns, int64_t leading) {
@@ -85,6 +87,8 @@ static cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t de
   *found = 0;
   if (k_a != k_b || m != c->rows || n != c->columns || a->type != b->type) return CUBLAS_STATUS_INVALID_VALUE;
   memset(results, 0, sizeof *results);
+  /* As the real one says of some shapes: vectors stand for them here. */
+  if (desc->epilogue != CUBLASLT_EPILOGUE_DEFAULT && m == 1) return CUBLAS_STATUS_NOT_SUPPORTED;
   *found = 1;
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -97,7 +101,7 @@ static float *operand(const struct emulated_layout *x, const void *data, int tf3
       const int64_t from = j * x->leading + i;
       float value =
           x->type == CUDA_R_16BF ? cyf_float_of_bfloat16(((const uint16_t *)data)[from]) : ((const float *)data)[from];
-      if (tf32) value = cyf_bits_float((cyf_float_bits(value) + 0x1000u) & ~0x1FFFu);
+      if (tf32) value = cyf_bits_float(cyf_float_bits(value) & ~0x1FFFu);
       copy[j * x->rows + i] = value;
     }
   }

@@ -1,4 +1,4 @@
-/* Streams, capture and graphs. A captured operation does nothing until its graph is launched, and then works with the
+/* Capture and graphs. A captured operation does nothing until its graph is launched, and then works with the
  * arguments that it was recorded with; exchanging a graph's arguments takes the same operations in the same order. */
 #include "emulated_graphs.hpp"
 
@@ -8,10 +8,6 @@
 #include <memory>
 #include <set>
 #include <vector>
-
-struct emulated_stream {
-  int unused;
-};
 
 namespace {
 struct node {
@@ -36,7 +32,7 @@ void emulator_perform(cudaStream_t stream, const void *what, const std::function
     const char *from = static_cast<const char *>(arguments);
     recording->nodes.push_back({what, work, std::vector<char>(from, from + bytes)});
   } else {
-    work();
+    emulator_enqueue(stream, work);
   }
 }
 
@@ -67,19 +63,6 @@ void emulator_forget_exchanged(void) {
   exchanged.clear();
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
-  (void)flags;
-  *stream = new emulated_stream();
-  return cudaSuccess;
-}
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority) {
-  (void)priority;
-  return cudaStreamCreateWithFlags(stream, flags);
-}
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  delete stream;
-  return cudaSuccess;
-}
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, int *status) {
   *status = emulator_is_capturing(stream) ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
@@ -123,7 +106,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (emulator_is_capturing(stream)) return cudaErrorInvalidValue;
   ++counts.launched;
   counts.n_nodes = static_cast<int64_t>(executable->nodes.size());
-  for (const node &n : executable->nodes) n.work();
+  for (const node &n : executable->nodes) emulator_enqueue(stream, n.work); /* as it is now: it may change meanwhile */
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {

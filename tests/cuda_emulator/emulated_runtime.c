@@ -1,5 +1,5 @@
-/* The CUDA runtime's memory, transfers and events on the CPU: done at once, or when the graph is launched that they are
- * captured into (emulated_graphs.cpp). What a capture does not allow fails. */
+/* The CUDA runtime's memory and transfers on the CPU: done when their stream comes to them (emulated_streams.cpp), or
+ * in the graph that they are captured into (emulated_graphs.cpp). What a capture does not allow fails. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +32,7 @@ void emulator_check_guards(void) {
 }
 
 size_t emulator_bytes_in_use(void) {
+  emulator_finish();
   return bytes_in_use;
 }
 
@@ -54,45 +55,93 @@ cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t stream) {
   return emulator_is_capturing(stream) ? cudaErrorInvalidValue : cudaMalloc(memory, bytes);
 }
 
-cudaError_t cudaFreeAsync(void *memory, cudaStream_t stream) {
-  if (emulator_is_capturing(stream)) return cudaErrorInvalidValue;
-  piece *p = (piece *)((char *)memory - GUARD_BYTES) - 1;
+static void run_free(const void *argument) {
+  piece *p = (piece *)(*(char *const *)argument - GUARD_BYTES) - 1;
   check(p);
   p->before->after = p->after;
   p->after->before = p->before;
   bytes_in_use -= p->bytes;
+  memset(p + 1, FRESH_VALUE, 2 * GUARD_BYTES + p->bytes); /* who still reads it gets nothing of use */
   free(p);
+}
+
+cudaError_t cudaFreeAsync(void *memory, cudaStream_t stream) {
+  static const char node;
+  if (emulator_is_capturing(stream)) return cudaErrorInvalidValue;
+  emulator_submit(stream, &node, run_free, &memory, sizeof memory);
   return cudaSuccess;
 }
+
+/* Pinned memory, by which transfers are told that may come late. */
+typedef struct pinned {
+  const char *memory;
+  size_t bytes;
+  struct pinned *next;
+} pinned;
+static pinned *all_pinned;
 
 cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags) {
   (void)flags;
   if (posix_memalign(memory, 4096, bytes) != 0) return cudaErrorMemoryAllocation;
   memset(*memory, FRESH_VALUE, bytes);
+  pinned *p = malloc(sizeof *p);
+  if (p == NULL) abort();
+  *p = (pinned){*memory, bytes, all_pinned};
+  all_pinned = p;
   return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void *memory) {
+  emulator_finish();
+  for (pinned **at = &all_pinned; *at != NULL; at = &(*at)->next) {
+    pinned *p = *at;
+    if (p->memory != memory) continue;
+    *at = p->next;
+    free(p);
+    break;
+  }
   free(memory);
   return cudaSuccess;
 }
+cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *attributes, const void *memory) {
+  attributes->type = cudaMemoryTypeUnregistered;
+  for (const pinned *p = all_pinned; p != NULL; p = p->next) {
+    if ((const char *)memory >= p->memory && (const char *)memory < p->memory + p->bytes)
+      attributes->type = cudaMemoryTypeHost;
+  }
+  return cudaSuccess;
+}
+
 typedef struct transfer {
   void *to;
   const void *from;
-  int value;
+  int value; /* to set, or the kind of a copy */
   size_t bytes;
 } transfer;
+/* Ends the program unless memory[bytes] lies in a piece of device memory as it is at this time. */
+static void check_device_memory(const void *memory, size_t bytes) {
+  const char *from = memory;
+  for (const piece *p = ring.after; p != &ring; p = p->after) {
+    const char *low = (const char *)(p + 1) + GUARD_BYTES;
+    if (from >= low && from + bytes <= low + p->bytes) return;
+  }
+  fprintf(stderr, "cuda emulator: a transfer of %zu bytes to or from what is no device memory any more\n", bytes);
+  abort();
+}
 static void run_copy(const void *argument) {
   const transfer *t = argument;
+  if (t->value != cudaMemcpyHostToDevice) check_device_memory(t->from, t->bytes);
+  if (t->value != cudaMemcpyDeviceToHost) check_device_memory(t->to, t->bytes);
   memmove(t->to, t->from, t->bytes);
 }
 static void run_set(const void *argument) {
   const transfer *t = argument;
+  check_device_memory(t->to, t->bytes);
   memset(t->to, t->value, t->bytes);
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream) {
   static const char node;
-  const transfer t = {.to = to, .from = from, .bytes = bytes};
+  const transfer t = {.to = to, .from = from, .value = (int)kind, .bytes = bytes};
   if (emulator_is_capturing(stream) && kind != cudaMemcpyDeviceToDevice) return cudaErrorInvalidValue;
   emulator_submit(stream, &node, run_copy, &t, sizeof t);
   return cudaSuccess;
@@ -101,11 +150,6 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
   static const char node;
   const transfer t = {.to = memory, .value = value, .bytes = bytes};
   emulator_submit(stream, &node, run_set, &t, sizeof t);
-  return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  if (emulator_is_capturing(stream)) return cudaErrorInvalidValue;
-  emulator_check_guards();
   return cudaSuccess;
 }
 
@@ -144,44 +188,23 @@ cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, int attribute, void *val
   (void)pool, (void)attribute, (void)value;
   return cudaSuccess;
 }
+/* The pool: a GiB of freed memory that it keeps, beside what is in use. */
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, int attribute, void *value) {
+  (void)pool;
+  *(uint64_t *)value = bytes_in_use + (attribute == cudaMemPoolAttrReservedMemCurrent ? (uint64_t)1 << 30 : 0);
+  return cudaSuccess;
+}
 cudaError_t cudaMemGetInfo(size_t *left, size_t *total) {
   *total = (size_t)4 << 30;
   *left = *total > bytes_in_use ? *total - bytes_in_use : 0;
   return cudaSuccess;
 }
 
-/* Events are addresses that are never looked at: work is done when the call that gives it returns. */
-static char something;
 cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
   *least = *greatest = 0;
   return cudaSuccess;
 }
 cudaError_t cudaThreadExchangeStreamCaptureMode(int *mode) {
   (void)mode;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
-  (void)event, (void)flags;
-  return emulator_is_capturing(stream) ? cudaErrorInvalidValue : cudaSuccess;
-}
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
-  (void)flags;
-  *event = (cudaEvent_t)&something;
-  return cudaSuccess;
-}
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  (void)event;
-  return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  (void)event;
-  return emulator_is_capturing(stream) ? cudaErrorInvalidValue : cudaSuccess;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  (void)event;
-  return emulator_is_capturing(NULL) ? cudaErrorInvalidValue : cudaSuccess;
-}
-cudaError_t cudaEventQuery(cudaEvent_t event) {
-  (void)event;
   return cudaSuccess;
 }

@@ -44,13 +44,6 @@ unsigned thread_now, n_threads;
 uint64_t random_state = 1;
 int64_t n_launches;
 
-uint64_t draw() {
-  uint64_t z = (random_state += 0x9E3779B97F4A7C15u);
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
-}
-
 /* To the scheduler and, when it calls run again, back. Jumps cost a fraction of swapcontext, which asks the system for
  * the signal mask. */
 void leave(fiber *f) {
@@ -135,7 +128,7 @@ void run_block() {
       if (states[t] == NEW || states[t] == READY) order[n++] = t;
     }
     for (unsigned k = 0; k < n; ++k) {
-      const unsigned other = k + static_cast<unsigned>(draw() % (n - k)), t = order[other];
+      const unsigned other = k + static_cast<unsigned>(emulator_draw() % (n - k)), t = order[other];
       order[other] = order[k];
       run(t);
     }
@@ -152,6 +145,13 @@ void run_block() {
 }
 
 }  // namespace
+
+uint64_t emulator_draw() {
+  uint64_t z = (random_state += 0x9E3779B97F4A7C15u);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return z ^ (z >> 31);
+}
 
 static void run_kernel(unsigned grid_x, unsigned grid_y, unsigned block, const std::function<void()> &kernel) {
   ++n_launches;
@@ -213,5 +213,6 @@ extern "C" void emulator_seed(uint64_t seed) {
 }
 
 extern "C" int64_t emulator_launches(void) {
+  emulator_finish();
   return n_launches;
 }

@@ -25,6 +25,7 @@ typedef struct plan {
   cublasLtMatmulDesc_t desc;
   cublasLtMatrixLayout_t a, b, c;
   cublasLtMatmulAlgo_t algorithm;
+  bool possible; /* false: the library has no algorithm */
 } plan;
 
 struct cyf_cuda_blas {
@@ -133,12 +134,9 @@ static cyf_status choose_algorithm(cyf_cuda_blas *blas, plan *p) {
   const cublasStatus_t error =
       lt->heuristic(blas->handle, p->desc, p->b, p->a, p->c, p->c, preference, 1, &best, &found);
   (void)lt->preference_destroy(preference);
-  BLAS_TRY(error);
-  if (found == 0) {
-    return CYF_FAIL(CYF_ERR_DEVICE, "cuBLASLt has no algorithm for a product of %lld x %lld x %lld",
-                    (long long)p->key.m, (long long)p->key.n, (long long)p->key.k);
-  }
-  p->algorithm = best.algo;
+  p->possible = error == CUBLAS_STATUS_SUCCESS && found > 0;
+  if (p->possible) p->algorithm = best.algo;
+  if (error != CUBLAS_STATUS_NOT_SUPPORTED) BLAS_TRY(error);
   return CYF_OK;
 }
 
@@ -159,6 +157,31 @@ static cyf_status find_plan(cyf_cuda_blas *blas, const cyf_cuda_product *product
   return status;
 }
 
+/* The library's preferences tell it how operands lie, but not the bias, which its epilogues read 16 bytes at a time:
+ * one that starts elsewhere is copied. */
+static cyf_status aligned_bias(cyf_cuda_device *d, const float *bias, int64_t n, const float **ret_bias) {
+  float *copy;
+  *ret_bias = bias;
+  if ((uintptr_t)bias % 16 == 0) return CYF_OK;
+  CYF_TRY(cyf_cuda_floats(d, n, &copy));
+  *ret_bias = copy;
+  return cyf_cuda_copy(&d->base, copy, bias, (size_t)n * sizeof *bias);
+}
+
+/* The product alone, and what its epilogue would have done by a pass over it: a few shapes (vectors, rows that start
+ * anywhere) have no algorithm with an epilogue. */
+static cyf_status without_epilogue(cyf_cuda_device *d, const cyf_cuda_product *product) {
+  cyf_cuda_product plain = *product;
+  if (product->epilogue == CYF_EPILOGUE_NONE) {
+    return CYF_FAIL(CYF_ERR_DEVICE, "cuBLASLt has no algorithm for a product of %lld x %lld x %lld",
+                    (long long)product->m, (long long)product->n, (long long)product->k);
+  }
+  plain.epilogue = CYF_EPILOGUE_NONE;
+  CYF_TRY(cyf_cuda_multiply(d, &plain));
+  cyf_cuda_add_bias(d, product);
+  return CYF_OK;
+}
+
 cyf_status cyf_cuda_multiply(cyf_cuda_device *d, const cyf_cuda_product *product) {
   cyf_cuda_blas *blas = d->blas;
   plan *p;
@@ -168,8 +191,11 @@ cyf_status cyf_cuda_multiply(cyf_cuda_device *d, const cyf_cuda_product *product
     return CYF_FAIL(CYF_ERR_INTERNAL, "a product over nothing with an epilogue");
   }
   CYF_TRY(find_plan(blas, product, &p));
+  if (!p->possible) return without_epilogue(d, product);
   if (product->epilogue != CYF_EPILOGUE_NONE) {
-    BLAS_TRY(blas->library->desc_set(p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &product->bias, sizeof product->bias));
+    const float *bias;
+    CYF_TRY(aligned_bias(d, product->bias, product->n, &bias));
+    BLAS_TRY(blas->library->desc_set(p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
   }
   BLAS_TRY(blas->library->matmul(blas->handle, p->desc, &product->alpha, product->b.data, p->b, product->a.data, p->a,
                                  &product->beta, product->c, p->c, product->c, p->c, &p->algorithm, blas->workspace,

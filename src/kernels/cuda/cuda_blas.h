@@ -37,6 +37,9 @@ typedef struct cyf_cuda_product {
 } cyf_cuda_product;
 cyf_status cyf_cuda_multiply(cyf_cuda_device *d, const cyf_cuda_product *product);
 
+/* What the product's epilogue does, on c that holds the product without it (cuda_dense.cu). */
+void cyf_cuda_add_bias(const cyf_cuda_device *d, const cyf_cuda_product *product);
+
 #ifdef __cplusplus
 }
 #endif

@@ -33,6 +33,7 @@ typedef struct cyf_cuda_device {
   int64_t strip_bytes;  /* CYF_STRIP_BYTES; tests choose less */
   cudaStream_t stream;  /* the work queue */
   cudaStream_t copies;  /* the copy queue */
+  cudaEvent_t joint;    /* for one queue to wait for the other */
   bool graphs;          /* CYTOFORGE_GRAPHS=0: steps run operation by operation */
   cyf_graph *recording; /* the graph that is being recorded */
   pthread_mutex_t lock; /* one operation at a time */

@@ -15,12 +15,21 @@ static cyf_status take(cyf_cuda_device *d, size_t size, cudaStream_t stream, voi
   return cyf_cuda_check(cudaMemsetAsync(*ret_memory, 0, size, stream), "cudaMemsetAsync");
 }
 
+/* What `queue` is given from now on starts when `other` has done what it was given. */
+static cyf_status queue_behind(const cyf_cuda_device *d, cudaStream_t queue, cudaStream_t other) {
+  CYF_TRY(cyf_cuda_check(cudaEventRecord(d->joint, other), "cudaEventRecord"));
+  return cyf_cuda_check(cudaStreamWaitEvent(queue, d->joint, 0), "cudaStreamWaitEvent");
+}
+
 /* From the stream's pool: the order of the stream is the order in which memory is taken and given back, so freeing
- * waits for nothing and what still runs keeps its memory. While the stream is captured (a scratch grows), memory of the
- * pool would be the graph's own: then it is taken beside the stream, and the wait is for the copy queue alone. */
+ * waits for nothing and what still runs keeps its memory. The copy queue is kept in that order: memory is its own only
+ * when it has been taken and cleared, and is given back behind what it copies. While the stream is captured (a scratch
+ * grows), memory of the pool would be the graph's own: then it is taken beside the stream, and the wait is for the copy
+ * queue alone. */
 static cyf_status alloc_zeroed(cyf_cuda_device *d, size_t bytes, void **ret_memory) {
   CYF_TRY(take(d, bytes > 0 ? bytes : 1, d->recording ? d->copies : d->stream, ret_memory));
-  return d->recording ? cyf_cuda_check(cudaStreamSynchronize(d->copies), "cudaStreamSynchronize") : CYF_OK;
+  if (!d->recording) return queue_behind(d, d->copies, d->stream);
+  return cyf_cuda_check(cudaStreamSynchronize(d->copies), "cudaStreamSynchronize");
 }
 
 cyf_status cyf_cuda_alloc(cyf_device *device, size_t bytes, void **ret_memory) {
@@ -32,6 +41,7 @@ cyf_status cyf_cuda_alloc(cyf_device *device, size_t bytes, void **ret_memory) {
 void cyf_cuda_free(cyf_device *device, void *memory) {
   if (!memory) return;
   cyf_cuda_device *d = cyf_cuda_enter(device);
+  (void)queue_behind(d, d->stream, d->copies);
   (void)cudaFreeAsync(memory, d->stream);
   (void)cyf_cuda_leave(d, CYF_OK);
 }
@@ -42,8 +52,16 @@ cyf_status cyf_cuda_upload(cyf_device *device, void *device_memory, const void *
 }
 
 cyf_status cyf_cuda_download(cyf_device *device, void *host, const void *device_memory, size_t bytes) {
+  if (bytes == 0) return CYF_OK;
   cyf_cuda_device *d = cyf_cuda_enter(device);
-  return cyf_cuda_leave(d, cyf_cuda_staging_to_host(d, host, device_memory, bytes));
+  struct cudaPointerAttributes about;
+  cyf_status status = cyf_cuda_check(cudaPointerGetAttributes(&about, host), "cudaPointerGetAttributes");
+  if (status == CYF_OK && about.type == cudaMemoryTypeHost) { /* pinned: the GPU writes there by itself, and later */
+    status = cyf_cuda_check(cudaMemcpyAsync(host, device_memory, bytes, cudaMemcpyDeviceToHost, d->stream), "download");
+  } else if (status == CYF_OK) {
+    status = cyf_cuda_staging_to_host(d, host, device_memory, bytes);
+  }
+  return cyf_cuda_leave(d, status);
 }
 
 cyf_status cyf_cuda_copy(cyf_device *device, void *to, const void *from, size_t bytes) {
@@ -67,9 +85,15 @@ cyf_status cyf_cuda_synchronize(cyf_device *device) {
 size_t cyf_cuda_free_bytes(cyf_device *device) {
   cyf_cuda_device *d = cyf_cuda_enter(device);
   size_t left = 0, total = 0;
-  if (cudaMemGetInfo(&left, &total) != cudaSuccess) (void)cudaGetLastError();
+  uint64_t reserved = 0, used = 0; /* the pool keeps what is freed */
+  cudaMemPool_t pool;
+  cudaError_t error = cudaMemGetInfo(&left, &total);
+  if (error == cudaSuccess) error = cudaDeviceGetDefaultMemPool(&pool, d->ordinal);
+  if (error == cudaSuccess) error = cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &reserved);
+  if (error == cudaSuccess) error = cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used);
+  if (error != cudaSuccess) (void)cudaGetLastError();
   (void)cyf_cuda_leave(d, CYF_OK);
-  return left;
+  return left + (size_t)(reserved > used ? reserved - used : 0);
 }
 
 cyf_status cyf_cuda_alloc_host(cyf_device *device, size_t bytes, void **ret_memory) {

@@ -6,6 +6,11 @@
 #include "model/diffusion/multistep.h"
 #include "model/diffusion/sampler_internal.h"
 
+int64_t cyf_sampler_block(const cyf_device *device) {
+  if (device->block_cells <= 0) return CYF_SAMPLER_BLOCK;
+  return device->block_cells < CYF_SAMPLER_BLOCK_MAX ? device->block_cells : CYF_SAMPLER_BLOCK_MAX;
+}
+
 /* Coefficients of step i of the schedule, all in double: with hundreds of steps an error here grows much more than one
  * in x. */
 static cyf_reverse_step make_step(const cyf_sampler_config *config, int i) {

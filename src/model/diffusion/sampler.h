@@ -1,5 +1,5 @@
 /* The reverse process: DDPM, DDIM and DPM-Solver++(2M), guided by any number of classifiers and of the denoiser's own
- * conditions, with gradient interpolation. Cells are sampled in blocks of CYF_SAMPLER_BLOCK consecutive indices; one
+ * conditions, with gradient interpolation. Cells are sampled in blocks of cyf_sampler_block consecutive indices; one
  * block is computed by one thread, so results do not depend on ranks or threads. */
 #ifndef CYF_MODEL_DIFFUSION_SAMPLER_H
 #define CYF_MODEL_DIFFUSION_SAMPLER_H
@@ -8,7 +8,10 @@
 #include "model/denoiser.h"
 #include "model/diffusion/schedule.h"
 
-enum { CYF_SAMPLER_BLOCK = 256, CYF_GUIDES_MAX = 16 };
+enum { CYF_SAMPLER_BLOCK = 256, CYF_SAMPLER_BLOCK_MAX = 2048, CYF_GUIDES_MAX = 16 };
+
+/* Cells of a block on this device: CYF_SAMPLER_BLOCK, or what the device wants, at most CYF_SAMPLER_BLOCK_MAX. */
+int64_t cyf_sampler_block(const cyf_device *device);
 typedef enum cyf_sampler_method { CYF_SAMPLER_DDPM, CYF_SAMPLER_DDIM, CYF_SAMPLER_DPM } cyf_sampler_method;
 
 /* One attribute with n_terms weighted targets a cell. Two terms of one attribute are the paper's Gradient
@@ -43,7 +46,7 @@ typedef struct cyf_sampler_config {
 } cyf_sampler_config;
 
 /* Runs the whole reverse process for n cells of global indices [first, first + n), from x[n, latent] (device: x_T on
- * entry, x_0 on return). Steps go from the schedule's last to 0. n <= CYF_SAMPLER_BLOCK where results must not depend
+ * entry, x_0 on return). Steps go from the schedule's last to 0. n <= cyf_sampler_block where results must not depend
  * on threads. Thread-safe with one's own scratch. */
 cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser *denoiser, int n_guides,
                            const cyf_guide *guides, cyf_scratch *scratch, int64_t first, int64_t n, float *x);

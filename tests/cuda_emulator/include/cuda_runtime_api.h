@@ -1,5 +1,5 @@
-/* What the CUDA backend uses of the CUDA runtime, on the CPU: work is done when it is launched, or by the launch of the
- * graph that its stream is captured into; device memory has guards and starts as NaN. For C and C++. */
+/* What the CUDA backend uses of the CUDA runtime, on the CPU: work is done when something waits for it, streams in any
+ * order that events allow; device memory has guards and starts as NaN. For C and C++. */
 #ifndef CYF_EMULATED_CUDA_RUNTIME_API_H
 #define CYF_EMULATED_CUDA_RUNTIME_API_H
 
@@ -16,6 +16,7 @@ typedef enum cudaError {
   cudaErrorMemoryAllocation = 2,
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
+  cudaErrorNotReady = 600,
   cudaErrorGraphExecUpdateFailure = 910
 } cudaError_t;
 typedef struct emulated_stream *cudaStream_t;
@@ -31,8 +32,12 @@ struct cudaDeviceProp {
   size_t totalGlobalMem;
   int multiProcessorCount, major, minor;
 };
+enum cudaMemoryType { cudaMemoryTypeUnregistered = 0, cudaMemoryTypeHost = 1 };
+struct cudaPointerAttributes {
+  enum cudaMemoryType type;
+};
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
-enum { cudaMemPoolAttrReleaseThreshold = 4 };
+enum { cudaMemPoolAttrReleaseThreshold = 4, cudaMemPoolAttrReservedMemCurrent = 5, cudaMemPoolAttrUsedMemCurrent = 7 };
 enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocPortable = 1, cudaHostAllocMapped = 2 };
 enum { cudaStreamCaptureModeRelaxed = 2 };
 enum { cudaStreamCaptureStatusNone = 0, cudaStreamCaptureStatusActive = 1 };
@@ -48,12 +53,14 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest);
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device);
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t *pool, int device);
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, int attribute, void *value);
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, int attribute, void *value);
 cudaError_t cudaMemGetInfo(size_t *left, size_t *total);
 cudaError_t cudaMalloc(void **memory, size_t bytes);
 cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t stream);
 cudaError_t cudaFreeAsync(void *memory, cudaStream_t stream);
 cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags);
 cudaError_t cudaFreeHost(void *memory);
+cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *attributes, const void *memory);
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
@@ -79,16 +86,19 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 /* ---- the emulator's own ----------------------------------------------------------------------------------------- */
 
-/* The seed of the order in which the threads of a block run between two barriers. */
+/* The seed of the order in which the threads of a block run between two barriers, and streams beside each other. */
 void emulator_seed(uint64_t seed);
 /* Ends the program if a guard around any device memory was written to. */
 void emulator_check_guards(void);
-/* Bytes of device memory in use, and kernels launched so far. */
+/* All work is done that waits in any stream; how much does. */
+void emulator_finish(void);
+int64_t emulator_waiting(void);
+/* Bytes of device memory in use, and kernels launched so far, once all work is done. */
 size_t emulator_bytes_in_use(void);
 int64_t emulator_launches(void);
 
-/* Work on a stream: run(a copy of argument[bytes]) at once, or as a node of the graph that the stream is captured into.
- * `what` tells nodes apart. */
+/* Work on a stream: run(a copy of argument[bytes]) when its turn comes, or as a node of the graph that the stream is
+ * captured into. `what` tells nodes apart. */
 void emulator_submit(cudaStream_t stream, const void *what, void (*run)(const void *argument), const void *argument,
                      size_t bytes);
 /* True while this stream (NULL: any stream) is captured. */
