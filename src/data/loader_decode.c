@@ -130,30 +130,54 @@ void cyf_decode_values(cyf_stored_as stored_as, const uint8_t *restrict bytes, i
 
 /* ---- counts of a cell ---- */
 
-/* Words of up to 16 bits: pieces whose sum fits 32 bits whatever the words are. */
-FOR_A_FORM void add_up(const cyf_stored_as form, const uint8_t *restrict bytes, int64_t n, int64_t *total,
-                       uint32_t *largest) {
-  enum { PIECE = 32768 };
+/* Bytes, whose sum fits 32 bits in pieces. */
+static void add_bytes(const uint8_t *restrict bytes, int64_t n, int64_t *total, uint32_t *largest) {
+  enum { PIECE = 1 << 23 };
   uint32_t most = *largest;
   for (int64_t start = 0; start < n; start += PIECE) {
     const int64_t end = n - start < PIECE ? n : start + PIECE;
     uint32_t part = 0;
     for (int64_t i = start; i < end; i++) {
-      const uint32_t count = load(form, bytes, i);
-      part += count;
-      most = count > most ? count : most;
+      part += bytes[i];
+      most = bytes[i] > most ? bytes[i] : most;
     }
     *total += part;
   }
   *largest = most;
 }
 
+/* The greater and the lesser bytes of sixteen words are added up each by itself. */
+static void add_words(const uint8_t *restrict bytes, int64_t n, int64_t *total, uint32_t *largest) {
+  const __m256i zero = _mm256_setzero_si256(), greater = _mm256_set1_epi16(0xff);
+  const __m256i swap = _mm256_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14, 1, 0, 3, 2, 5, 4, 7, 6, 9,
+                                        8, 11, 10, 13, 12, 15, 14);
+  __m256i most_x16 = zero, greater_sum = zero, lesser_sum = zero; /* sums of 64 bits */
+  int64_t i = 0;
+  for (; i + LINE_VALUES <= n; i += LINE_VALUES) {
+    const __m256i words = _mm256_loadu_si256((const __m256i *)(bytes + 2 * i)); /* the greater byte comes first */
+    most_x16 = _mm256_max_epu16(most_x16, _mm256_shuffle_epi8(words, swap));
+    greater_sum = _mm256_add_epi64(greater_sum, _mm256_sad_epu8(_mm256_and_si256(words, greater), zero));
+    lesser_sum = _mm256_add_epi64(lesser_sum, _mm256_sad_epu8(_mm256_srli_epi16(words, 8), zero));
+  }
+  uint64_t sum[4];
+  uint16_t most[LINE_VALUES];
+  _mm256_storeu_si256((__m256i *)sum, _mm256_add_epi64(_mm256_slli_epi64(greater_sum, 8), lesser_sum));
+  _mm256_storeu_si256((__m256i *)most, most_x16);
+  for (int k = 0; k < 4; k++) *total += (int64_t)sum[k];
+  for (int k = 0; k < LINE_VALUES; k++) *largest = most[k] > *largest ? most[k] : *largest;
+  for (; i < n; i++) {
+    const uint32_t count = load(CYF_STORED_BE16, bytes, i);
+    *total += count;
+    *largest = count > *largest ? count : *largest;
+  }
+}
+
 void cyf_decode_sum(cyf_stored_as stored_as, const uint8_t *restrict bytes, int64_t n, int64_t *total,
                     uint32_t *largest) {
   if (stored_as == CYF_STORED_BE8) {
-    add_up(CYF_STORED_BE8, bytes, n, total, largest);
+    add_bytes(bytes, n, total, largest);
   } else if (stored_as == CYF_STORED_BE16) {
-    add_up(CYF_STORED_BE16, bytes, n, total, largest);
+    add_words(bytes, n, total, largest);
   } else {
     int64_t sum = 0;
     uint32_t most = *largest;
@@ -177,8 +201,8 @@ static inline float log_of_count(uint32_t count, const cyf_log_table *table) {
   return count < CYF_LOG_TABLE ? table->log[count] : cyf_log_normalized((float)(int32_t)count, table->factor);
 }
 
-/* Eight logarithms of which some are of larger counts: from the table in memory, and beyond it one by one. */
-static __attribute__((noinline)) __m256 log_of_large_x8(__m256i count, const cyf_log_table *table) {
+/* Eight logarithms of which some are of counts beyond the table. */
+static __attribute__((noinline)) __m256 log_of_any_x8(__m256i count, const cyf_log_table *table) {
   uint32_t number[HALF_LINE];
   float log[HALF_LINE];
   _mm256_storeu_si256((__m256i *)number, count);
@@ -186,10 +210,14 @@ static __attribute__((noinline)) __m256 log_of_large_x8(__m256i count, const cyf
   return _mm256_loadu_ps(log);
 }
 
-/* Most counts are below 16: their logarithms are picked from two registers, `low` and `high`. */
+/* Most counts are below 16: their logarithms are picked from two registers, `low` and `high`; others from the table. */
 static inline __m256i log_x8(__m256i count, __m256 low, __m256 high, const cyf_log_table *table) {
   const __m256i sixteens = _mm256_srli_epi32(count, 4);
-  if (!_mm256_testz_si256(sixteens, sixteens)) return _mm256_castps_si256(log_of_large_x8(count, table));
+  if (!_mm256_testz_si256(sixteens, sixteens)) {
+    const __m256i beyond = _mm256_srli_epi32(count, 8); /* of CYF_LOG_TABLE */
+    return _mm256_castps_si256(_mm256_testz_si256(beyond, beyond) ? _mm256_i32gather_ps(table->log, count, 4)
+                                                                  : log_of_any_x8(count, table));
+  }
   const __m256 eight = _mm256_castsi256_ps(_mm256_slli_epi32(count, 28)); /* bit 3 as the sign */
   return _mm256_castps_si256(
       _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, count), _mm256_permutevar8x32_ps(high, count), eight));
