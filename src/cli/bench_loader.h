@@ -23,11 +23,12 @@ typedef struct cyf_loader_bench {
   double of_plain_read; /* median over rounds of cells/s over the cells/s of the plain read */
 } cyf_loader_bench;
 
-/* Collective. Warm: reads the files twice, then takes batches for `seconds`, or for `epochs` epochs where that is not
- * 0. Cold: `epochs` rounds, each a plain read and then an epoch, both after dropping the files from the page cache; an
- * epoch before, which touches the loader's memory for the first time, does not count. Errors: those of
- * cyf_loader_create and cyf_loader_next, CYF_ERR_IO where caches cannot be dropped, CYF_ERR_INTERRUPTED; agreed over
- * ranks. To be freed with cyf_loader_bench_destroy also after an error. */
+/* Collective. Warm: reads the files twice, then takes batches for `seconds`, after some that touch the loader's memory
+ * for the first time and do not count; or, where `epochs` is not 0, for so many epochs from the first batch on. Cold:
+ * `epochs` rounds, each a plain read and then an epoch, both after dropping the files from the page cache; an epoch
+ * before, which touches the loader's memory for the first time, does not count. Errors: those of cyf_loader_create and
+ * cyf_loader_next, CYF_ERR_IO where caches cannot be dropped, CYF_ERR_INTERRUPTED; agreed over ranks. To be freed with
+ * cyf_loader_bench_destroy also after an error. */
 cyf_status cyf_loader_bench_run(cyf_comm *comm, const cyf_atlas *atlas, const cyf_loader_options *options, bool cold,
                                 double seconds, int64_t epochs, cyf_loader_bench *ret_bench);
 void cyf_loader_bench_destroy(cyf_loader_bench *bench);
