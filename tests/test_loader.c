@@ -436,13 +436,12 @@ static void every_stored_form_is_read(void **state) {
   }
 }
 
-/* Fewer cells than lanes: some lanes and ranks have none at all. */
-static void tiny_atlases_work(void **state) {
-  const fixture *shared = *state;
-  const fixture_file file = {.n_cells = 5, .n_genes = 60, .gene_stride = 5, .seed = 3, .types = {"a", "b", "c"}};
+/* An atlas of two cells a shard. */
+static cyf_atlas *open_small_shards(const fixture *shared, int64_t n_cells, const char *name) {
+  const fixture_file file = {.n_cells = n_cells, .n_genes = 60, .gene_stride = 5, .seed = 3, .types = {"a", "b", "c"}};
   char input[128], output[128];
-  fixture_write_shared(shared, &file, "tiny.h5ad", input);
-  fixture_path(shared, "tiny", output);
+  fixture_write_shared(shared, &file, "small.h5ad", input);
+  fixture_path(shared, name, output);
   const char *inputs[1] = {input};
   cyf_prepare_options prepare = fixture_options(inputs, 1, output);
   prepare.min_genes = prepare.min_cells = 0;
@@ -450,6 +449,13 @@ static void tiny_atlases_work(void **state) {
   assert_ok(cyf_prepare(shared->comm, &prepare, NULL));
   cyf_atlas *atlas = NULL;
   assert_ok(cyf_atlas_open(output, &atlas));
+  return atlas;
+}
+
+/* Fewer cells than lanes: some lanes and ranks have none at all. */
+static void tiny_atlases_work(void **state) {
+  const fixture *shared = *state;
+  cyf_atlas *atlas = open_small_shards(shared, 5, "tiny");
   for (int w = 0; w < N_WAYS; w++) {
     cyf_loader_options options = loader_options();
     options.io = ways[w];
@@ -479,17 +485,7 @@ static void tiny_atlases_work(void **state) {
 /* More shards than a rank keeps open at a time: threads that read keep theirs, whatever else is opened. */
 static void many_shards_are_opened_and_closed(void **state) {
   const fixture *shared = *state;
-  const fixture_file file = {.n_cells = 290, .n_genes = 60, .gene_stride = 5, .seed = 5, .types = {"a", "b", "c"}};
-  char input[128], output[128];
-  fixture_write_shared(shared, &file, "many.h5ad", input);
-  fixture_path(shared, "many", output);
-  const char *inputs[1] = {input};
-  cyf_prepare_options prepare = fixture_options(inputs, 1, output);
-  prepare.min_genes = prepare.min_cells = 0;
-  prepare.cells_per_shard = 2;
-  assert_ok(cyf_prepare(shared->comm, &prepare, NULL));
-  cyf_atlas *atlas = NULL;
-  assert_ok(cyf_atlas_open(output, &atlas));
+  cyf_atlas *atlas = open_small_shards(shared, 290, "many");
   assert_int_equal(atlas->n_shards, 145);
   for (int w = 0; w < 2; w++) {
     cyf_loader_options options = loader_options();

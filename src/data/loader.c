@@ -125,17 +125,27 @@ static void *fetcher_main(void *argument) {
   return NULL;
 }
 
-static void *assembler_main(void *argument) {
-  cyf_loader *loader = argument;
-  for (;;) {
-    cyf_batch_slot *slot = await_free_slot(loader);
-    if (!slot) return NULL;
+/* Makes batches until the loader stops or no window comes any more. */
+static cyf_status assemble(cyf_loader *loader) {
+  cyf_batch_slot *slot = NULL;
+  while ((slot = await_free_slot(loader)) != NULL) {
     bool stopped = false;
-    const cyf_status status = cyf_batch_fill(loader, slot, &stopped);
-    if (status != CYF_OK) publish_failure(loader, status);
-    if (status != CYF_OK || stopped) return NULL;
+    CYF_TRY(cyf_batch_fill(loader, slot, &stopped));
+    if (stopped) break;
     publish_batch(loader);
   }
+  return CYF_OK;
+}
+
+static void *assembler_main(void *argument) {
+  cyf_loader *loader = argument;
+  const cyf_status status = assemble(loader);
+  if (status != CYF_OK) publish_failure(loader, status);
+  pthread_mutex_lock(&loader->mutex);
+  loader->ended = true;
+  pthread_cond_broadcast(&loader->changed);
+  pthread_mutex_unlock(&loader->mutex);
+  return NULL;
 }
 
 static cyf_status start_thread(void *(*body)(void *), cyf_loader *loader, pthread_t *thread, bool *ret_started) {
@@ -359,8 +369,8 @@ cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
     loader->holding = false;
     pthread_cond_broadcast(&loader->changed);
   }
-  while (loader->n_filled == loader->n_taken && loader->failure == CYF_OK)
-    pthread_cond_wait(&loader->changed, &loader->mutex);
+  /* A failure is told when no batch from before it can come any more. */
+  while (loader->n_filled == loader->n_taken && !loader->ended) pthread_cond_wait(&loader->changed, &loader->mutex);
   if (loader->n_filled == loader->n_taken) {
     const cyf_status failure = loader->failure;
     cyf_status_set(failure, loader->failure_message ? loader->failure_message : "a thread of the loader failed");

@@ -134,6 +134,7 @@ struct cyf_loader {
   cyf_window_queue unfetched_windows; /* planned, for the next fetcher */
   cyf_window_queue coming_windows;    /* planned, fetched or not, in the order of their need */
   int64_t n_filled, n_taken;          /* batches since the start */
+  bool ended;                         /* the assembler makes no more */
   bool holding;                       /* the consumer holds a slot */
   cyf_status failure;                 /* of a thread, with its message */
   char *failure_message;

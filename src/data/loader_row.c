@@ -21,7 +21,7 @@ int64_t cyf_block_row_nnz(const cyf_block *block, int64_t cell) {
 void cyf_block_prefetch_row(const cyf_block *block, int64_t cell) {
   const int64_t row = cell - block->first_cell;
   __builtin_prefetch(block->bound + row); /* about there, where the block lies in several shards */
-  __builtin_prefetch(block->codes + row);
+  if (block->codes) __builtin_prefetch(block->codes + row);
 }
 
 /* Numbers that lie in one piece of memory. */
