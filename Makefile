@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Thin: the work is in CMake presets and scripts/.
 .PHONY: all build demo test asan bench-quality format clean
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Times of the operations on this machine: bench_ops [threads] [repeats]. The gene-space operations are set against the
  * same work done densely by OpenBLAS; every figure is the median of several runs in this process. */
 #include <cblas.h>

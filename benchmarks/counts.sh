@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # How real drawn counts are: a model of counts on pbmc_facs, cells in the held-out label proportions against the held-out cells, each measure beside
 # its ceiling (training cells in place of the synthetic ones), over seeds of training and sampling. Writes benchmarks/results/counts.md and .json.
 #

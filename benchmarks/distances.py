@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the benchmarks of conditions and paths share: latents and expression as arrays, and the maximum mean discrepancy."""
 import warnings
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Classifier guidance against classifier-free guidance on the same data, autoencoder and number of denoiser updates: label accuracy (of a classifier
 # trained on real cells) and MMD of cells sampled in the held-out label proportions, over strengths W. Writes benchmarks/results/guidance.md.
 #

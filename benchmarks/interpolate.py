@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The generated middle of a path against the held-out real one, beside what simpler ways give.
 
 interpolate.py linear WORK ATTRIBUTE FROM TO            writes WORK/linear.h5ad, linear interpolations as latents, for `cytoforge decode`

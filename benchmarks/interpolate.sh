@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Gradient interpolation against held-out real cells: the middle of three time classes is left out of training and generated between its
 # neighbours, by models of several seeds. Writes benchmarks/results/interpolate.md and interpolate_*.json.
 #

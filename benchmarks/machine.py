@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a benchmark ran on, for its JSON: python3 machine.py FOLDER (whose file system is described)."""
 import json
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # How real the cells are, on real data: from the raw file to cells in the held-out label proportions against the held-out cells, and the same numbers
 # for decode(encode(held-out)), which bounds what this decoder can do. Two ranks, fixed seeds; writes benchmarks/results/quality.md and .json.
 #

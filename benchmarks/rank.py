@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs a command as a rank and notes what it used: mpirun -n N python3 rank.py FOLDER COMMAND... writes FOLDER/rank-R.json."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The phases of scale.sh, and its tables."""
 import argparse
 import glob

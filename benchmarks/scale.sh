@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Proof at size: simulates an atlas of 28,231 genes, prepares it, streams an epoch, trains a few steps and encodes it, on 2 ranks, at two sizes; reports
 # seconds, cells a second, bytes and peak memory a rank of each phase, how memory grows between the sizes, and what 22.7 million cells would take.
 # Writes benchmarks/results/scale.json and scale.md.

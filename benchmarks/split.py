@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Splits an h5ad in two by obs columns, for benchmarks that hold out classes.
 
 split.py IN.h5ad SEEN.h5ad HELD.h5ad CONDITION...   each "donor=d101,cell_type=B cells" or "embryo_time_min=400..500" (the upper

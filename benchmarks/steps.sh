@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Quality against the number of denoiser evaluations: MMD and real-or-synthetic AUC of counts sampled in the held-out label proportions against the
 # held-out cells, by ddpm over all timesteps and by ddpm, ddim and dpm++ over few, on both kinds of grid and over several seeds (in parallel, one
 # thread each). Writes benchmarks/results/steps.md and .json.

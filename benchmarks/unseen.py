@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """unseen.py WORK CELLS.h5ad OUT.json PAIRS...: cells generated for pairs of labels that training never saw together, against the held-out real cells.
 
 WORK holds seen.h5ad and held.h5ad, both as encoded by the model (seen_z, held_z); CELLS is from `cytoforge sample --requests`. Each

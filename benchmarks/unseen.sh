@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Combinations never seen together: donor x cell-type pairs are left out of training, asked for by both labels, and compared with the real
 # held-out cells; by classifier guidance and by a denoiser that is conditioned on both labels, which share an autoencoder. Writes
 # benchmarks/results/unseen.md and unseen_*.json.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # NCCL, which has no CMake package: where the CUDA backend is built and nccl.h (2.18 or later) is found, defines CYF_HAVE_NCCL=1 and sets CYF_NCCL_LINK.
 # Only the header is needed here: the program loads libnccl.so.2 when several ranks have GPUs, so it starts where there is none.
 set(CYF_NCCL_LINK)

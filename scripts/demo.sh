@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # From nothing to new cells in a few minutes: simulate, prepare, train on 2 ranks, sample, evaluate. Everything lands in demo/.
 set -euo pipefail
 cd "$(dirname "$0")/.."

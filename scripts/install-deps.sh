@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Installs the Debian packages that cytoforge builds and tests with; nothing that is there already is touched.
 #   scripts/install-deps.sh          what the build and `make demo` need
 #   scripts/install-deps.sh --test   also what `make test` needs (CMocka, and Python for the interchange tests) and, where apt has it,

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Makes build/python, a virtual environment with stock anndata and scanpy for the interchange tests, and prints its interpreter.
 # Prints nothing and succeeds where it cannot be had; the tests then say that they are skipped.
 set -uo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Builds a preset and runs every test: scripts/test.sh release|debug|asan [ctest arguments]
 # CYTOFORGE_REAL_DATA may name a folder with the real data sets (default: ../shared/data where it is there); without it the tests that
 # need them say that they are skipped.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Compares the losses of two runs, logged at the same steps: compare_curves.py CPU/metrics.jsonl GPU/metrics.jsonl [TOLERANCE]
 
 Float32 on two devices differs in the order of sums, and training makes differences grow: within the first 50 steps losses must agree to the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Sourced by run.sh: where the packed folder's programs and the machine's CUDA libraries are. `here` is the packed folder.
 # A distribution's Open MPI may keep its plug-ins elsewhere under its prefix, and has a PMIx with plug-ins of its own.
 export OPAL_PREFIX=$here/openmpi OPAL_BINDIR=$here/openmpi/bin OPAL_LIBDIR=$here/openmpi/lib OPAL_DATADIR=$here/openmpi/share

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Checks and measures cytoforge on a machine with one GPU, without a network, in at most 8 minutes. Run it in the folder that pack.sh made:
 #   ./run.sh [RESULTS [SECTION...]]        RESULTS: a folder for results.json, results.md and log.txt (default: results beside this script);
 #                                          SECTION: those alone (operations, golden, curves, times, residency, sampling, torch, sanitizer)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Training steps of the same architectures in PyTorch on one GPU: bf16 autocast, fused AdamW, torch.compile where it works; one JSON object a line.
 
 The batch of the autoencoder is dense in the GPU's memory, made there once, as cytoforge's `bench train` makes its sparse one."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs every loader turn about and writes the medians: see run.sh."""
 import argparse
 import importlib.metadata

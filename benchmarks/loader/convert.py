@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Times `cytoforge prepare` and annbatch's DatasetCollection.add_adatas on the same files, turn about, each from the page cache.
 
 Leaves FOLDER/atlas, FOLDER/collection.zarr and FOLDER/convert.json. Both shuffle all cells; both run on all cores, cytoforge as ranks, annbatch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One measurement of one Python loader: measure.py LOADER --data PATH --batch B --seconds S prints a JSON object.
 
 Every loader reads the whole of its files once before (page cache), takes some batches to warm up, starts over, and is timed until S seconds are

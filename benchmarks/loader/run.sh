@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Cells a second of cytoforge's loader beside those that users of AnnData would pick, on the same cells, disk and cores, files in the page cache; and
 # prepare beside annbatch's collection. Makes build/bench-python (Python 3.12; 6 GB, nearly all of it the torch that scDataset wants) and a folder of files, writes benchmarks/results/loader.json and .md.
 #

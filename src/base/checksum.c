@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 64-bit checksum of checkpoints and model files. Cytoforge's own format; it must never change, files carry it.
  *
  * The bytes are read as little-endian 64-bit words on every machine, four words a step, each into its own accumulator:

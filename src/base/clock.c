@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Monotonic time and wall-clock text. */
 #include "base/clock.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Monotonic time and wall-clock text. */
 #ifndef CYF_BASE_CLOCK_H
 #define CYF_BASE_CLOCK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files and folders: existence, atomic replacement, checksums. */
 #ifndef CYF_BASE_FILES_H
 #define CYF_BASE_FILES_H

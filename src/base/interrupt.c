@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Signals as a flag. */
 #include "base/interrupt.h"
 

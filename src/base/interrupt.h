@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SIGTERM, SIGINT and SIGUSR1 become a flag that training loops poll; SIGXFSZ and SIGPIPE are ignored so that a full
  * disk or a closed pipe is an error code. */
 #ifndef CYF_BASE_INTERRUPT_H

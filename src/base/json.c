@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writing JSON. */
 #include "base/json.h"
 
@@ -6,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/yaml_doc.h"
+#include "base/config/yaml_doc.h"
 
 void cyf_json_init(cyf_json *json, FILE *stream, bool pretty) {
   *json = (cyf_json){.stream = stream, .pretty = pretty};

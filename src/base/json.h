@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writing JSON, one value at a time, with commas and escapes taken care of. Non-finite numbers and NULL texts become
  * null. No newline follows the last bracket. Whether the writing went well is the stream's ferror. */
 #ifndef CYF_BASE_JSON_H

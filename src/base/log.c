@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Log lines and the progress line on stderr. */
 #include "base/log.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Log lines on stderr: "12:34:56 INFO  message", rank 0 only by default. The log is the program's only global state. */
 #ifndef CYF_BASE_LOG_H
 #define CYF_BASE_LOG_H

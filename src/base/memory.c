@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Counted host memory. Blocks come from calloc, so that large ones are fresh zero pages that are first touched (and on
  * NUMA machines placed) by the thread that fills them. */
 #include "base/memory.h"

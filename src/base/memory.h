@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Counted host memory: overflow-checked, zeroed, 64-byte aligned. */
 #ifndef CYF_BASE_MEMORY_H
 #define CYF_BASE_MEMORY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory limits that a scheduler or a container sets on a group of processes (Linux control groups). */
 #ifndef CYF_BASE_MEMORY_LIMIT_H
 #define CYF_BASE_MEMORY_LIMIT_H

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* The candidate meant by a misspelt name. */
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/config.h"
+#include "base/config/config.h"
 
 enum { NAME_BYTES_MAX = 128 };
 

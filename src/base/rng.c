@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Philox4x32-10 from Random123, and what is drawn from it. */
 #include "base/rng.h"
 

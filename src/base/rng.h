@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Counter-based random numbers: Philox4x32-10 (Salmon et al., SC11; Random123 on the CPU).
  *
  * A number is a pure function of (seed, purpose, step, position, block), so results never depend on the number of
@@ -14,15 +15,15 @@ typedef enum cyf_rng_purpose {
   CYF_RNG_NOISE = 2,    /* training noise epsilon */
   CYF_RNG_TIMESTEP = 3, /* training timesteps */
   CYF_RNG_DROPOUT = 4,
-  CYF_RNG_LANE_ORDER = 5, /* order of blocks and cells within a lane */
-  CYF_RNG_SPLIT = 6,      /* validation and hold-out membership */
-  CYF_RNG_SHUFFLE = 7,    /* the atlas-wide shuffle of prepare */
-  CYF_RNG_START = 8,      /* x_T of sampling */
-  CYF_RNG_REVERSE = 9,    /* noise of the reverse process */
-  CYF_RNG_SYNTH = 10,     /* the simulator */
-  CYF_RNG_EVALUATE = 11,  /* subsampling and forests in evaluate */
-  CYF_RNG_CONDITION = 12, /* labels drawn for sampled cells */
-  CYF_RNG_BALANCE = 13,   /* weighted emission of cells */
+  CYF_RNG_LANE_ORDER = 5,     /* order of blocks and cells within a lane */
+  CYF_RNG_SPLIT = 6,          /* validation and hold-out membership */
+  CYF_RNG_SHUFFLE = 7,        /* the atlas-wide shuffle of prepare */
+  CYF_RNG_START = 8,          /* x_T of sampling */
+  CYF_RNG_REVERSE = 9,        /* noise of the reverse process */
+  CYF_RNG_SYNTH = 10,         /* the simulator */
+  CYF_RNG_EVALUATE = 11,      /* subsampling and forests in evaluate */
+  CYF_RNG_CONDITION = 12,     /* labels drawn for sampled cells */
+  CYF_RNG_BALANCE = 13,       /* weighted emission of cells */
   CYF_RNG_LABEL_DROPOUT = 16, /* labels that the denoiser is not told */
   CYF_RNG_COUNTS = 17,        /* counts drawn for decoded cells */
   CYF_RNG_LIBRARY = 18        /* and their totals */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The first failure's message, one buffer a thread. */
 #include "base/status.h"
 

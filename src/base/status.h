@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Status codes and the first failure's message.
  *
  * Every function that can fail returns cyf_status. The first failure on a thread records one line of text (what

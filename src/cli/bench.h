@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Measurements that `cytoforge bench` shares. */
 #ifndef CYF_CLI_BENCH_H
 #define CYF_CLI_BENCH_H
@@ -6,7 +7,7 @@
 
 #include "base/status.h"
 #include "cli/command.h"
-#include "data/atlas.h"
+#include "data/atlas/atlas.h"
 #include "kernels/device.h"
 
 /* Drops the shards from the page cache of this machine. Not collective. Errors: CYF_ERR_INPUT, CYF_ERR_IO. */

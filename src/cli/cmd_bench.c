@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `cytoforge bench`: how fast an atlas streams on this machine; `bench train` and `bench sample` have files of their
  * own.
  */
@@ -5,11 +6,11 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "bench/bench_loader.h"
 #include "cli/bench.h"
-#include "cli/bench_loader.h"
 #include "cli/command.h"
 #include "cli/resources.h"
-#include "data/loader.h"
+#include "data/loader/loader.h"
 
 static const cyf_usage usage = {
     .command = "bench",

@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: MIT */
 #include "cli/command.h"
-#include "train/settings.h"
+#include "saved/settings.h"
 
 static const cyf_usage usage = {
     .command = "config",

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* encode and decode: expression to latents and back. Both read an h5ad and write one with X, obs, var and
  * obsm/X_latent, so that each takes the other's output. */
 #include <string.h>
@@ -5,13 +6,13 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "cli/cells_in.h"
-#include "cli/cells_out.h"
 #include "cli/command.h"
-#include "cli/decode_block.h"
 #include "cli/device_options.h"
 #include "cli/resources.h"
 #include "kernels/backend.h"
+#include "sample/cells_in.h"
+#include "sample/cells_out.h"
+#include "sample/decode.h"
 #include "train/checkpoint.h"
 #include "train/encode.h"
 

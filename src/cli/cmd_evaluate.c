@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
 
@@ -5,7 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/command.h"
-#include "evaluate/page.h"
+#include "evaluate/report/evaluation_page.h"
 
 static const cyf_usage usage = {
     .command = "evaluate",

@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: MIT */
 /* export: a model's weights for PyTorch. */
 #include <string.h>
 
 #include "base/files.h"
 #include "cli/command.h"
-#include "train/export.h"
+#include "saved/export.h"
 
 static const cyf_usage usage = {
     .command = "export",

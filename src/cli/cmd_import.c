@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* import: published PyTorch weights to a model. */
 #include <string.h>
 
@@ -5,7 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/command.h"
-#include "train/import.h"
+#include "saved/import.h"
 
 static const cyf_usage usage = {
     .command = "import",

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <string.h>
 
@@ -5,9 +6,9 @@
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/version.h"
-#include "data/atlas.h"
-#include "data/tensor_file.h"
-#include "train/model_file.h"
+#include "data/atlas/atlas.h"
+#include "data/tensors/tensor_file.h"
+#include "saved/model_file.h"
 
 static const cyf_usage usage = {
     .command = "info",

@@ -1,18 +1,19 @@
+/* SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdbool.h>
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "cli/cells_out.h"
-#include "cli/class_path.h"
 #include "cli/command.h"
-#include "cli/decode_block.h"
 #include "cli/device_options.h"
-#include "cli/guidance.h"
-#include "cli/guides.h"
-#include "cli/reverse.h"
-#include "cli/signal_share.h"
-#include "cli/start_cells.h"
+#include "model/diffusion/signal_share.h"
+#include "sample/cells_out.h"
+#include "sample/class_path.h"
+#include "sample/decode.h"
+#include "sample/guidance.h"
+#include "sample/guides.h"
+#include "sample/reverse.h"
+#include "sample/start_cells.h"
 
 static const cyf_usage usage = {
     .command = "interpolate",

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <string.h>
 
 #include "base/log.h"
@@ -5,8 +6,8 @@
 #include "cli/command.h"
 #include "cli/resources.h"
 #include "cli/sizes.h"
-#include "data/input_list.h"
-#include "data/prepare.h"
+#include "data/prepare/input_list.h"
+#include "data/prepare/prepare.h"
 
 static const cyf_usage usage = {
     .command = "prepare",

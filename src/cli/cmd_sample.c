@@ -1,18 +1,19 @@
+/* SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "cli/cells_out.h"
 #include "cli/command.h"
-#include "cli/conditions.h"
-#include "cli/decode_block.h"
 #include "cli/device_options.h"
-#include "cli/guides.h"
-#include "cli/reverse.h"
-#include "cli/sampling_choice.h"
 #include "model/diffusion/sampler.h"
+#include "sample/cells_out.h"
+#include "sample/choice.h"
+#include "sample/conditions.h"
+#include "sample/decode.h"
+#include "sample/guides.h"
+#include "sample/reverse.h"
 
 static const cyf_usage usage = {
     .command = "sample",

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/resources.h"
-#include "data/synth.h"
+#include "data/synth/synth.h"
 
 static const cyf_usage usage = {
     .command = "synth",

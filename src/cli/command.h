@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The subcommands of cytoforge. */
 #ifndef CYF_CLI_COMMAND_H
 #define CYF_CLI_COMMAND_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* --device, --share-gpu, --precision and --threads: what a command computes on. */
 #ifndef CYF_CLI_DEVICE_OPTIONS_H
 #define CYF_CLI_DEVICE_OPTIONS_H

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: MIT */
 /* cytoforge: the program. The only place that starts and ends MPI. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/config.h"
+#include "base/config/config.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/memory.h"

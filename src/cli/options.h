@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Command-line options from a table: parsing, and the text of --help. */
 #ifndef CYF_CLI_OPTIONS_H
 #define CYF_CLI_OPTIONS_H

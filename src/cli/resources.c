@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "cli/resources.h"
 
 #include <sys/resource.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Peak memory of the ranks, for the last line of long commands. */
 #ifndef CYF_CLI_RESOURCES_H
 #define CYF_CLI_RESOURCES_H

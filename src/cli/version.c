@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: MIT */
 #include "cli/version.h"
 
-#include "base/yaml_version.h"
+#include "base/config/yaml_version.h"
 #include "comm/comm_version.h"
-#include "data/torch_zip.h"
-#include "data/version_hdf5.h"
+#include "data/hdf5/hdf5_version.h"
+#include "data/tensors/torch_zip.h"
 #include "kernels/cpu/cpu_version.h"
 #include "kernels/cuda/cuda_device.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `cytoforge --version` and `cytoforge info`. */
 #ifndef CYF_CLI_VERSION_H
 #define CYF_CLI_VERSION_H

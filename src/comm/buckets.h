@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The bucket scheduler of the gradient plane: which piece of the flat gradient is summed next.
  *
  * The gradient [count] is cut into buckets from its start; the last one may be shorter. Buckets are summed from the

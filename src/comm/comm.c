@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The communicator: who is there. */
 #include "comm/comm.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The ranks of one run. Control plane over MPI: small host values, agreement on failure, time-outs. The gradient plane
  * is gradient_plane.h's.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One failure, known to all. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Collectives on host values: nonblocking MPI calls and a wait with the time-out. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every rank's bytes to every other, pair by pair: a wait watches two messages, and empty ones are not sent. */
 #include <string.h>
 

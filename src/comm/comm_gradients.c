@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sums of gradients in host memory: a ring all-reduce (Patarasuk & Yuan 2009) over one bucket.
  *
  * The bucket is cut into one segment a rank. In size - 1 steps every segment travels once around the ring and is added

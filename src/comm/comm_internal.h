@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The ranks as the parts of comm see them; not for other modules. */
 #ifndef CYF_COMM_COMM_INTERNAL_H
 #define CYF_COMM_COMM_INTERNAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Messages between two ranks. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "comm/comm_version.h"
 
 #include <mpi.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #ifndef CYF_COMM_COMM_VERSION_H
 #define CYF_COMM_COMM_VERSION_H
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Waiting for peers: never for ever, and without taking the core from those that still compute. */
 #include <sched.h>
 #include <time.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "comm/gradient_plane.h"
 
 #include <string.h>

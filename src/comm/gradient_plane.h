@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The gradient plane: the flat gradient summed over ranks, bucket by bucket, while the backward pass goes on where that
  * is possible.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The program without NCCL: gradients are summed by MPI. */
 #if !CYF_HAVE_NCCL
 #include "comm/comm_version.h"

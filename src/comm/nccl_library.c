@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #if CYF_HAVE_NCCL
 #include "comm/nccl_library.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* libnccl.so.2, loaded when it is first needed, so that the program starts on machines without it. Not for other
  * modules. */
 #ifndef CYF_COMM_NCCL_LIBRARY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sums over ranks by NCCL. The communicators do not block the host (ncclConfig_t, blocking 0): where a call is still
  * under way its state is polled with the ranks' time-out. What is queued on a stream is watched by a thread, since the
  * host may wait for the stream itself and then polls nothing. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* NCCL as the gradient plane uses it; not for other modules. Without NCCL (nccl_absent.c) nothing is built and create
  * fails. Two communicators, one of gradients on a stream of its own, one of statistics on the device's stream. */
 #ifndef CYF_COMM_NCCL_PLANE_H

@@ -1,11 +1,12 @@
+/* SPDX-License-Identifier: MIT */
 /* Gene means, MMD and marker genes of each class. */
 #include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "evaluate/label_accuracy.h"
-#include "evaluate/markers.h"
-#include "evaluate/metrics.h"
+#include "evaluate/measures/label_accuracy.h"
+#include "evaluate/measures/markers.h"
+#include "evaluate/measures/metrics.h"
 
 /* Fewer cells of a class than this have no mean worth comparing. */
 enum { LEAST_CLASS_CELLS = 10 };

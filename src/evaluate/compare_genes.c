@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: MIT */
 /* What needs gene moments only: detected genes, correlations of means and variances. */
 #include "base/memory.h"
 #include "evaluate/compared.h"
-#include "evaluate/metrics.h"
+#include "evaluate/measures/metrics.h"
 
 static cyf_status summarise(const cyf_part *part, const char *name, const cyf_gene_moments *moments,
                             cyf_set_summary *ret_summary) {

@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: MIT */
 /* The measures on joint principal components: MMD, iLISI, the real-or-synthetic forest. */
 #include <math.h>
 
 #include "base/memory.h"
 #include "evaluate/compared.h"
-#include "evaluate/metrics.h"
+#include "evaluate/measures/metrics.h"
 
 typedef struct joint_scores {
   double mmd, ilisi, auc;

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* Everything by label: which classes there are, then accuracy, means, MMD and markers of each. */
 #include <math.h>
 
 #include "base/memory.h"
-#include "evaluate/label_accuracy.h"
+#include "evaluate/measures/label_accuracy.h"
 
 void cyf_label_scores_destroy(cyf_label_scores *scores) {
   if (!scores) return;

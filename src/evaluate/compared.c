@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "evaluate/compared.h"
 
 #include "base/memory.h"

@@ -1,11 +1,12 @@
+/* SPDX-License-Identifier: MIT */
 /* Which cells are compared: equally many synthetic and ceiling cells, each against the same real cells. */
 #ifndef CYF_EVALUATE_COMPARED_H
 #define CYF_EVALUATE_COMPARED_H
 
 #include "base/status.h"
 #include "evaluate/evaluate.h"
-#include "evaluate/pca.h"
-#include "evaluate/rows.h"
+#include "evaluate/measures/pca.h"
+#include "evaluate/measures/rows.h"
 
 /* Some cells of a set. */
 typedef struct cyf_part {

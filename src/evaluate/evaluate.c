@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: MIT */
 #include "evaluate/evaluate.h"
 
 #include <math.h>
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "evaluate/label_accuracy.h"
+#include "evaluate/measures/label_accuracy.h"
 
 cyf_evaluate_options cyf_evaluate_defaults(void) {
   return (cyf_evaluate_options){.n_components = 50,

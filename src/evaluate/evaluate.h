@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How real synthetic cells are: comparison of synthetic with held-out real cells, each number beside its ceiling.
  *
  * Three sets of log-normalised cells over the same genes: `real` (held out of training), `synthetic`, and optionally
@@ -27,9 +28,9 @@
 #include <stdio.h>
 
 #include "base/status.h"
-#include "data/h5ad_reader.h"
-#include "data/labels.h"
-#include "evaluate/pca.h"
+#include "data/h5ad/reader.h"
+#include "data/tables/labels.h"
+#include "evaluate/measures/pca.h"
 #include "kernels/csr.h"
 
 /* ---- Loading ---- */
@@ -205,9 +206,9 @@ typedef struct cyf_evaluation {
  * share no cell: a shared one has its twin on the other side, which pushes the AUC below 0.5 and the maximum mean
  * discrepancy below what other cells of the same kind would give. A single draw makes the ceiling; small differences
  * from it mean nothing. What a degenerate input leaves undefined is NAN. ret_evaluation is filled by the callee (empty
- * on error) and freed with cyf_evaluation_destroy. Measures: evaluate/metrics.h and evaluate/pca.h. Errors:
- * CYF_ERR_INPUT: a set without cells, different numbers of genes, labels of which none is in common; CYF_ERR_USAGE:
- * options out of range; CYF_ERR_MEMORY; CYF_ERR_NUMERIC: values that are not finite. */
+ * on error) and freed with cyf_evaluation_destroy. Measures: evaluate/measures/metrics.h and evaluate/measures/pca.h.
+ * Errors: CYF_ERR_INPUT: a set without cells, different numbers of genes, labels of which none is in common;
+ * CYF_ERR_USAGE: options out of range; CYF_ERR_MEMORY; CYF_ERR_NUMERIC: values that are not finite. */
 cyf_status cyf_evaluate(const cyf_cells *real, const cyf_cells *synthetic, const cyf_cells *train,
                         const cyf_evaluate_options *options, cyf_evaluation *ret_evaluation);
 void cyf_evaluation_destroy(cyf_evaluation *evaluation); /* NULL-safe, zeroes */

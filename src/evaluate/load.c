@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Loading a file's cells for comparison. */
 #include <stdlib.h>
 #include <string.h>
@@ -5,7 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "evaluate/evaluate.h"
-#include "evaluate/rows.h"
+#include "evaluate/measures/rows.h"
 
 /* Rows read at once, and how far apart chosen rows may lie and still be read as one piece: reading a few rows too many
  * is cheaper than another call, as a compressed chunk holds many rows anyway. */

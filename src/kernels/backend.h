@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The operation table: every numerical operation of cytoforge, once per backend.
  *
  * Arrays are float32, row-major, in the device's memory; `n` counts cells (rows). Sums that decide a value (losses,
@@ -172,8 +173,8 @@ struct cyf_ops {
   cyf_status (*gene_nb)(cyf_device *d, const cyf_csr *counts, const float *size, int64_t hidden, const float *h,
                         const float *w, const float *bias, const float *log_theta, double scale, double *ret_sum_nll,
                         float *d_h, float *d_w, float *d_bias, float *d_log_theta);
-  /* counts[nnz] = the integers whose log-normalised form cells' values are: round((exp(value) - 1) total / target_sum), total
-   * [n] being the cells' sums. Exact for counts below 2^16. counts[k] belongs to entry k. */
+  /* counts[nnz] = the integers whose log-normalised form cells' values are: round((exp(value) - 1) total / target_sum),
+   * total [n] being the cells' sums. Exact for counts below 2^16. counts[k] belongs to entry k. */
   cyf_status (*csr_counts)(cyf_device *d, const cyf_csr *cells, const float *total, double target_sum, float *counts);
   /* y[n,genes] = max(0, h W' + bias), dense: decoding at inference (blocks of few cells). */
   cyf_status (*gene_decode)(cyf_device *d, int64_t n, int64_t hidden, int64_t genes, const float *h, const float *w,
@@ -271,7 +272,8 @@ struct cyf_ops {
   cyf_status (*log_prob_grad)(cyf_device *d, int64_t n, int64_t classes, const float *logits, const int32_t *label,
                               const float *w, float *d_logits);
 
-  /* ---- counts --------------------------------------------------------------------------------------------------------------- */
+  /* ---- counts
+   * --------------------------------------------------------------------------------------------------------------- */
   /* Counts a cell as a log-normal: head[n,2] = mean and log standard deviation of log total (kernels/math/library.h).
    * *ret_sum_nll = - sum log p(total[i]), double; cells with total 0 are skipped. d_head[n,2] (may be NULL) = scale *
    * its gradient, replaced. */
@@ -288,7 +290,8 @@ struct cyf_ops {
   cyf_status (*nb_draw)(cyf_device *d, int64_t n, int64_t c, const float *mean, const float *log_theta, cyf_rng_key key,
                         const int64_t *position, int64_t first_position, float *counts);
 
-  /* ---- diffusion --------------------------------------------------------------------------------------------------------- */
+  /* ---- diffusion
+   * --------------------------------------------------------------------------------------------------------- */
   /* Draws from q(x_t | x_0) (Ho et al. 2020, eq. 4): eps[n,c] are the normals that fill_normal makes of key, step and
    * position (NULL: i), and x_t[i,:] = signal[t[i]] * x0[i,:] + noise_level[t[i]] * eps[i,:]; tables of T floats. */
   cyf_status (*q_sample)(cyf_device *d, int64_t n, int64_t c, cyf_rng_key key, uint32_t step, const int64_t *position,

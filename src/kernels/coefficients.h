@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The float coefficients of an update, from its settings in double: made on the host once a call, the same for every
  * backend. For C and CUDA C++. */
 #ifndef CYF_KERNELS_COEFFICIENTS_H

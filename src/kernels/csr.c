@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Compressed sparse rows that grow, views of them, and log-normalisation. */
 #include "kernels/csr.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A batch of cells in compressed sparse rows, the currency between data and model. */
 #ifndef CYF_KERNELS_CSR_H
 #define CYF_KERNELS_CSR_H

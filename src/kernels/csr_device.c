@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sparse batches on their way to a device. */
 #include "kernels/backend.h"
 #include "kernels/csr.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A device, its memory and a scratch allocator for temporaries. */
 #ifndef CYF_KERNELS_DEVICE_H
 #define CYF_KERNELS_DEVICE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "kernels/device_choice.h"
 
 cyf_status cyf_device_choose(const cyf_device_situation *s, cyf_device_choice *ret_choice) {

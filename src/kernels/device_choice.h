@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which device a rank computes on: a pure function of what is wished and what is there. */
 #ifndef CYF_KERNELS_DEVICE_CHOICE_H
 #define CYF_KERNELS_DEVICE_CHOICE_H

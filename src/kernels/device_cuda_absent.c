@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What kernels/cuda/cuda_device.h promises, in a build without CUDA. */
 #include "kernels/cuda/cuda_device.h"
 

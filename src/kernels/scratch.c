@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The scratch allocator: a chain of blocks that never move. Positions are offsets into the chain as if its blocks lay
  * end to end, which is what a mark is. */
 #include "base/memory.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Layouts of named tensors in one flat buffer. */
 #include "kernels/tensor.h"
 

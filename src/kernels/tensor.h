@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Named tensors over one flat float32 buffer: the parameters (or buffers) of a model. */
 #ifndef CYF_KERNELS_TENSOR_H
 #define CYF_KERNELS_TENSOR_H

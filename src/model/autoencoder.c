@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "model/autoencoder.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SCimilarity-style autoencoder of scDiffusion: blocks Linear, BatchNorm1d(eps 1e-5, momentum 0.1), PReLU;
  * L2-normalised latent; mirrored decoder with a linear output (ReLU at inference). Luo et al., Bioinformatics 2024,
  * btae518; Heimberg et al. 2024 (SCimilarity). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The autoencoder on counts: its loss, where it starts from, expected shares and draws. */
 #include <math.h>
 

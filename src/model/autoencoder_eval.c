@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Encoding, decoding and validation with running statistics. */
 #include "base/memory.h"
 #include "model/autoencoder.h"

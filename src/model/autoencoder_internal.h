@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by the files of the autoencoder; not for others. */
 #ifndef CYF_MODEL_AUTOENCODER_INTERNAL_H
 #define CYF_MODEL_AUTOENCODER_INTERNAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The autoencoder's training step: forward and backward over one rank's share of a global batch. */
 #include "base/memory.h"
 #include "model/autoencoder.h"

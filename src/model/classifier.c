@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "model/classifier.h"
 
 #include <stdio.h>

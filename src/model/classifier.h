@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A classifier of noisy latents: [fc1, fc2, fc3] + time (not in the third block) -> BatchNorm -> SiLU -> dropout, then
  * `out`. emb_layers3 is kept, unused, so that published checkpoints load and save strictly (its gradient is zero). */
 #ifndef CYF_MODEL_CLASSIFIER_H

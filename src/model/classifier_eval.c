@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The classifier at inference: logits, and the gradient that guides sampling. Running statistics, no dropout. */
 #include "base/memory.h"
 #include "model/classifier.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The classifier's training step. */
 #include "base/memory.h"
 #include "model/classifier.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "model/denoiser.h"
 
 #include <stdio.h>

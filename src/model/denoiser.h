@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The skip-connected MLP denoiser of scDiffusion, predicting epsilon. Blocks: Linear + Linear(SiLU(time)) -> LayerNorm
  * -> SiLU over `hidden`, mirrored with skip sums, then Linear to 2*hidden[1], LayerNorm, SiLU, Linear. Time: sinusoid
  * of width hidden[0] -> Linear -> SiLU -> Linear. For classifier-free guidance (Ho & Salimans 2021) a block may also

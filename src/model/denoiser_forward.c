@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The denoiser's forward pass, for training and for inference. */
 #include "base/memory.h"
 #include "model/denoiser.h"

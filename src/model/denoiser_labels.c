@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The way of labels into the denoiser: in every block a row of a table a condition, picked by the cell's label. A
  * table is a Linear layer of the one-hot label without its bias (the block has one); its last row is the null, for
  * cells without a label. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The denoiser's training step. */
 #include "base/memory.h"
 #include "model/denoiser.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "model/layers.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The layers that the models are built of: Linear and BatchNorm1d with its activation. A layer knows the places of its
  * tensors within a model's flat arrays; the arithmetic is the device's. */
 #ifndef CYF_MODEL_LAYERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a loss and an accuracy over cells are made of. */
 #ifndef CYF_MODEL_LOSS_SUMS_H
 #define CYF_MODEL_LOSS_SUMS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A model's trainable parameters (with gradients) and its buffers, each one flat array on the device. */
 #ifndef CYF_MODEL_PARAMETERS_H
 #define CYF_MODEL_PARAMETERS_H

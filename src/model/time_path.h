@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The way of a timestep into a model: sinusoid -> Linear -> SiLU -> Linear, then SiLU for the blocks' own Linear
  * layers. It depends on t alone, so it runs on the distinct timesteps of a batch ("rows"), not on cells. */
 #ifndef CYF_MODEL_TIME_PATH_H

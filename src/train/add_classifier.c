@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "train/add_classifier.h"
 
 #include <string.h>
@@ -6,8 +7,8 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "saved/model_file.h"
 #include "train/encode.h"
-#include "train/model_file.h"
 #include "train/stages.h"
 
 typedef struct addition {

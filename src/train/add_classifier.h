@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A classifier for a model that is finished already: trained on the model's own latents and put into its file. */
 #ifndef CYF_TRAIN_ADD_CLASSIFIER_H
 #define CYF_TRAIN_ADD_CLASSIFIER_H

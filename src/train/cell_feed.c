@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "train/cell_feed.h"
 
 #include "base/memory.h"

@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: MIT */
 /* Batches of cells on their way to the device: uploaded as they are stored, expanded there, the next one while the
  * device still works on the last. */
 #ifndef CYF_TRAIN_CELL_FEED_H
 #define CYF_TRAIN_CELL_FEED_H
 
-#include "data/loader.h"
+#include "data/loader/loader.h"
 #include "kernels/backend.h"
 
 typedef struct cyf_cell_feed cyf_cell_feed;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "train/checkpoint.h"
 
 #include <dirent.h>
@@ -13,8 +14,8 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/tensor_file.h"
-#include "train/parameters_file.h"
+#include "data/tensors/tensor_file.h"
+#include "saved/parameters_file.h"
 
 enum { PATH_TEXT_MAX = 128 };
 

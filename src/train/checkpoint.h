@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Checkpoints of one training stage: RUN/checkpoints/STAGE-00001000.h5 while it runs, STAGE-final.h5 when it is done.
  * Each is written to a temporary name, fsynced and renamed; every dataset carries a checksum. Rank 0 writes, every rank
  * reads. */
@@ -9,7 +10,7 @@
 
 #include "base/status.h"
 #include "comm/comm.h"
-#include "data/loader.h"
+#include "data/loader/loader.h"
 #include "train/optimizer.h"
 
 /* What a checkpoint belongs to: settings by name, as text. The model's own (shapes, diffusion, what it was trained on)
@@ -20,7 +21,7 @@ typedef struct cyf_identity {
   char computed_in[16]; /* "cuda, bf16": kept in the file for the record, never compared; "": unknown */
   int n;
   struct {
-    const char *key; /* as in the configuration, or "atlas", "autoencoder weights", "label column" */
+    const char *key;    /* as in the configuration, or "atlas", "autoencoder weights", "label column" */
     const char *absent; /* what files from before there was this key stand for; "none" unless changed */
     bool of_model;
     char value[CYF_IDENTITY_TEXT_MAX];

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "train/counts_start.h"
 
 #include <math.h>

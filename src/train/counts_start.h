@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: MIT */
 /* Where training on counts starts from: gene shares, dispersions and totals of some thousand cells. */
 #ifndef CYF_TRAIN_COUNTS_START_H
 #define CYF_TRAIN_COUNTS_START_H
 
 #include "comm/comm.h"
-#include "data/loader.h"
+#include "data/loader/loader.h"
 #include "model/autoencoder.h"
 
 /* Takes batches of `loader` until about 8,192 cells of the atlas were seen (an epoch at most) and gives their shares,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "train/encode.h"
 
 #include "base/clock.h"
@@ -5,7 +6,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/loader_shard.h"
+#include "data/atlas/shard.h"
 #include "kernels/backend.h"
 
 enum { BLOCK_CELLS = 1024 };

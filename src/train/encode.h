@@ -1,10 +1,11 @@
-/* Encoding an atlas into the latent store (data/latents.h). */
+/* SPDX-License-Identifier: MIT */
+/* Encoding an atlas into the latent store (data/latents/latents.h). */
 #ifndef CYF_TRAIN_ENCODE_H
 #define CYF_TRAIN_ENCODE_H
 
 #include "comm/comm.h"
-#include "data/atlas.h"
-#include "data/latents.h"
+#include "data/atlas/atlas.h"
+#include "data/latents/latents.h"
 #include "kernels/device.h"
 #include "model/autoencoder.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "train/fine_tune.h"
 
 #include <stdio.h>
@@ -6,7 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernels/backend.h"
-#include "train/published.h"
+#include "saved/published.h"
 
 typedef struct start {
   const char *directory;

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* Training that starts from SCimilarity's pretrained autoencoder. */
 #ifndef CYF_TRAIN_FINE_TUNE_H
 #define CYF_TRAIN_FINE_TUNE_H
 
-#include "data/labels.h"
+#include "data/tables/labels.h"
 #include "model/autoencoder.h"
 
 /* Replaces the values of an initialised autoencoder by those of a SCimilarity directory (encoder.ckpt, decoder.ckpt,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "train/latent_batch.h"
 
 #include <math.h>

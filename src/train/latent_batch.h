@@ -1,11 +1,12 @@
+/* SPDX-License-Identifier: MIT */
 /* A batch of scaled, noised latents on the device: what the denoiser and the classifiers train on. */
 #ifndef CYF_TRAIN_LATENT_BATCH_H
 #define CYF_TRAIN_LATENT_BATCH_H
 
-#include "data/latents.h"
+#include "data/latents/latents.h"
 #include "kernels/backend.h"
 #include "model/diffusion/schedule.h"
-#include "train/settings.h"
+#include "saved/settings.h"
 
 /* Latents on their way to a device with memory of its own: a batch is uploaded while the device works on the last. */
 typedef struct cyf_latent_slot {

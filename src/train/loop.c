@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "train/loop.h"
 
 #include <math.h>
@@ -9,7 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernels/backend.h"
-#include "train/parameters_file.h"
+#include "saved/parameters_file.h"
 #include "train/progress.h"
 
 /* Batches between two waits for the device at most. */

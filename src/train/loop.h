@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The training loop that every stage shares: batches, updates, logging, validation, early stopping, checkpoints,
  * signals. */
 #ifndef CYF_TRAIN_LOOP_H
@@ -8,12 +9,12 @@
 #include "base/status.h"
 #include "comm/comm.h"
 #include "comm/gradient_plane.h"
-#include "data/loader.h"
+#include "data/loader/loader.h"
 #include "model/loss_sums.h"
+#include "saved/settings.h"
 #include "train/checkpoint.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
-#include "train/settings.h"
 
 /* What is particular to a stage. Functions get `context`. */
 typedef struct cyf_stage {

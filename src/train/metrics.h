@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* RUN/metrics.jsonl: one JSON object a line, appended by rank 0. */
 #ifndef CYF_TRAIN_METRICS_H
 #define CYF_TRAIN_METRICS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* AdamW with learning-rate schedule, gradient clipping and an exponential moving average of the weights, over one flat
  * array. */
 #ifndef CYF_TRAIN_OPTIMIZER_H
@@ -5,7 +6,7 @@
 
 #include "kernels/backend.h"
 #include "model/parameters.h"
-#include "train/settings.h"
+#include "saved/settings.h"
 
 typedef struct cyf_optimizer {
   cyf_device *device;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "train/progress.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a person sees while a stage trains: a line redrawn in place on a terminal, and now and then an ordinary log line
  * elsewhere. */
 #ifndef CYF_TRAIN_PROGRESS_H

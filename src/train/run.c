@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "train/run.h"
 
 #include <stdio.h>
@@ -7,7 +8,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "train/model_file.h"
+#include "saved/model_file.h"
 #include "train/stages.h"
 
 typedef struct run {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One training run: a folder RUN with config.yaml, metrics.jsonl, checkpoints/, latents/ and at last model.h5. */
 #ifndef CYF_TRAIN_RUN_H
 #define CYF_TRAIN_RUN_H
@@ -7,7 +8,7 @@
 #include "base/status.h"
 #include "comm/comm.h"
 #include "kernels/device.h"
-#include "train/settings.h"
+#include "saved/settings.h"
 
 typedef struct cyf_run_options {
   const cyf_settings *settings;

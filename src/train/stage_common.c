@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "base/config.h"
+#include "base/config/config.h"
 #include "base/memory.h"
 #include "model/diffusion/schedule.h"
+#include "saved/model_file.h"
 #include "train/cell_feed.h"
-#include "train/model_file.h"
 #include "train/stages.h"
 
 void cyf_classifier_stem(int64_t attribute, char stem[CYF_STAGE_STEM_MAX]) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "base/memory.h"
 #include "train/latent_batch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The autoencoder of a finished stage, and the latents it gives. */
 #include "train/encode.h"
 #include "train/stages.h"

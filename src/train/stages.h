@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: MIT */
 /* The trained stages and encoding, over an atlas. Each function is collective and leaves its result in RUN/checkpoints
  * (or RUN/latents). */
 #ifndef CYF_TRAIN_STAGES_H
 #define CYF_TRAIN_STAGES_H
 
 #include "comm/comm.h"
-#include "data/atlas.h"
+#include "data/atlas/atlas.h"
 #include "kernels/device.h"
 #include "train/loop.h"
 

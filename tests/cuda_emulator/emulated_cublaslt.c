@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cuBLASLt's products on OpenBLAS: operands widened from bfloat16 or cut to TF32's 10 bits (as tensor cores take them;
  * a library that rounds them first errs less), sums in float32. */
 #include <cblas.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Capture and graphs. A captured operation does nothing until its graph is launched, and then works with the
  * arguments that it was recorded with; exchanging a graph's arguments takes the same operations in the same order. */
 #include "emulated_graphs.hpp"

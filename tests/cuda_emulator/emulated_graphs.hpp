@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by the emulator's C++ files. */
 #ifndef CYF_EMULATED_GRAPHS_HPP
 #define CYF_EMULATED_GRAPHS_HPP

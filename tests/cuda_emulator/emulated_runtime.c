@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The CUDA runtime's memory and transfers on the CPU: done when their stream comes to them (emulated_streams.cpp), or
  * in the graph that they are captured into (emulated_graphs.cpp). What a capture does not allow fails. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Streams and events. Work waits in its stream until something asks for it, and then the streams take turns at random
  * wherever events leave their order open: what a GPU may do late or early happens late or early here. */
 #include <stdio.h>

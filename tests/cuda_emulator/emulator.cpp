@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Blocks of threads as fibers. A thread runs until it ends or meets a barrier; the next is drawn at random from those
  * that may run. When nobody may, a warp whose lanes all wait for an exchange goes on, then the block if all that are
  * left wait at __syncthreads; if neither, threads wait for each other for ever, and the program ends with a message. */

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* libFuzzer target: any bytes as the pickle of a state dict. */
 #include <stddef.h>
 #include <stdint.h>
 
-#include "data/torch_pickle.h"
+#include "data/tensors/torch_pickle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

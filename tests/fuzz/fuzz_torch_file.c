@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* libFuzzer target: any bytes as a checkpoint. The first byte chooses: a whole archive as it is, or a pickle around
  * which an archive of one small storage is made (a changed pickle would otherwise fail its CRC). Every tensor that
  * comes out is read. */
@@ -11,7 +12,7 @@
 #include <zlib.h>
 
 #include "base/memory.h"
-#include "data/torch_file.h"
+#include "data/tensors/torch_file.h"
 
 enum { STORAGE_BYTES = 256, TENSORS_READ_MAX = 64 };
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Checks that a .h5ad file written by cytoforge is what AnnData and scanpy expect. Every warning is an error.
 
     check_h5ad.py FILE [--rows ROWS.tsv] [--no-scanpy]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Reads what a small run wrote with stock anndata and scanpy, every warning an error:
 
     check_run.py FOLDER    holding cells.h5ad, atlas/, compressed/, run/, sampled.h5ad, encoded.h5ad, decoded.h5ad, encoded_shard.h5ad

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Checks that the obs columns of COPY are those of SOURCE, with their kinds. Every warning on reading COPY is an error.
 
     compare_obs.py SOURCE COPY

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes what anndata reads from a .h5ad file as plain text, for the tests of cytoforge's own reader to compare with.
 
     dump_h5ad.py FILE MATRIX PREFIX        MATRIX: X, raw/X or layers/NAME

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes small .h5ad files in every form that cytoforge's reader understands, and what anndata reads from them.
 
     make_h5ad.py FOLDER

@@ -1,4 +1,5 @@
-#include "support/fenced_device.h"
+/* SPDX-License-Identifier: MIT */
+#include "fenced_device.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -59,7 +60,8 @@ int64_t fenced_device_leaks(void) {
   return n_leaks;
 }
 
-/* ---- the fence ----------------------------------------------------------------------------------------------------- */
+/* ---- the fence -----------------------------------------------------------------------------------------------------
+ */
 
 static void protect(fence *f, int how) {
   if (f->top > f->memory) (void)mprotect(f->memory, (size_t)(f->top - f->memory), how);
@@ -122,7 +124,8 @@ static cyf_status check_csr(fence *f, const char *slot, const cyf_csr *x) {
   return check_device(f, slot, "values", x->values + first, sizeof(float) * (size_t)n);
 }
 
-/* ---- what comes late ------------------------------------------------------------------------------------------------ */
+/* ---- what comes late ------------------------------------------------------------------------------------------------
+ */
 
 static cyf_status postpone(fence *f, late_kind kind, void *to, const void *from, size_t bytes) {
   late *item = NULL;
@@ -158,47 +161,47 @@ static void catch_up(fence *f, int64_t number, bool scalars, bool downloads, boo
   pthread_mutex_unlock(&f->mutex);
 }
 
-/* ---- operations ------------------------------------------------------------------------------------------------------ */
+/* ---- operations
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* Within an operation: complain unless `pointer` is `count` elements of device memory; MAY also takes NULL. */
-#define IN(pointer, count)     \
-  if (status == CYF_OK) \
-  status = check_device(f, slot, #pointer, pointer, sizeof *(pointer) * (size_t)(count))
+#define IN(pointer, count) \
+  if (status == CYF_OK) status = check_device(f, slot, #pointer, pointer, sizeof *(pointer) * (size_t)(count))
 #define MAY(pointer, count) \
   if (pointer) IN(pointer, count)
 #define SPARSE(x) \
   if (status == CYF_OK) status = check_csr(f, slot, x)
 #define UNPACK(...) __VA_ARGS__
 /* A slot of the table: its parameters behind d, the arguments of the CPU's behind the device, the checks. */
-#define OPERATION(name, parameters, arguments, checks)                                             \
-  static cyf_status fenced_##name(cyf_device *d, UNPACK parameters) {                              \
-    fence *f = (fence *)d;                                                                         \
-    const char *slot = #name;                                                                      \
-    cyf_status status = CYF_OK;                                                                    \
-    enter(f);                                                                                      \
-    checks;                                                                                        \
-    if (status == CYF_OK) status = f->cpu->ops->name(f->cpu, UNPACK arguments);                    \
-    leave(f);                                                                                      \
-    return status;                                                                                 \
+#define OPERATION(name, parameters, arguments, checks)                          \
+  static cyf_status fenced_##name(cyf_device *d, UNPACK parameters) {           \
+    fence *f = (fence *)d;                                                      \
+    const char *slot = #name;                                                   \
+    cyf_status status = CYF_OK;                                                 \
+    enter(f);                                                                   \
+    checks;                                                                     \
+    if (status == CYF_OK) status = f->cpu->ops->name(f->cpu, UNPACK arguments); \
+    leave(f);                                                                   \
+    return status;                                                              \
   }
 /* The same where `late_scalars` hands values over that the operation has put into local variables. */
-#define OPERATION_WITH_SCALARS(name, parameters, locals, arguments, checks, late_scalars)          \
-  static cyf_status fenced_##name(cyf_device *d, UNPACK parameters) {                              \
-    fence *f = (fence *)d;                                                                         \
-    const char *slot = #name;                                                                      \
-    cyf_status status = CYF_OK;                                                                    \
-    locals;                                                                                        \
-    enter(f);                                                                                      \
-    checks;                                                                                        \
-    if (status == CYF_OK) status = f->cpu->ops->name(f->cpu, UNPACK arguments);                    \
-    leave(f);                                                                                      \
-    late_scalars;                                                                                  \
-    return status;                                                                                 \
+#define OPERATION_WITH_SCALARS(name, parameters, locals, arguments, checks, late_scalars) \
+  static cyf_status fenced_##name(cyf_device *d, UNPACK parameters) {                     \
+    fence *f = (fence *)d;                                                                \
+    const char *slot = #name;                                                             \
+    cyf_status status = CYF_OK;                                                           \
+    locals;                                                                               \
+    enter(f);                                                                             \
+    checks;                                                                               \
+    if (status == CYF_OK) status = f->cpu->ops->name(f->cpu, UNPACK arguments);           \
+    leave(f);                                                                             \
+    late_scalars;                                                                         \
+    return status;                                                                        \
   }
-#define SCALAR(to, local)                                                                          \
-  if (status == CYF_OK && (to)) {                                                                  \
-    status = check_host(f, slot, #to, to);                                                         \
-    if (status == CYF_OK) status = postpone(f, LATE_SCALAR, to, &(local), sizeof(local));          \
+#define SCALAR(to, local)                                                                 \
+  if (status == CYF_OK && (to)) {                                                         \
+    status = check_host(f, slot, #to, to);                                                \
+    if (status == CYF_OK) status = postpone(f, LATE_SCALAR, to, &(local), sizeof(local)); \
   }
 
 /* clang-format off */
@@ -330,7 +333,8 @@ OPERATION(adamw, (int64_t count, const cyf_adamw *s, float *parameter, float *gr
           MAY(s->square_sum, 1); IN(parameter, count); IN(gradient, count); IN(first, count); IN(second, count); MAY(ema, count))
 /* clang-format on */
 
-/* ---- memory, transfers, events ---------------------------------------------------------------------------------------- */
+/* ---- memory, transfers, events
+ * ---------------------------------------------------------------------------------------- */
 
 static cyf_status fenced_alloc(cyf_device *d, size_t bytes, void **ret_memory) {
   fence *f = (fence *)d;
@@ -504,17 +508,72 @@ static void fenced_graph_destroy(cyf_device *d, cyf_graph *graph) {
 #define SLOT(name) .name = fenced_##name
 static const cyf_ops fenced_ops = {
     .name = "fenced",
-    SLOT(alloc), SLOT(free), SLOT(free_bytes), SLOT(alloc_host), SLOT(free_host), SLOT(upload), SLOT(download), SLOT(copy),
-    SLOT(zero), SLOT(synchronize), SLOT(upload_async), SLOT(event_create), SLOT(event_destroy), SLOT(event_record),
-    SLOT(event_await), SLOT(event_synchronize), SLOT(graph_begin), SLOT(graph_end), SLOT(graph_destroy), SLOT(csr_expand),
-    SLOT(sparse_count), SLOT(sparse_fill), SLOT(linear_forward), SLOT(linear_input_grad), SLOT(linear_weight_grad),
-    SLOT(gene_linear_forward), SLOT(gene_linear_weight_grad), SLOT(gene_mse), SLOT(gene_nb), SLOT(gene_decode),
-    SLOT(batch_norm_sums), SLOT(batch_norm_finish), SLOT(batch_norm_running), SLOT(batch_norm_forward),
-    SLOT(batch_norm_backward_sums), SLOT(batch_norm_backward), SLOT(batch_norm_param_grad), SLOT(layer_norm_silu_forward),
-    SLOT(layer_norm_silu_backward), SLOT(silu_forward), SLOT(silu_backward), SLOT(add_rows), SLOT(sum_rows), SLOT(axpy),
-    SLOT(scale), SLOT(l2_normalize_forward), SLOT(l2_normalize_backward), SLOT(dropout), SLOT(fill_normal),
-    SLOT(fill_timesteps), SLOT(squared_error), SLOT(cross_entropy), SLOT(log_prob_grad), SLOT(library_nll), SLOT(library_size), SLOT(softmax_rows), SLOT(nb_draw), SLOT(csr_counts), SLOT(q_sample), SLOT(ddpm_step),
-    SLOT(ddim_step), SLOT(multistep_step), SLOT(free_guidance), SLOT(time_embedding), SLOT(square_sum), SLOT(adamw),
+    SLOT(alloc),
+    SLOT(free),
+    SLOT(free_bytes),
+    SLOT(alloc_host),
+    SLOT(free_host),
+    SLOT(upload),
+    SLOT(download),
+    SLOT(copy),
+    SLOT(zero),
+    SLOT(synchronize),
+    SLOT(upload_async),
+    SLOT(event_create),
+    SLOT(event_destroy),
+    SLOT(event_record),
+    SLOT(event_await),
+    SLOT(event_synchronize),
+    SLOT(graph_begin),
+    SLOT(graph_end),
+    SLOT(graph_destroy),
+    SLOT(csr_expand),
+    SLOT(sparse_count),
+    SLOT(sparse_fill),
+    SLOT(linear_forward),
+    SLOT(linear_input_grad),
+    SLOT(linear_weight_grad),
+    SLOT(gene_linear_forward),
+    SLOT(gene_linear_weight_grad),
+    SLOT(gene_mse),
+    SLOT(gene_nb),
+    SLOT(gene_decode),
+    SLOT(batch_norm_sums),
+    SLOT(batch_norm_finish),
+    SLOT(batch_norm_running),
+    SLOT(batch_norm_forward),
+    SLOT(batch_norm_backward_sums),
+    SLOT(batch_norm_backward),
+    SLOT(batch_norm_param_grad),
+    SLOT(layer_norm_silu_forward),
+    SLOT(layer_norm_silu_backward),
+    SLOT(silu_forward),
+    SLOT(silu_backward),
+    SLOT(add_rows),
+    SLOT(sum_rows),
+    SLOT(axpy),
+    SLOT(scale),
+    SLOT(l2_normalize_forward),
+    SLOT(l2_normalize_backward),
+    SLOT(dropout),
+    SLOT(fill_normal),
+    SLOT(fill_timesteps),
+    SLOT(squared_error),
+    SLOT(cross_entropy),
+    SLOT(log_prob_grad),
+    SLOT(library_nll),
+    SLOT(library_size),
+    SLOT(softmax_rows),
+    SLOT(nb_draw),
+    SLOT(csr_counts),
+    SLOT(q_sample),
+    SLOT(ddpm_step),
+    SLOT(ddim_step),
+    SLOT(multistep_step),
+    SLOT(free_guidance),
+    SLOT(time_embedding),
+    SLOT(square_sum),
+    SLOT(adamw),
 };
 
 static void destroy_fence(cyf_device *d) {

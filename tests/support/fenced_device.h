@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A device whose memory the host cannot touch, for tests without a GPU: the CPU's operations behind a fence.
  *
  * Its memory can only be accessed while one of its operations runs: host code that reads or writes it is ended by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Loads what `cytoforge export` wrote into the torch modules with strict=True and compares every tensor bit for bit with the checkpoints it came
 from.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes checkpoints of random models in every form that is read, and what torch computes from them.
 
     python make_fixtures.py FOLDER [SEED [SCALE]]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The published architecture as torch modules, written for these tests: SCimilarity's autoencoder, scDiffusion's denoiser and classifier.
 Tensor names are those of the published state dicts."""
 import math

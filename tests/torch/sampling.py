@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Deterministic DDIM (Song et al. 2021, eta 0) in torch, in double, from cytoforge's own start noise (src/base/rng.h)."""
 import math
 

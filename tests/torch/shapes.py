@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reads and makes the shapes file that make_fixtures.py, check_export.py and the C test share: lines of `key number...`."""
 from modules import Autoencoder, Classifier, Denoiser
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Batch norm with the activation that follows it. Column sums go by tiles of columns, one task each, so that they do
  * not depend on the number of threads. */
 #include <string.h>

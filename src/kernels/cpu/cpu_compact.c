@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Compact cells to the sparse batches of the other operations, and dense rows to sparse ones. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What models of raw counts need beside gene_nb: counts out of log-normalised batches, library sizes, and draws. */
 #include <math.h>
 

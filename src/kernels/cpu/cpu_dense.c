@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Dense linear layers on OpenBLAS. */
 #include <cblas.h>
 #include <string.h>

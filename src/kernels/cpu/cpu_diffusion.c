@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reverse steps and time embeddings. */
 #include "kernels/coefficients.h"
 #include "kernels/cpu/cpu_kernels.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Activations alone, row tables, scaled sums and unit-length rows. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Losses on gene space, a block of genes at a time. */
 #include "kernels/cpu/cpu_gene_dense.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Losses on the output Y = h W' + bias of the last layer, computed a block of genes at a time so that no [cells, genes]
  * array is ever made. Internal to the CPU backend. */
 #ifndef CYF_KERNELS_CPU_CPU_GENE_DENSE_H

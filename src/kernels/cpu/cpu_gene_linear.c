@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The first layer: a sparse batch of cells times a gene-major matrix. */
 #include "kernels/cpu/cpu_kernels.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Squared error of the last layer against a sparse target: by Gram matrices, whose cost does not grow with cells x
  * genes, or densely by blocks of genes. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The negative-binomial likelihood of raw counts on the last layer's output. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The CPU backend's functions, one a slot of struct cyf_ops (documented there), and what its files share. Internal. */
 #ifndef CYF_KERNELS_CPU_CPU_KERNELS_H
 #define CYF_KERNELS_CPU_CPU_KERNELS_H

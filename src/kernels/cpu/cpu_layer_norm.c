@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Layer norm fused with SiLU. */
 #include "base/memory.h"
 #include "kernels/cpu/cpu_kernels.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Losses and sums of squares: double totals over chunks that depend on the size alone. */
 #include <math.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory, transfers, events and graphs of the CPU device: its memory is the host's and every call is done when it
  * returns, so that there is nothing to wait for and nothing to record. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The CPU device: its creation and the table of its operations. */
 #include <cblas.h>
 #include <sched.h>

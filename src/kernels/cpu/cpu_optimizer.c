@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* AdamW and the moving average in one pass over memory, which is what bounds it. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Random numbers, noising and dropout. Philox blocks are made VECTOR_BLOCKS at a time in loops that vectorise over
  * blocks. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Products of a sparse batch with a dense matrix, by a register-tiled gather: for one row of the sparse side, a tile of
  * output columns stays in registers while rows of the dense matrix are scaled and added to it. The loops around it keep
  * those rows in the second-level cache for many cells. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #ifndef CYF_KERNELS_CPU_CPU_VERSION_H
 #define CYF_KERNELS_CPU_CPU_VERSION_H
 

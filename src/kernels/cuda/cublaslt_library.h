@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cuBLASLt, loaded when a GPU is first used: half a gigabyte that a run without one should neither need nor read.
  * Internal. */
 #ifndef CYF_KERNELS_CUDA_CUBLASLT_LIBRARY_H

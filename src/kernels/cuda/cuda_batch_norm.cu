@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Batch norm with the activation that follows it. Floors: the sums read x (and d_y) once; forward and backward read
  * their inputs and write their output once. Columns' constants stay in the first-level cache. */
 #include "kernels/cuda/cuda_kernels.cuh"

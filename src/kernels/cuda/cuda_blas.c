@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Matrix products on cuBLASLt: plans (descriptors and the library's chosen algorithm) are made once a shape and kept.
  *
  * cuBLASLt sees column-major matrices, so a row-major product c = a b is asked for as c' = b' a': the first operand is

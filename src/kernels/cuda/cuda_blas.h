@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Matrix products on cuBLASLt. Internal. */
 #ifndef CYF_KERNELS_CUDA_CUDA_BLAS_H
 #define CYF_KERNELS_CUDA_CUDA_BLAS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What models of raw counts need beside gene_nb. Floors: each input and output once; softmax_rows reads its rows again
  * from the caches; draws are bound by the generator and, for large means, by the terms that inversion adds up. */
 #include "kernels/cuda/cuda_kernels.cuh"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Dense linear layers: one product each, with the bias in its epilogue. */
 #include "kernels/cuda/cuda_dense.cuh"
 

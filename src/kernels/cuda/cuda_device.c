@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* GPUs: how many there are, and the making of a device. */
 #include "kernels/cuda/cuda_device.h"
 

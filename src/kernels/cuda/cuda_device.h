@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* GPUs as devices. A plain C header without CUDA's own: in a build without CUDA the same functions say so
  * (kernels/device_cuda_absent.c). None is collective. */
 #ifndef CYF_KERNELS_CUDA_CUDA_DEVICE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Operations that touch each element once: their floor is reading their inputs and writing their outputs once, which
  * one launch a slot does. Tables (rows of labels, timesteps, signal levels) stay in the caches. */
 #include "kernels/cuda/cuda_kernels.cuh"

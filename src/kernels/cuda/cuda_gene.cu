@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Gene space by dense strips of cells: the first layer's products, and the losses of the last layer.
  *
  * On tensor cores the dense product of 28,231 genes is cheaper than gathering the 5 % that are there: 8,192 cells x

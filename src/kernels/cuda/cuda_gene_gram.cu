@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Squared error of the last layer by Gram matrices, in float32 with double sums whatever the device's precision: its
  * gradients are differences of large terms. With Y = h W' + 1 b', s = the column sums of h and X the target:
  *   sum (Y - X)^2 = <h'h, W'W> + 2 s.(W'b) + n b.b - 2 (sum_i h_i.(X W)_i + sum X b) + sum X^2

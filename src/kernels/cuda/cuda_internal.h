@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the files of the CUDA backend share. Internal; for C and for CUDA C++.
  *
  * Every operation is a begin, launches on the device's one stream, and an end. Nothing waits for the GPU but download,

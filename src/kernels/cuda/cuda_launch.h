@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: MIT */
 /* Launch shapes and buffer sizes of the kernels: plain arithmetic on the host, so that it is tested without a GPU
- * (tests/test_cuda_launch.c). They depend on the sizes alone, never on the GPU, and so does the order of every sum.
- * Counts are 64-bit; what does not fit a grid is covered by strides. Internal. */
+ * (tests/cuda/test_cuda_launch.c). They depend on the sizes alone, never on the GPU, and so does the order of every
+ * sum. Counts are 64-bit; what does not fit a grid is covered by strides. Internal. */
 #ifndef CYF_KERNELS_CUDA_CUDA_LAUNCH_H
 #define CYF_KERNELS_CUDA_CUDA_LAUNCH_H
 

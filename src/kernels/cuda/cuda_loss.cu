@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Losses, sums of squares and AdamW. Floors: inputs once, gradients once; AdamW with its moving average reads and
  * writes 9 floats a parameter (parameter, gradient, two moments and average read; the same written), four at a time. */
 #include "kernels/cuda/cuda_kernels.cuh"

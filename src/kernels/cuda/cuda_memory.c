@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory of the GPU: the table's first slots. */
 #include "base/memory.h"
 #include "kernels/cuda/cuda_internal.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of the CUDA backend. */
 #include "kernels/cuda/cuda_internal.h"
 #include "kernels/cuda/cuda_slots.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The copy queue, events, and graphs: the work of a step recorded once more each time and exchanged in the graph of the
  * time before, which costs the host a fraction of launching it and the GPU none of the gaps. */
 #include "base/memory.h"

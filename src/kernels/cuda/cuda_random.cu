@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Random numbers, noising and dropout: a thread a Philox block of four numbers, the CPU's own function. Bound by the
  * generator's integer multiplications for normals, by memory (8 bytes an element) for dropout. */
 #include "kernels/cuda/cuda_kernels.cuh"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Operations along rows, a warp a row: layer norm with SiLU, and unit length. A row (4 KB at 1,024 columns) is read
  * again from the first-level cache, so that memory sees inputs and outputs once; layer norm's parameter gradients take
  * a second pass over x and d_y. */

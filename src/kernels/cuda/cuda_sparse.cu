@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Cells as they are stored to sparse batches, and dense rows to sparse ones. Floors: expand reads the compact cells
  * once (3 to 8 bytes an entry) and writes 8 bytes an entry (12 with counts); count and fill read x once each. */
 #include "kernels/cuda/cuda_kernels.cuh"

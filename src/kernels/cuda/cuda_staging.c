@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pinned host memory between the program and the GPU: a ring for uploads, two halves for downloads, and the scalars
  * that operations return. */
 #include "base/memory.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Activations and their derivatives. */
 #ifndef CYF_KERNELS_MATH_ACTIVATION_H
 #define CYF_KERNELS_MATH_ACTIVATION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bfloat16: the upper half of a float, rounded to the nearest, ties to even. */
 #ifndef CYF_KERNELS_MATH_BFLOAT16_H
 #define CYF_KERNELS_MATH_BFLOAT16_H

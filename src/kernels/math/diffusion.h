@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Elements of the forward and reverse processes. Coefficients are rounded once from the double schedule. */
 #ifndef CYF_KERNELS_MATH_DIFFUSION_H
 #define CYF_KERNELS_MATH_DIFFUSION_H

@@ -1,7 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* float32 exp, log, log1p, sine and cosine without branches or tables, so that loops over them vectorise.
  *
  * Polynomial coefficients are minimax fits made for this file (exp) or Taylor coefficients where the interval is short
- * enough for them (the rest). Errors stated are against the exact value; tests/test_ops_dense.c measures them. */
+ * enough for them (the rest). Errors stated are against the exact value; tests/kernels/test_ops_dense.c measures them.
+ */
 #ifndef CYF_KERNELS_MATH_ELEMENTARY_H
 #define CYF_KERNELS_MATH_ELEMENTARY_H
 

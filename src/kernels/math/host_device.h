@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What lets one source of the per-element formulas compile for the CPU and for the GPU.
  *
  * CYF_HD marks a function for both sides; it is empty under a C compiler. Choices between computed floats go through

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Counts a cell (its library size) as a log-normal whose mean and log standard deviation a model predicts:
  *   -log p(total) = log total + s + log(2 pi) / 2 + r^2 / 2,  r = (log total - m) exp(-s).
  * s is held in [-4, 2]: a standard deviation of log total between 2 percent and a factor of 1,600. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The negative binomial with mean mu and inverse dispersion theta (variance mu + mu^2 / theta; Robinson & Smyth 2008):
  *   log NB(x) = lgamma(x + theta) - lgamma(theta) - lgamma(x + 1) + theta log(theta / (theta + mu))
  *               + x log(mu / (theta + mu)).

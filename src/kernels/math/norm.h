@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Elements of batch norm (Ioffe & Szegedy 2015) and layer norm (Ba et al. 2016); both normalise x to xhat = (x - mean)
  * * inv_std and give z = gamma * xhat + beta. */
 #ifndef CYF_KERNELS_MATH_NORM_H

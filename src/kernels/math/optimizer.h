@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* AdamW (Loshchilov & Hutter 2019) with PyTorch's order of operations, and the exponential moving average. */
 #ifndef CYF_KERNELS_MATH_OPTIMIZER_H
 #define CYF_KERNELS_MATH_OPTIMIZER_H

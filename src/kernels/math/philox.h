@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Philox4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11), written out so that
  * gcc vectorises it over blocks and nvcc compiles it. Integer-equal to base/rng.h's cyf_rng_block. */
 #ifndef CYF_KERNELS_MATH_PHILOX_H

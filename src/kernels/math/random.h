@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From Philox words to normals, dropout masks and timesteps. */
 #ifndef CYF_KERNELS_MATH_RANDOM_H
 #define CYF_KERNELS_MATH_RANDOM_H

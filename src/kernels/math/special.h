@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* log-gamma and digamma in double, branch-light: shift the argument to at least 8 by recurrence, then the asymptotic
  * series (Abramowitz & Stegun 6.1.40, 6.3.18). Absolute error below 1e-12 times max(1, |value|) for x >= 1e-8. */
 #ifndef CYF_KERNELS_MATH_SPECIAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What guides the reverse process: gradients of classifiers, and the denoiser's own conditions. */
 #include <string.h>
 

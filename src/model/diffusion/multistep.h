@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* DPM-Solver++(2M), Lu et al. 2022 (arXiv 2211.01095), algorithm 2: the probability-flow equation solved for the
  * predicted x_0 in half the log signal-to-noise ratio, lambda = log(sqrt(alpha_bar) / sqrt(1 - alpha_bar)). */
 #ifndef CYF_MODEL_DIFFUSION_MULTISTEP_H

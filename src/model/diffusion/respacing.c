@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which steps a shortened reverse process keeps (Nichol & Dhariwal 2021, section 4; "ddimN": Song et al.
  * 2021; "lambdaN": Lu et al. 2022, section 4). */
 #include <errno.h>

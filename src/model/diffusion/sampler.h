@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The reverse process: DDPM, DDIM and DPM-Solver++(2M), guided by any number of classifiers and of the denoiser's own
  * conditions, with gradient interpolation. Cells are sampled in blocks of cyf_sampler_block consecutive indices; one
  * block is computed by one thread, so results do not depend on ranks or threads. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by the sampler's files; not for others. */
 #ifndef CYF_MODEL_DIFFUSION_SAMPLER_INTERNAL_H
 #define CYF_MODEL_DIFFUSION_SAMPLER_INTERNAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "model/diffusion/schedule.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Noise schedules and respacing (Ho et al. 2020; Nichol & Dhariwal 2021), all in double on the host. */
 #ifndef CYF_MODEL_DIFFUSION_SCHEDULE_H
 #define CYF_MODEL_DIFFUSION_SCHEDULE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by the files of the schedule; not for others. */
 #ifndef CYF_MODEL_DIFFUSION_SCHEDULE_INTERNAL_H
 #define CYF_MODEL_DIFFUSION_SCHEDULE_INTERNAL_H

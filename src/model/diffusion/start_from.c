@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Starting the reverse process from cells that exist. */
 #include <math.h>
 

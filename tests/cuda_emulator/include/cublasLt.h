@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the CUDA backend uses of cuBLASLt (declarations; emulated_cublaslt.c has the functions). */
 #ifndef CYF_EMULATED_CUBLASLT_H
 #define CYF_EMULATED_CUBLASLT_H

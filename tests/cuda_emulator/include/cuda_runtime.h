@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Kernels on the CPU: a launch runs block after block, the threads of a block as fibers in an order drawn anew between
  * any two barriers, so that a missing barrier shows. Shared memory starts as NaN. */
 #ifndef CYF_EMULATED_CUDA_RUNTIME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the CUDA backend uses of the CUDA runtime, on the CPU: work is done when something waits for it, streams in any
  * order that events allow; device memory has guards and starts as NaN. For C and C++. */
 #ifndef CYF_EMULATED_CUDA_RUNTIME_API_H

@@ -1,7 +1,0 @@
-#include "base/yaml_version.h"
-
-#include <yaml.h>
-
-const char *cyf_yaml_version(void) {
-  return yaml_get_version_string();
-}

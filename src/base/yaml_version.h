@@ -1,7 +1,0 @@
-#ifndef CYF_BASE_YAML_VERSION_H
-#define CYF_BASE_YAML_VERSION_H
-
-/* libyaml's version as loaded, static. */
-const char *cyf_yaml_version(void);
-
-#endif

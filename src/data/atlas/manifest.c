@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include "data/atlas/manifest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config/yaml_doc.h"
+#include "base/files.h"
+#include "base/memory.h"
+#include "data/tables/gene_list.h"
+
+void cyf_atlas_shard_name(int64_t shard, char text[32]) {
+  snprintf(text, 32, "shard-%05lld.h5ad", (long long)shard);
+}
+
+static uint64_t add_text(uint64_t sum, const char *text) {
+  return cyf_checksum(sum, text, strlen(text) + 1);
+}
+
+static uint64_t genes_checksum(const cyf_names *genes) {
+  uint64_t sum = 0;
+  for (int64_t g = 0; g < genes->n; g++) sum = add_text(sum, genes->name[g]);
+  return sum;
+}
+
+cyf_status cyf_atlas_make_fingerprint(const cyf_atlas *atlas, const uint64_t *shard_checksums, char **ret_text) {
+  uint64_t sum = add_text(genes_checksum(&atlas->genes), cyf_expression_kind_name(atlas->kind));
+  for (int64_t a = 0; a < atlas->n_attributes; a++) {
+    const cyf_attribute *attribute = &atlas->attributes[a];
+    sum = add_text(sum, attribute->name);
+    for (int64_t c = 0; c < attribute->categories.n; c++) {
+      char count[24];
+      snprintf(count, sizeof(count), "%lld", (long long)attribute->n_cells[c]);
+      sum = add_text(add_text(sum, attribute->categories.name[c]), count);
+    }
+  }
+  for (int64_t s = 0; s < atlas->n_shards; s++) {
+    char text[48];
+    snprintf(text, sizeof(text), "%lld:%016" PRIx64, (long long)atlas->shards[s].n_cells, shard_checksums[s]);
+    sum = add_text(sum, text);
+  }
+  return cyf_format(ret_text, "%016" PRIx64, sum);
+}
+
+static void print_text(FILE *stream, const char *before, const char *text, const char *after) {
+  fputs(before, stream);
+  cyf_yaml_write_quoted(stream, text);
+  fputs(after, stream);
+}
+
+static void print_attributes(FILE *stream, const cyf_atlas *atlas) {
+  fprintf(stream, "attributes:%s\n", atlas->n_attributes ? "" : " []");
+  for (int64_t a = 0; a < atlas->n_attributes; a++) {
+    const cyf_attribute *attribute = &atlas->attributes[a];
+    print_text(stream, "  - name: ", attribute->name, "\n");
+    fprintf(stream, "    categories:%s\n", attribute->categories.n ? "" : " []");
+    for (int64_t c = 0; c < attribute->categories.n; c++) {
+      print_text(stream, "      - {name: ", attribute->categories.name[c], "");
+      fprintf(stream, ", n_cells: %lld}\n", (long long)attribute->n_cells[c]);
+    }
+  }
+}
+
+static void print_texts(FILE *stream, const char *name, const char *const *texts, int64_t n) {
+  fprintf(stream, "  %s:%s\n", name, n ? "" : " []");
+  for (int64_t i = 0; i < n; i++) print_text(stream, "    - ", texts[i], "\n");
+}
+
+static void print_selection(FILE *stream, const cyf_prepare_options *options) {
+  static const char *const duplicates[] = {"keep", "refuse", "drop"};
+  print_texts(stream, "labels", options->labels, options->n_labels);
+  print_text(stream, "  label_map: ", options->label_map_path ? options->label_map_path : "", "\n");
+  print_text(stream, "  gene_column: ", options->gene_column ? options->gene_column : "", "\n");
+  print_texts(stream, "keep", options->keep, options->n_keep);
+  print_texts(stream, "holdout_where", options->holdout_where, options->n_holdout_where);
+  fprintf(stream, "  duplicates: %s\n", duplicates[options->duplicates]);
+  print_text(stream, "  id_column: ", options->id_column ? options->id_column : "", "\n");
+}
+
+static void print_provenance(FILE *stream, const cyf_atlas_provenance *provenance) {
+  const cyf_prepare_options *options = provenance->options;
+  const cyf_prepare_summary *summary = provenance->summary;
+  fputs("sources:\n", stream);
+  for (int64_t i = 0; i < provenance->n_sources; i++) {
+    const cyf_atlas_source *source = &provenance->sources[i];
+    print_text(stream, "  - {path: ", source->path, "");
+    fprintf(stream, ", n_cells: %lld, bytes: %lld}\n", (long long)source->n_cells, (long long)source->bytes);
+  }
+  fputs("prepare:\n", stream);
+  print_text(stream, "  matrix: ", options->matrix ? options->matrix : "X", "\n");
+  print_text(stream, "  gene_list: ", options->genes_path ? options->genes_path : "", "\n");
+  fprintf(stream, "  min_genes: %lld\n  min_cells: %lld\n  holdout: %.15g\n", (long long)options->min_genes,
+          (long long)options->min_cells, options->holdout);
+  print_selection(stream, options);
+  fprintf(stream, "  compress: %s\n", options->compress ? "gzip" : "none");
+  if (options->command_line) print_text(stream, "  command: ", options->command_line, "\n");
+  print_text(stream, "  program: ", "cytoforge " CYF_VERSION, "\n");
+  fprintf(stream,
+          "totals:\n  cells_in: %lld\n  cells_filtered: %lld\n  cells_repeated: %lld\n  cells_few_genes: %lld\n",
+          (long long)summary->n_cells_in, (long long)summary->n_cells_filtered, (long long)summary->n_cells_repeated,
+          (long long)summary->n_cells_few_genes);
+  fprintf(stream, "  cells_train: %lld\n  cells_heldout: %lld\n", (long long)summary->n_cells_train,
+          (long long)summary->n_cells_heldout);
+  fprintf(stream, "  genes_in: %lld\n  genes_few_cells: %lld\n  genes_missing: %lld\n  bytes: %lld\n",
+          (long long)summary->n_genes_in, (long long)summary->n_genes_few_cells, (long long)summary->n_genes_missing,
+          (long long)summary->bytes);
+}
+
+static void print_manifest(FILE *stream, const cyf_atlas *atlas, const cyf_atlas_provenance *provenance) {
+  fprintf(stream, "format: cytoforge-atlas\nversion: %d\n", CYF_ATLAS_FORMAT_VERSION);
+  print_text(stream, "kind: ", cyf_expression_kind_name(atlas->kind), "\n");
+  fprintf(stream, "n_cells: %lld\nn_genes: %lld\nnnz: %lld\n", (long long)atlas->n_cells, (long long)atlas->n_genes,
+          (long long)atlas->nnz);
+  fprintf(stream, "seed: \"%" PRIu64 "\"\n", atlas->seed);
+  print_text(stream, "fingerprint: ", atlas->fingerprint, "\n");
+  fprintf(stream, "genes: genes.tsv\ngenes_checksum: \"%016" PRIx64 "\"\n", genes_checksum(&atlas->genes));
+  print_attributes(stream, atlas);
+  fputs("shards:\n", stream);
+  for (int64_t s = 0; s < atlas->n_shards; s++) {
+    char name[32];
+    cyf_atlas_shard_name(s, name);
+    fprintf(stream, "  - {file: %s, n_cells: %lld, nnz: %lld, bytes: %lld, checksum: \"%016" PRIx64 "\"}\n", name,
+            (long long)atlas->shards[s].n_cells, (long long)atlas->shards[s].nnz, (long long)provenance->shard_bytes[s],
+            provenance->shard_checksums[s]);
+  }
+  print_provenance(stream, provenance);
+}
+
+cyf_status cyf_atlas_write_manifest(const cyf_atlas *atlas, const cyf_atlas_provenance *provenance,
+                                    const char *directory) {
+  char *genes_path = NULL, *path = NULL, *text = NULL;
+  size_t size = 0;
+  FILE *stream = NULL;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(cyf_path_join(directory, "genes.tsv", &genes_path));
+  CYF_TRY_CLEANUP(cyf_path_join(directory, "manifest.yaml", &path));
+  CYF_TRY_CLEANUP(cyf_gene_list_write(genes_path, &atlas->genes));
+  stream = open_memstream(&text, &size);
+  if (!stream) {
+    status = CYF_FAIL(CYF_ERR_MEMORY, "%s: no memory for the manifest", path);
+    goto cleanup;
+  }
+  print_manifest(stream, atlas, provenance);
+  if (fclose(stream) != 0) {
+    status = CYF_FAIL(CYF_ERR_MEMORY, "%s: no memory for the manifest", path);
+    goto cleanup;
+  }
+  status = cyf_write_text_file(path, text);
+cleanup:
+  free(text); /* from open_memstream */
+  cyf_free(genes_path);
+  cyf_free(path);
+  return status;
+}
+
+/* ---- reading ---- */
+
+typedef struct manifest {
+  const char *path;
+  cyf_yaml *yaml;
+  cyf_yaml_node root;
+} manifest;
+
+static cyf_status damaged(const manifest *file, const char *what) {
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: %s; make the atlas again with `cytoforge prepare`", file->path, what);
+}
+
+static cyf_status read_header(const manifest *file, cyf_atlas *atlas) {
+  const char *text = NULL;
+  int64_t version = 0;
+  CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "format", &text));
+  if (strcmp(text, "cytoforge-atlas") != 0) return damaged(file, "is not the manifest of an atlas");
+  CYF_TRY(cyf_yaml_require_int(file->yaml, file->root, "version", &version));
+  if (version != CYF_ATLAS_FORMAT_VERSION)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: atlas format version %lld; this cytoforge reads version %d", file->path,
+                    (long long)version, CYF_ATLAS_FORMAT_VERSION);
+  CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "kind", &text));
+  if (strcmp(text, cyf_expression_kind_name(CYF_EXPRESSION_COUNTS)) == 0) {
+    atlas->kind = CYF_EXPRESSION_COUNTS;
+  } else if (strcmp(text, cyf_expression_kind_name(CYF_EXPRESSION_LOG_NORMALIZED)) == 0) {
+    atlas->kind = CYF_EXPRESSION_LOG_NORMALIZED;
+  } else {
+    return damaged(file, "`kind` is unknown");
+  }
+  CYF_TRY(cyf_yaml_require_int(file->yaml, file->root, "n_cells", &atlas->n_cells));
+  CYF_TRY(cyf_yaml_require_int(file->yaml, file->root, "n_genes", &atlas->n_genes));
+  CYF_TRY(cyf_yaml_require_int(file->yaml, file->root, "nnz", &atlas->nnz));
+  if (atlas->n_cells < 1 || atlas->n_genes < 1 || atlas->nnz < 0) return damaged(file, "has impossible sizes");
+  CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "seed", &text));
+  char *end = NULL;
+  errno = 0;
+  atlas->seed = strtoull(text, &end, 10);
+  if (errno != 0 || end == text || *end != '\0') return damaged(file, "`seed` is no number");
+  CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "fingerprint", &text));
+  return cyf_strdup(text, &atlas->fingerprint);
+}
+
+static cyf_status read_genes(const manifest *file, cyf_atlas *atlas) {
+  const char *name = NULL, *checksum = NULL;
+  CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "genes", &name));
+  CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "genes_checksum", &checksum));
+  char *path = NULL;
+  CYF_TRY(cyf_path_join(atlas->directory, name, &path));
+  cyf_status status = cyf_gene_list_read(path, &atlas->genes);
+  if (status == CYF_OK &&
+      (atlas->genes.n != atlas->n_genes || genes_checksum(&atlas->genes) != strtoull(checksum, NULL, 16)))
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: is not the gene list that %s was written with", path, file->path);
+  cyf_free(path);
+  return status;
+}
+
+static cyf_status read_attribute(const manifest *file, cyf_yaml_node node, cyf_attribute *attribute) {
+  const char *text = NULL;
+  CYF_TRY(cyf_yaml_require_text(file->yaml, node, "name", &text));
+  CYF_TRY(cyf_strdup(text, &attribute->name));
+  const cyf_yaml_node categories = cyf_yaml_get(file->yaml, node, "categories");
+  const int64_t n = cyf_yaml_count(file->yaml, categories);
+  CYF_TRY(CYF_NEW(&attribute->n_cells, n));
+  for (int64_t c = 0; c < n; c++) {
+    const cyf_yaml_node item = cyf_yaml_item(file->yaml, categories, c);
+    int64_t code = 0;
+    CYF_TRY(cyf_yaml_require_text(file->yaml, item, "name", &text));
+    CYF_TRY(cyf_names_add(&attribute->categories, text, &code));
+    if (code != c) return damaged(file, "names a category twice");
+    CYF_TRY(cyf_yaml_require_int(file->yaml, item, "n_cells", &attribute->n_cells[c]));
+  }
+  return CYF_OK;
+}
+
+static cyf_status read_attributes(const manifest *file, cyf_atlas *atlas) {
+  const cyf_yaml_node list = cyf_yaml_get(file->yaml, file->root, "attributes");
+  const int64_t n = cyf_yaml_count(file->yaml, list);
+  CYF_TRY(CYF_NEW(&atlas->attributes, n));
+  for (int64_t a = 0; a < n; a++) {
+    atlas->n_attributes = a + 1; /* counted first so that a half-read attribute is freed too */
+    CYF_TRY(read_attribute(file, cyf_yaml_item(file->yaml, list, a), &atlas->attributes[a]));
+  }
+  return CYF_OK;
+}
+
+static cyf_status read_shard(const manifest *file, cyf_yaml_node node, const char *directory, cyf_shard *shard) {
+  const char *name = NULL;
+  int64_t bytes = 0;
+  CYF_TRY(cyf_yaml_require_text(file->yaml, node, "file", &name));
+  CYF_TRY(cyf_path_join(directory, name, &shard->path));
+  CYF_TRY(cyf_yaml_require_int(file->yaml, node, "n_cells", &shard->n_cells));
+  CYF_TRY(cyf_yaml_require_int(file->yaml, node, "nnz", &shard->nnz));
+  CYF_TRY(cyf_yaml_require_int(file->yaml, node, "bytes", &bytes));
+  const int64_t present = cyf_file_size_bytes(shard->path);
+  if (present < 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: this shard of the atlas is missing", shard->path);
+  if (present != bytes)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: has %lld bytes where the manifest says %lld; the shard is damaged", shard->path,
+                    (long long)present, (long long)bytes);
+  return CYF_OK;
+}
+
+static cyf_status read_shards(const manifest *file, cyf_atlas *atlas) {
+  const cyf_yaml_node list = cyf_yaml_get(file->yaml, file->root, "shards");
+  const int64_t n = cyf_yaml_count(file->yaml, list);
+  CYF_TRY(CYF_NEW(&atlas->shards, n));
+  int64_t n_cells = 0, nnz = 0;
+  for (int64_t s = 0; s < n; s++) {
+    atlas->n_shards = s + 1;
+    CYF_TRY(read_shard(file, cyf_yaml_item(file->yaml, list, s), atlas->directory, &atlas->shards[s]));
+    atlas->shards[s].first_cell = n_cells;
+    n_cells += atlas->shards[s].n_cells;
+    nnz += atlas->shards[s].nnz;
+  }
+  if (n_cells != atlas->n_cells || nnz != atlas->nnz) return damaged(file, "the shards do not add up to the atlas");
+  return CYF_OK;
+}
+
+cyf_status cyf_atlas_read_manifest(cyf_atlas *atlas) {
+  char *path = NULL;
+  manifest file = {0};
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(cyf_path_join(atlas->directory, "manifest.yaml", &path));
+  if (!cyf_file_exists(path)) {
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: no atlas there (no manifest.yaml); `cytoforge prepare` makes one",
+                      atlas->directory);
+    goto cleanup;
+  }
+  CYF_TRY_CLEANUP(cyf_yaml_open(path, &file.yaml));
+  file.path = path;
+  file.root = cyf_yaml_root(file.yaml);
+  CYF_TRY_CLEANUP(read_header(&file, atlas));
+  CYF_TRY_CLEANUP(read_genes(&file, atlas));
+  CYF_TRY_CLEANUP(read_attributes(&file, atlas));
+  CYF_TRY_CLEANUP(read_shards(&file, atlas));
+cleanup:
+  cyf_yaml_destroy(&file.yaml);
+  cyf_free(path);
+  return status;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* Columns as text and as labels. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "data/h5ad/reader_internal.h"
+
+/* The number as short as it reads back: in plain notation where Python's repr would, with an exponent otherwise. */
+static cyf_status number_text(double value, bool is_single, char **ret_text) {
+  char digits[40];
+  if (!isfinite(value)) return cyf_strdup(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf", ret_text);
+  if (value == 0) return cyf_strdup("0", ret_text);
+  int precision = 0;
+  for (; precision < 17; precision++) {
+    snprintf(digits, sizeof(digits), "%.*e", precision, value);
+    if (is_single ? strtof(digits, NULL) == (float)value : strtod(digits, NULL) == value) break;
+  }
+  int exponent = atoi(strchr(digits, 'e') + 1);
+  if (exponent < -4 || exponent >= 16) return cyf_strdup(digits, ret_text);
+  return cyf_format(ret_text, "%.*f", precision > exponent ? precision - exponent : 0, strtod(digits, NULL));
+}
+
+cyf_status cyf_h5ad_column_text(const cyf_column *column, int64_t i, char **ret_text) {
+  *ret_text = NULL;
+  if (column->missing && column->missing[i]) return CYF_OK;
+  switch (column->kind) {
+    case CYF_COLUMN_TEXT:
+      return cyf_strdup(column->text[i], ret_text);
+    case CYF_COLUMN_INTEGER:
+      return cyf_format(ret_text, "%lld", (long long)column->integer[i]);
+    case CYF_COLUMN_BOOLEAN:
+      return cyf_strdup(column->integer[i] ? "True" : "False", ret_text);
+    case CYF_COLUMN_REAL:
+      return isnan(column->real[i]) ? CYF_OK : number_text(column->real[i], column->is_single, ret_text);
+    case CYF_COLUMN_CATEGORICAL:
+      return column->integer[i] < 0 ? CYF_OK : cyf_strdup(column->category[column->integer[i]], ret_text);
+    default:
+      return CYF_FAIL(CYF_ERR_INTERNAL, "a column without a kind");
+  }
+}
+
+cyf_status cyf_h5ad_frame_names(const cyf_h5ad *file, const cyf_h5ad_frame *frame, int64_t first, int64_t n,
+                                char **ret_names) {
+  cyf_status status = CYF_OK;
+  cyf_column column = {0};
+  if (!frame->index || frame->object < 0) {
+    for (int64_t i = 0; i < n; i++) CYF_TRY(cyf_format(&ret_names[i], "%lld", (long long)(first + i)));
+    return CYF_OK;
+  }
+  if (frame->compound || cyf_h5_object_type(frame->object, frame->index) == H5I_DATASET) {
+    hid_t dataset = frame->compound ? frame->object : H5Dopen2(frame->object, frame->index, H5P_DEFAULT);
+    const char *field = frame->compound ? frame->index : NULL;
+    hid_t type = H5Dget_type(dataset);
+    bool strings = frame->compound || H5Tget_class(type) == H5T_STRING;
+    if (strings) status = cyf_h5_read_strings(dataset, field, first, n, file->path, frame->name, ret_names);
+    cyf_h5_close_id(&type);
+    if (!frame->compound) cyf_h5_close_id(&dataset);
+    if (strings) return status;
+  }
+  /* an index of numbers, categories or nullable strings: rare, so read whole */
+  CYF_TRY(cyf_h5ad_column_read(file, frame, frame->index, &column));
+  for (int64_t i = 0; i < n; i++) {
+    CYF_TRY_CLEANUP(cyf_h5ad_column_text(&column, first + i, &ret_names[i]));
+    if (!ret_names[i]) {
+      status =
+          CYF_FAIL(CYF_ERR_INPUT, "%s: row %lld of %s has no name", file->path, (long long)(first + i), frame->name);
+      goto cleanup;
+    }
+  }
+cleanup:
+  cyf_h5ad_column_destroy(&column);
+  return status;
+}
+
+static int compare_texts(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int compare_reals(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static int compare_integers(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+static bool is_missing(const cyf_column *column, int64_t i) {
+  return (column->missing && column->missing[i]) || (column->kind == CYF_COLUMN_REAL && isnan(column->real[i]));
+}
+
+/* Categories in the file's order. Two may read the same as text; they become one. */
+static cyf_status from_categorical(const cyf_column *column, cyf_label_column *labels) {
+  cyf_status status = CYF_OK;
+  int64_t *code = NULL;
+  CYF_TRY(CYF_NEW(&code, column->n_categories));
+  for (int64_t i = 0; i < column->n_categories; i++) {
+    CYF_TRY_CLEANUP(cyf_names_add(&labels->categories, column->category[i], &code[i]));
+  }
+  for (int64_t i = 0; i < column->n; i++) {
+    labels->code[i] = column->integer[i] < 0 || is_missing(column, i) ? -1 : (int32_t)code[column->integer[i]];
+  }
+cleanup:
+  cyf_free(code);
+  return status;
+}
+
+/* Distinct strings in sorted order. */
+static cyf_status from_text(const cyf_column *column, cyf_label_column *labels) {
+  cyf_status status = CYF_OK;
+  cyf_names distinct = {0};
+  const char **sorted = NULL;
+  for (int64_t i = 0; i < column->n; i++) {
+    if (!is_missing(column, i)) CYF_TRY_CLEANUP(cyf_names_add(&distinct, column->text[i], NULL));
+  }
+  CYF_TRY_CLEANUP(CYF_NEW(&sorted, distinct.n));
+  for (int64_t i = 0; i < distinct.n; i++) sorted[i] = distinct.name[i];
+  qsort(sorted, (size_t)distinct.n, sizeof(*sorted), compare_texts);
+  for (int64_t i = 0; i < distinct.n; i++) CYF_TRY_CLEANUP(cyf_names_add(&labels->categories, sorted[i], NULL));
+  for (int64_t i = 0; i < column->n; i++) {
+    labels->code[i] = is_missing(column, i) ? -1 : (int32_t)cyf_names_find(&labels->categories, column->text[i]);
+  }
+cleanup:
+  cyf_free(sorted);
+  cyf_names_destroy(&distinct);
+  return status;
+}
+
+/* Distinct numbers (or Booleans) in numeric order. Reals and integers share their size, so one array serves both. */
+static cyf_status from_numbers(const cyf_column *column, cyf_label_column *labels) {
+  _Static_assert(sizeof(double) == sizeof(int64_t), "one array of 8-byte numbers serves both kinds");
+  cyf_status status = CYF_OK;
+  bool real = column->kind == CYF_COLUMN_REAL;
+  const int64_t *values = real ? (const void *)column->real : column->integer;
+  int (*compare)(const void *, const void *) = real ? compare_reals : compare_integers;
+  int64_t *sorted = NULL, n = 0, n_distinct = 0;
+  char *text = NULL;
+  CYF_TRY(CYF_NEW(&sorted, column->n));
+  for (int64_t i = 0; i < column->n; i++) {
+    if (!is_missing(column, i)) sorted[n++] = values[i];
+  }
+  qsort(sorted, (size_t)n, sizeof(*sorted), compare);
+  for (int64_t i = 0; i < n; i++) {
+    if (n_distinct == 0 || compare(&sorted[n_distinct - 1], &sorted[i]) != 0) sorted[n_distinct++] = sorted[i];
+  }
+  cyf_column one = {.kind = column->kind, .n = n_distinct, .is_single = column->is_single};
+  one.integer = real ? NULL : sorted;
+  one.real = real ? (void *)sorted : NULL;
+  for (int64_t i = 0; i < n_distinct; i++) {
+    CYF_TRY_CLEANUP(cyf_h5ad_column_text(&one, i, &text));
+    CYF_TRY_CLEANUP(cyf_names_add(&labels->categories, text, NULL));
+    cyf_free(text);
+  }
+  for (int64_t i = 0; i < column->n; i++) {
+    const int64_t *found =
+        is_missing(column, i) ? NULL : bsearch(&values[i], sorted, (size_t)n_distinct, sizeof(*sorted), compare);
+    labels->code[i] = found ? (int32_t)(found - sorted) : -1;
+  }
+cleanup:
+  cyf_free(text);
+  cyf_free(sorted);
+  return status;
+}
+
+cyf_status cyf_h5ad_column_to_labels(const cyf_column *column, const char *name, cyf_label_column *labels) {
+  CYF_TRY(cyf_strdup(name, &labels->attribute));
+  CYF_TRY(CYF_NEW(&labels->code, column->n));
+  labels->n_cells = column->n;
+  if (column->kind == CYF_COLUMN_CATEGORICAL) return from_categorical(column, labels);
+  return column->kind == CYF_COLUMN_TEXT ? from_text(column, labels) : from_numbers(column, labels);
+}
+
+static cyf_status read_labels(const cyf_h5ad *file, const char *name, cyf_label_column *labels) {
+  cyf_column column = {0};
+  CYF_TRY(cyf_h5ad_column_read(file, &file->obs, name, &column));
+  const cyf_status status = cyf_h5ad_column_to_labels(&column, name, labels);
+  cyf_h5ad_column_destroy(&column);
+  return status;
+}
+
+cyf_status cyf_h5ad_read_labels(cyf_h5ad *file, const char *column, cyf_label_column *ret_column) {
+  *ret_column = (cyf_label_column){0};
+  cyf_hdf5_lock();
+  cyf_status status = read_labels(file, column, ret_column);
+  cyf_hdf5_unlock();
+  if (status != CYF_OK) cyf_label_column_destroy(ret_column);
+  return status;
+}

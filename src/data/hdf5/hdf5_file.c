@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "data/hdf5/hdf5_file.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The one piece of state besides the log: HDF5 itself is a process-wide singleton, and so is its lock. */
+static pthread_mutex_t hdf5_mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+void cyf_hdf5_lock(void) {
+  static int quiet = 0;
+  pthread_mutex_lock(&hdf5_mutex);
+  if (!quiet) quiet = H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0;
+}
+
+void cyf_hdf5_unlock(void) {
+  pthread_mutex_unlock(&hdf5_mutex);
+}
+
+static herr_t take_innermost(unsigned n, const H5E_error2_t *error, void *text) {
+  (void)n;
+  snprintf(text, CYF_H5_REASON_SIZE, "%s", error->desc ? error->desc : "");
+  return 1; /* stop: the walk upward begins at the innermost */
+}
+
+const char *cyf_h5_reason(char text[CYF_H5_REASON_SIZE]) {
+  text[0] = '\0';
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_innermost, text);
+  H5Eclear2(H5E_DEFAULT);
+  if (!text[0]) snprintf(text, CYF_H5_REASON_SIZE, "unknown HDF5 error");
+  return text;
+}
+
+static cyf_status check_readable(const char *path) {
+  struct stat info;
+  if (stat(path, &info) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return CYF_FAIL(CYF_ERR_INPUT, "%s: no such file", path);
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: %s", path, strerror(errno));
+  }
+  if (S_ISDIR(info.st_mode)) return CYF_FAIL(CYF_ERR_INPUT, "%s: is a folder, not an HDF5 file", path);
+  if (access(path, R_OK) != 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: %s", path, strerror(errno));
+  if (info.st_size == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: the file is empty", path);
+  return CYF_OK;
+}
+
+cyf_status cyf_h5_open_file(const char *path, hid_t *ret_file) {
+  char reason[CYF_H5_REASON_SIZE];
+  *ret_file = H5I_INVALID_HID;
+  CYF_TRY(check_readable(path));
+  if (H5Fis_hdf5(path) == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: not an HDF5 file (no HDF5 signature)", path);
+  hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_file_locking(access_list, false, true);
+  hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access_list);
+  if (file < 0) cyf_h5_reason(reason);
+  H5Pclose(access_list);
+  if (file < 0) {
+    if (strstr(reason, "truncated")) {
+      return CYF_FAIL(CYF_ERR_INPUT, "%s: the file is truncated, probably an incomplete copy or download (HDF5: %s)",
+                      path, reason);
+    }
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: cannot be opened as HDF5, the file seems damaged (HDF5: %s)", path, reason);
+  }
+  *ret_file = file;
+  return CYF_OK;
+}
+
+bool cyf_h5_exists(hid_t location, const char *path) {
+  char prefix[1024];
+  size_t length = strlen(path);
+  if (length == 0 || length >= sizeof(prefix)) return false;
+  for (size_t end = 1; end <= length; end++) {
+    if (path[end] != '/' && path[end] != '\0') continue;
+    memcpy(prefix, path, end);
+    prefix[end] = '\0';
+    if (strcmp(prefix, "/") != 0 && H5Lexists(location, prefix, H5P_DEFAULT) <= 0) return false;
+  }
+  return H5Oexists_by_name(location, path, H5P_DEFAULT) > 0; /* false for a dangling soft link */
+}
+
+H5I_type_t cyf_h5_object_type(hid_t location, const char *path) {
+  if (!cyf_h5_exists(location, path)) return H5I_BADID;
+  hid_t object = H5Oopen(location, path, H5P_DEFAULT);
+  H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
+  cyf_h5_close_id(&object);
+  return type;
+}
+
+void cyf_h5_close_id(hid_t *id) {
+  if (*id < 0) return;
+  switch (H5Iget_type(*id)) {
+    case H5I_FILE:
+      H5Fclose(*id);
+      break;
+    case H5I_GROUP:
+      H5Gclose(*id);
+      break;
+    case H5I_DATASET:
+      H5Dclose(*id);
+      break;
+    case H5I_DATATYPE:
+      H5Tclose(*id);
+      break;
+    case H5I_DATASPACE:
+      H5Sclose(*id);
+      break;
+    case H5I_ATTR:
+      H5Aclose(*id);
+      break;
+    case H5I_GENPROP_LST:
+      H5Pclose(*id);
+      break;
+    default:
+      break;
+  }
+  *id = H5I_INVALID_HID;
+}
+
+/* A header may claim any extent. Real data compresses at most about a thousandfold (deflate), so that more than this
+ * many bytes a byte of file cannot be there; the constant leaves room for small files. */
+static bool extent_is_credible(hid_t dataset, int n_dims, const hsize_t *dims) {
+  hid_t type = H5Dget_type(dataset);
+  hid_t file = H5Iget_file_id(dataset);
+  hsize_t file_bytes = 0;
+  H5Fget_filesize(file, &file_bytes);
+  double bytes = (double)H5Tget_size(type), most = 16.0 * 1024 * 1024 + 4096.0 * (double)file_bytes;
+  for (int d = 0; d < n_dims; d++) bytes *= (double)dims[d];
+  cyf_h5_close_id(&type);
+  cyf_h5_close_id(&file);
+  return bytes <= most;
+}
+
+cyf_status cyf_h5_extent(hid_t dataset, const char *where, const char *name, int *ret_n_dims, int64_t shape[4]) {
+  hsize_t dims[H5S_MAX_RANK] = {0};
+  hid_t space = H5Dget_space(dataset);
+  int n_dims = H5Sget_simple_extent_ndims(space);
+  bool simple = n_dims >= 0 && H5Sget_simple_extent_type(space) != H5S_NULL;
+  if (simple) H5Sget_simple_extent_dims(space, dims, NULL);
+  cyf_h5_close_id(&space);
+  if (!simple || n_dims > 4) return CYF_FAIL(CYF_ERR_INPUT, "%s: %s is not an array of 0 to 4 dimensions", where, name);
+  if (!extent_is_credible(dataset, n_dims, dims)) {
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: %s claims more elements than a file of this size can hold; the file is damaged",
+                    where, name);
+  }
+  for (int d = 0; d < n_dims; d++) shape[d] = (int64_t)dims[d];
+  *ret_n_dims = n_dims;
+  return CYF_OK;
+}
+
+/* One transfer in either direction of `n` elements or rows; the buffer is read or written by `write`. */
+static herr_t transfer(hid_t dataset, hid_t type, int64_t first, int64_t n, int64_t width, bool write, void *values) {
+  hsize_t start[2] = {(hsize_t)first, 0}, count[2] = {(hsize_t)n, (hsize_t)(width < 0 ? 1 : width)};
+  int n_dims = width < 0 ? 1 : 2;
+  hid_t file_space = H5Dget_space(dataset);
+  hid_t memory_space = H5Screate_simple(n_dims, count, NULL);
+  herr_t result = H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL);
+  if (result >= 0) {
+    result = write ? H5Dwrite(dataset, type, memory_space, file_space, H5P_DEFAULT, values)
+                   : H5Dread(dataset, type, memory_space, file_space, H5P_DEFAULT, values);
+  }
+  cyf_h5_close_id(&memory_space);
+  cyf_h5_close_id(&file_space);
+  return result;
+}
+
+/* Rows (elements) of one transfer below the limit. */
+static int64_t rows_at_once(size_t type_size, int64_t width) {
+  int64_t row_bytes = (int64_t)type_size * (width < 0 ? 1 : width);
+  return row_bytes >= CYF_H5_TRANSFER_BYTES || row_bytes == 0 ? 1 : CYF_H5_TRANSFER_BYTES / row_bytes;
+}
+
+cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
+                             const char *where, const char *name, void *ret_values) {
+  char reason[CYF_H5_REASON_SIZE];
+  int64_t step = rows_at_once(type_size, width), row_values = width < 0 ? 1 : width;
+  for (int64_t done = 0; done < n && row_values > 0; done += step) {
+    int64_t now = n - done < step ? n - done : step;
+    char *to = (char *)ret_values + (size_t)done * (size_t)row_values * type_size;
+    if (transfer(dataset, type, first + done, now, width, false, to) < 0) {
+      return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name,
+                      cyf_h5_reason(reason));
+    }
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_h5_write_range(const cyf_h5_output *output, hid_t dataset, hid_t type, size_t type_size, int64_t first,
+                              int64_t n, int64_t width, const char *name, const void *values) {
+  int64_t step = rows_at_once(type_size, width), row_values = width < 0 ? 1 : width;
+  for (int64_t done = 0; done < n && row_values > 0; done += step) {
+    int64_t now = n - done < step ? n - done : step;
+    const char *from = (const char *)values + (size_t)done * (size_t)row_values * type_size;
+    /* transfer() only writes through the pointer when reading */
+    CYF_TRY(cyf_h5_output_check(
+        output, transfer(dataset, type, first + done, now, width, true, (void *)(uintptr_t)from), name));
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_h5_read_int_attribute(hid_t object, const char *attribute, const char *where, int64_t max,
+                                     int64_t *values, int64_t *ret_n) {
+  char reason[CYF_H5_REASON_SIZE];
+  *ret_n = 0;
+  if (H5Aexists(object, attribute) <= 0) return CYF_OK;
+  hid_t id = H5Aopen(object, attribute, H5P_DEFAULT);
+  hid_t type = H5Aget_type(id), space = H5Aget_space(id);
+  int64_t n = H5Sget_simple_extent_npoints(space);
+  H5T_class_t class = H5Tget_class(type);
+  bool fits = n >= 0 && n <= max && (class == H5T_INTEGER || class == H5T_ENUM);
+  herr_t result = fits ? H5Aread(id, H5T_NATIVE_INT64, values) : 0;
+  cyf_h5_close_id(&space);
+  cyf_h5_close_id(&type);
+  cyf_h5_close_id(&id);
+  if (!fits)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: attribute %s is not up to %lld integers", where, attribute, (long long)max);
+  if (result < 0) {
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: attribute %s cannot be read (HDF5: %s)", where, attribute,
+                    cyf_h5_reason(reason));
+  }
+  *ret_n = n;
+  return CYF_OK;
+}
+
+hid_t cyf_h5_half_type(void) {
+  hid_t type = H5Tcopy(H5T_IEEE_F32LE);
+  if (type >= 0 &&
+      (H5Tset_fields(type, 15, 10, 5, 0, 10) < 0 || H5Tset_size(type, 2) < 0 || H5Tset_ebias(type, 15) < 0))
+    cyf_h5_close_id(&type);
+  return type;
+}

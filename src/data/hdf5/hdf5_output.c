@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* Files under construction and the small writers that go into them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/memory.h"
+#include "data/hdf5/hdf5_file.h"
+#include "data/hdf5/hdf5_output_driver.h"
+
+struct cyf_h5_output {
+  char *path;
+  char *partial;
+  hid_t file;
+  cyf_h5_sink sink;
+};
+
+/* Closes the HDF5 file (always succeeds: the driver hides failed writes), then the descriptor. */
+static void close_all(cyf_h5_output *output) {
+  cyf_h5_close_id(&output->file);
+  if (output->sink.fd >= 0 && close(output->sink.fd) != 0 && !output->sink.write_errno)
+    output->sink.write_errno = errno;
+  output->sink.fd = -1;
+  cyf_h5_sink_clear(&output->sink);
+}
+
+static void destroy(cyf_h5_output **output) {
+  if (!*output) return;
+  close_all(*output);
+  cyf_free((*output)->path);
+  cyf_free((*output)->partial);
+  cyf_free(*output);
+}
+
+static cyf_status open_hdf5(cyf_h5_output *output) {
+  char reason[CYF_H5_REASON_SIZE];
+  hid_t access_list = H5Pcreate(H5P_FILE_ACCESS), creation_list = H5Pcreate(H5P_FILE_CREATE);
+  H5Pset_fclose_degree(access_list, H5F_CLOSE_STRONG);
+  if (cyf_h5_sink_set_driver(access_list, &output->sink) >= 0) {
+    output->file = H5Fcreate(output->partial, H5F_ACC_TRUNC, creation_list, access_list);
+  }
+  if (output->file < 0) cyf_h5_reason(reason);
+  H5Pclose(access_list);
+  H5Pclose(creation_list);
+  if (output->file < 0) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be created (HDF5: %s)", output->path, reason);
+  return CYF_OK;
+}
+
+cyf_status cyf_h5_output_create(const char *path, cyf_h5_output **ret_output) {
+  cyf_status status = CYF_OK;
+  cyf_h5_output *output = NULL;
+  *ret_output = NULL;
+  CYF_TRY(CYF_NEW(&output, 1));
+  output->file = H5I_INVALID_HID;
+  output->sink.fd = -1;
+  CYF_TRY_CLEANUP(cyf_strdup(path, &output->path));
+  CYF_TRY_CLEANUP(cyf_partial_path(path, &output->partial));
+  output->sink.fd = open(output->partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (output->sink.fd < 0) {
+    status = CYF_FAIL(CYF_ERR_IO, "%s: cannot be created: %s", output->partial, strerror(errno));
+    goto cleanup;
+  }
+  CYF_TRY_CLEANUP(open_hdf5(output));
+  *ret_output = output;
+  return CYF_OK;
+cleanup:
+  if (output->sink.fd >= 0) unlink(output->partial);
+  destroy(&output);
+  return status;
+}
+
+hid_t cyf_h5_output_file(const cyf_h5_output *output) {
+  return output->file;
+}
+
+const char *cyf_h5_output_path(const cyf_h5_output *output) {
+  return output->path;
+}
+
+cyf_status cyf_h5_output_check(const cyf_h5_output *output, int64_t result, const char *what) {
+  char reason[CYF_H5_REASON_SIZE];
+  if (output->sink.write_errno) {
+    return CYF_FAIL(CYF_ERR_IO, "%s: writing %s failed: %s", output->path, what, strerror(output->sink.write_errno));
+  }
+  if (result < 0)
+    return CYF_FAIL(CYF_ERR_IO, "%s: writing %s failed (HDF5: %s)", output->path, what, cyf_h5_reason(reason));
+  return CYF_OK;
+}
+
+cyf_status cyf_h5_output_commit(cyf_h5_output **output) {
+  cyf_status status = cyf_h5_output_check(*output, H5Fflush((*output)->file, H5F_SCOPE_GLOBAL), "the file");
+  close_all(*output);
+  if (status == CYF_OK) status = cyf_h5_output_check(*output, 0, "the file");
+  if (status == CYF_OK) {
+    status = cyf_commit_file((*output)->partial, (*output)->path);
+  } else {
+    unlink((*output)->partial);
+  }
+  destroy(output);
+  return status;
+}
+
+void cyf_h5_output_discard(cyf_h5_output **output) {
+  if (!*output) return;
+  close_all(*output);
+  unlink((*output)->partial);
+  destroy(output);
+}
+
+cyf_status cyf_h5_write_ints_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
+                                       hid_t file_type, hid_t memory_type, const void *values, int64_t n) {
+  hsize_t dims = n < 0 ? 1 : (hsize_t)n;
+  hid_t space = n < 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL);
+  hid_t id = H5Acreate2(object, attribute, file_type, space, H5P_DEFAULT, H5P_DEFAULT);
+  cyf_status status = cyf_h5_output_check(output, id < 0 ? -1 : H5Awrite(id, memory_type, values), attribute);
+  cyf_h5_close_id(&id);
+  cyf_h5_close_id(&space);
+  return status;
+}
+
+static hid_t intermediate_groups(void) {
+  hid_t list = H5Pcreate(H5P_LINK_CREATE);
+  H5Pset_create_intermediate_group(list, 1);
+  H5Pset_char_encoding(list, H5T_CSET_UTF8);
+  return list;
+}
+
+cyf_status cyf_h5_create_group(const cyf_h5_output *output, hid_t parent, const char *name, const char *type,
+                               const char *version, hid_t *ret_group) {
+  cyf_status status = CYF_OK;
+  hid_t links = intermediate_groups();
+  hid_t group = H5Gcreate2(parent, name, links, H5P_DEFAULT, H5P_DEFAULT);
+  cyf_h5_close_id(&links);
+  CYF_TRY_CLEANUP(cyf_h5_output_check(output, group, name));
+  if (type) {
+    CYF_TRY_CLEANUP(cyf_h5_write_text_attribute(output, group, "encoding-type", type));
+    CYF_TRY_CLEANUP(cyf_h5_write_text_attribute(output, group, "encoding-version", version));
+  }
+  if (ret_group) {
+    *ret_group = group;
+    group = H5I_INVALID_HID;
+  }
+cleanup:
+  cyf_h5_close_id(&group);
+  return status;
+}
+
+/* Chunks of about this size; of whole rows. */
+enum { CHECKED_CHUNK_BYTES = 1 << 20 };
+
+static void set_checksums(hid_t creation, hid_t file_type, int n_dims, const hsize_t *dims) {
+  hsize_t chunk[4] = {0}, row_bytes = H5Tget_size(file_type);
+  for (int d = 1; d < n_dims; d++) row_bytes *= chunk[d] = dims[d];
+  chunk[0] = row_bytes ? CHECKED_CHUNK_BYTES / row_bytes : 0;
+  if (chunk[0] > dims[0]) chunk[0] = dims[0];
+  if (chunk[0] == 0) chunk[0] = 1;
+  H5Pset_chunk(creation, n_dims, chunk);
+  H5Pset_fletcher32(creation);
+}
+
+static cyf_status create_dataset(const cyf_h5_output *output, hid_t parent, const char *name, hid_t file_type,
+                                 int n_dims, const int64_t *shape, bool checked, hid_t *ret_dataset) {
+  hsize_t dims[4] = {0}, n = 1;
+  for (int d = 0; d < n_dims; d++) n *= dims[d] = (hsize_t)shape[d];
+  hid_t links = intermediate_groups(), creation = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_obj_track_times(creation, false);
+  if (checked && n_dims > 0 && n > 0) set_checksums(creation, file_type, n_dims, dims);
+  hid_t space = n_dims == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(n_dims, dims, NULL);
+  *ret_dataset = H5Dcreate2(parent, name, file_type, space, links, creation, H5P_DEFAULT);
+  cyf_status status = cyf_h5_output_check(output, *ret_dataset, name);
+  if (status != CYF_OK) cyf_h5_close_id(ret_dataset);
+  cyf_h5_close_id(&space);
+  cyf_h5_close_id(&creation);
+  cyf_h5_close_id(&links);
+  return status;
+}
+
+cyf_status cyf_h5_create_dataset(const cyf_h5_output *output, hid_t parent, const char *name, hid_t file_type,
+                                 int n_dims, const int64_t *shape, hid_t *ret_dataset) {
+  return create_dataset(output, parent, name, file_type, n_dims, shape, false, ret_dataset);
+}
+
+cyf_status cyf_h5_create_checked_dataset(const cyf_h5_output *output, hid_t parent, const char *name, hid_t file_type,
+                                         int n_dims, const int64_t *shape, hid_t *ret_dataset) {
+  return create_dataset(output, parent, name, file_type, n_dims, shape, true, ret_dataset);
+}

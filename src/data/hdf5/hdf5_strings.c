@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading and writing HDF5 strings: variable-length and fixed-length, in datasets, compound fields and attributes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "data/hdf5/hdf5_file.h"
+
+/* How the strings of a type come into memory. */
+typedef struct string_type {
+  hid_t memory; /* variable-length char *, or fixed of `size` bytes; inside a one-field compound where a field was asked
+                   for */
+  bool variable;
+  bool space_padded;
+  size_t size; /* bytes an element in memory */
+} string_type;
+
+static bool is_utf8(const char *text) {
+  const unsigned char *c = (const unsigned char *)text;
+  while (*c) {
+    int more = *c < 0x80                   ? 0
+               : (*c >= 0xC2 && *c < 0xE0) ? 1
+               : (*c >= 0xE0 && *c < 0xF0) ? 2
+               : (*c >= 0xF0 && *c < 0xF5) ? 3
+                                           : -1;
+    if (more < 0) return false;
+    if ((*c == 0xE0 && c[1] < 0xA0) || (*c == 0xED && c[1] > 0x9F) || (*c == 0xF0 && c[1] < 0x90) ||
+        (*c == 0xF4 && c[1] > 0x8F)) {
+      return false; /* overlong, a surrogate half, or beyond U+10FFFF */
+    }
+    for (c++; more > 0; more--, c++) {
+      if ((*c & 0xC0) != 0x80) return false;
+    }
+  }
+  return true;
+}
+
+/* The memory type for a file's string type; false where it is not a string. */
+static bool make_string_type(hid_t file_type, const char *field, string_type *ret_type) {
+  hid_t type = H5I_INVALID_HID;
+  if (field) {
+    int member = H5Tget_class(file_type) == H5T_COMPOUND ? H5Tget_member_index(file_type, field) : -1;
+    if (member < 0) return false;
+    type = H5Tget_member_type(file_type, (unsigned)member);
+  } else {
+    type = H5Tcopy(file_type);
+  }
+  if (H5Tget_class(type) != H5T_STRING) {
+    cyf_h5_close_id(&type);
+    return false;
+  }
+  ret_type->variable = H5Tis_variable_str(type) > 0;
+  ret_type->space_padded = !ret_type->variable && H5Tget_strpad(type) == H5T_STR_SPACEPAD;
+  ret_type->size = H5Tget_size(type);
+  ret_type->memory = type; /* a copy of the file's: HDF5 does not convert between character sets */
+  if (field) {
+    hid_t compound = H5Tcreate(H5T_COMPOUND, ret_type->size);
+    H5Tinsert(compound, field, 0, type);
+    cyf_h5_close_id(&type);
+    ret_type->memory = compound;
+  }
+  return true;
+}
+
+/* A fresh C string from one element in memory. */
+static cyf_status copy_element(const string_type *type, const char *element, char **ret_text) {
+  if (type->variable) {
+    const char *text;
+    memcpy(&text, element, sizeof(text));
+    return cyf_strdup(text ? text : "", ret_text);
+  }
+  size_t length = strnlen(element, type->size);
+  while (type->space_padded && length > 0 && element[length - 1] == ' ') length--;
+  CYF_TRY(cyf_alloc(length + 1, 1, (void **)ret_text));
+  memcpy(*ret_text, element, length);
+  return CYF_OK;
+}
+
+static cyf_status copy_elements(const string_type *type, const char *elements, int64_t first, int64_t n,
+                                const char *where, const char *name, char **ret_texts) {
+  for (int64_t i = 0; i < n; i++) {
+    CYF_TRY(copy_element(type, elements + (size_t)i * type->size, &ret_texts[i]));
+    if (!is_utf8(ret_texts[i])) {
+      return CYF_FAIL(CYF_ERR_INPUT, "%s: element %lld of %s is not UTF-8 text", where, (long long)(first + i), name);
+    }
+  }
+  return CYF_OK;
+}
+
+/* Frees what HDF5 allocated for n variable-length strings in memory. */
+static void reclaim(const string_type *type, int64_t n, void *elements) {
+  if (!type->variable) return;
+  hsize_t count = (hsize_t)n;
+  hid_t space = H5Screate_simple(1, &count, NULL);
+  H5Dvlen_reclaim(type->memory, space, H5P_DEFAULT, elements);
+  cyf_h5_close_id(&space);
+}
+
+cyf_status cyf_h5_read_strings(hid_t dataset, const char *field, int64_t first, int64_t n, const char *where,
+                               const char *name, char **ret_texts) {
+  cyf_status status = CYF_OK;
+  char *elements = NULL;
+  string_type type = {.memory = H5I_INVALID_HID};
+  hid_t file_type = H5Dget_type(dataset);
+  int64_t done = 0;
+  memset(ret_texts, 0, (size_t)n * sizeof(*ret_texts));
+  if (!make_string_type(file_type, field, &type)) {
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s does not hold strings", where, name);
+    goto cleanup;
+  }
+  int64_t block = n < CYF_H5_STRING_BLOCK ? n : CYF_H5_STRING_BLOCK;
+  while (block > 1 && (size_t)block > CYF_H5_TRANSFER_BYTES / type.size) block /= 2;
+  CYF_TRY_CLEANUP(cyf_alloc((size_t)block, type.size, (void **)&elements));
+  for (; done < n && status == CYF_OK; done += block) {
+    int64_t now = n - done < block ? n - done : block;
+    memset(elements, 0, (size_t)now * type.size);
+    CYF_TRY_CLEANUP(cyf_h5_read_range(dataset, type.memory, type.size, first + done, now, -1, where, name, elements));
+    status = copy_elements(&type, elements, first + done, now, where, name, ret_texts + done);
+    reclaim(&type, now, elements);
+  }
+cleanup:
+  if (status != CYF_OK) {
+    for (int64_t i = 0; i < n; i++) cyf_free(ret_texts[i]);
+  }
+  cyf_free(elements);
+  cyf_h5_close_id(&type.memory);
+  cyf_h5_close_id(&file_type);
+  return status;
+}
+
+void cyf_h5_free_strings(char ***texts, int64_t n) {
+  if (!*texts) return;
+  for (int64_t i = 0; i < n; i++) cyf_free((*texts)[i]);
+  cyf_free(*texts);
+}
+
+cyf_status cyf_h5_read_text(hid_t dataset, const char *where, const char *name, char **ret_text) {
+  cyf_status status = CYF_OK;
+  char reason[CYF_H5_REASON_SIZE];
+  char *element = NULL;
+  string_type type = {.memory = H5I_INVALID_HID};
+  hid_t file_type = H5Dget_type(dataset), space = H5Dget_space(dataset);
+  *ret_text = NULL;
+  if (H5Sget_simple_extent_npoints(space) != 1 || !make_string_type(file_type, NULL, &type)) {
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s is not one string", where, name);
+    goto cleanup;
+  }
+  CYF_TRY_CLEANUP(cyf_alloc(1, type.size, (void **)&element));
+  if (H5Dread(dataset, type.memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, element) < 0) {
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name,
+                      cyf_h5_reason(reason));
+    goto cleanup;
+  }
+  status = copy_elements(&type, element, 0, 1, where, name, ret_text);
+  reclaim(&type, 1, element);
+  if (status != CYF_OK) cyf_free(*ret_text);
+cleanup:
+  cyf_free(element);
+  cyf_h5_close_id(&type.memory);
+  cyf_h5_close_id(&space);
+  cyf_h5_close_id(&file_type);
+  return status;
+}
+
+cyf_status cyf_h5_read_texts_attribute(hid_t object, const char *attribute, const char *where, char ***ret_texts,
+                                       int64_t *ret_n) {
+  cyf_status status = CYF_OK;
+  char reason[CYF_H5_REASON_SIZE];
+  char *elements = NULL;
+  string_type type = {.memory = H5I_INVALID_HID};
+  hid_t id = H5I_INVALID_HID, file_type = H5I_INVALID_HID, space = H5I_INVALID_HID;
+  *ret_texts = NULL;
+  *ret_n = 0;
+  if (H5Aexists(object, attribute) <= 0) return CYF_OK;
+  id = H5Aopen(object, attribute, H5P_DEFAULT);
+  file_type = H5Aget_type(id);
+  space = H5Aget_space(id);
+  int64_t n = H5Sget_simple_extent_npoints(space);
+  if (n <= 0 || !make_string_type(file_type, NULL, &type)) goto cleanup;
+  CYF_TRY_CLEANUP(cyf_alloc((size_t)n, type.size, (void **)&elements));
+  CYF_TRY_CLEANUP(CYF_NEW(ret_texts, n));
+  if (H5Aread(id, type.memory, elements) < 0) {
+    status =
+        CYF_FAIL(CYF_ERR_INPUT, "%s: attribute %s cannot be read (HDF5: %s)", where, attribute, cyf_h5_reason(reason));
+    goto cleanup;
+  }
+  status = copy_elements(&type, elements, 0, n, where, attribute, *ret_texts);
+  reclaim(&type, n, elements);
+  *ret_n = n;
+cleanup:
+  if (status != CYF_OK) {
+    cyf_h5_free_strings(ret_texts, n);
+    *ret_n = 0;
+  }
+  cyf_free(elements);
+  cyf_h5_close_id(&type.memory);
+  cyf_h5_close_id(&space);
+  cyf_h5_close_id(&file_type);
+  cyf_h5_close_id(&id);
+  return status;
+}
+
+cyf_status cyf_h5_read_text_attribute(hid_t object, const char *attribute, const char *where, char **ret_text) {
+  char **texts = NULL;
+  int64_t n = 0;
+  *ret_text = NULL;
+  CYF_TRY(cyf_h5_read_texts_attribute(object, attribute, where, &texts, &n));
+  if (n > 0) {
+    *ret_text = texts[0];
+    texts[0] = NULL;
+  }
+  cyf_h5_free_strings(&texts, n);
+  return CYF_OK;
+}
+
+hid_t cyf_h5_text_type(void) {
+  hid_t type = H5Tcopy(H5T_C_S1);
+  H5Tset_size(type, H5T_VARIABLE);
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  return type;
+}
+
+cyf_status cyf_h5_write_texts_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
+                                        char *const *texts, int64_t n) {
+  hsize_t dims = (hsize_t)n;
+  hid_t type = cyf_h5_text_type(), space = H5Screate_simple(1, &dims, NULL);
+  hid_t id = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
+  herr_t result = id < 0 ? -1 : n > 0 ? H5Awrite(id, type, texts) : 0;
+  cyf_status status = cyf_h5_output_check(output, result, attribute);
+  cyf_h5_close_id(&id);
+  cyf_h5_close_id(&space);
+  cyf_h5_close_id(&type);
+  return status;
+}
+
+cyf_status cyf_h5_write_text_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
+                                       const char *text) {
+  hid_t type = cyf_h5_text_type(), space = H5Screate(H5S_SCALAR);
+  hid_t id = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
+  cyf_status status = cyf_h5_output_check(output, id < 0 ? -1 : H5Awrite(id, type, &text), attribute);
+  cyf_h5_close_id(&id);
+  cyf_h5_close_id(&space);
+  cyf_h5_close_id(&type);
+  return status;
+}
+
+/* Strings [first, first + n) of `texts`, or of the decimal numbers where that is NULL. */
+static cyf_status write_string_block(const cyf_h5_output *output, hid_t dataset, hid_t type, const char *name,
+                                     char *const *texts, int64_t first, int64_t n) {
+  if (texts) return cyf_h5_write_range(output, dataset, type, sizeof(char *), first, n, -1, name, texts + first);
+  cyf_status status = CYF_OK;
+  enum { DIGITS = 24 };
+  char *digits = NULL;
+  const char **pointers = NULL;
+  CYF_TRY_CLEANUP(CYF_NEW(&digits, n * DIGITS));
+  CYF_TRY_CLEANUP(CYF_NEW(&pointers, n));
+  for (int64_t i = 0; i < n; i++) {
+    pointers[i] = digits + i * DIGITS;
+    snprintf(digits + i * DIGITS, DIGITS, "%lld", (long long)(first + i));
+  }
+  CYF_TRY_CLEANUP(cyf_h5_write_range(output, dataset, type, sizeof(char *), first, n, -1, name, pointers));
+cleanup:
+  cyf_free(digits);
+  cyf_free(pointers);
+  return status;
+}
+
+cyf_status cyf_h5_write_strings(const cyf_h5_output *output, hid_t parent, const char *name, char *const *texts,
+                                int64_t n, hid_t *ret_dataset) {
+  cyf_status status = CYF_OK;
+  hid_t type = cyf_h5_text_type(), dataset = H5I_INVALID_HID;
+  CYF_TRY_CLEANUP(cyf_h5_create_dataset(output, parent, name, type, 1, &n, &dataset));
+  for (int64_t first = 0; first < n; first += CYF_H5_STRING_BLOCK) {
+    int64_t now = n - first < CYF_H5_STRING_BLOCK ? n - first : CYF_H5_STRING_BLOCK;
+    CYF_TRY_CLEANUP(write_string_block(output, dataset, type, name, texts, first, now));
+  }
+  if (ret_dataset) {
+    *ret_dataset = dataset;
+    dataset = H5I_INVALID_HID;
+  }
+cleanup:
+  cyf_h5_close_id(&dataset);
+  cyf_h5_close_id(&type);
+  return status;
+}
+
+cyf_status cyf_h5_write_text(const cyf_h5_output *output, hid_t parent, const char *name, const char *text,
+                             hid_t *ret_dataset) {
+  cyf_status status = CYF_OK;
+  hid_t type = cyf_h5_text_type(), dataset = H5I_INVALID_HID;
+  CYF_TRY_CLEANUP(cyf_h5_create_dataset(output, parent, name, type, 0, NULL, &dataset));
+  CYF_TRY_CLEANUP(cyf_h5_output_check(output, H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &text), name));
+  if (ret_dataset) {
+    *ret_dataset = dataset;
+    dataset = H5I_INVALID_HID;
+  }
+cleanup:
+  cyf_h5_close_id(&dataset);
+  cyf_h5_close_id(&type);
+  return status;
+}

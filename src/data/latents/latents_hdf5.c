@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* Files of the latent store (latents.h). What is read is checked by HDF5 against the checksums of its chunks. */
+#include <hdf5.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/files.h"
+#include "base/memory.h"
+#include "data/h5ad/writer.h"
+#include "data/hdf5/hdf5_file.h"
+#include "data/latents/latents_internal.h"
+
+enum { FORMAT_VERSION = 2, NAME_SIZE = 24, CHECKSUM_SIZE = 24 };
+
+cyf_status cyf_latents_path(const char *directory, int64_t part, char **ret_path) {
+  return cyf_format(ret_path, "%s/latents-%05lld.h5ad", directory, (long long)part);
+}
+
+static void print_checksum(uint64_t model_checksum, char text[CHECKSUM_SIZE]) {
+  snprintf(text, CHECKSUM_SIZE, "%016" PRIx64, model_checksum);
+}
+
+/* ---- writing ---- */
+
+/* What a part holds. */
+typedef struct part_content {
+  int64_t first, n, width;
+  uint64_t model_checksum;
+  cyf_latent_type type;
+  const float *values;  /* [n, width] */
+  const int32_t *codes; /* [n_attributes][n] */
+} part_content;
+
+/* A matrix without genes, since AnnData files have one. */
+static cyf_status write_no_genes(cyf_h5ad_writer *writer, int64_t n) {
+  const cyf_names no_genes = {0};
+  int64_t *indptr = NULL;
+  CYF_TRY(CYF_NEW(&indptr, n + 1));
+  const cyf_csr rows = {.n_cells = n, .indptr = indptr};
+  cyf_status status = cyf_h5ad_writer_append_csr(writer, &rows);
+  cyf_free(indptr);
+  CYF_TRY(status);
+  return cyf_h5ad_writer_set_genes(writer, &no_genes);
+}
+
+/* Cells are named by their places in the atlas, so that parts can be put together. */
+static cyf_status write_cell_names(cyf_h5ad_writer *writer, const part_content *part) {
+  char(*text)[NAME_SIZE] = NULL;
+  const char **name = NULL;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(CYF_NEW(&text, part->n));
+  CYF_TRY_CLEANUP(CYF_NEW(&name, part->n));
+  for (int64_t i = 0; i < part->n; i++) {
+    snprintf(text[i], sizeof(text[i]), "%lld", (long long)(part->first + i));
+    name[i] = text[i];
+  }
+  status = cyf_h5ad_writer_set_cell_names(writer, name, part->n);
+cleanup:
+  cyf_free(name);
+  cyf_free(text);
+  return status;
+}
+
+static cyf_status write_latents(cyf_h5ad_writer *writer, const part_content *part) {
+  if (part->type == CYF_LATENT_FLOAT32)
+    return cyf_h5ad_writer_set_obsm(writer, "X_latent", part->n, part->width, part->values);
+  _Float16 *half = NULL;
+  CYF_TRY(CYF_NEW(&half, part->n * part->width));
+  cyf_latents_narrow(part->n * part->width, part->values, half);
+  cyf_status status = cyf_h5ad_writer_set_obsm_half(writer, "X_latent", part->n, part->width, half);
+  cyf_free(half);
+  return status;
+}
+
+static cyf_status write_content(cyf_h5ad_writer *writer, const cyf_atlas *atlas, const part_content *part) {
+  char checksum[CHECKSUM_SIZE];
+  print_checksum(part->model_checksum, checksum);
+  CYF_TRY(write_no_genes(writer, part->n));
+  CYF_TRY(write_cell_names(writer, part));
+  for (int64_t a = 0; a < atlas->n_attributes; a++) {
+    /* The writer reads these alone. */
+    const cyf_label_column column = {.attribute = atlas->attributes[a].name,
+                                     .categories = atlas->attributes[a].categories,
+                                     .code = (int32_t *)(uintptr_t)(part->codes + a * part->n),
+                                     .n_cells = part->n};
+    CYF_TRY(cyf_h5ad_writer_add_labels(writer, &column));
+  }
+  CYF_TRY(write_latents(writer, part));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "atlas_fingerprint", atlas->fingerprint));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "model_checksum", checksum));
+  CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "latents_version", FORMAT_VERSION));
+  return cyf_h5ad_writer_set_uns_int(writer, "first_cell", part->first);
+}
+
+cyf_status cyf_latents_write_part(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                                  cyf_latent_type type, int64_t width, const float *values, const int32_t *codes) {
+  const cyf_h5ad_options options = {.format = CYF_MATRIX_CSR_FLOAT32, .chunk_values = 64, .checksums = true};
+  char *path = NULL;
+  cyf_h5ad_writer *writer = NULL;
+  cyf_status status = CYF_OK;
+  if (part < 0 || part >= cyf_latents_n_parts(atlas) || width < 1)
+    return CYF_FAIL(CYF_ERR_INTERNAL, "latents of part %lld of %lld, width %lld", (long long)part,
+                    (long long)cyf_latents_n_parts(atlas), (long long)width);
+  int64_t first = 0, end = 0;
+  cyf_latents_part(atlas, part, &first, &end);
+  const part_content content = {first, end - first, width, model_checksum, type, values, codes};
+  CYF_TRY_CLEANUP(cyf_make_directory(directory));
+  CYF_TRY_CLEANUP(cyf_latents_path(directory, part, &path));
+  CYF_TRY_CLEANUP(cyf_h5ad_writer_create(path, 0, &options, &writer));
+  CYF_TRY_CLEANUP(write_content(writer, atlas, &content));
+  status = cyf_h5ad_writer_commit(&writer);
+cleanup:
+  cyf_h5ad_writer_abandon(&writer);
+  cyf_free(path);
+  return status;
+}
+
+/* ---- reading ---- */
+
+static cyf_status open_object(hid_t file, const char *path, const char *name, hid_t *ret_dataset) {
+  *ret_dataset = cyf_h5_object_type(file, name) == H5I_DATASET ? H5Dopen2(file, name, H5P_DEFAULT) : H5I_INVALID_HID;
+  if (*ret_dataset < 0)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: there is no array %s; it is no part of a latent store", path, name);
+  return CYF_OK;
+}
+
+/* Checks that a text of uns has the wanted value; `what` says whose latents they would otherwise be. */
+static cyf_status check_text(hid_t file, const char *path, const char *name, const char *wanted, const char *what) {
+  hid_t dataset = H5I_INVALID_HID;
+  char *text = NULL;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(open_object(file, path, name, &dataset));
+  CYF_TRY_CLEANUP(cyf_h5_read_text(dataset, path, name, &text));
+  if (strcmp(text, wanted) != 0)
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: these latents are of another %s (%s; wanted %s)", path, what, text, wanted);
+cleanup:
+  cyf_free(text);
+  cyf_h5_close_id(&dataset);
+  return status;
+}
+
+static cyf_status read_int(hid_t file, const char *path, const char *name, int64_t *ret_value) {
+  hid_t dataset = H5I_INVALID_HID;
+  CYF_TRY(open_object(file, path, name, &dataset));
+  hid_t space = H5Dget_space(dataset);
+  cyf_status status = CYF_OK;
+  if (H5Sget_simple_extent_npoints(space) != 1 ||
+      H5Dread(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, ret_value) < 0)
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s is not one integer", path, name);
+  cyf_h5_close_id(&space);
+  cyf_h5_close_id(&dataset);
+  return status;
+}
+
+static hid_t make_type(cyf_latent_type type) {
+  return type == CYF_LATENT_FLOAT16 ? cyf_h5_half_type() : H5Tcopy(H5T_IEEE_F32LE);
+}
+
+static cyf_status read_type(hid_t dataset, const char *path, cyf_latent_type *ret_type) {
+  hid_t stored = H5Dget_type(dataset), half = make_type(CYF_LATENT_FLOAT16), single = make_type(CYF_LATENT_FLOAT32);
+  cyf_status status = CYF_OK;
+  if (H5Tequal(stored, half) > 0) {
+    *ret_type = CYF_LATENT_FLOAT16;
+  } else if (H5Tequal(stored, single) > 0) {
+    *ret_type = CYF_LATENT_FLOAT32;
+  } else {
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: latents are neither float16 nor float32", path);
+  }
+  cyf_h5_close_id(&stored);
+  cyf_h5_close_id(&half);
+  cyf_h5_close_id(&single);
+  return status;
+}
+
+static cyf_status describe(hid_t file, const char *path, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                           cyf_latent_type *ret_type, int64_t *ret_width) {
+  char checksum[CHECKSUM_SIZE];
+  int64_t part_first = 0, part_end = 0, shape[4] = {0}, first = -1, version = 0;
+  int n_dims = 0;
+  hid_t dataset = H5I_INVALID_HID;
+  cyf_latents_part(atlas, part, &part_first, &part_end);
+  print_checksum(model_checksum, checksum);
+  CYF_TRY(check_text(file, path, "uns/cytoforge/atlas_fingerprint", atlas->fingerprint, "atlas"));
+  CYF_TRY(check_text(file, path, "uns/cytoforge/model_checksum", checksum, "autoencoder"));
+  CYF_TRY(read_int(file, path, "uns/cytoforge/first_cell", &first));
+  CYF_TRY(read_int(file, path, "uns/cytoforge/latents_version", &version));
+  CYF_TRY(open_object(file, path, "obsm/X_latent", &dataset));
+  cyf_status status = read_type(dataset, path, ret_type);
+  if (status == CYF_OK) status = cyf_h5_extent(dataset, path, "obsm/X_latent", &n_dims, shape);
+  cyf_h5_close_id(&dataset);
+  CYF_TRY(status);
+  if (version != FORMAT_VERSION || n_dims != 2 || shape[0] != part_end - part_first || shape[1] < 1 ||
+      first != part_first)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: these latents are not of cells %lld to %lld of the atlas; encode them again",
+                    path, (long long)part_first, (long long)part_end);
+  *ret_width = shape[1];
+  return CYF_OK;
+}
+
+cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                                cyf_latent_type *ret_type, int64_t *ret_width) {
+  char *path = NULL;
+  CYF_TRY(cyf_latents_path(directory, part, &path));
+  hid_t file = H5I_INVALID_HID;
+  cyf_hdf5_lock();
+  cyf_status status = cyf_h5_open_file(path, &file);
+  if (status == CYF_OK) status = describe(file, path, atlas, part, model_checksum, ret_type, ret_width);
+  cyf_h5_close_id(&file);
+  cyf_hdf5_unlock();
+  cyf_free(path);
+  return status;
+}
+
+/* Codes of the cells [first, first + n) of one attribute. */
+static cyf_status read_codes(hid_t file, const char *path, const cyf_attribute *attribute, int64_t first, int64_t n,
+                             int32_t *ret_codes) {
+  char *name = NULL;
+  hid_t dataset = H5I_INVALID_HID;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(cyf_format(&name, "obs/%s/codes", attribute->name));
+  CYF_TRY_CLEANUP(open_object(file, path, name, &dataset));
+  CYF_TRY_CLEANUP(cyf_h5_read_range(dataset, H5T_NATIVE_INT32, sizeof(int32_t), first, n, -1, path, name, ret_codes));
+  for (int64_t i = 0; i < n && status == CYF_OK; i++)
+    if (ret_codes[i] < -1 || ret_codes[i] >= attribute->categories.n)
+      status = CYF_FAIL(CYF_ERR_INPUT, "%s: damaged: code %d of %lld labels \"%s\"", path, (int)ret_codes[i],
+                        (long long)attribute->categories.n, attribute->name);
+cleanup:
+  cyf_h5_close_id(&dataset);
+  cyf_free(name);
+  return status;
+}
+
+static cyf_status read_values(hid_t file, const char *path, cyf_latent_type type, int64_t width, int64_t first,
+                              int64_t n, void *ret_values) {
+  hid_t dataset = H5I_INVALID_HID;
+  CYF_TRY(open_object(file, path, "obsm/X_latent", &dataset));
+  hid_t number = make_type(type);
+  cyf_status status = cyf_h5_read_range(dataset, number, cyf_latent_type_bytes(type), first, n, width, path,
+                                        "obsm/X_latent", ret_values);
+  cyf_h5_close_id(&number);
+  cyf_h5_close_id(&dataset);
+  return status;
+}
+
+cyf_status cyf_latents_read(const char *directory, const cyf_atlas *atlas, int64_t part, cyf_latent_type type,
+                            int64_t width, int64_t first, int64_t n, void *ret_values, int32_t *ret_codes,
+                            int64_t stride) {
+  char *path = NULL;
+  CYF_TRY(cyf_latents_path(directory, part, &path));
+  hid_t file = H5I_INVALID_HID;
+  cyf_hdf5_lock();
+  cyf_status status = cyf_h5_open_file(path, &file);
+  if (status == CYF_OK) status = read_values(file, path, type, width, first, n, ret_values);
+  for (int64_t a = 0; a < atlas->n_attributes && status == CYF_OK; a++)
+    status = read_codes(file, path, &atlas->attributes[a], first, n, ret_codes + a * stride);
+  cyf_h5_close_id(&file);
+  cyf_hdf5_unlock();
+  cyf_free(path);
+  return status;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "data/tables/gene_list.h"
+
+#include <string.h>
+
+#include "base/files.h"
+#include "base/memory.h"
+#include "data/tables/gene_names.h"
+
+/* Cuts one line off *text in place: returns its start and moves *text to the next line (NULL after the last). */
+static char *take_line(char **text) {
+  char *line = *text;
+  char *end = strchr(line, '\n');
+  if (end) {
+    *end = '\0';
+    *text = end + 1;
+  } else {
+    *text = NULL;
+  }
+  return line;
+}
+
+static cyf_status parse_genes(const char *path, char *text, cyf_names *genes) {
+  static const char byte_order_mark[] = "\xef\xbb\xbf";
+  if (strncmp(text, byte_order_mark, 3) == 0) text += 3;
+  int64_t number = 0;
+  while (text) {
+    char *line = take_line(&text);
+    number++;
+    line[strcspn(line, "\t\r")] = '\0';
+    if (line[0] == '\0') continue;
+    cyf_gene_cut_version(line);
+    int64_t code = 0;
+    const int64_t n_before = genes->n;
+    CYF_TRY(cyf_names_add(genes, line, &code));
+    if (genes->n == n_before)
+      return CYF_FAIL(CYF_ERR_INPUT, "%s:%lld: gene \"%s\" is listed a second time; each gene may stand once", path,
+                      (long long)number, line);
+  }
+  if (genes->n == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: holds no gene; expected one symbol a line", path);
+  return CYF_OK;
+}
+
+cyf_status cyf_gene_list_read(const char *path, cyf_names *ret_genes) {
+  memset(ret_genes, 0, sizeof(*ret_genes));
+  char *text = NULL;
+  CYF_TRY(cyf_read_text_file(path, &text));
+  const cyf_status status = parse_genes(path, text, ret_genes);
+  cyf_free(text);
+  if (status != CYF_OK) cyf_names_destroy(ret_genes);
+  return status;
+}
+
+cyf_status cyf_gene_list_write(const char *path, const cyf_names *genes) {
+  size_t n_bytes = 1;
+  for (int64_t g = 0; g < genes->n; g++) n_bytes += strlen(genes->name[g]) + 1;
+  char *text = NULL;
+  CYF_TRY(CYF_NEW(&text, n_bytes));
+  char *end = text;
+  for (int64_t g = 0; g < genes->n; g++) {
+    const size_t length = strlen(genes->name[g]);
+    memcpy(end, genes->name[g], length);
+    end[length] = '\n';
+    end += length + 1;
+  }
+  const cyf_status status = cyf_write_text_file(path, text);
+  cyf_free(text);
+  return status;
+}

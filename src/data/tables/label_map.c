@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "data/tables/label_map.h"
+
+#include <string.h>
+
+#include "base/files.h"
+#include "base/memory.h"
+
+enum { ATTRIBUTE, FROM, TO, N_COLUMNS, CELLS_MAX = 64 };
+
+/* A line in pieces; the cells point into the line, which is changed. */
+typedef struct table_line {
+  char *cell[CELLS_MAX];
+  int n;
+} table_line;
+
+static cyf_status line_fails(const cyf_label_map *map, int64_t number, const char *what) {
+  return CYF_FAIL(CYF_ERR_INPUT, "%s:%lld: %s", map->path, (long long)number, what);
+}
+
+/* Unquotes the cell at *at in place and moves *at behind it; false where a quote does not end. */
+static bool take_cell(char **at, char separator, char **ret_cell) {
+  char *in = *at, *out = *at;
+  *ret_cell = out;
+  bool quoted = *in == '"';
+  if (quoted) in++;
+  for (; *in != '\0' && (quoted || *in != separator); in++) {
+    if (quoted && *in == '"') {
+      if (in[1] != '"') {
+        quoted = false;
+        continue;
+      }
+      in++;
+    }
+    *out++ = *in;
+  }
+  *at = *in == separator ? in + 1 : NULL;
+  *out = '\0';
+  return !quoted;
+}
+
+static cyf_status split(const cyf_label_map *map, int64_t number, char *line, char separator, table_line *cells) {
+  cells->n = 0;
+  for (char *at = line; at; cells->n++) {
+    if (cells->n == CELLS_MAX) return line_fails(map, number, "has too many columns");
+    if (!take_cell(&at, separator, &cells->cell[cells->n])) return line_fails(map, number, "a quote does not end");
+  }
+  return CYF_OK;
+}
+
+static cyf_status find_columns(const cyf_label_map *map, int64_t number, const table_line *header,
+                               int column[N_COLUMNS]) {
+  static const char *const names[N_COLUMNS] = {"attribute", "from", "to"};
+  for (int c = 0; c < N_COLUMNS; c++) {
+    column[c] = -1;
+    for (int i = 0; i < header->n; i++)
+      if (strcmp(header->cell[i], names[c]) == 0) column[c] = i;
+    if (column[c] < 0)
+      return CYF_FAIL(CYF_ERR_INPUT,
+                      "%s:%lld: no column '%s'; the first line of a label map names the columns attribute, from and to",
+                      map->path, (long long)number, names[c]);
+  }
+  return CYF_OK;
+}
+
+/* One text for an attribute and a value; no label holds the unit separator. */
+static cyf_status make_key(const char *attribute, const char *from, char **ret_key) {
+  return cyf_format(ret_key, "%s\x1f%s", attribute, from);
+}
+
+static cyf_status add_entry(cyf_label_map *map, int64_t number, const char *attribute, const char *from,
+                            const char *to) {
+  const int64_t n = map->n;
+  if (attribute[0] == '\0' || from[0] == '\0') return line_fails(map, number, "attribute and from cannot be empty");
+  CYF_TRY(cyf_realloc((void **)&map->attribute, (size_t)n + 1, sizeof *map->attribute));
+  CYF_TRY(cyf_realloc((void **)&map->from, (size_t)n + 1, sizeof *map->from));
+  CYF_TRY(cyf_realloc((void **)&map->to, (size_t)n + 1, sizeof *map->to));
+  CYF_TRY(cyf_realloc((void **)&map->line, (size_t)n + 1, sizeof *map->line));
+  CYF_TRY(cyf_realloc((void **)&map->used, (size_t)n + 1, sizeof *map->used));
+  map->attribute[n] = map->from[n] = map->to[n] = NULL;
+  map->n++;
+  map->line[n] = number;
+  map->used[n] = false;
+  CYF_TRY(cyf_strdup(attribute, &map->attribute[n]));
+  CYF_TRY(cyf_strdup(from, &map->from[n]));
+  CYF_TRY(cyf_strdup(to, &map->to[n]));
+  char *key = NULL;
+  int64_t place = 0;
+  CYF_TRY(make_key(attribute, from, &key));
+  const cyf_status status = cyf_names_add(&map->keys, key, &place);
+  cyf_free(key);
+  CYF_TRY(status);
+  if (place == n) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_INPUT, "%s:%lld: %s '%s' is listed a second time, first in line %lld", map->path,
+                  (long long)number, attribute, from, (long long)map->line[place]);
+}
+
+static cyf_status add_line(cyf_label_map *map, int64_t number, const table_line *cells, const int column[N_COLUMNS]) {
+  const char *value[N_COLUMNS];
+  for (int c = 0; c < N_COLUMNS; c++) {
+    /* A line may end before an empty `to`. */
+    if (column[c] >= cells->n && c != TO) return line_fails(map, number, "has fewer columns than the header");
+    value[c] = column[c] < cells->n ? cells->cell[column[c]] : "";
+  }
+  return add_entry(map, number, value[ATTRIBUTE], value[FROM], value[TO]);
+}
+
+static cyf_status parse(cyf_label_map *map, char *text) {
+  if (strncmp(text, "\xef\xbb\xbf", 3) == 0) text += 3;
+  const char separator = memchr(text, '\t', strcspn(text, "\n")) ? '\t' : ',';
+  int column[N_COLUMNS] = {0};
+  bool has_header = false;
+  int64_t number = 0;
+  for (char *line = text, *next = NULL; line != NULL; line = next) {
+    table_line cells;
+    next = strchr(line, '\n');
+    if (next != NULL) *next++ = '\0';
+    line[strcspn(line, "\r")] = '\0';
+    number++;
+    if (has_header && line[0] == '\0') continue;
+    CYF_TRY(split(map, number, line, separator, &cells));
+    if (has_header) {
+      CYF_TRY(add_line(map, number, &cells, column));
+    } else {
+      CYF_TRY(find_columns(map, number, &cells, column));
+      has_header = true;
+    }
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_label_map_read(const char *path, cyf_label_map *ret_map) {
+  *ret_map = (cyf_label_map){0};
+  char *text = NULL;
+  CYF_TRY(cyf_read_text_file(path, &text));
+  cyf_status status = cyf_strdup(path, &ret_map->path);
+  if (status == CYF_OK) status = parse(ret_map, text);
+  cyf_free(text);
+  if (status != CYF_OK) cyf_label_map_destroy(ret_map);
+  return status;
+}
+
+void cyf_label_map_destroy(cyf_label_map *map) {
+  if (!map) return;
+  for (int64_t i = 0; i < map->n; i++) {
+    cyf_free(map->attribute[i]);
+    cyf_free(map->from[i]);
+    cyf_free(map->to[i]);
+  }
+  cyf_free(map->attribute);
+  cyf_free(map->from);
+  cyf_free(map->to);
+  cyf_free(map->line);
+  cyf_free(map->used);
+  cyf_free(map->path);
+  cyf_names_destroy(&map->keys);
+  *map = (cyf_label_map){0};
+}
+
+cyf_status cyf_label_map_find(cyf_label_map *map, const char *attribute, const char *from, const char **ret_to) {
+  char *key = NULL;
+  *ret_to = from;
+  if (map->n == 0) return CYF_OK;
+  CYF_TRY(make_key(attribute, from, &key));
+  const int64_t place = cyf_names_find(&map->keys, key);
+  cyf_free(key);
+  if (place < 0) return CYF_OK;
+  map->used[place] = true;
+  *ret_to = map->to[place][0] != '\0' ? map->to[place] : NULL;
+  return CYF_OK;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* Exact principal components through the smaller Gram matrix. */
+#include "evaluate/measures/pca.h"
+
+#include <cblas.h>
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "evaluate/measures/lapack.h"
+
+/* Components whose variance is below this share of the first's are rounding, not data. */
+#define RELATIVE_RANK_CUT 1e-12
+/* Entries of one dense block that is added to a Gram matrix (32 MiB of doubles). */
+enum { BLOCK_ENTRIES = 4 * 1024 * 1024 };
+
+static int64_t min_int64(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+void cyf_pca_destroy(cyf_pca *pca) {
+  if (!pca) return;
+  cyf_free(pca->mean);
+  cyf_free(pca->loadings);
+  cyf_free(pca->variance);
+  *pca = (cyf_pca){0};
+}
+
+/* dsyevr on workspace of its own asking. a is overwritten; ascending values and matching vectors come out. */
+static cyf_status eigen_upper_range(int n, double *a, int first, int last, double *values, double *vectors) {
+  cyf_status status = CYF_OK;
+  double *work = NULL, work_size = 0, unused = 0, tolerance = 0;
+  int *iwork = NULL, *support = NULL, iwork_size = 0, info = 0, n_found = 0, query = -1, lwork = 0;
+  CYF_TRY_CLEANUP(CYF_NEW(&support, 2 * (last - first + 1)));
+  /* Row-major upper is column-major lower. */
+  dsyevr_("V", "I", "L", &n, a, &n, &unused, &unused, &first, &last, &tolerance, &n_found, values, vectors, &n, support,
+          &work_size, &query, &iwork_size, &query, &info, 1, 1, 1);
+  lwork = (int)work_size;
+  CYF_TRY_CLEANUP(CYF_NEW(&work, lwork));
+  CYF_TRY_CLEANUP(CYF_NEW(&iwork, iwork_size));
+  dsyevr_("V", "I", "L", &n, a, &n, &unused, &unused, &first, &last, &tolerance, &n_found, values, vectors, &n, support,
+          work, &lwork, iwork, &iwork_size, &info, 1, 1, 1);
+  if (info != 0 || n_found != last - first + 1) {
+    status = CYF_FAIL(CYF_ERR_NUMERIC, "principal components: LAPACK dsyevr failed on a %d x %d matrix (info %d)", n, n,
+                      info);
+  }
+cleanup:
+  cyf_free(work);
+  cyf_free(iwork);
+  cyf_free(support);
+  return status;
+}
+
+cyf_status cyf_symmetric_leading(int64_t n, double *matrix, int64_t n_wanted, double *values, double *vectors) {
+  if (n > INT_MAX / 32)
+    return CYF_FAIL(CYF_ERR_INTERNAL, "a %lld x %lld eigenproblem is too large", (long long)n, (long long)n);
+  for (int64_t i = 0; i < n; i++) {
+    if (!isfinite(matrix[i * n + i])) {
+      return CYF_FAIL(CYF_ERR_NUMERIC, "principal components: the expression values are not all finite");
+    }
+  }
+  double *all_values = NULL; /* dsyevr wants room for n whatever the range */
+  CYF_TRY(CYF_NEW(&all_values, n));
+  cyf_status status = eigen_upper_range((int)n, matrix, (int)(n - n_wanted + 1), (int)n, all_values, vectors);
+  for (int64_t j = 0; status == CYF_OK && j < n_wanted; j++) values[j] = all_values[n_wanted - 1 - j];
+  cyf_free(all_values);
+  if (status != CYF_OK) return status;
+  for (int64_t j = 0; j < n_wanted / 2; j++) {
+    double *x = vectors + j * n, *y = vectors + (n_wanted - 1 - j) * n;
+    for (int64_t i = 0; i < n; i++) {
+      double swap = x[i];
+      x[i] = y[i];
+      y[i] = swap;
+    }
+  }
+  return CYF_OK;
+}
+
+/* Lowers n_components to those of more than rounding's variance. */
+static void cut_to_rank(cyf_pca *pca) {
+  int64_t rank = 0;
+  while (rank < pca->n_components && pca->variance[rank] > RELATIVE_RANK_CUT * pca->variance[0] &&
+         pca->variance[rank] > DBL_MIN) {
+    rank++;
+  }
+  pca->n_components = rank;
+}
+
+/* block [n_rows, width] = genes [first_gene, first_gene + width) of cells [first_cell, ...), centred. */
+static void fill_centred_block(const cyf_rows *cells, const double *mean, int64_t first_cell, int64_t n_rows,
+                               int64_t first_gene, int64_t width, double *block) {
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < n_rows; i++) {
+    const cyf_row *row = &cells->row[first_cell + i];
+    double *out = block + i * width;
+    for (int64_t k = 0; k < width; k++) out[k] = -mean[first_gene + k];
+    for (int64_t p = cyf_row_lower_bound(row, (int32_t)first_gene); p < row->nnz && row->index[p] < first_gene + width;
+         p++) {
+      out[row->index[p] - first_gene] += (double)row->value[p];
+    }
+  }
+}
+
+cyf_status cyf_pca_fit_cell_gram(const cyf_rows *cells, cyf_pca *pca) {
+  cyf_status status = CYF_OK;
+  int64_t n = cells->n_cells, n_genes = cells->n_genes;
+  int64_t width = min_int64(n_genes, BLOCK_ENTRIES / n > 64 ? BLOCK_ENTRIES / n : 64);
+  double *gram = NULL, *block = NULL, *vectors = NULL, *left = NULL;
+  CYF_TRY_CLEANUP(CYF_NEW(&gram, n * n));
+  CYF_TRY_CLEANUP(CYF_NEW(&block, n * width));
+  CYF_TRY_CLEANUP(CYF_NEW(&vectors, n * pca->n_components));
+  for (int64_t first = 0; first < n_genes; first += width) {
+    int64_t count = min_int64(width, n_genes - first);
+    fill_centred_block(cells, pca->mean, 0, n, first, count, block);
+    cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, (int)n, (int)count, 1.0, block, (int)count, 1.0, gram, (int)n);
+  }
+  CYF_TRY_CLEANUP(cyf_symmetric_leading(n, gram, pca->n_components, pca->variance, vectors));
+  cut_to_rank(pca);
+  /* Left singular vectors over singular values, so that X' left has unit columns. */
+  CYF_TRY_CLEANUP(CYF_NEW(&left, n * pca->n_components));
+  for (int64_t j = 0; j < pca->n_components; j++) {
+    double inverse = 1.0 / sqrt(pca->variance[j]);
+    for (int64_t i = 0; i < n; i++) left[i * pca->n_components + j] = vectors[j * n + i] * inverse;
+    pca->variance[j] /= (double)(n - 1);
+  }
+  CYF_TRY_CLEANUP(cyf_rows_transposed_times(cells, pca->mean, pca->n_components, left, pca->loadings));
+cleanup:
+  cyf_free(gram);
+  cyf_free(block);
+  cyf_free(vectors);
+  cyf_free(left);
+  return status;
+}
+
+cyf_status cyf_pca_fit_gene_gram(const cyf_rows *cells, cyf_pca *pca) {
+  cyf_status status = CYF_OK;
+  int64_t n = cells->n_cells, n_genes = cells->n_genes;
+  int64_t height = min_int64(n, BLOCK_ENTRIES / n_genes > 64 ? BLOCK_ENTRIES / n_genes : 64);
+  double *gram = NULL, *block = NULL, *vectors = NULL;
+  CYF_TRY_CLEANUP(CYF_NEW(&gram, n_genes * n_genes));
+  CYF_TRY_CLEANUP(CYF_NEW(&block, height * n_genes));
+  CYF_TRY_CLEANUP(CYF_NEW(&vectors, n_genes * pca->n_components));
+  for (int64_t first = 0; first < n; first += height) {
+    int64_t count = min_int64(height, n - first);
+    fill_centred_block(cells, pca->mean, first, count, 0, n_genes, block);
+    cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)n_genes, (int)count, 1.0, block, (int)n_genes, 1.0, gram,
+                (int)n_genes);
+  }
+  CYF_TRY_CLEANUP(cyf_symmetric_leading(n_genes, gram, pca->n_components, pca->variance, vectors));
+  cut_to_rank(pca);
+  for (int64_t j = 0; j < pca->n_components; j++) {
+    pca->variance[j] /= (double)(n - 1);
+    for (int64_t gene = 0; gene < n_genes; gene++)
+      pca->loadings[gene * pca->n_components + j] = vectors[j * n_genes + gene];
+  }
+cleanup:
+  cyf_free(gram);
+  cyf_free(block);
+  cyf_free(vectors);
+  return status;
+}
+
+/* A component's sign is arbitrary; the largest entry is made positive so that results are comparable. */
+static void fix_signs(cyf_pca *pca) {
+  for (int64_t j = 0; j < pca->n_components; j++) {
+    double largest = 0.0;
+    for (int64_t gene = 0; gene < pca->n_genes; gene++) {
+      double entry = pca->loadings[gene * pca->n_components + j];
+      if (fabs(entry) > fabs(largest)) largest = entry;
+    }
+    for (int64_t gene = 0; largest < 0.0 && gene < pca->n_genes; gene++) {
+      pca->loadings[gene * pca->n_components + j] *= -1.0;
+    }
+  }
+}
+
+cyf_status cyf_pca_fit(const cyf_rows *cells, int64_t n_components, int64_t exact_limit, uint64_t seed,
+                       cyf_pca *ret_pca) {
+  cyf_status status = CYF_OK;
+  cyf_gene_moments moments = {0};
+  int64_t n = cells->n_cells, n_genes = cells->n_genes;
+  *ret_pca = (cyf_pca){.n_genes = n_genes, .n_components = min_int64(n_components, min_int64(n - 1, n_genes))};
+  if (ret_pca->n_components < 0) ret_pca->n_components = 0;
+  CYF_TRY_CLEANUP(CYF_NEW(&ret_pca->mean, n_genes));
+  CYF_TRY_CLEANUP(CYF_NEW(&ret_pca->loadings, n_genes * ret_pca->n_components));
+  CYF_TRY_CLEANUP(CYF_NEW(&ret_pca->variance, ret_pca->n_components));
+  CYF_TRY_CLEANUP(cyf_gene_moments_create(cells, &moments));
+  memcpy(ret_pca->mean, moments.mean, (size_t)n_genes * sizeof(double));
+  if (n < 2 || ret_pca->n_components == 0) goto cleanup;
+  for (int64_t gene = 0; gene < n_genes; gene++) ret_pca->total_variance += moments.variance[gene];
+  if (!isfinite(ret_pca->total_variance)) {
+    status = CYF_FAIL(CYF_ERR_NUMERIC, "principal components: the expression values are not all finite");
+    goto cleanup;
+  }
+  ret_pca->randomised = min_int64(n, n_genes) > exact_limit;
+  if (ret_pca->total_variance == 0.0) {
+    ret_pca->n_components = 0; /* all cells are equal */
+  } else if (ret_pca->randomised) {
+    CYF_TRY_CLEANUP(cyf_pca_fit_randomised(cells, seed, ret_pca));
+  } else if (n <= n_genes) {
+    CYF_TRY_CLEANUP(cyf_pca_fit_cell_gram(cells, ret_pca));
+  } else {
+    CYF_TRY_CLEANUP(cyf_pca_fit_gene_gram(cells, ret_pca));
+  }
+  fix_signs(ret_pca);
+cleanup:
+  cyf_gene_moments_destroy(&moments);
+  if (status != CYF_OK) cyf_pca_destroy(ret_pca);
+  return status;
+}
+
+cyf_status cyf_pca_project(const cyf_pca *pca, const cyf_rows *cells, double *scores) {
+  if (pca->n_components == 0) return CYF_OK;
+  return cyf_rows_times(cells, pca->mean, pca->n_components, pca->loadings, scores);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "sample/choice.h"
+
+#include <string.h>
+
+static const char *const METHODS[] = {
+    [CYF_SAMPLER_DDPM] = "ddpm", [CYF_SAMPLER_DDIM] = "ddim", [CYF_SAMPLER_DPM] = "dpm++"};
+/* What "auto" steps are: for dpm++ few that come within noise of ddpm over all timesteps, for ddim where more change
+ * little (benchmarks/results/steps.md). */
+static const char *const STEPS[] = {
+    [CYF_SAMPLER_DDPM] = "all", [CYF_SAMPLER_DDIM] = "50", [CYF_SAMPLER_DPM] = "lambda15"};
+enum { N_METHODS = sizeof METHODS / sizeof METHODS[0] };
+
+const char *cyf_method_name(cyf_sampler_method method) {
+  return METHODS[method];
+}
+
+cyf_status cyf_choose_method(const cyf_usage *usage, const cyf_settings *settings, const char *method,
+                             const char *steps, cyf_sampler_method *ret_method, const char **ret_steps) {
+  int chosen = settings->sample.method;
+  if (method != NULL) {
+    for (chosen = 0; chosen < N_METHODS && strcmp(METHODS[chosen], method) != 0; chosen++) continue;
+    if (chosen == N_METHODS)
+      return CYF_FAIL(CYF_ERR_USAGE, "%s: --method wants ddpm, ddim or dpm++, not '%s'", usage->command, method);
+  }
+  *ret_method = (cyf_sampler_method)chosen;
+  if (steps == NULL) steps = chosen == settings->sample.method ? settings->sample.steps : "auto";
+  *ret_steps = strcmp(steps, "auto") == 0 ? STEPS[chosen] : steps;
+  return CYF_OK;
+}
+
+cyf_status cyf_guidance_mode_parse(const cyf_usage *usage, const char *text, cyf_guidance_mode *ret_mode) {
+  static const char *const modes[] = {
+      [CYF_GUIDANCE_AUTO] = "auto", [CYF_GUIDANCE_CLASSIFIER] = "classifier", [CYF_GUIDANCE_FREE] = "free"};
+  *ret_mode = CYF_GUIDANCE_AUTO;
+  if (text == NULL) return CYF_OK;
+  for (int i = 0; i < 3; i++) {
+    if (strcmp(modes[i], text) != 0) continue;
+    *ret_mode = (cyf_guidance_mode)i;
+    return CYF_OK;
+  }
+  return CYF_FAIL(CYF_ERR_USAGE, "%s: --guidance-mode wants auto, classifier or free, not '%s'", usage->command, text);
+}
+
+cyf_status cyf_choose_guide(const cyf_model *model, int64_t attribute, cyf_guidance_mode mode, cyf_guide *ret_guide) {
+  const cyf_model_attribute *a = &model->attributes[attribute];
+  const int condition = cyf_model_condition(model, a->name);
+  *ret_guide = (cyf_guide){.n_terms = 1};
+  if (mode != CYF_GUIDANCE_CLASSIFIER && condition >= 0) {
+    ret_guide->condition = condition;
+    return CYF_OK;
+  }
+  if (mode == CYF_GUIDANCE_FREE)
+    return CYF_FAIL(
+        CYF_ERR_USAGE,
+        "the model's denoiser is not conditioned on '%s', so it cannot be guided without a classifier; train "
+        "it with --set denoiser.conditions=[%s]",
+        a->name, a->name);
+  ret_guide->classifier = a->classifier;
+  if (a->classifier != NULL) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_USAGE, "the model has no classifier for '%s'; train one with --stage classifier:%s", a->name,
+                  a->name);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "sample/decode.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "kernels/backend.h"
+
+static const double TARGET_SUM = 1e4;
+
+cyf_option cyf_output_option(const char **text) {
+  return (cyf_option){"output",
+                      0,
+                      CYF_OPTION_TEXT,
+                      text,
+                      "counts|log|mean",
+                      "what X holds: drawn counts, log1p(counts / total x 1e4), or its smooth mean (default: counts "
+                      "where the model was trained on them, else log)"};
+}
+
+static const char *const OUTPUTS[] = {
+    [CYF_OUTPUT_COUNTS] = "counts", [CYF_OUTPUT_LOG] = "log", [CYF_OUTPUT_MEAN] = "mean"};
+enum { N_OUTPUTS = sizeof OUTPUTS / sizeof OUTPUTS[0] };
+
+cyf_status cyf_decoding_make(const cyf_usage *usage, const cyf_model *model, const char *output, int64_t seed,
+                             cyf_decoding *ret_decoding) {
+  const bool has_counts = model->settings.autoencoder.likelihood == CYF_LIKELIHOOD_NB;
+  int chosen = has_counts ? CYF_OUTPUT_COUNTS : CYF_OUTPUT_LOG;
+  if (output != NULL) {
+    for (chosen = 0; chosen < N_OUTPUTS && strcmp(OUTPUTS[chosen], output) != 0; chosen++) continue;
+    if (chosen == N_OUTPUTS)
+      return CYF_FAIL(CYF_ERR_USAGE, "%s: --output wants counts, log or mean, not '%s' (the file to write is -o)",
+                      usage->command, output);
+  }
+  if (!has_counts && chosen != CYF_OUTPUT_LOG)
+    return CYF_FAIL(CYF_ERR_USAGE,
+                    "%s: --output %s needs a model trained on counts (--set autoencoder.likelihood=nb); this one "
+                    "decodes to log-normalised expression: log",
+                    usage->command, output);
+  *ret_decoding = (cyf_decoding){.model = model, .output = (cyf_expression_output)chosen, .seed = (uint64_t)seed};
+  return CYF_OK;
+}
+
+/* Appends the positive entries of expression[n, genes] (device), of which only they come to the host. */
+static cyf_status append_positive(cyf_device *device, cyf_scratch *scratch, int64_t n, int64_t n_genes,
+                                  const float *expression, cyf_csr_buffer *rows) {
+  const cyf_ops *ops = device->ops;
+  const size_t bounds_bytes = sizeof(int64_t) * (size_t)(n + 1);
+  void *indptr = NULL;
+  int64_t *bounds = NULL, n_not_finite = 0;
+  int32_t *indices = NULL;
+  float *values = NULL;
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&bounds, n + 1));
+  CYF_TRY_CLEANUP(cyf_scratch_bytes(scratch, bounds_bytes, &indptr));
+  CYF_TRY_CLEANUP(ops->sparse_count(device, n, n_genes, expression, indptr, &n_not_finite));
+  CYF_TRY_CLEANUP(ops->download(device, bounds, indptr, bounds_bytes));
+  CYF_TRY_CLEANUP(ops->synchronize(device));
+  if (n_not_finite > 0) {
+    status = CYF_FAIL(CYF_ERR_NUMERIC, "a decoded cell is not finite; lower --guidance or use more --steps");
+    goto cleanup;
+  }
+  CYF_TRY_CLEANUP(cyf_scratch_int32(scratch, bounds[n], &indices));
+  CYF_TRY_CLEANUP(cyf_scratch_floats(scratch, bounds[n], &values));
+  CYF_TRY_CLEANUP(ops->sparse_fill(device, n, n_genes, expression, indptr, indices, values));
+  const int64_t used = rows->n_cells > 0 ? rows->indptr[rows->n_cells] : 0;
+  CYF_TRY_CLEANUP(cyf_csr_buffer_reserve(rows, rows->n_cells + n, used + bounds[n]));
+  CYF_TRY_CLEANUP(ops->download(device, rows->indices + used, indices, sizeof(int32_t) * (size_t)bounds[n]));
+  CYF_TRY_CLEANUP(ops->download(device, rows->values + used, values, sizeof(float) * (size_t)bounds[n]));
+  CYF_TRY_CLEANUP(ops->synchronize(device));
+  rows->indptr[rows->n_cells] = used;
+  for (int64_t i = 0; i < n; i++) rows->indptr[rows->n_cells + i + 1] = used + bounds[i + 1];
+  rows->n_cells += n;
+cleanup:
+  cyf_free(bounds);
+  return status;
+}
+
+/* The decoder's own output, [n, genes] on the device. */
+static cyf_status decode(const cyf_decoding *c, cyf_scratch *scratch, int64_t n, const float *latent,
+                         const int64_t *position, float *expression) {
+  const cyf_autoencoder *autoencoder = c->model->autoencoder;
+  if (c->model->settings.autoencoder.likelihood == CYF_LIKELIHOOD_MSE)
+    return cyf_autoencoder_decode(autoencoder, scratch, n, latent, expression);
+  if (c->output == CYF_OUTPUT_MEAN)
+    return cyf_autoencoder_decode_means(autoencoder, scratch, n, latent, TARGET_SUM, expression);
+  return cyf_autoencoder_decode_counts(autoencoder, scratch, n, latent, c->seed, position, expression);
+}
+
+/* Of the rows from `first` on: drawn counts to what is wanted of them. */
+static void finish_values(const cyf_decoding *c, int64_t first, cyf_csr_buffer *rows) {
+  if (c->model->settings.autoencoder.likelihood == CYF_LIKELIHOOD_MSE) return;
+  if (c->output == CYF_OUTPUT_LOG)
+    cyf_csr_log_normalize(rows->n_cells - first, rows->indptr + first, rows->values, TARGET_SUM);
+  if (c->output == CYF_OUTPUT_MEAN)
+    for (int64_t k = rows->indptr[first]; k < rows->indptr[rows->n_cells]; k++)
+      rows->values[k] = cyf_log_normalized(rows->values[k], 1);
+}
+
+cyf_status cyf_decode_rows(const cyf_decoding *decoding, cyf_scratch *scratch, int64_t n, const float *latent,
+                           const int64_t *position, cyf_csr_buffer *rows) {
+  const int64_t n_genes = decoding->model->genes.n, first = rows->n_cells;
+  const size_t mark = cyf_scratch_mark(scratch);
+  float *expression = NULL;
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_scratch_floats(scratch, n * n_genes, &expression));
+  CYF_TRY_CLEANUP(decode(decoding, scratch, n, latent, position, expression));
+  CYF_TRY_CLEANUP(append_positive(decoding->model->device, scratch, n, n_genes, expression, rows));
+  finish_values(decoding, first, rows);
+cleanup:
+  cyf_scratch_release(scratch, mark);
+  return status;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "sample/start_cells.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "data/tables/label_bins.h"
+#include "kernels/backend.h"
+#include "model/diffusion/sampler.h"
+#include "sample/blocks.h"
+
+/* ---- which cells --------------------------------------------------------------------------------------------------
+ */
+
+/* The model's code of a category of the file, -1 where it has none. */
+static int64_t code_in_model(const cyf_names *categories, const cyf_label_bins *bins, const char *value) {
+  int64_t code = cyf_names_find_value(categories, value);
+  if (code < 0 && bins != NULL && cyf_label_bins_find(bins, value, &code) != CYF_OK) {
+    cyf_status_clear(); /* a name that is no number is none of the bins */
+    code = -1;
+  }
+  return code;
+}
+
+/* "'10' (318 cells), '11' (366 cells)" of at most 24. */
+static cyf_status list_classes(const cyf_label_column *column, char **ret_text) {
+  enum { SHOWN = 24, ROOM = 32 };
+  int64_t *n_cells = NULL, shown = 0;
+  size_t length = 1, at = 0;
+  CYF_TRY(CYF_NEW(&n_cells, column->categories.n));
+  for (int64_t i = 0; i < column->n_cells; i++)
+    if (column->code[i] >= 0) n_cells[column->code[i]]++;
+  for (int64_t c = 0; c < column->categories.n; c++) length += strlen(column->categories.name[c]) + ROOM;
+  const cyf_status status = CYF_NEW(ret_text, length);
+  for (int64_t c = 0; c < column->categories.n && status == CYF_OK && shown < SHOWN; c++) {
+    if (n_cells[c] == 0) continue;
+    at += (size_t)snprintf(*ret_text + at, length - at, "%s'%s' (%lld cells)", shown++ > 0 ? ", " : "",
+                           column->categories.name[c], (long long)n_cells[c]);
+  }
+  cyf_free(n_cells);
+  return status;
+}
+
+static cyf_status no_cells(const cyf_model_attribute *attribute, const cyf_start_asked *asked,
+                           const cyf_label_column *column) {
+  char *classes = NULL;
+  CYF_TRY(list_classes(column, &classes));
+  const cyf_status status =
+      CYF_FAIL(CYF_ERR_INPUT, "%s has no cell of %s '%s' to start from; it has %s", asked->path, attribute->name,
+               attribute->categories.name[asked->code], classes[0] != '\0' ? classes : "no labelled cell");
+  cyf_free(classes);
+  return status;
+}
+
+/* Rows of the class, ascending; *ret_rows has room for all cells of the file. */
+static cyf_status find_class(const cyf_model *model, const cyf_start_asked *asked, cyf_h5ad *file, int64_t *rows,
+                             int64_t *ret_n) {
+  const cyf_model_attribute *attribute = &model->attributes[asked->attribute];
+  cyf_label_column column = {0};
+  cyf_label_bins bins = {0};
+  bool *wanted = NULL;
+  CYF_TRY(cyf_h5ad_read_labels(file, attribute->name, &column));
+  const bool binned = cyf_label_bins_from_names(&attribute->categories, &bins);
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&wanted, column.categories.n));
+  for (int64_t c = 0; c < column.categories.n; c++)
+    wanted[c] = code_in_model(&attribute->categories, binned ? &bins : NULL, column.categories.name[c]) == asked->code;
+  for (int64_t i = 0; i < column.n_cells; i++)
+    if (column.code[i] >= 0 && wanted[column.code[i]]) rows[(*ret_n)++] = i;
+  if (*ret_n == 0) status = no_cells(attribute, asked, &column);
+cleanup:
+  cyf_free(wanted);
+  cyf_label_column_destroy(&column);
+  return status;
+}
+
+static int by_row(const void *left, const void *right) {
+  const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+  return (a > b) - (a < b);
+}
+
+static cyf_status choose_rows(const cyf_model *model, const cyf_start_asked *asked, cyf_h5ad *file,
+                              cyf_start_cells *cells) {
+  int64_t *rows = NULL, n = 0;
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&rows, cyf_h5ad_n_cells(file)));
+  CYF_TRY_CLEANUP(find_class(model, asked, file, rows, &n));
+  cells->n = asked->n > 0 ? asked->n : n;
+  if (cells->n > n)
+    cyf_info("%s has %lld cells of '%s'; they are taken in turn", asked->path, (long long)n,
+             model->attributes[asked->attribute].categories.name[asked->code]);
+  CYF_TRY_CLEANUP(CYF_NEW(&cells->row, cells->n));
+  const cyf_rng_key key = cyf_rng_key_make(asked->seed, CYF_RNG_CONDITION);
+  for (int64_t i = 0; i < cells->n; i++) cells->row[i] = rows[cyf_rng_permute(key, (uint64_t)n, (uint64_t)(i % n))];
+  qsort(cells->row, (size_t)cells->n, sizeof *cells->row, by_row);
+cleanup:
+  cyf_free(rows);
+  return status;
+}
+
+static cyf_status take_names(cyf_h5ad *file, cyf_start_cells *cells) {
+  char **names = NULL;
+  const int64_t n_file = cyf_h5ad_n_cells(file);
+  CYF_TRY(cyf_h5ad_read_cell_names(file, &names));
+  cyf_status status = CYF_NEW(&cells->name, cells->n);
+  for (int64_t i = 0; i < cells->n && status == CYF_OK; i++) status = cyf_strdup(names[cells->row[i]], &cells->name[i]);
+  for (int64_t i = 0; i < n_file; i++) cyf_free(names[i]);
+  cyf_free(names);
+  return status;
+}
+
+/* ---- encoding -----------------------------------------------------------------------------------------------------
+ */
+
+typedef struct encoding {
+  const cyf_model *model;
+  cyf_cells_in in;
+  cyf_start_cells *cells;
+  int64_t width;
+  cyf_scratch **scratch; /* [threads] */
+} encoding;
+
+/* Runs of neighbouring rows are read together. */
+static cyf_status read_rows(encoding *e, int64_t first, int64_t n, cyf_csr_buffer *rows) {
+  const int64_t *row = e->cells->row + first;
+  for (int64_t i = 0, end; i < n; i = end) {
+    for (end = i + 1; end < n && row[end] == row[end - 1] + 1; end++) continue;
+    CYF_TRY(cyf_cells_in_read(&e->in, row[i], end - i, rows));
+  }
+  return CYF_OK;
+}
+
+static cyf_status encode_block(encoding *e, cyf_scratch *scratch, cyf_block *block) {
+  cyf_device *device = e->model->device;
+  float *latent = NULL;
+  CYF_TRY(read_rows(e, block->index * CYF_SAMPLER_BLOCK, block->n_cells, &block->rows));
+  cyf_csr cells = cyf_csr_view(&block->rows);
+  CYF_TRY(cyf_csr_to_device(device, scratch, &cells, &cells));
+  CYF_TRY(cyf_scratch_floats(scratch, block->n_cells * e->width, &latent));
+  CYF_TRY(cyf_autoencoder_encode(e->model->autoencoder, scratch, &cells, latent));
+  CYF_TRY(device->ops->download(device, block->latent, latent, sizeof(float) * (size_t)(block->n_cells * e->width)));
+  return device->ops->synchronize(device);
+}
+
+static cyf_status compute(void *context, int thread, cyf_block *block) {
+  encoding *e = context;
+  const size_t mark = cyf_scratch_mark(e->scratch[thread]);
+  const cyf_status status = encode_block(e, e->scratch[thread], block);
+  cyf_scratch_release(e->scratch[thread], mark);
+  return status;
+}
+
+static cyf_status emit(void *context, const cyf_block *block) {
+  const encoding *e = context;
+  memcpy(e->cells->latent + block->index * CYF_SAMPLER_BLOCK * e->width, block->latent,
+         sizeof(float) * (size_t)(block->n_cells * e->width));
+  return CYF_OK;
+}
+
+static cyf_status open_encoding(encoding *e, const cyf_start_asked *asked) {
+  const int n_threads = e->model->device->n_threads;
+  CYF_TRY(cyf_cells_in_open(asked->path, asked->matrix, asked->gene_column, &e->model->genes, &e->in));
+  CYF_TRY(choose_rows(e->model, asked, e->in.file, e->cells));
+  CYF_TRY(take_names(e->in.file, e->cells));
+  CYF_TRY(CYF_NEW(&e->cells->latent, e->cells->n * e->width));
+  CYF_TRY(CYF_NEW(&e->scratch, n_threads));
+  for (int t = 0; t < n_threads; t++) CYF_TRY(cyf_scratch_create(e->model->device, &e->scratch[t]));
+  return CYF_OK;
+}
+
+static void close_encoding(encoding *e) {
+  if (e->in.file != NULL) cyf_cells_in_close(&e->in);
+  for (int t = 0; e->scratch != NULL && t < e->model->device->n_threads; t++) cyf_scratch_destroy(&e->scratch[t]);
+  cyf_free(e->scratch);
+}
+
+static cyf_status encode(cyf_comm *comm, encoding *e) {
+  const cyf_block_job job = {.name = "encode",
+                             .n_cells = e->cells->n,
+                             .block_cells = CYF_SAMPLER_BLOCK,
+                             .n_genes = e->model->genes.n,
+                             .width = e->width,
+                             .n_threads = e->model->device->n_threads,
+                             .context = e,
+                             .compute = compute,
+                             .emit = emit};
+  CYF_TRY(cyf_run_blocks(comm, &job));
+  return cyf_comm_broadcast(comm, e->cells->latent, (int64_t)sizeof(float) * e->cells->n * e->width, 0);
+}
+
+cyf_status cyf_start_cells_read(cyf_comm *comm, const cyf_model *model, const cyf_start_asked *asked,
+                                cyf_start_cells *ret_cells) {
+  *ret_cells = (cyf_start_cells){0};
+  encoding e = {.model = model, .cells = ret_cells, .width = model->settings.autoencoder.latent};
+  cyf_status status = cyf_comm_agree(comm, open_encoding(&e, asked));
+  if (status == CYF_OK) status = encode(comm, &e);
+  close_encoding(&e);
+  if (status != CYF_OK) cyf_start_cells_destroy(ret_cells);
+  return status;
+}
+
+void cyf_start_cells_destroy(cyf_start_cells *cells) {
+  if (cells == NULL) return;
+  for (int64_t i = 0; cells->name != NULL && i < cells->n; i++) cyf_free(cells->name[i]);
+  cyf_free(cells->name);
+  cyf_free(cells->row);
+  cyf_free(cells->latent);
+  cells->n = 0;
+}

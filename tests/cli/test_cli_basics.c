@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* The program's manners: help, version, configuration, exit codes. */
+#include "cli.h"
+
+static void help_shows_every_command_with_an_example(void **state) {
+  (void)state;
+  static const char *const commands[] = {"prepare", "train",  "sample", "interpolate", "encode", "decode", "evaluate",
+                                         "import",  "export", "info",   "synth",       "config", "bench"};
+  cli_expect(0, "$cytoforge --help");
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    cli_expect(0, "$cytoforge --help");
+    cli_expect_text(commands[i]);
+    char usage[64];
+    cli_expect(0, "$cytoforge %s --help", commands[i]);
+    snprintf(usage, sizeof usage, "usage: cytoforge %s", commands[i]);
+    cli_expect_text(usage);
+    cli_expect_text("examples:");
+  }
+}
+
+static void version_lists_what_was_compiled_in(void **state) {
+  (void)state;
+  static const char *const commands[] = {"--version", "info"};
+  for (int i = 0; i < 2; i++) {
+    cli_expect(0, "$cytoforge %s", commands[i]);
+    cli_expect_text("MPI        Open MPI");
+    cli_expect_text("(parallel)");
+    cli_expect_text("OpenBLAS");
+    cli_expect_text("libyaml");
+    cli_expect_text("backends   cpu");
+  }
+}
+
+static void wrong_words_end_with_2_and_the_nearest_right_one(void **state) {
+  (void)state;
+  cli_expect(2, "$cytoforge");
+  cli_expect(2, "$cytoforge trian");
+  cli_expect_text("did you mean train?");
+  cli_expect(2, "$cytoforge sample --guidence 2");
+  cli_expect_text("did you mean --guidance?");
+  cli_expect(2, "$cytoforge sample -n ten");
+  cli_expect_text("--cells wants a whole number, not 'ten'");
+  cli_expect(2, "$cytoforge sample -n 5 -o x.h5ad");
+  cli_expect_text("-m MODEL is needed");
+  cli_expect(2, "$cytoforge train --out");
+  cli_expect_text("--out wants a value");
+}
+
+static void config_prints_every_key_and_reads_its_own_output(void **state) {
+  (void)state;
+  cli_expect(
+      0,
+      "$cytoforge config > all.yaml; $cytoforge config all.yaml > again.yaml; cmp all.yaml again.yaml; cat all.yaml");
+  cli_expect_text("latent_scale");
+  cli_expect_text("AdamW's peak learning rate");
+  cli_expect(0,
+             "for c in quickstart paper atlas-22m; do $cytoforge config $CYTOFORGE_SOURCE/configs/$c.yaml > $c.yaml || "
+             "exit 9; done");
+}
+
+static void config_complains_with_file_line_column_and_the_nearest_key(void **state) {
+  (void)state;
+  cli_expect(0,
+             "printf 'denoiser:\\n  batch_cell: 128\\n' > a.yaml; printf 'denoiser:\\n  steps: many\\n' > b.yaml; "
+             "printf 'data:\\n  validation: 0.9\\n' > c.yaml");
+  cli_expect(3, "$cytoforge config a.yaml");
+  cli_expect_text("a.yaml:2:3:");
+  cli_expect_text("did you mean 'denoiser.batch_cells'");
+  cli_expect(3, "$cytoforge config b.yaml");
+  cli_expect_text("b.yaml:2:10:");
+  cli_expect(3, "$cytoforge config c.yaml");
+  cli_expect_text("c.yaml:2:15:");
+  cli_expect(3, "$cytoforge config --set denoiser.batch_cells=100");
+  cli_expect_text("the next valid number is 128");
+  cli_expect(3, "$cytoforge config --set denoiser.stepz=100");
+  cli_expect_text("did you mean 'denoiser.steps'");
+  cli_expect(3, "$cytoforge config --set sample.steps=lamda15");
+  cli_expect_text("sample.steps \"lamda15\": expected");
+  cli_expect(3, "$cytoforge config --set sample.steps=5000");
+  cli_expect(4, "$cytoforge config nowhere.yaml");
+  cli_expect_text("nowhere.yaml");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(help_shows_every_command_with_an_example),
+      cmocka_unit_test(version_lists_what_was_compiled_in),
+      cmocka_unit_test(wrong_words_end_with_2_and_the_nearest_right_one),
+      cmocka_unit_test(config_prints_every_key_and_reads_its_own_output),
+      cmocka_unit_test(config_complains_with_file_line_column_and_the_nearest_key),
+  };
+  return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What cytoforge writes, read by stock anndata and scanpy with warnings as errors: shards, plain and compressed, latents, the hold-out, sampled, encoded and decoded cells.
+# Exits 77 (skipped) where there is no Python with them.
+set -euo pipefail
+if [ -z "${CYTOFORGE_PYTHON:-}" ]; then
+  echo "skipped: CYTOFORGE_PYTHON names no Python with anndata and scanpy"
+  exit 77
+fi
+cytoforge=${CYTOFORGE_BINARY:?}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+$cytoforge synth -o cells.h5ad --cells 900 --genes 150 --types 3 --counts 400
+mpirun -n 2 $cytoforge prepare cells.h5ad -o atlas --label cell_type --label donor --holdout 0.2 --shard-cells 300 --min-genes 0
+$cytoforge prepare cells.h5ad -o compressed --label cell_type --label donor --holdout 0.2 --shard-cells 300 --min-genes 0 --compress gzip
+$cytoforge train --data atlas --out run --set autoencoder.hidden='[32, 32]' --set autoencoder.latent=8 --set autoencoder.steps=50 \
+  --set denoiser.hidden='[32, 16]' --set denoiser.steps=50 --set classifier.hidden='[16, 16, 16]' --set classifier.steps=50
+mpirun -n 2 $cytoforge sample -m run/model.h5 -n 300 --where cell_type=type_1 --steps 10 -o sampled.h5ad
+mpirun -n 2 $cytoforge encode -m run/model.h5 atlas/heldout.h5ad -o encoded.h5ad
+$cytoforge encode -m run/model.h5 atlas/shard-00000.h5ad -o encoded_shard.h5ad
+$cytoforge decode -m run/model.h5 encoded.h5ad -o decoded.h5ad
+"$CYTOFORGE_PYTHON" -W error "${CYTOFORGE_SOURCE:?}/tests/interchange/check_run.py" "$work"

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* CMocka with what it needs before it, and what the tests of base and comm share. */
+#ifndef CYF_TESTS_CHECK_H
+#define CYF_TESTS_CHECK_H
+
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/files.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+/* Fails the running test with the library's own message. */
+#define assert_ok(expression)                                                                                   \
+  do {                                                                                                          \
+    if ((expression) != CYF_OK) fail_msg("%s: %s (%s)", #expression, cyf_status_message(), cyf_status_where()); \
+  } while (0)
+
+/* The expression fails with this code and a message that contains the text; the message is cleared afterwards. */
+#define assert_fails(expression, code, text)                                            \
+  do {                                                                                  \
+    cyf_status_clear();                                                                 \
+    assert_int_equal((expression), (code));                                             \
+    if (!strstr(cyf_status_message(), (text)))                                          \
+      fail_msg("message \"%s\" does not contain \"%s\"", cyf_status_message(), (text)); \
+    cyf_status_clear();                                                                 \
+  } while (0)
+
+/* CMocka set-up: each test starts without a pending message. */
+static inline int check_clear(void **state) {
+  (void)state;
+  cyf_status_clear();
+  return 0;
+}
+
+/* A fresh folder of the test's own, removed by check_remove_folder. */
+static inline void check_make_folder(char folder[64]) {
+  const char *parent = getenv("TMPDIR");
+  snprintf(folder, 64, "%s/cytoforge_test_XXXXXX", parent && strlen(parent) < 32 ? parent : "/tmp");
+  assert_non_null(mkdtemp(folder));
+}
+
+static inline void check_remove_folder(const char *folder) {
+  assert_ok(cyf_remove_tree(folder));
+}
+
+#endif

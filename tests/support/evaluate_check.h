@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of src/evaluate share: references and comparisons. */
+#ifndef CYF_TESTS_EVALUATE_CHECK_H
+#define CYF_TESTS_EVALUATE_CHECK_H
+
+/* cmocka.h needs the others before it. */
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "data/tensors/tensor_file.h"
+#include "evaluate/evaluate.h"
+
+/* Fails the running test with the library's message. */
+#define assert_ok(expression)                                                         \
+  do {                                                                                \
+    if ((expression) != CYF_OK) {                                                     \
+      fail_msg("%s: %s (%s)", #expression, cyf_status_message(), cyf_status_where()); \
+    }                                                                                 \
+  } while (0)
+
+/* Fails unless |got - expected| <= tolerance (also on NaN). */
+#define assert_near(got, expected, tolerance)                                                                  \
+  do {                                                                                                         \
+    const double near_got_ = (got), near_expected_ = (expected);                                               \
+    if (!(fabs(near_got_ - near_expected_) <= (tolerance))) {                                                  \
+      fail_msg("%s is %.15g, expected %.15g within %g", #got, near_got_, near_expected_, (double)(tolerance)); \
+    }                                                                                                          \
+  } while (0)
+
+/* A failure with the code, whose message holds the text. */
+#define assert_fails(expression, code, text)                                                              \
+  do {                                                                                                    \
+    cyf_status_clear();                                                                                   \
+    assert_int_equal((expression), (code));                                                               \
+    if (!strstr(cyf_status_message(), (text))) fail_msg("'%s' lacks '%s'", cyf_status_message(), (text)); \
+    cyf_status_clear();                                                                                   \
+  } while (0)
+
+static inline void reference_path(char path[1024]) {
+  const char *source = getenv("CYTOFORGE_SOURCE");
+  if (!source) fail_msg("CYTOFORGE_SOURCE is not set: it names the folder of the checkout");
+  snprintf(path, 1024, "%s/tests/golden/evaluate_reference.h5", source);
+}
+
+/* A dataset of evaluate_reference.h5, freed with cyf_free. shape may be NULL. */
+static inline double *reference(const char *dataset, int64_t shape[4]) {
+  char path[1024];
+  double *values = NULL;
+  int64_t own_shape[4] = {0};
+  int n_dims = 0;
+  reference_path(path);
+  assert_ok(cyf_hdf5_read_doubles(path, dataset, &values, &n_dims, shape ? shape : own_shape));
+  return values;
+}
+
+/* A dataset of integers as int32, freed with cyf_free. */
+static inline int32_t *reference_codes(const char *dataset, int64_t *ret_n) {
+  char path[1024];
+  int64_t *values = NULL, shape[4] = {0};
+  int32_t *codes = NULL;
+  int n_dims = 0;
+  reference_path(path);
+  assert_ok(cyf_hdf5_read_int64(path, dataset, &values, &n_dims, shape));
+  assert_ok(CYF_NEW(&codes, shape[0]));
+  for (int64_t i = 0; i < shape[0]; i++) codes[i] = (int32_t)values[i];
+  *ret_n = shape[0];
+  cyf_free(values);
+  return codes;
+}
+
+/* Appends the dense cells [n_cells, n_genes] as sparse rows. */
+static inline void append_dense(int64_t n_cells, int64_t n_genes, const double *dense, cyf_csr_buffer *matrix) {
+  int32_t *index = NULL;
+  float *value = NULL;
+  assert_ok(CYF_NEW(&index, n_genes));
+  assert_ok(CYF_NEW(&value, n_genes));
+  for (int64_t i = 0; i < n_cells; i++) {
+    int64_t nnz = 0;
+    for (int64_t gene = 0; gene < n_genes; gene++) {
+      if (dense[i * n_genes + gene] == 0.0) continue;
+      index[nnz] = (int32_t)gene;
+      value[nnz++] = (float)dense[i * n_genes + gene];
+    }
+    assert_ok(cyf_csr_buffer_append(matrix, nnz, index, value));
+  }
+  cyf_free(index);
+  cyf_free(value);
+}
+
+/* expression/NAME with its labels "type 0", "type 1", "type 2", as a loaded set. */
+static inline void reference_cells(const char *name, cyf_cell_set *set) {
+  char dataset[64];
+  int64_t shape[4] = {0}, code;
+  *set = (cyf_cell_set){.has_labels = true, .kind = CYF_EXPRESSION_LOG_NORMALIZED};
+  snprintf(dataset, sizeof(dataset), "expression/%s", name);
+  double *dense = reference(dataset, shape);
+  cyf_csr_buffer_clear(&set->matrix, shape[1]);
+  append_dense(shape[0], shape[1], dense, &set->matrix);
+  cyf_free(dense);
+  snprintf(dataset, sizeof(dataset), "expression/%s_label", name);
+  set->labels.code = reference_codes(dataset, &set->labels.n_cells);
+  assert_ok(cyf_strdup("cell_type", &set->labels.attribute));
+  for (int c = 0; c < 3; c++) {
+    char category[16];
+    snprintf(category, sizeof(category), "type %d", c);
+    assert_ok(cyf_names_add(&set->labels.categories, category, &code));
+  }
+  for (int64_t gene = 0; gene < shape[1]; gene++) {
+    char gene_name[16];
+    snprintf(gene_name, sizeof(gene_name), "gene%d", (int)gene);
+    assert_ok(cyf_names_add(&set->genes, gene_name, &code));
+  }
+  assert_ok(cyf_strdup(name, &set->path));
+  set->n_cells_in_file = shape[0];
+}
+
+#endif
