@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Files and folders: existence, atomic replacement, checksums. */
+/** @file
+ * Files and folders: existence, atomic replacement, checksums. */
 #ifndef CYF_BASE_FILES_H
 #define CYF_BASE_FILES_H
 
@@ -11,45 +12,48 @@
 
 bool cyf_file_exists(const char *path);
 bool cyf_is_directory(const char *path);
-/* Bytes of the file, -1 when it cannot be had. */
+/** Bytes of the file, -1 when it cannot be had. */
 int64_t cyf_file_size_bytes(const char *path);
-/* mkdir -p. Errors: CYF_ERR_IO naming the path. */
+/** mkdir -p. Errors: CYF_ERR_IO naming the path. */
 cyf_status cyf_make_directory(const char *path);
-/* Removes a file if there; no error when absent. */
+/** Removes a file if there; no error when absent. */
 cyf_status cyf_remove_file(const char *path);
-/* Removes a directory tree; refuses "" and "/", however spelt. No error when absent. */
+/** Removes a directory tree; refuses "" and "/", however spelt. No error when absent. */
 cyf_status cyf_remove_tree(const char *path);
 
-/* Joins directory and name with one '/'; free with cyf_free. */
+/** Joins directory and name with one '/'; free with cyf_free. */
 cyf_status cyf_path_join(const char *directory, const char *name, char **ret_path);
 
-/* The file that writing to `path` makes or replaces; free with cyf_free. A symbolic link is followed, as a shell's ">"
+/** The file that writing to `path` makes or replaces; free with cyf_free. A symbolic link is followed, as a shell's ">"
  * does: who links an output to a larger disk wants the data there, and the link to stay. Errors: CYF_ERR_IO where path
  * or what it leads to is there and no regular file (a device, a FIFO, a socket, a directory: renaming onto it would
  * destroy it or fail after the work), or is a link that leads nowhere. */
 cyf_status cyf_output_target(const char *path, char **ret_target);
 
-/* The temporary name beside the target of `path` that writers use until the file is whole: "path.partial"; free with
+/** The temporary name beside the target of `path` that writers use until the file is whole: "path.partial"; free with
  * cyf_free. Errors: those of cyf_output_target. */
 cyf_status cyf_partial_path(const char *path, char **ret_partial);
 
-/* fsync the partial file, rename it onto the target of path, fsync the folder. On error up to the rename the partial
+/** fsync the partial file, rename it onto the target of path, fsync the folder. On error up to the rename the partial
  * file is removed and path is untouched. Errors: CYF_ERR_IO naming path and reason; those of cyf_output_target. */
 cyf_status cyf_commit_file(const char *partial, const char *path);
 
-/* rename(2). Errors: CYF_ERR_IO naming both. */
+/** rename(2). Errors: CYF_ERR_IO naming both. */
 cyf_status cyf_rename(const char *from, const char *to);
 
-/* Writes a whole small file atomically. Errors: CYF_ERR_IO. */
+/** @{ */
+/** Writes a whole small file atomically. Errors: CYF_ERR_IO. */
 cyf_status cyf_write_text_file(const char *path, const char *text);
 cyf_status cyf_write_bytes_file(const char *path, const void *bytes, size_t size);
-/* Reads a whole small text file (< 1 GiB), NUL-terminated; free with cyf_free. Errors: CYF_ERR_INPUT (absent,
+/** @} */
+
+/** Reads a whole small text file (< 1 GiB), NUL-terminated; free with cyf_free. Errors: CYF_ERR_INPUT (absent,
  * unreadable, too large, or with NUL bytes inside). */
 cyf_status cyf_read_text_file(const char *path, char **ret_text);
-/* The same for any bytes. Errors: CYF_ERR_INPUT. */
+/** The same for any bytes. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_read_bytes_file(const char *path, uint8_t **ret_bytes, size_t *ret_size);
 
-/* 64-bit checksum of bytes, the same on every machine; not cryptographic. Passing one call's result as the next one's
+/** 64-bit checksum of bytes, the same on every machine; not cryptographic. Passing one call's result as the next one's
  * seed chains pieces (the cuts between pieces count). The format is described in checksum.c. */
 uint64_t cyf_checksum(uint64_t seed, const void *bytes, size_t size);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing JSON, one value at a time, with commas and escapes taken care of. Non-finite numbers and NULL texts become
+/** @file
+ * Writing JSON, one value at a time, with commas and escapes taken care of. Non-finite numbers and NULL texts become
  * null. No newline follows the last bracket. Whether the writing went well is the stream's ferror. */
 #ifndef CYF_BASE_JSON_H
 #define CYF_BASE_JSON_H
@@ -17,13 +18,13 @@ typedef struct cyf_json {
 } cyf_json;
 
 void cyf_json_init(cyf_json *json, FILE *stream, bool pretty);
-void cyf_json_object_begin(cyf_json *json, const char *key); /* key NULL inside arrays and at top level */
+void cyf_json_object_begin(cyf_json *json, const char *key); /**< key NULL inside arrays and at top level */
 void cyf_json_object_end(cyf_json *json);
 void cyf_json_array_begin(cyf_json *json, const char *key);
 void cyf_json_array_end(cyf_json *json);
 void cyf_json_text(cyf_json *json, const char *key, const char *value);
 void cyf_json_int(cyf_json *json, const char *key, int64_t value);
-void cyf_json_real(cyf_json *json, const char *key, double value); /* shortest of %.9g that reads back to 9 digits */
+void cyf_json_real(cyf_json *json, const char *key, double value); /**< shortest of %.9g that reads back to 9 digits */
 void cyf_json_bool(cyf_json *json, const char *key, bool value);
 
 #endif

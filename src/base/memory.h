@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Counted host memory: overflow-checked, zeroed, 64-byte aligned. */
+/** @file
+ * Counted host memory: overflow-checked, zeroed, 64-byte aligned. */
 #ifndef CYF_BASE_MEMORY_H
 #define CYF_BASE_MEMORY_H
 
@@ -8,33 +9,37 @@
 
 #include "base/status.h"
 
-/* Allocates count*size zeroed bytes, 64-byte aligned; count 0 gives a valid non-NULL pointer. Free with cyf_free.
+/** Allocates count*size zeroed bytes, 64-byte aligned; count 0 gives a valid non-NULL pointer. Free with cyf_free.
  * Errors: CYF_ERR_MEMORY with the size in the message. Thread-safe. */
 cyf_status cyf_alloc(size_t count, size_t size, void **ret_memory);
 
-/* Resizes a cyf_alloc'ed block (NULL allowed), keeping min(old, new) bytes; new bytes are zero. On error *memory stays.
+/** Resizes a cyf_alloc'ed block (NULL allowed), keeping min(old, new) bytes; new bytes are zero. On error *memory
+ * stays.
  */
 cyf_status cyf_realloc(void **memory, size_t count, size_t size);
 
-/* Frees *memory and sets it to NULL; NULL-safe (memory itself and *memory may be NULL). */
+/** Frees *memory and sets it to NULL; NULL-safe (memory itself and *memory may be NULL). */
 void cyf_free_at(void **memory);
 #define cyf_free(pointer_variable) cyf_free_at((void **)&(pointer_variable))
 
-/* Typed shorthand: CYF_NEW(&array, count) allocates count elements of *array's type. */
+/** Typed shorthand: CYF_NEW(&array, count) allocates count elements of *array's type. */
 #define CYF_NEW(pointer, count) cyf_alloc((size_t)(count), sizeof(**(pointer)), (void **)(pointer))
 
-/* A copy of the string, to be freed with cyf_free. */
+/** A copy of the string, to be freed with cyf_free. */
 cyf_status cyf_strdup(const char *text, char **ret_copy);
 
-/* printf into a fresh string, to be freed with cyf_free. */
+/** printf into a fresh string, to be freed with cyf_free. */
 cyf_status cyf_format(char **ret_text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Bytes held through cyf_alloc now, and the highest so far in this process. */
+/** @{ */
+/** Bytes held through cyf_alloc now, and the highest so far in this process. */
 int64_t cyf_memory_bytes_now(void);
 int64_t cyf_memory_bytes_peak(void);
-/* Memory of this machine, or what a scheduler grants the job where that is less; 0 where the system does not tell. */
+/** @} */
+
+/** Memory of this machine, or what a scheduler grants the job where that is less; 0 where the system does not tell. */
 int64_t cyf_memory_total_bytes(void);
-/* Memory that this process could still take without swapping: what the machine has, or what a scheduler leaves to the
+/** Memory that this process could still take without swapping: what the machine has, or what a scheduler leaves to the
  * job where that is less; 0 where the system does not tell. */
 int64_t cyf_memory_available_bytes(void);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Status codes and the first failure's message.
+/** @file
+ * Status codes and the first failure's message.
  *
  * Every function that can fail returns cyf_status. The first failure on a thread records one line of text (what
  * failed, on which file or value); later failures while it is pending keep that first line. */
@@ -8,50 +9,50 @@
 
 #include <stddef.h>
 
-/* The values are the program's exit codes (documented in README.md and `cytoforge --help`). */
+/** The values are the program's exit codes (documented in README.md and `cytoforge --help`). */
 typedef enum cyf_status {
   CYF_OK = 0,
-  CYF_ERR_INTERNAL = 1,    /* a broken invariant: a bug in cytoforge */
-  CYF_ERR_USAGE = 2,       /* command-line arguments */
-  CYF_ERR_CONFIG = 3,      /* configuration file or --set */
-  CYF_ERR_INPUT = 4,       /* an input file or a requested name is missing, damaged or unsuitable */
-  CYF_ERR_IO = 5,          /* writing failed: disk full, permissions, existing output without --force */
-  CYF_ERR_MEMORY = 6,      /* out of memory */
-  CYF_ERR_COMM = 7,        /* a peer rank failed or did not answer in time */
-  CYF_ERR_NUMERIC = 8,     /* training diverged: a loss or a gradient is not finite */
-  CYF_ERR_DEVICE = 9,      /* no usable GPU, or CUDA failed */
-  CYF_ERR_INTERRUPTED = 75 /* stopped by SIGTERM/SIGINT after a checkpoint; --resume auto goes on */
+  CYF_ERR_INTERNAL = 1,    /**< a broken invariant: a bug in cytoforge */
+  CYF_ERR_USAGE = 2,       /**< command-line arguments */
+  CYF_ERR_CONFIG = 3,      /**< configuration file or --set */
+  CYF_ERR_INPUT = 4,       /**< an input file or a requested name is missing, damaged or unsuitable */
+  CYF_ERR_IO = 5,          /**< writing failed: disk full, permissions, existing output without --force */
+  CYF_ERR_MEMORY = 6,      /**< out of memory */
+  CYF_ERR_COMM = 7,        /**< a peer rank failed or did not answer in time */
+  CYF_ERR_NUMERIC = 8,     /**< training diverged: a loss or a gradient is not finite */
+  CYF_ERR_DEVICE = 9,      /**< no usable GPU, or CUDA failed */
+  CYF_ERR_INTERRUPTED = 75 /**< stopped by SIGTERM/SIGINT after a checkpoint; --resume auto goes on */
 } cyf_status;
 
-/* Records the message (printf style) unless one is pending on this thread, and returns `code`. Not collective. */
+/** Records the message (printf style) unless one is pending on this thread, and returns `code`. Not collective. */
 cyf_status cyf_fail(cyf_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The pending message of this thread, "" when none; owned by the status module, valid until the next clear/fail. */
+/** The pending message of this thread, "" when none; owned by the status module, valid until the next clear/fail. */
 const char *cyf_status_message(void);
 
-/* Where the pending message was raised, "file.c:123", "" when none. */
+/** Where the pending message was raised, "file.c:123", "" when none. */
 const char *cyf_status_where(void);
 
-/* Forgets the pending message of this thread. */
+/** Forgets the pending message of this thread. */
 void cyf_status_clear(void);
 
-/* Replaces the pending message of this thread (used when another thread's or another rank's failure is taken over). */
+/** Replaces the pending message of this thread (used when another thread's or another rank's failure is taken over). */
 void cyf_status_set(cyf_status code, const char *message);
 
-/* A short name such as "input error". */
+/** A short name such as "input error". */
 const char *cyf_status_name(cyf_status code);
 
 #define CYF_FAIL(code, ...) cyf_fail((code), __FILE__, __LINE__, __VA_ARGS__)
 
-/* Returns upward at the first failure. */
+/** Returns upward at the first failure. */
 #define CYF_TRY(expression)                                \
   do {                                                     \
     cyf_status cyf_try_status_ = (expression);             \
     if (cyf_try_status_ != CYF_OK) return cyf_try_status_; \
   } while (0)
 
-/* Within a function that owns resources: sets the local `status` and jumps to the local label `cleanup`. */
+/** Within a function that owns resources: sets the local `status` and jumps to the local label `cleanup`. */
 #define CYF_TRY_CLEANUP(expression)     \
   do {                                  \
     status = (expression);              \

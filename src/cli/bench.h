@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Measurements that `cytoforge bench` shares. */
+/** @file
+ * Measurements that `cytoforge bench` shares. */
 #ifndef CYF_CLI_BENCH_H
 #define CYF_CLI_BENCH_H
 
@@ -10,22 +11,27 @@
 #include "data/atlas/atlas.h"
 #include "kernels/device.h"
 
-/* Drops the shards from the page cache of this machine. Not collective. Errors: CYF_ERR_INPUT, CYF_ERR_IO. */
+/** Drops the shards from the page cache of this machine. Not collective. Errors: CYF_ERR_INPUT, CYF_ERR_IO. */
 cyf_status cyf_bench_drop_cache(const cyf_atlas *atlas);
-/* Reads every size-th shard from shard `rank` on, in pieces of 4 MiB one after another, as `dd bs=4M` does. Not
+/** Reads every size-th shard from shard `rank` on, in pieces of 4 MiB one after another, as `dd bs=4M` does. Not
  * collective. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_bench_read(const cyf_atlas *atlas, int rank, int size, int64_t *ret_bytes, double *ret_seconds);
 
-/* What the device reaches: multiplications and additions a second in a product of two square matrices, 8,192 wide on a
+/** What the device reaches: multiplications and additions a second in a product of two square matrices, 8,192 wide on a
  * GPU and 1,024 on the CPU, and bytes a second, read and written, in a copy of one. Takes some tenths of a second. Not
  * collective. Errors: CYF_ERR_MEMORY, CYF_ERR_DEVICE. */
 cyf_status cyf_bench_device(cyf_device *device, double *ret_flops_per_s, double *ret_copy_bytes_per_s);
 
-/* `bench sample`: cells a second of the reverse process. Collective. */
+/** @{ */
+/** `bench sample`: cells a second of the reverse process. Collective. */
 cyf_status cyf_bench_sample(cyf_context *context, int argc, char **argv);
 void cyf_bench_sample_help(FILE *stream);
-/* `bench train`: the time of a training step. Collective. */
+/** @} */
+
+/** @{ */
+/** `bench train`: the time of a training step. Collective. */
 cyf_status cyf_bench_train(cyf_context *context, int argc, char **argv);
 void cyf_bench_train_help(FILE *stream);
+/** @} */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Command-line options from a table: parsing, and the text of --help. */
+/** @file
+ * Command-line options from a table: parsing, and the text of --help. */
 #ifndef CYF_CLI_OPTIONS_H
 #define CYF_CLI_OPTIONS_H
 
@@ -10,44 +11,47 @@
 
 #include "base/status.h"
 
-/* Strings of argv, in order; the array is owned, the strings are not. */
+/** Strings of argv, in order; the array is owned, the strings are not. */
 typedef struct cyf_texts {
   const char **item;
   int64_t n;
 } cyf_texts;
 
 typedef enum cyf_option_kind {
-  CYF_OPTION_FLAG, /* bool */
-  CYF_OPTION_TEXT, /* const char * */
-  CYF_OPTION_INT,  /* int64_t; "1e6" and "1_000" are read */
-  CYF_OPTION_REAL, /* double */
-  CYF_OPTION_LIST  /* cyf_texts; the option may be repeated */
+  CYF_OPTION_FLAG, /**< bool */
+  CYF_OPTION_TEXT, /**< const char * */
+  CYF_OPTION_INT,  /**< int64_t; "1e6" and "1_000" are read */
+  CYF_OPTION_REAL, /**< double */
+  CYF_OPTION_LIST  /**< cyf_texts; the option may be repeated */
 } cyf_option_kind;
 
 typedef struct cyf_option {
-  const char *name; /* without the dashes */
-  char letter;      /* 0: none */
+  const char *name; /**< without the dashes */
+  char letter;      /**< 0: none */
   cyf_option_kind kind;
   void *target;
-  const char *value_name; /* in the help; NULL for flags */
+  const char *value_name; /**< in the help; NULL for flags */
   const char *help;
 } cyf_option;
 
 typedef struct cyf_usage {
-  const char *command;   /* "sample" */
-  const char *arguments; /* "-m MODEL -n N -o OUT.h5ad [options]" */
-  const char *text;      /* a paragraph */
-  const char *examples;  /* lines */
+  const char *command;   /**< "sample" */
+  const char *arguments; /**< "-m MODEL -n N -o OUT.h5ad [options]" */
+  const char *text;      /**< a paragraph */
+  const char *examples;  /**< lines */
 } cyf_usage;
 
-/* Reads argv[1..] into the targets; everything that is no option goes to `positional`. Targets keep their present
+/** @{ */
+/** Reads argv[1..] into the targets; everything that is no option goes to `positional`. Targets keep their present
  * values as defaults. Errors: CYF_ERR_USAGE (unknown option with the nearest, missing or malformed value). */
 cyf_status cyf_options_parse(const cyf_usage *usage, int argc, char **argv, const cyf_option *options, size_t n_options,
                              cyf_texts *positional);
 void cyf_options_print_help(const cyf_usage *usage, const cyf_option *options, size_t n_options, FILE *stream);
-/* Frees the arrays of lists. */
+/** @} */
+
+/** Frees the arrays of lists. */
 void cyf_options_free(const cyf_option *options, size_t n_options, cyf_texts *positional);
-/* True when --help or -h stands among the arguments (before a "--"). */
+/** True when --help or -h stands among the arguments (before a "--"). */
 bool cyf_options_ask_help(int argc, char **argv);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Peak memory of the ranks, for the last line of long commands. */
+/** @file
+ * Peak memory of the ranks, for the last line of long commands. */
 #ifndef CYF_CLI_RESOURCES_H
 #define CYF_CLI_RESOURCES_H
 
@@ -8,11 +9,11 @@
 #include "base/status.h"
 #include "comm/comm.h"
 
-/* The most memory this process has had resident so far. */
+/** The most memory this process has had resident so far. */
 int64_t cyf_peak_memory_bytes(void);
-/* Processor time of all threads of this process so far. */
+/** Processor time of all threads of this process so far. */
 int64_t cyf_cpu_time_ns(void);
-/* Logs the largest peak resident memory over ranks. Collective. */
+/** Logs the largest peak resident memory over ranks. Collective. */
 cyf_status cyf_report_resources(cyf_comm *comm);
 
 #endif

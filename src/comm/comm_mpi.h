@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The MPI communicator under a cyf_comm, for files that open HDF5 with the MPI-IO driver. Includes mpi.h. */
+/** @file
+ * The MPI communicator under a cyf_comm, for files that open HDF5 with the MPI-IO driver. Includes mpi.h. */
 #ifndef CYF_COMM_COMM_MPI_H
 #define CYF_COMM_COMM_MPI_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* libnccl.so.2, loaded when it is first needed, so that the program starts on machines without it. Not for other
+/** @file
+ * libnccl.so.2, loaded when it is first needed, so that the program starts on machines without it. Not for other
  * modules. */
 #ifndef CYF_COMM_NCCL_LIBRARY_H
 #define CYF_COMM_NCCL_LIBRARY_H
@@ -8,7 +9,7 @@
 
 #include "base/status.h"
 
-/* What is used of NCCL; each member is the function of that name with "nccl" before it. */
+/** What is used of NCCL; each member is the function of that name with "nccl" before it. */
 typedef struct cyf_nccl_library {
   ncclResult_t (*GetVersion)(int *version);
   ncclResult_t (*GetUniqueId)(ncclUniqueId *id);
@@ -23,7 +24,7 @@ typedef struct cyf_nccl_library {
   const char *(*GetLastError)(ncclComm_t comm);
 } cyf_nccl_library;
 
-/* Loads the library once in the process. Errors: CYF_ERR_DEVICE with the loader's reason. */
+/** Loads the library once in the process. Errors: CYF_ERR_DEVICE with the loader's reason. */
 cyf_status cyf_nccl_library_load(const cyf_nccl_library **ret_library);
 
 #endif

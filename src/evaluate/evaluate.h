@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How real synthetic cells are: comparison of synthetic with held-out real cells, each number beside its ceiling.
+/** @file
+ * How real synthetic cells are: comparison of synthetic with held-out real cells, each number beside its ceiling.
  *
  * Three sets of log-normalised cells over the same genes: `real` (held out of training), `synthetic`, and optionally
  * `train` (real cells the model was trained on). A measure's ceiling is the same measure with the synthetic cells
@@ -36,28 +37,28 @@
 /* ---- Loading ---- */
 
 typedef struct cyf_load_options {
-  const char *matrix;      /* as cyf_h5ad_open; NULL: X */
-  const char *gene_column; /* as cyf_h5ad_read_genes; NULL: the var index */
-  const char *label;       /* obs column; NULL: none */
-  int64_t max_cells;       /* larger files are subsampled to this many cells; 0: never; 5000 */
-  uint64_t seed;           /* of the subsample; 0 */
+  const char *matrix;      /**< as cyf_h5ad_open; NULL: X */
+  const char *gene_column; /**< as cyf_h5ad_read_genes; NULL: the var index */
+  const char *label;       /**< obs column; NULL: none */
+  int64_t max_cells;       /**< larger files are subsampled to this many cells; 0: never; 5000 */
+  uint64_t seed;           /**< of the subsample; 0 */
 } cyf_load_options;
 
 cyf_load_options cyf_load_defaults(void);
 
-/* The cells of one file, log-normalised: log1p(counts / total x 1e4), total over the genes kept. Owns everything. */
+/** The cells of one file, log-normalised: log1p(counts / total x 1e4), total over the genes kept. Owns everything. */
 typedef struct cyf_cell_set {
   char *path;
-  cyf_names genes;         /* [n_genes] in the order of the matrix' columns */
-  cyf_csr_buffer matrix;   /* [n_cells, n_genes] */
-  bool has_labels;         /* false: label_note says why */
-  cyf_label_column labels; /* codes of the n_cells kept */
-  char *label_note;        /* NULL when there are labels */
+  cyf_names genes;         /**< [n_genes] in the order of the matrix' columns */
+  cyf_csr_buffer matrix;   /**< [n_cells, n_genes] */
+  bool has_labels;         /**< false: label_note says why */
+  cyf_label_column labels; /**< codes of the n_cells kept */
+  char *label_note;        /**< NULL when there are labels */
   cyf_expression_kind kind;
-  int64_t n_cells_in_file; /* more than matrix.n_cells when subsampled */
+  int64_t n_cells_in_file; /**< more than matrix.n_cells when subsampled */
 } cyf_cell_set;
 
-/* Loads a file's cells: detects counts or log-normalised values (cyf_h5ad_detect_kind), keeps `genes` by name and in
+/** Loads a file's cells: detects counts or log-normalised values (cyf_h5ad_detect_kind), keeps `genes` by name and in
  * that order (NULL: all the file's genes), then log-normalises counts. Values that are log-normalised already are used
  * as they are. More than max_cells cells are subsampled without replacement, by (seed, number of cells in the file);
  * the kept cells stay in file order. ret_set is filled by the callee (zeroed first; also on error, when it is empty)
@@ -65,142 +66,143 @@ typedef struct cyf_cell_set {
  * unreadable file, no cells, genes missing (says how many and the first), values neither counts nor log-normalised. */
 cyf_status cyf_cell_set_load(const char *path, const cyf_load_options *options, const cyf_names *genes,
                              cyf_cell_set *ret_set);
-void cyf_cell_set_destroy(cyf_cell_set *set); /* NULL-safe, zeroes */
+void cyf_cell_set_destroy(cyf_cell_set *set); /**< NULL-safe, zeroes */
 
 /* ---- Comparing ---- */
 
-/* One set of cells to compare; borrows everything. Anything may stand in for the synthetic cells: to score an
+/** One set of cells to compare; borrows everything. Anything may stand in for the synthetic cells: to score an
  * autoencoder, pass decode(encode(real)). */
 typedef struct cyf_cells {
-  const char *name;               /* shown in reports, such as the path */
-  cyf_csr matrix;                 /* [n_cells, n_genes] log-normalised; the same genes in each set */
-  const cyf_label_column *labels; /* n_cells codes; NULL: none */
-  const char *label_note;         /* why there are none; may be NULL */
-  int64_t n_cells_in_file;        /* before subsampling; 0: not subsampled */
+  const char *name;               /**< shown in reports, such as the path */
+  cyf_csr matrix;                 /**< [n_cells, n_genes] log-normalised; the same genes in each set */
+  const cyf_label_column *labels; /**< n_cells codes; NULL: none */
+  const char *label_note;         /**< why there are none; may be NULL */
+  int64_t n_cells_in_file;        /**< before subsampling; 0: not subsampled */
 } cyf_cells;
 
-/* A view of a loaded set, valid as long as it is. */
+/** A view of a loaded set, valid as long as it is. */
 cyf_cells cyf_cell_set_view(const cyf_cell_set *set);
 
-/* Which real cells stand in for synthetic ones. */
+/** Which real cells stand in for synthetic ones. */
 typedef enum cyf_ceiling_kind {
-  CYF_CEILING_AUTO,   /* training cells where there are some, else halves where there are 8 real cells, else none */
-  CYF_CEILING_TRAIN,  /* training cells against all real cells */
-  CYF_CEILING_HALVES, /* one half of the real cells against the other; synthetic cells meet that other half too */
+  CYF_CEILING_AUTO,   /**< training cells where there are some, else halves where there are 8 real cells, else none */
+  CYF_CEILING_TRAIN,  /**< training cells against all real cells */
+  CYF_CEILING_HALVES, /**< one half of the real cells against the other; synthetic cells meet that other half too */
   CYF_CEILING_NONE
 } cyf_ceiling_kind;
 
-/* The defaults are the published protocol (Luo et al. 2024): a forest of 1,000 trees of depth 5 on 50 joint components,
- * three quarters of the cells for training. */
+/** The defaults are the published protocol (Luo et al. 2024): a forest of 1,000 trees of depth 5 on 50 joint
+ * components, three quarters of the cells for training. */
 typedef struct cyf_evaluate_options {
-  int64_t n_components;     /* principal components; 50 (fewer where the data has fewer) */
-  int64_t pca_exact_limit;  /* exact up to this min(cells, genes), else randomised subspace iteration; 2000 */
-  int64_t min_cells;        /* genes detected in fewer training (else real) cells are left out of correlations; 3 */
-  double lisi_perplexity;   /* 30; the neighbourhood is three times that */
-  int64_t n_trees;          /* 1000 */
-  int64_t tree_depth;       /* 5; at most 10 */
-  double test_fraction;     /* of cells the forest is tested on; 0.25 */
-  double logistic_l2;       /* weight of |W|^2 / 2 beside the summed log-loss; 1 */
-  int64_t n_markers;        /* marker genes of a class compared between the sets; 50 */
-  cyf_ceiling_kind ceiling; /* CYF_CEILING_AUTO */
-  uint64_t seed;            /* 0 */
+  int64_t n_components;     /**< principal components; 50 (fewer where the data has fewer) */
+  int64_t pca_exact_limit;  /**< exact up to this min(cells, genes), else randomised subspace iteration; 2000 */
+  int64_t min_cells;        /**< genes detected in fewer training (else real) cells are left out of correlations; 3 */
+  double lisi_perplexity;   /**< 30; the neighbourhood is three times that */
+  int64_t n_trees;          /**< 1000 */
+  int64_t tree_depth;       /**< 5; at most 10 */
+  double test_fraction;     /**< of cells the forest is tested on; 0.25 */
+  double logistic_l2;       /**< weight of |W|^2 / 2 beside the summed log-loss; 1 */
+  int64_t n_markers;        /**< marker genes of a class compared between the sets; 50 */
+  cyf_ceiling_kind ceiling; /**< CYF_CEILING_AUTO */
+  uint64_t seed;            /**< 0 */
 } cyf_evaluate_options;
 
 cyf_evaluate_options cyf_evaluate_defaults(void);
 
-/* A measure and its ceiling; NAN where not available. */
+/** A measure and its ceiling; NAN where not available. */
 typedef struct cyf_score {
   double value;
   double ceiling;
 } cyf_score;
 
-/* One set in the result. */
+/** One set in the result. */
 typedef struct cyf_set_summary {
   char *name;
-  int64_t n_cells;         /* given to cyf_evaluate; 0: this set is absent */
-  int64_t n_cells_in_file; /* before subsampling */
-  int64_t n_cells_used;    /* in the comparisons (labels: all training cells train) */
-  double genes_per_cell;   /* mean number of genes with a positive value, over n_cells_used */
-  double zero_fraction;    /* share of entries that are not positive, over n_cells_used */
+  int64_t n_cells;         /**< given to cyf_evaluate; 0: this set is absent */
+  int64_t n_cells_in_file; /**< before subsampling */
+  int64_t n_cells_used;    /**< in the comparisons (labels: all training cells train) */
+  double genes_per_cell;   /**< mean number of genes with a positive value, over n_cells_used */
+  double zero_fraction;    /**< share of entries that are not positive, over n_cells_used */
 } cyf_set_summary;
 
-/* One class of the label column. Scores need 10 cells of the class on both sides; else they are NAN. Within a class
+/** One class of the label column. Scores need 10 cells of the class on both sides; else they are NAN. Within a class
  * too, as many synthetic as ceiling cells are compared (where the class has 10 ceiling cells). */
 typedef struct cyf_class_score {
   char *name;
   int64_t n_train, n_real, n_synthetic;
-  int64_t n_used;     /* synthetic cells in the class's means and MMD */
-  cyf_score accuracy; /* share of that class predicted as that class; ceiling: of the real cells; NAN without a cell */
-  cyf_score mean_spearman, mean_pearson; /* of gene means */
-  cyf_score mmd;                         /* on the joint components of all cells */
-  cyf_score markers;                     /* share of the n_markers marker genes that both sides have */
+  int64_t n_used; /**< synthetic cells in the class's means and MMD */
+  cyf_score
+      accuracy; /**< share of that class predicted as that class; ceiling: of the real cells; NAN without a cell */
+  cyf_score mean_spearman, mean_pearson; /**< of gene means */
+  cyf_score mmd;                         /**< on the joint components of all cells */
+  cyf_score markers;                     /**< share of the n_markers marker genes that both sides have */
 } cyf_class_score;
 
-/* Accuracy of a classifier trained on the training cells (without any, on the half of the real cells that is not
+/** Accuracy of a classifier trained on the training cells (without any, on the half of the real cells that is not
  * compared). The ceiling of accuracy_synthetic is accuracy_real. */
 typedef struct cyf_label_scores {
   bool available;
-  char *note;                                               /* why not available, else NULL */
-  char *attribute;                                          /* the label column */
-  int64_t n_train, n_real, n_synthetic;                     /* cells with a label the training cells have */
-  int64_t n_unknown_real, n_unknown_synthetic;              /* cells with a label no training cell has: left out */
-  double accuracy_real, accuracy_synthetic, accuracy_ratio; /* ratio synthetic / real */
-  double balanced_real, balanced_synthetic; /* mean over the classes that have cells: free of class proportions */
-  int64_t n_markers;                        /* compared a class: options' n_markers, or fewer genes */
-  cyf_score markers;                        /* mean over the classes that have one */
+  char *note;                                               /**< why not available, else NULL */
+  char *attribute;                                          /**< the label column */
+  int64_t n_train, n_real, n_synthetic;                     /**< cells with a label the training cells have */
+  int64_t n_unknown_real, n_unknown_synthetic;              /**< cells with a label no training cell has: left out */
+  double accuracy_real, accuracy_synthetic, accuracy_ratio; /**< ratio synthetic / real */
+  double balanced_real, balanced_synthetic; /**< mean over the classes that have cells: free of class proportions */
+  int64_t n_markers;                        /**< compared a class: options' n_markers, or fewer genes */
+  cyf_score markers;                        /**< mean over the classes that have one */
   int64_t n_classes;
-  cyf_class_score *classes; /* [n_classes], in the training column's order */
+  cyf_class_score *classes; /**< [n_classes], in the training column's order */
 } cyf_label_scores;
 
-/* Have training cells been copied? Distances are Euclidean on the training cells' principal components, to the nearest
+/** Have training cells been copied? Distances are Euclidean on the training cells' principal components, to the nearest
  * training cell. Cells that lie between training cells, such as smoothed ones, also have a ratio below 1; copies show
  * in `copied`. */
 typedef struct cyf_memorisation {
-  bool available;                           /* false without training cells; then the rest is NAN */
-  double distance_synthetic, distance_real; /* medians */
-  cyf_score ratio;                          /* synthetic / real; ceiling 1 */
-  cyf_score copied; /* share of cells whose nearest training cell is under a third as far as the second nearest */
+  bool available;                           /**< false without training cells; then the rest is NAN */
+  double distance_synthetic, distance_real; /**< medians */
+  cyf_score ratio;                          /**< synthetic / real; ceiling 1 */
+  cyf_score copied; /**< share of cells whose nearest training cell is under a third as far as the second nearest */
 } cyf_memorisation;
 
-/* Moments of the genes compared. */
+/** Moments of the genes compared. */
 typedef struct cyf_gene_profile {
-  double *mean, *variance; /* [n_genes_compared] */
+  double *mean, *variance; /**< [n_genes_compared] */
 } cyf_gene_profile;
 
-/* The cells on the joint principal components of real and synthetic cells. */
+/** The cells on the joint principal components of real and synthetic cells. */
 typedef struct cyf_joint_space {
   cyf_pca pca;
   int64_t n_real, n_synthetic, n_ceiling;
-  double *points;              /* [n_real + n_synthetic, n_components] */
-  double *ceiling_points;      /* [n_ceiling, n_components]; NULL without a ceiling */
-  int32_t *class_of_real;      /* [n_real] class numbers of labels.classes, -1: none; NULL without labels */
-  int32_t *class_of_synthetic; /* [n_synthetic] likewise */
+  double *points;              /**< [n_real + n_synthetic, n_components] */
+  double *ceiling_points;      /**< [n_ceiling, n_components]; NULL without a ceiling */
+  int32_t *class_of_real;      /**< [n_real] class numbers of labels.classes, -1: none; NULL without labels */
+  int32_t *class_of_synthetic; /**< [n_synthetic] likewise */
 } cyf_joint_space;
 
 typedef struct cyf_evaluation {
   cyf_set_summary real, synthetic;
-  cyf_set_summary train;         /* n_cells 0: none given */
-  cyf_set_summary ceiling;       /* the set its cells come from; n_cells 0: no ceiling */
-  cyf_ceiling_kind ceiling_kind; /* never CYF_CEILING_AUTO */
+  cyf_set_summary train;         /**< n_cells 0: none given */
+  cyf_set_summary ceiling;       /**< the set its cells come from; n_cells 0: no ceiling */
+  cyf_ceiling_kind ceiling_kind; /**< never CYF_CEILING_AUTO */
   bool has_train;
   int64_t n_genes;
-  int64_t n_genes_compared; /* detected in at least min_cells cells */
+  int64_t n_genes_compared; /**< detected in at least min_cells cells */
   int64_t n_components, n_components_ceiling;
-  bool pca_randomised;                           /* of the joint components */
-  cyf_score mean_spearman, mean_pearson;         /* of gene means */
-  cyf_score variance_spearman, variance_pearson; /* of gene variances */
-  cyf_score mmd;                                 /* sum of five Gaussian kernels, biased, no square root; 0: same */
-  cyf_score ilisi;                               /* 1: separate; 2: mixed */
-  cyf_score auc;                                 /* real-or-synthetic forest; 0.5: cannot tell, 1: tells */
+  bool pca_randomised;                           /**< of the joint components */
+  cyf_score mean_spearman, mean_pearson;         /**< of gene means */
+  cyf_score variance_spearman, variance_pearson; /**< of gene variances */
+  cyf_score mmd;                                 /**< sum of five Gaussian kernels, biased, no square root; 0: same */
+  cyf_score ilisi;                               /**< 1: separate; 2: mixed */
+  cyf_score auc;                                 /**< real-or-synthetic forest; 0.5: cannot tell, 1: tells */
   cyf_memorisation memorisation;
   cyf_label_scores labels;
-  cyf_gene_profile real_genes, synthetic_genes, ceiling_genes; /* ceiling_genes NULL without a ceiling */
-  int64_t *compared_gene;                                      /* [n_genes_compared] ascending */
+  cyf_gene_profile real_genes, synthetic_genes, ceiling_genes; /**< ceiling_genes NULL without a ceiling */
+  int64_t *compared_gene;                                      /**< [n_genes_compared] ascending */
   cyf_joint_space joint;
-  cyf_evaluate_options options; /* as used */
+  cyf_evaluate_options options; /**< as used */
 } cyf_evaluation;
 
-/* Compares. train may be NULL: no memorisation, and ceilings from halves. With a ceiling from training cells, n =
+/** Compares. train may be NULL: no memorisation, and ceilings from halves. With a ceiling from training cells, n =
  * min(synthetic, train) cells of each (subsampled by seed) meet all real cells; with one from halves, n =
  * min(synthetic, real / 2) of each meet the other half. So value and ceiling stand on equal numbers. The sets should
  * share no cell: a shared one has its twin on the other side, which pushes the AUC below 0.5 and the maximum mean
@@ -211,11 +213,11 @@ typedef struct cyf_evaluation {
  * CYF_ERR_USAGE: options out of range; CYF_ERR_MEMORY; CYF_ERR_NUMERIC: values that are not finite. */
 cyf_status cyf_evaluate(const cyf_cells *real, const cyf_cells *synthetic, const cyf_cells *train,
                         const cyf_evaluate_options *options, cyf_evaluation *ret_evaluation);
-void cyf_evaluation_destroy(cyf_evaluation *evaluation); /* NULL-safe, zeroes */
+void cyf_evaluation_destroy(cyf_evaluation *evaluation); /**< NULL-safe, zeroes */
 
-/* Writes an aligned table for people. Errors: CYF_ERR_IO when the stream fails. */
+/** Writes an aligned table for people. Errors: CYF_ERR_IO when the stream fails. */
 cyf_status cyf_evaluation_print(const cyf_evaluation *evaluation, FILE *stream);
-/* Writes one JSON object and a newline; what is not available is null. Errors: CYF_ERR_IO when the stream fails. */
+/** Writes one JSON object and a newline; what is not available is null. Errors: CYF_ERR_IO when the stream fails. */
 cyf_status cyf_evaluation_print_json(const cyf_evaluation *evaluation, FILE *stream);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Drawing on an SVG image in memory: the only door to Cairo. Lengths are in points of the image, y grows downwards.
+/** @file
+ * Drawing on an SVG image in memory: the only door to Cairo. Lengths are in points of the image, y grows downwards.
  * Failures inside the drawing calls are kept and reported by cyf_canvas_finish. Not thread-safe on one canvas. */
 #ifndef CYF_FIGURES_CANVAS_H
 #define CYF_FIGURES_CANVAS_H
@@ -12,16 +13,16 @@
 typedef struct cyf_canvas cyf_canvas;
 
 typedef struct cyf_colour {
-  double red, green, blue; /* 0 to 1 */
+  double red, green, blue; /**< 0 to 1 */
 } cyf_colour;
 
-/* Ink, quiet ink and grid lines read well on white, and are whole per cent that nothing else uses: the page finds them
+/** Ink, quiet ink and grid lines read well on white, and are whole per cent that nothing else uses: the page finds them
  * in the SVG and replaces them by the theme's colours. */
 #define CYF_INK ((cyf_colour){0.11, 0.12, 0.13})
 #define CYF_QUIET_INK ((cyf_colour){0.36, 0.37, 0.38})
 #define CYF_GRID ((cyf_colour){0.86, 0.87, 0.88})
 
-/* Real, synthetic and ceiling cells in every figure; Okabe & Ito's palette, which colour-blind people tell apart. */
+/** Real, synthetic and ceiling cells in every figure; Okabe & Ito's palette, which colour-blind people tell apart. */
 #define CYF_REAL_COLOUR ((cyf_colour){0.0, 0.447, 0.698})
 #define CYF_SYNTHETIC_COLOUR ((cyf_colour){0.835, 0.369, 0.0})
 #define CYF_CEILING_COLOUR ((cyf_colour){0.0, 0.62, 0.451})
@@ -31,15 +32,15 @@ enum { CYF_N_MARKS = 4 };
 
 typedef struct cyf_text_style {
   double size;
-  double anchor; /* 0: the text begins at x, 0.5: centred, 1: ends */
+  double anchor; /**< 0: the text begins at x, 0.5: centred, 1: ends */
   bool bold, upwards;
   cyf_colour colour;
 } cyf_text_style;
 
-/* Errors: CYF_ERR_MEMORY. */
+/** Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_canvas_create(double width, double height, cyf_canvas **ret_canvas);
-void cyf_canvas_destroy(cyf_canvas **canvas); /* NULL-safe */
-/* Ends the drawing; *ret_svg is the image's text, freed with cyf_free. Errors: CYF_ERR_MEMORY, CYF_ERR_INTERNAL (what
+void cyf_canvas_destroy(cyf_canvas **canvas); /**< NULL-safe */
+/** Ends the drawing; *ret_svg is the image's text, freed with cyf_free. Errors: CYF_ERR_MEMORY, CYF_ERR_INTERNAL (what
  * Cairo says). */
 cyf_status cyf_canvas_finish(cyf_canvas *canvas, char **ret_svg);
 
@@ -47,13 +48,18 @@ void cyf_canvas_line(cyf_canvas *canvas, double x0, double y0, double x1, double
 void cyf_canvas_rectangle(cyf_canvas *canvas, double x, double y, double width, double height, cyf_colour colour);
 void cyf_canvas_mark(cyf_canvas *canvas, cyf_mark mark, double x, double y, double radius, cyf_colour colour,
                      double opacity);
-/* y is the baseline. */
+
+/** @{ */
+/** y is the baseline. */
 void cyf_canvas_text(cyf_canvas *canvas, double x, double y, const cyf_text_style *style, const char *text);
 double cyf_canvas_text_width(cyf_canvas *canvas, const cyf_text_style *style, const char *text);
+/** @} */
 
-/* Marks between these two calls go, clipped, to a picture of the rectangle that is finely rasterised: thousands of
+/** @{ */
+/** Marks between these two calls go, clipped, to a picture of the rectangle that is finely rasterised: thousands of
  * translucent marks as one embedded image. */
 void cyf_canvas_picture_begin(cyf_canvas *canvas, double x, double y, double width, double height);
 void cyf_canvas_picture_end(cyf_canvas *canvas);
+/** @} */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The operation table: every numerical operation of cytoforge, once per backend.
+/** @file
+ * The operation table: every numerical operation of cytoforge, once per backend.
  *
  * Arrays are float32, row-major, in the device's memory; `n` counts cells (rows). Sums that decide a value (losses,
  * batch statistics) are double. Scalars marked ret_ are host pointers; a backend may delay writing them until
@@ -24,32 +25,32 @@
 
 typedef enum cyf_activation { CYF_IDENTITY, CYF_PRELU, CYF_SILU } cyf_activation;
 
-/* How gene_mse computes: AUTO takes the cheaper by its own cost formula, and the dense way where the residual is so
+/** How gene_mse computes: AUTO takes the cheaper by its own cost formula, and the dense way where the residual is so
  * small that gradients by Gram matrices would be off by more than 1e-4 of the largest. */
 typedef enum cyf_gene_mode { CYF_GENE_AUTO, CYF_GENE_GRAM, CYF_GENE_DENSE } cyf_gene_mode;
 
-/* Decoupled weight decay Adam (Loshchilov & Hutter 2019), PyTorch's order of operations. */
+/** Decoupled weight decay Adam (Loshchilov & Hutter 2019), PyTorch's order of operations. */
 typedef struct cyf_adamw {
   double learning_rate, beta1, beta2, epsilon, weight_decay;
-  int64_t step;          /* 1 for the first update */
-  double gradient_scale; /* multiplies the gradient first; 1 for none */
-  /* Clipping without a wait for the norm. square_sum (device scalar, NULL: none of this) is the gradient's sum of
+  int64_t step;          /**< 1 for the first update */
+  double gradient_scale; /**< multiplies the gradient first; 1 for none */
+  /** Clipping without a wait for the norm. square_sum (device scalar, NULL: none of this) is the gradient's sum of
    * squares, so that norm = sqrt(*square_sum) * gradient_scale: above clip_norm (0: never) the gradient is scaled by
    * clip_norm / norm once more, and where norm is not finite only the gradient is zeroed and nothing else changes. */
   const double *square_sum;
   double clip_norm;
 } cyf_adamw;
 
-/* The queues of a device: its operations, and transfers beside them. On a device whose memory is the host's there is
+/** The queues of a device: its operations, and transfers beside them. On a device whose memory is the host's there is
  * nothing to overlap, and a call is done when it returns. */
 typedef enum cyf_queue { CYF_QUEUE_WORK, CYF_QUEUE_COPY } cyf_queue;
-typedef struct cyf_event cyf_event; /* a place in a queue; the backend's own */
-typedef struct cyf_graph cyf_graph; /* a sequence of operations that is launched as one; the backend's own */
+typedef struct cyf_event cyf_event; /**< a place in a queue; the backend's own */
+typedef struct cyf_graph cyf_graph; /**< a sequence of operations that is launched as one; the backend's own */
 
-/* Host arrays up to this size are uploaded without waiting for earlier work (struct cyf_ops, upload). */
+/** Host arrays up to this size are uploaded without waiting for earlier work (struct cyf_ops, upload). */
 enum { CYF_UPLOAD_STAGED_BYTES = 1 << 20 };
 
-/* One reverse step t -> previous, coefficients of the respaced schedule (double from model/diffusion/schedule.h).
+/** One reverse step t -> previous, coefficients of the respaced schedule (double from model/diffusion/schedule.h).
  * x0 = sqrt_recip_alpha_bar * x - sqrt_recip_m1_alpha_bar * eps, clipped to [-1, 1] if clip.
  * DDPM (Ho et al. 2020, eq. 7): mean = mean_coef_x0 * x0 + mean_coef_xt * x + variance * guidance;
  *   x_prev = mean + exp(0.5 * log_variance) * noise (no noise at the last step: noise NULL).
@@ -64,55 +65,56 @@ typedef struct cyf_reverse_step {
   bool clip;
 } cyf_reverse_step;
 
-/* One step s -> t of DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, alg. 2), coefficients in double from
+/** One step s -> t of DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, alg. 2), coefficients in double from
  * model/diffusion/multistep.h. eps -= sqrt_one_minus_alpha_bar * guidance; x0 as above, clipped if clip;
  * x_prev = coef_x * x + coef_x0 * x0 + coef_x0_before * (x0 of the step before). */
 typedef struct cyf_multistep {
   double sqrt_one_minus_alpha_bar, sqrt_recip_alpha_bar, sqrt_recip_m1_alpha_bar;
-  double coef_x, coef_x0, coef_x0_before; /* the last is 0 where a step is of first order */
+  double coef_x, coef_x0, coef_x0_before; /**< the last is 0 where a step is of first order */
   bool clip;
 } cyf_multistep;
 
 struct cyf_ops {
-  const char *name; /* "cpu" or "cuda" */
+  const char *name; /**< "cpu" or "cuda" */
 
-  /* ---- memory ---------------------------------------------------------------------------------------------- */
-  cyf_status (*alloc)(cyf_device *d, size_t bytes, void **ret_memory); /* zeroed, 64-byte aligned; for either queue */
-  void (*free)(cyf_device *d, void *memory); /* behind all calls made so far in either queue; NULL-safe */
-  /* Bytes that allocations could still take; 0: no limit known (the host's own memory). */
+  /** ---- memory ---------------------------------------------------------------------------------------------- */
+  cyf_status (*alloc)(cyf_device *d, size_t bytes, void **ret_memory); /**< zeroed, 64-byte aligned; for either queue */
+  void (*free)(cyf_device *d, void *memory); /**< behind all calls made so far in either queue; NULL-safe */
+  /** Bytes that allocations could still take; 0: no limit known (the host's own memory). */
   size_t (*free_bytes)(cyf_device *d);
-  /* Host memory that the device can fetch from by itself (pinned with CUDA): zeroed, 64-byte aligned. */
+  /** Host memory that the device can fetch from by itself (pinned with CUDA): zeroed, 64-byte aligned. */
   cyf_status (*alloc_host)(cyf_device *d, size_t bytes, void **ret_memory);
-  void (*free_host)(cyf_device *d, void *memory); /* NULL-safe */
-  /* In the work queue. `host` is any memory and has been read when it returns. Up to CYF_UPLOAD_STAGED_BYTES it does
+  void (*free_host)(cyf_device *d, void *memory); /**< NULL-safe */
+  /** In the work queue. `host` is any memory and has been read when it returns. Up to CYF_UPLOAD_STAGED_BYTES it does
    * not wait for earlier work (a backend copies them to pinned memory of its own first); more may wait. */
   cyf_status (*upload)(cyf_device *d, void *device_memory, const void *host, size_t bytes);
-  /* In the work queue. `host` is written when a later synchronize() returns or, if it is memory of alloc_host, when
+  /** In the work queue. `host` is written when a later synchronize() returns or, if it is memory of alloc_host, when
    * event_synchronize does for an event recorded in the work queue after this; it must live and stay untouched until
    * then. From alloc_host memory it never waits; other memory may. */
   cyf_status (*download)(cyf_device *d, void *host, const void *device_memory, size_t bytes);
-  cyf_status (*copy)(cyf_device *d, void *to, const void *from, size_t bytes); /* device to device */
+  cyf_status (*copy)(cyf_device *d, void *to, const void *from, size_t bytes); /**< device to device */
   cyf_status (*zero)(cyf_device *d, void *memory, size_t bytes);
-  /* All earlier calls of both queues are done, all ret_ scalars are written. */
+  /** All earlier calls of both queues are done, all ret_ scalars are written. */
   cyf_status (*synchronize)(cyf_device *d);
 
   /* ---- transfers beside the work --------------------------------------------------------------------------------- */
-  /* In the copy queue: `host`, memory of alloc_host, must stay as it is until an event recorded later in the copy queue
-   * is reached, and device_memory must not be used before. */
+  /** In the copy queue: `host`, memory of alloc_host, must stay as it is until an event recorded later in the copy
+   * queue is reached, and device_memory must not be used before. */
   cyf_status (*upload_async)(cyf_device *d, void *device_memory, const void *host, size_t bytes);
-  /* A new event counts as reached. Thread-safe; an event belongs to one thread at a time. */
+  /** A new event counts as reached. Thread-safe; an event belongs to one thread at a time. */
   cyf_status (*event_create)(cyf_device *d, cyf_event **ret_event);
-  void (*event_destroy)(cyf_device *d, cyf_event *event); /* NULL-safe; not before it is reached */
-  /* The event is reached when all calls made so far in this queue are done. It may be recorded again and again. */
+  void (*event_destroy)(cyf_device *d, cyf_event *event); /**< NULL-safe; not before it is reached */
+  /** The event is reached when all calls made so far in this queue are done. It may be recorded again and again. */
   cyf_status (*event_record)(cyf_device *d, cyf_queue queue, cyf_event *event);
-  /* Calls made from now on in this queue start once the event, as last recorded, is reached. The host does not wait. */
+  /** Calls made from now on in this queue start once the event, as last recorded, is reached. The host does not wait.
+   */
   cyf_status (*event_await)(cyf_device *d, cyf_queue queue, cyf_event *event);
-  /* The host waits until the event is reached. ret_ scalars are not written by this. */
+  /** The host waits until the event is reached. ret_ scalars are not written by this. */
   cyf_status (*event_synchronize)(cyf_device *d, cyf_event *event);
 
   /* ---- graphs ------------------------------------------------------------------------------------------------------
    */
-  /* Operations between begin and end are launched as one graph by graph_end, which saves the gaps between small
+  /** Operations between begin and end are launched as one graph by graph_end, which saves the gaps between small
    * kernels. They are called as usual every time, and with their present arguments: *graph (NULL at first, the caller's
    * to keep and destroy) is last time's graph, in which a backend exchanges the arguments that differ (scalars such as
    * step numbers, coefficients, addresses), and which it builds anew where operations or shapes differ. So nothing that
@@ -124,18 +126,18 @@ struct cyf_ops {
    * launch false: an operation failed, what was recorded is dropped. */
   cyf_status (*graph_begin)(cyf_device *d, cyf_graph **graph);
   cyf_status (*graph_end)(cyf_device *d, cyf_graph **graph, bool launch);
-  void (*graph_destroy)(cyf_device *d, cyf_graph *graph); /* NULL-safe */
+  void (*graph_destroy)(cyf_device *d, cyf_graph *graph); /**< NULL-safe */
 
   /* ---- cells as they are stored ------------------------------------------------------------------------------------
    */
-  /* Makes rows of a compact matrix ready for the operations on gene space. Output row i < n is x's row row[i] (row
+  /** Makes rows of a compact matrix ready for the operations on gene space. Output row i < n is x's row row[i] (row
    * NULL: row i) and lies at [indptr[i], indptr[i + 1]) of the outputs (indptr NULL: x->indptr, only with row NULL).
    * indices: gene indices. values: log1p(count * factor of the cell), or the stored number where x->factor is NULL
    * (NULL: not wanted). counts: the stored number (NULL: not wanted). nnz: entries written in all. The CPU's are bit
    * for bit what the loader makes on the host. */
   cyf_status (*csr_expand)(cyf_device *d, const cyf_compact *x, int64_t n, const int64_t *row, const int64_t *indptr,
                            int64_t nnz, int32_t *indices, float *values, float *counts);
-  /* The positive entries of x[n,c] as sparse rows, in two calls: the caller makes room in between. count:
+  /** The positive entries of x[n,c] as sparse rows, in two calls: the caller makes room in between. count:
    * indptr[n + 1] from 0, *ret_n_not_finite entries that are NaN or infinite. fill: indices and values, ascending. */
   cyf_status (*sparse_count)(cyf_device *d, int64_t n, int64_t c, const float *x, int64_t *indptr,
                              int64_t *ret_n_not_finite);
@@ -143,147 +145,149 @@ struct cyf_ops {
                             int32_t *indices, float *values);
 
   /* ---- dense linear layers ------------------------------------------------------------------------------------ */
-  /* y[n,out] (+)= x[n,in] W[out,in]' + bias[out] (bias NULL: none). */
+  /** y[n,out] (+)= x[n,in] W[out,in]' + bias[out] (bias NULL: none). */
   cyf_status (*linear_forward)(cyf_device *d, int64_t n, int64_t in, int64_t out, const float *x, const float *w,
                                const float *bias, bool accumulate, float *y);
-  /* d_x[n,in] (+)= d_y[n,out] W[out,in]. */
+  /** d_x[n,in] (+)= d_y[n,out] W[out,in]. */
   cyf_status (*linear_input_grad)(cyf_device *d, int64_t n, int64_t in, int64_t out, const float *d_y, const float *w,
                                   bool accumulate, float *d_x);
-  /* d_w[out,in] += d_y' x; d_bias[out] += column sums of d_y (d_bias NULL: skipped). Always accumulates. */
+  /** d_w[out,in] += d_y' x; d_bias[out] += column sums of d_y (d_bias NULL: skipped). Always accumulates. */
   cyf_status (*linear_weight_grad)(cyf_device *d, int64_t n, int64_t in, int64_t out, const float *x, const float *d_y,
                                    float *d_w, float *d_bias);
 
   /* ---- gene space: a sparse batch against matrices with one row a gene ------------------------------------------- */
-  /* y[n,out] = X W + bias, X sparse [n,genes], W gene-major [genes,out] (the transpose of PyTorch's weight). */
+  /** y[n,out] = X W + bias, X sparse [n,genes], W gene-major [genes,out] (the transpose of PyTorch's weight). */
   cyf_status (*gene_linear_forward)(cyf_device *d, const cyf_csr *x, int64_t out, const float *w_gene_major,
                                     const float *bias, float *y);
-  /* d_w[genes,out] += X' d_y; d_bias[out] += column sums of d_y. */
+  /** d_w[genes,out] += X' d_y; d_bias[out] += column sums of d_y. */
   cyf_status (*gene_linear_weight_grad)(cyf_device *d, const cyf_csr *x, int64_t out, const float *d_y,
                                         float *d_w_gene_major, float *d_bias);
-  /* Last linear layer and squared error against a sparse target at once. Y = h[n,hidden] W[genes,hidden]' +
+  /** Last linear layer and squared error against a sparse target at once. Y = h[n,hidden] W[genes,hidden]' +
    * bias[genes]. *ret_sum_squared = sum over cells and genes of (Y - X)^2 (double). Gradients of scale * that sum:
    * d_h[n,hidden] is replaced; d_w[genes,hidden], d_bias[genes] are added to. d_h, d_w, d_bias all NULL: the value
    * only. Sums are double; the Gram form is float32 whatever the device's precision, since it subtracts large terms. */
   cyf_status (*gene_mse)(cyf_device *d, cyf_gene_mode mode, const cyf_csr *target, int64_t hidden, const float *h,
                          const float *w, const float *bias, double scale, double *ret_sum_squared, float *d_h,
                          float *d_w, float *d_bias);
-  /* The same for a negative binomial over raw counts: mean = size[n] * exp(Y) (size: counts a cell), inverse dispersion
-   * theta[gene] = exp(log_theta[gene]). *ret_sum_nll = - sum log NB(x; mean, theta), double. Gradients of scale * that
-   * sum as above, and d_log_theta[genes] added to. */
+  /** The same for a negative binomial over raw counts: mean = size[n] * exp(Y) (size: counts a cell), inverse
+   * dispersion theta[gene] = exp(log_theta[gene]). *ret_sum_nll = - sum log NB(x; mean, theta), double. Gradients of
+   * scale * that sum as above, and d_log_theta[genes] added to. */
   cyf_status (*gene_nb)(cyf_device *d, const cyf_csr *counts, const float *size, int64_t hidden, const float *h,
                         const float *w, const float *bias, const float *log_theta, double scale, double *ret_sum_nll,
                         float *d_h, float *d_w, float *d_bias, float *d_log_theta);
-  /* counts[nnz] = the integers whose log-normalised form cells' values are: round((exp(value) - 1) total / target_sum),
-   * total [n] being the cells' sums. Exact for counts below 2^16. counts[k] belongs to entry k. */
+  /** counts[nnz] = the integers whose log-normalised form cells' values are: round((exp(value) - 1) total /
+   * target_sum), total [n] being the cells' sums. Exact for counts below 2^16. counts[k] belongs to entry k. */
   cyf_status (*csr_counts)(cyf_device *d, const cyf_csr *cells, const float *total, double target_sum, float *counts);
-  /* y[n,genes] = max(0, h W' + bias), dense: decoding at inference (blocks of few cells). */
+  /** y[n,genes] = max(0, h W' + bias), dense: decoding at inference (blocks of few cells). */
   cyf_status (*gene_decode)(cyf_device *d, int64_t n, int64_t hidden, int64_t genes, const float *h, const float *w,
                             const float *bias, float *y);
 
   /* ---- batch norm + activation (eps 1e-5) ---------------------------------------------------------------------- */
-  /* sums[0:c] = column sums of x[n,c], sums[c:2c] = column sums of x^2; double, replaced. */
+  /** sums[0:c] = column sums of x[n,c], sums[c:2c] = column sums of x^2; double, replaced. */
   cyf_status (*batch_norm_sums)(cyf_device *d, int64_t n, int64_t c, const float *x, double *sums);
-  /* From sums over n_total cells: mean[c], inv_std[c] (biased variance + 1e-5), and, if running_mean is not NULL,
+  /** From sums over n_total cells: mean[c], inv_std[c] (biased variance + 1e-5), and, if running_mean is not NULL,
    * running statistics += momentum * (new - old), the running variance unbiased (n/(n-1)). */
   cyf_status (*batch_norm_finish)(cyf_device *d, int64_t c, double n_total, const double *sums, double momentum,
                                   float *mean, float *inv_std, float *running_mean, float *running_var);
-  /* mean/inv_std[c] from running statistics, for inference. */
+  /** mean/inv_std[c] from running statistics, for inference. */
   cyf_status (*batch_norm_running)(cyf_device *d, int64_t c, const float *running_mean, const float *running_var,
                                    float *mean, float *inv_std);
-  /* y[n,c] = act(gamma * (x - mean) * inv_std + beta); slope: PReLU's one slope (device scalar), else NULL. y may be x.
+  /** y[n,c] = act(gamma * (x - mean) * inv_std + beta); slope: PReLU's one slope (device scalar), else NULL. y may be
+   * x.
    */
   cyf_status (*batch_norm_forward)(cyf_device *d, int64_t n, int64_t c, const float *x, const float *mean,
                                    const float *inv_std, const float *gamma, const float *beta, cyf_activation act,
                                    const float *slope, float *y);
-  /* With z = gamma*xhat+beta, d_z = act'(z) d_y: sums[0:c] = column sums of d_z, sums[c:2c] = of d_z*xhat (double,
+  /** With z = gamma*xhat+beta, d_z = act'(z) d_y: sums[0:c] = column sums of d_z, sums[c:2c] = of d_z*xhat (double,
    * replaced); *d_slope (device scalar, NULL unless PReLU) += sum d_y * z where z <= 0. */
   cyf_status (*batch_norm_backward_sums)(cyf_device *d, int64_t n, int64_t c, const float *x, const float *d_y,
                                          const float *mean, const float *inv_std, const float *gamma, const float *beta,
                                          cyf_activation act, const float *slope, double *sums, float *d_slope);
-  /* d_x = gamma*inv_std*(d_z - sums_z/n_total - xhat*sums_zx/n_total). sums NULL: statistics were constants
+  /** d_x = gamma*inv_std*(d_z - sums_z/n_total - xhat*sums_zx/n_total). sums NULL: statistics were constants
    * (inference). d_x may be d_y. */
   cyf_status (*batch_norm_backward)(cyf_device *d, int64_t n, int64_t c, const float *x, const float *d_y,
                                     const float *mean, const float *inv_std, const float *gamma, const float *beta,
                                     cyf_activation act, const float *slope, const double *sums, double n_total,
                                     float *d_x);
-  /* d_gamma[c] += sums[c:2c], d_beta[c] += sums[0:c] (sums of this rank's cells only). */
+  /** d_gamma[c] += sums[c:2c], d_beta[c] += sums[0:c] (sums of this rank's cells only). */
   cyf_status (*batch_norm_param_grad)(cyf_device *d, int64_t c, const double *sums, float *d_gamma, float *d_beta);
 
   /* ---- layer norm + SiLU (eps 1e-5) -------------------------------------------------------------------------------
    */
-  /* y[n,c] = silu(gamma*(x-mean_row)*inv_std_row+beta); mean, inv_std [n] are kept for the backward pass (NULL: not). y
-   * may be x only if there is no backward pass. */
+  /** y[n,c] = silu(gamma*(x-mean_row)*inv_std_row+beta); mean, inv_std [n] are kept for the backward pass (NULL: not).
+   * y may be x only if there is no backward pass. */
   cyf_status (*layer_norm_silu_forward)(cyf_device *d, int64_t n, int64_t c, const float *x, const float *gamma,
                                         const float *beta, float *y, float *mean, float *inv_std);
-  /* d_x[n,c] replaced (may be d_y); d_gamma[c], d_beta[c] += (NULL, NULL: skipped). */
+  /** d_x[n,c] replaced (may be d_y); d_gamma[c], d_beta[c] += (NULL, NULL: skipped). */
   cyf_status (*layer_norm_silu_backward)(cyf_device *d, int64_t n, int64_t c, const float *x, const float *d_y,
                                          const float *gamma, const float *beta, const float *mean, const float *inv_std,
                                          float *d_x, float *d_gamma, float *d_beta);
 
   /* ---- small things --------------------------------------------------------------------------------------------- */
-  /* y = silu(x); d_x (+)= silu'(x) d_y. `count` elements. */
+  /** y = silu(x); d_x (+)= silu'(x) d_y. `count` elements. */
   cyf_status (*silu_forward)(cyf_device *d, int64_t count, const float *x, float *y);
   cyf_status (*silu_backward)(cyf_device *d, int64_t count, const float *x, const float *d_y, bool accumulate,
                               float *d_x);
-  /* y[i,:] += table[row[i],:], table [n_rows,c]; row NULL: row 0 for every cell. */
+  /** y[i,:] += table[row[i],:], table [n_rows,c]; row NULL: row 0 for every cell. */
   cyf_status (*add_rows)(cyf_device *d, int64_t n, int64_t c, const float *table, const int32_t *row, float *y);
-  /* d_table[n_rows,c] = for each row the sum of d_y over the cells with that row (replaced). */
+  /** d_table[n_rows,c] = for each row the sum of d_y over the cells with that row (replaced). */
   cyf_status (*sum_rows)(cyf_device *d, int64_t n, int64_t c, const float *d_y, const int32_t *row, int64_t n_rows,
                          float *d_table);
-  /* y += alpha * x. */
+  /** y += alpha * x. */
   cyf_status (*axpy)(cyf_device *d, int64_t count, double alpha, const float *x, float *y);
-  /* y *= alpha. */
+  /** y *= alpha. */
   cyf_status (*scale)(cyf_device *d, int64_t count, double alpha, float *y);
-  /* Rows scaled to unit L2 norm, norm floored at 1e-12 (torch.nn.functional.normalize); norm[n] kept (NULL: not). y may
-   * be x. */
+  /** Rows scaled to unit L2 norm, norm floored at 1e-12 (torch.nn.functional.normalize); norm[n] kept (NULL: not). y
+   * may be x. */
   cyf_status (*l2_normalize_forward)(cyf_device *d, int64_t n, int64_t c, const float *x, float *y, float *norm);
-  /* d_x from the normalised y, norm and d_y; d_x may be d_y. */
+  /** d_x from the normalised y, norm and d_y; d_x may be d_y. */
   cyf_status (*l2_normalize_backward)(cyf_device *d, int64_t n, int64_t c, const float *y, const float *norm,
                                       const float *d_y, float *d_x);
-  /* y = x * mask / (1 - rate); the mask of element j of cell i is word j%4 of Philox block j/4 at position[i]
+  /** y = x * mask / (1 - rate); the mask of element j of cell i is word j%4 of Philox block j/4 at position[i]
    * (position NULL: i). Forward and backward are the same call. y may be x. */
   cyf_status (*dropout)(cyf_device *d, int64_t n, int64_t c, const float *x, double rate, cyf_rng_key key,
                         uint32_t step, const int64_t *position, float *y);
 
   /* ---- random numbers (integer-equal in every backend)
    * --------------------------------------------------------------- */
-  /* Standard normals: elements 4b..4b+3 of cell i are Box-Muller of words (0,1) and (2,3) of Philox block b at
+  /** Standard normals: elements 4b..4b+3 of cell i are Box-Muller of words (0,1) and (2,3) of Philox block b at
    * (step, position[i]); position NULL: first_position + i. */
   cyf_status (*fill_normal)(cyf_device *d, int64_t n, int64_t c, cyf_rng_key key, uint32_t step,
                             const int64_t *position, int64_t first_position, float *out);
-  /* Uniform integers in [least, bound): word 0 of block 0 at (step, position[i]). */
+  /** Uniform integers in [least, bound): word 0 of block 0 at (step, position[i]). */
   cyf_status (*fill_timesteps)(cyf_device *d, int64_t n, cyf_rng_key key, uint32_t step, const int64_t *position,
                                int32_t least, int32_t bound, int32_t *out);
 
   /* ---- losses
    * --------------------------------------------------------------------------------------------------------- */
-  /* *ret_sum = sum (prediction - target)^2 (double); d_prediction (may be NULL) = 2 * scale * (prediction - target). */
+  /** *ret_sum = sum (prediction - target)^2 (double); d_prediction (may be NULL) = 2 * scale * (prediction - target).
+   */
   cyf_status (*squared_error)(cyf_device *d, int64_t count, const float *prediction, const float *target, double scale,
                               double *ret_sum, float *d_prediction);
-  /* Softmax cross-entropy. label[n], -1: skipped (zero gradient). class_weight[classes] or NULL (ones).
+  /** Softmax cross-entropy. label[n], -1: skipped (zero gradient). class_weight[classes] or NULL (ones).
    * *ret_sum_loss = sum weight*(-log p(label)), *ret_sum_weight = sum of weights of labelled cells, *ret_n_correct =
    * number of labelled cells whose argmax is the label, *ret_n_labelled; any may be NULL. d_logits (may be NULL) =
    * scale * weight * (p - onehot). */
   cyf_status (*cross_entropy)(cyf_device *d, int64_t n, int64_t classes, const float *logits, const int32_t *label,
                               const float *class_weight, double scale, double *ret_sum_loss, double *ret_sum_weight,
                               int64_t *ret_n_correct, int64_t *ret_n_labelled, float *d_logits);
-  /* d_logits[n,classes] += w[i] * (onehot(label[i]) - softmax(logits)): the gradient of sum_i w[i] log p(label[i]);
+  /** d_logits[n,classes] += w[i] * (onehot(label[i]) - softmax(logits)): the gradient of sum_i w[i] log p(label[i]);
    * label -1: nothing. */
   cyf_status (*log_prob_grad)(cyf_device *d, int64_t n, int64_t classes, const float *logits, const int32_t *label,
                               const float *w, float *d_logits);
 
   /* ---- counts
    * --------------------------------------------------------------------------------------------------------------- */
-  /* Counts a cell as a log-normal: head[n,2] = mean and log standard deviation of log total (kernels/math/library.h).
+  /** Counts a cell as a log-normal: head[n,2] = mean and log standard deviation of log total (kernels/math/library.h).
    * *ret_sum_nll = - sum log p(total[i]), double; cells with total 0 are skipped. d_head[n,2] (may be NULL) = scale *
    * its gradient, replaced. */
   cyf_status (*library_nll)(cyf_device *d, int64_t n, const float *head, const float *total, double scale,
                             double *ret_sum_nll, float *d_head);
-  /* size[n] = exp(mean + deviation * normal[i]); normal NULL: the median, exp(mean). */
+  /** size[n] = exp(mean + deviation * normal[i]); normal NULL: the median, exp(mean). */
   cyf_status (*library_size)(cyf_device *d, int64_t n, const float *head, const float *normal, float *size);
-  /* y[i,:] = size[i] * softmax(y[i,:]), in place on y[n,c]; size NULL: ones. */
+  /** y[i,:] = size[i] * softmax(y[i,:]), in place on y[n,c]; size NULL: ones. */
   cyf_status (*softmax_rows)(cyf_device *d, int64_t n, int64_t c, const float *size, float *y);
-  /* Draws counts[n,c] from the negative binomial of mean[n,c] and theta[j] = exp(log_theta[j]) by inversion: element j
+  /** Draws counts[n,c] from the negative binomial of mean[n,c] and theta[j] = exp(log_theta[j]) by inversion: element j
    * of cell i takes 53 bits of block j/2 at (piece, position[i]) of the key, piece counting from 0
    * (kernels/math/negative_binomial.h); position NULL: first_position + i. NaN where the mean is not finite. counts may
    * be mean. */
@@ -292,33 +296,33 @@ struct cyf_ops {
 
   /* ---- diffusion
    * --------------------------------------------------------------------------------------------------------- */
-  /* Draws from q(x_t | x_0) (Ho et al. 2020, eq. 4): eps[n,c] are the normals that fill_normal makes of key, step and
+  /** Draws from q(x_t | x_0) (Ho et al. 2020, eq. 4): eps[n,c] are the normals that fill_normal makes of key, step and
    * position (NULL: i), and x_t[i,:] = signal[t[i]] * x0[i,:] + noise_level[t[i]] * eps[i,:]; tables of T floats. */
   cyf_status (*q_sample)(cyf_device *d, int64_t n, int64_t c, cyf_rng_key key, uint32_t step, const int64_t *position,
                          const float *x0, const int32_t *t, const float *signal, const float *noise_level, float *eps,
                          float *x_t);
-  /* One reverse step over `count` elements; guidance and noise may be NULL. x_prev may be x. */
+  /** One reverse step over `count` elements; guidance and noise may be NULL. x_prev may be x. */
   cyf_status (*ddpm_step)(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
                           const float *guidance, const float *noise, float *x_prev);
   cyf_status (*ddim_step)(cyf_device *d, int64_t count, const cyf_reverse_step *s, const float *x, const float *eps,
                           const float *guidance, const float *noise, float *x_prev);
-  /* One DPM-Solver++(2M) step over `count` elements; guidance may be NULL. x0_before[count]: the predicted x_0 of the
+  /** One DPM-Solver++(2M) step over `count` elements; guidance may be NULL. x0_before[count]: the predicted x_0 of the
    * step before on entry (finite, whatever its coefficient), this step's on return. x_prev may be x. */
   cyf_status (*multistep_step)(cyf_device *d, int64_t count, const cyf_multistep *s, const float *x, const float *eps,
                                const float *guidance, float *x0_before, float *x_prev);
-  /* Classifier-free guidance (Ho & Salimans 2021): eps[i,:] += weight[i] * (conditioned[i,:] - base[i,:]), all [n,c].
+  /** Classifier-free guidance (Ho & Salimans 2021): eps[i,:] += weight[i] * (conditioned[i,:] - base[i,:]), all [n,c].
    */
   cyf_status (*free_guidance)(cyf_device *d, int64_t n, int64_t c, const float *base, const float *conditioned,
                               const float *weight, float *eps);
-  /* Sinusoidal embedding of timesteps, [n_rows, width] = [cos(t f_j), sin(t f_j)], f_j = 10000^(-j/(width/2)); an odd
+  /** Sinusoidal embedding of timesteps, [n_rows, width] = [cos(t f_j), sin(t f_j)], f_j = 10000^(-j/(width/2)); an odd
    * last column is 0. */
   cyf_status (*time_embedding)(cyf_device *d, int64_t n_rows, int64_t width, const int32_t *t, float *out);
 
   /* ---- optimiser
    * ----------------------------------------------------------------------------------------------------------- */
-  /* *sum (device scalar, replaced) = sum of squares. For clipping and for the finiteness check. */
+  /** *sum (device scalar, replaced) = sum of squares. For clipping and for the finiteness check. */
   cyf_status (*square_sum)(cyf_device *d, int64_t count, const float *x, double *sum);
-  /* AdamW over flat arrays; ema (may be NULL) <- decay*ema + (1-decay)*parameter afterwards; the gradient is set to
+  /** AdamW over flat arrays; ema (may be NULL) <- decay*ema + (1-decay)*parameter afterwards; the gradient is set to
    * zero. */
   cyf_status (*adamw)(cyf_device *d, int64_t count, const cyf_adamw *settings, float *parameter, float *gradient,
                       float *first_moment, float *second_moment, float *ema, double ema_decay);

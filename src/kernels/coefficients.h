@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The float coefficients of an update, from its settings in double: made on the host once a call, the same for every
+/** @file
+ * The float coefficients of an update, from its settings in double: made on the host once a call, the same for every
  * backend. For C and CUDA C++. */
 #ifndef CYF_KERNELS_COEFFICIENTS_H
 #define CYF_KERNELS_COEFFICIENTS_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A device, its memory and a scratch allocator for temporaries. */
+/** @file
+ * A device, its memory and a scratch allocator for temporaries. */
 #ifndef CYF_KERNELS_DEVICE_H
 #define CYF_KERNELS_DEVICE_H
 
@@ -9,47 +10,54 @@
 
 #include "base/status.h"
 
-typedef struct cyf_ops cyf_ops; /* backend.h */
+typedef struct cyf_ops cyf_ops; /**< backend.h */
 
-/* One compute device as one rank sees it. Backends extend it (first member). */
+/** One compute device as one rank sees it. Backends extend it (first member). */
 typedef struct cyf_device {
   const cyf_ops *ops;
-  int n_threads;    /* CPU threads this device may use */
-  bool is_shared;   /* a GPU that other ranks compute on as well */
-  bool host_memory; /* its memory is the host's: operations take host arrays, and a call is done when it returns */
-  int64_t row_unit; /* numbers of rows that vary from batch to batch are padded to a multiple, so that a shape's plans
+  int n_threads;    /**< CPU threads this device may use */
+  bool is_shared;   /**< a GPU that other ranks compute on as well */
+  bool host_memory; /**< its memory is the host's: operations take host arrays, and a call is done when it returns */
+  int64_t row_unit; /**< numbers of rows that vary from batch to batch are padded to a multiple, so that a shape's plans
                        and graphs serve again (0 or 1: they are not) */
-  int64_t block_cells; /* cells that it is given at a time where that is free to choose (0: as the CPU) */
-  void (*destroy_backend)(struct cyf_device *device); /* frees what the backend added; NULL: nothing */
+  int64_t block_cells; /**< cells that it is given at a time where that is free to choose (0: as the CPU) */
+  void (*destroy_backend)(struct cyf_device *device); /**< frees what the backend added; NULL: nothing */
 } cyf_device;
 
-/* How a GPU computes matrix products: float32; float32 rounded to TF32 (10 bits); bfloat16 copies of the operands.
+/** How a GPU computes matrix products: float32; float32 rounded to TF32 (10 bits); bfloat16 copies of the operands.
  * Sums, parameters, moments, statistics and losses are float32 or double in each. The CPU always computes in float32.
  */
 typedef enum cyf_precision { CYF_PRECISION_FP32, CYF_PRECISION_TF32, CYF_PRECISION_BF16 } cyf_precision;
 
-/* The CPU device. n_threads <= 0: as many as the CPU mask of the process allows. Also sets OpenMP's and OpenBLAS's
+/** The CPU device. n_threads <= 0: as many as the CPU mask of the process allows. Also sets OpenMP's and OpenBLAS's
  * thread numbers. Not collective. */
 cyf_status cyf_device_create_cpu(int n_threads, cyf_device **ret_device);
 void cyf_device_destroy(cyf_device **device);
 
-/* The number of CPUs in this process' affinity mask. */
+/** The number of CPUs in this process' affinity mask. */
 int cyf_cpus_allowed(void);
 
-/* A grow-only bump allocator on a device: temporaries of one step or of one block of cells. After the first step of a
+/** A grow-only bump allocator on a device: temporaries of one step or of one block of cells. After the first step of a
  * given size it allocates nothing. Not thread-safe: one scratch a thread. */
 typedef struct cyf_scratch cyf_scratch;
 cyf_status cyf_scratch_create(cyf_device *device, cyf_scratch **ret_scratch);
 void cyf_scratch_destroy(cyf_scratch **scratch);
-/* `count` floats (contents undefined), 64-byte aligned, valid until the reset below its mark. */
+
+/** @{ */
+/** `count` floats (contents undefined), 64-byte aligned, valid until the reset below its mark. */
 cyf_status cyf_scratch_floats(cyf_scratch *scratch, int64_t count, float **ret_floats);
 cyf_status cyf_scratch_doubles(cyf_scratch *scratch, int64_t count, double **ret_doubles);
 cyf_status cyf_scratch_int32(cyf_scratch *scratch, int64_t count, int32_t **ret_ints);
 cyf_status cyf_scratch_bytes(cyf_scratch *scratch, size_t bytes, void **ret_bytes);
-/* The present top, and going back to it (frees everything taken since). */
+/** @} */
+
+/** @{ */
+/** The present top, and going back to it (frees everything taken since). */
 size_t cyf_scratch_mark(const cyf_scratch *scratch);
 void cyf_scratch_release(cyf_scratch *scratch, size_t mark);
-/* Highest bytes ever in use. */
+/** @} */
+
+/** Highest bytes ever in use. */
 size_t cyf_scratch_peak_bytes(const cyf_scratch *scratch);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which device a rank computes on: a pure function of what is wished and what is there. */
+/** @file
+ * Which device a rank computes on: a pure function of what is wished and what is there. */
 #ifndef CYF_KERNELS_DEVICE_CHOICE_H
 #define CYF_KERNELS_DEVICE_CHOICE_H
 
@@ -11,19 +12,19 @@ typedef enum cyf_device_wish { CYF_DEVICE_AUTO, CYF_DEVICE_CPU, CYF_DEVICE_CUDA 
 
 typedef struct cyf_device_situation {
   cyf_device_wish wish;
-  int n_gpus;                 /* that this process can use */
-  const char *reason;         /* why there is none, where n_gpus is 0 */
-  int local_rank, local_size; /* among the ranks of this machine */
-  bool share_gpu;             /* ranks may share GPUs */
+  int n_gpus;                 /**< that this process can use */
+  const char *reason;         /**< why there is none, where n_gpus is 0 */
+  int local_rank, local_size; /**< among the ranks of this machine */
+  bool share_gpu;             /**< ranks may share GPUs */
 } cyf_device_situation;
 
 typedef struct cyf_device_choice {
   bool is_cuda;
-  int ordinal;    /* of the GPU */
-  bool is_shared; /* another rank of this machine has the same GPU */
+  int ordinal;    /**< of the GPU */
+  bool is_shared; /**< another rank of this machine has the same GPU */
 } cyf_device_choice;
 
-/* AUTO takes a GPU where there is one. A rank takes the GPU of its local rank; with share_gpu ranks are dealt out over
+/** AUTO takes a GPU where there is one. A rank takes the GPU of its local rank; with share_gpu ranks are dealt out over
  * the GPUs where these are fewer. Errors: CYF_ERR_DEVICE (CUDA without a GPU, with the reason), CYF_ERR_USAGE (more
  * local ranks than GPUs without share_gpu; share_gpu on the CPU). The same on all ranks of a machine. Not collective.
  */

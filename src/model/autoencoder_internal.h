@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the files of the autoencoder; not for others. */
+/** @file
+ * Shared by the files of the autoencoder; not for others. */
 #ifndef CYF_MODEL_AUTOENCODER_INTERNAL_H
 #define CYF_MODEL_AUTOENCODER_INTERNAL_H
 
 #include "model/autoencoder.h"
 #include "model/layers.h"
 
-/* One half: n_hidden blocks Linear, BatchNorm, PReLU, and a last Linear. */
+/** One half: n_hidden blocks Linear, BatchNorm, PReLU, and a last Linear. */
 typedef struct cyf_coder {
   cyf_linear linear[CYF_HIDDEN_MAX + 1];
   cyf_batch_norm norm[CYF_HIDDEN_MAX];
@@ -16,25 +17,25 @@ struct cyf_autoencoder {
   cyf_autoencoder_config config;
   cyf_parameters parameters;
   cyf_coder encoder, decoder;
-  cyf_linear library;   /* counts: [2, hidden[0]], mean and log deviation of a cell's log total */
-  int64_t log_theta;    /* counts: offset of [genes] */
-  cyf_scratch *scratch; /* temporaries of training and validation */
-  float *one;           /* device scalar 1 */
+  cyf_linear library;   /**< counts: [2, hidden[0]], mean and log deviation of a cell's log total */
+  int64_t log_theta;    /**< counts: offset of [genes] */
+  cyf_scratch *scratch; /**< temporaries of training and validation */
+  float *one;           /**< device scalar 1 */
 };
 
-/* The first layer over a sparse batch: y[cells, hidden[0]]. */
+/** The first layer over a sparse batch: y[cells, hidden[0]]. */
 cyf_status cyf_autoencoder_first_layer(const cyf_autoencoder *autoencoder, const cyf_csr *cells, float *y);
 
-/* The last layer and the loss against `cells` at once, h[n, hidden[0]] being the decoder's last hidden layer; total as
+/** The last layer and the loss against `cells` at once, h[n, hidden[0]] being the decoder's last hidden layer; total as
  * in cyf_autoencoder_train_step. Gradients of scale * the sum: d_h is replaced, the layer's are added to; d_h NULL: the
  * value only. Scratch is taken and not given back. */
 cyf_status cyf_autoencoder_last_layer_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
                                            const float *h, double scale, double ret_term[CYF_LOSS_TERMS], float *d_h);
-/* Its part for counts; n > 0. */
+/** Its part for counts; n > 0. */
 cyf_status cyf_autoencoder_counts_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
                                        const float *h, double scale, double ret_term[CYF_LOSS_TERMS], float *d_h);
 
-/* The decoder's last hidden layer [n, hidden[0]] of latent[n, L], with running statistics, in the scratch. */
+/** The decoder's last hidden layer [n, hidden[0]] of latent[n, L], with running statistics, in the scratch. */
 cyf_status cyf_autoencoder_decode_hidden(const cyf_autoencoder *autoencoder, cyf_scratch *scratch, int64_t n,
                                          const float *latent, float **ret_hidden);
 

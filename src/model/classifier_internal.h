@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the files of the classifier; not for others. */
+/** @file
+ * Shared by the files of the classifier; not for others. */
 #ifndef CYF_MODEL_CLASSIFIER_INTERNAL_H
 #define CYF_MODEL_CLASSIFIER_INTERNAL_H
 
@@ -9,7 +10,7 @@
 
 enum {
   CYF_CLASSIFIER_BLOCKS = 3,
-  CYF_CLASSIFIER_TIMED_BLOCKS = 2 /* the third block's emb_layers3 exists and is never used, as published */
+  CYF_CLASSIFIER_TIMED_BLOCKS = 2 /**< the third block's emb_layers3 exists and is never used, as published */
 };
 
 typedef struct cyf_classifier_block {
@@ -23,11 +24,11 @@ struct cyf_classifier {
   cyf_time_path time_path;
   cyf_classifier_block blocks[CYF_CLASSIFIER_BLOCKS];
   cyf_linear out;
-  cyf_scratch *scratch; /* temporaries of training */
-  float *one;           /* device scalar 1 */
+  cyf_scratch *scratch; /**< temporaries of training */
+  float *one;           /**< device scalar 1 */
 };
 
-/* z[n, width] = fc(x) + the block's share of the time path: what goes into the batch norm. */
+/** z[n, width] = fc(x) + the block's share of the time path: what goes into the batch norm. */
 cyf_status cyf_classifier_block_linear(const cyf_classifier *classifier, int block, const cyf_time_rows *rows,
                                        const cyf_time_state *time, cyf_scratch *scratch, int64_t n, const float *x,
                                        float *z);

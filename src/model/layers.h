@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The layers that the models are built of: Linear and BatchNorm1d with its activation. A layer knows the places of its
+/** @file
+ * The layers that the models are built of: Linear and BatchNorm1d with its activation. A layer knows the places of its
  * tensors within a model's flat arrays; the arithmetic is the device's. */
 #ifndef CYF_MODEL_LAYERS_H
 #define CYF_MODEL_LAYERS_H
@@ -12,88 +13,95 @@
 
 enum { CYF_LAYER_NAME_MAX = 64 };
 
-/* y = x W' + b. */
+/** y = x W' + b. */
 typedef struct cyf_linear {
-  char name[CYF_LAYER_NAME_MAX]; /* tensors NAME.weight [out, in], NAME.bias [out] */
+  char name[CYF_LAYER_NAME_MAX]; /**< tensors NAME.weight [out, in], NAME.bias [out] */
   int64_t in, out;
-  int64_t weight, bias; /* offsets into value and gradient */
+  int64_t weight, bias; /**< offsets into value and gradient */
 } cyf_linear;
 
-/* BatchNorm1d (eps 1e-5, momentum 0.1) followed by PReLU with one slope, or SiLU. */
+/** BatchNorm1d (eps 1e-5, momentum 0.1) followed by PReLU with one slope, or SiLU. */
 typedef struct cyf_batch_norm {
-  char name[CYF_LAYER_NAME_MAX]; /* NAME.weight, NAME.bias; buffers NAME.running_mean, running_var, num_batches_tracked
-                                  */
-  char slope_name[CYF_LAYER_NAME_MAX]; /* PReLU: SLOPE_NAME.weight [1]; "" for SiLU */
+  char
+      name[CYF_LAYER_NAME_MAX]; /**< NAME.weight, NAME.bias; buffers NAME.running_mean, running_var, num_batches_tracked
+                                 */
+  char slope_name[CYF_LAYER_NAME_MAX]; /**< PReLU: SLOPE_NAME.weight [1]; "" for SiLU */
   cyf_activation activation;
   int64_t width;
-  int64_t gamma, beta, slope;                   /* offsets into value and gradient; slope -1 for SiLU */
-  int64_t running_mean, running_var, n_tracked; /* offsets into buffer */
+  int64_t gamma, beta, slope;                   /**< offsets into value and gradient; slope -1 for SiLU */
+  int64_t running_mean, running_var, n_tracked; /**< offsets into buffer */
 } cyf_batch_norm;
 
-/* A layer norm's scale and shift; the op includes the SiLU. */
+/** A layer norm's scale and shift; the op includes the SiLU. */
 typedef struct cyf_layer_norm {
   char name[CYF_LAYER_NAME_MAX];
   int64_t width;
   int64_t gamma, beta;
 } cyf_layer_norm;
 
-/* What a training step carries from layer to layer. */
+/** What a training step carries from layer to layer. */
 typedef struct cyf_train_context {
   cyf_scratch *scratch;
-  const cyf_reducer *reducer; /* NULL: one rank */
-  int64_t n_global;           /* cells that batch statistics are taken over */
-  const float *one;           /* device scalar 1, what num_batches_tracked grows by */
+  const cyf_reducer *reducer; /**< NULL: one rank */
+  int64_t n_global;           /**< cells that batch statistics are taken over */
+  const float *one;           /**< device scalar 1, what num_batches_tracked grows by */
 } cyf_train_context;
 
-/* What batch norm keeps from its forward to its backward pass. */
+/** What batch norm keeps from its forward to its backward pass. */
 typedef struct cyf_batch_norm_saved {
-  const float *x;        /* [n, width], the input */
-  float *mean, *inv_std; /* [width] */
+  const float *x;        /**< [n, width], the input */
+  float *mean, *inv_std; /**< [width] */
 } cyf_batch_norm_saved;
 
-/* Declare a layer's tensors, before cyf_parameters_allocate. Errors: CYF_ERR_INTERNAL for a name that is too long. */
+/** Declare a layer's tensors, before cyf_parameters_allocate. Errors: CYF_ERR_INTERNAL for a name that is too long. */
 cyf_status cyf_linear_declare(cyf_parameters *parameters, const char *name, cyf_tensor_kind weight_kind, int64_t in,
                               int64_t out, cyf_linear *ret_linear);
 cyf_status cyf_batch_norm_declare(cyf_parameters *parameters, const char *name, const char *slope_name, int64_t width,
-                                  cyf_batch_norm *ret_norm); /* slope_name NULL: SiLU, else PReLU */
+                                  cyf_batch_norm *ret_norm); /**< slope_name NULL: SiLU, else PReLU */
 cyf_status cyf_layer_norm_declare(cyf_parameters *parameters, const char *name, int64_t width,
                                   cyf_layer_norm *ret_norm);
 
-/* PyTorch's default initialisation. */
+/** @{ */
+/** PyTorch's default initialisation. */
 cyf_status cyf_linear_init(cyf_parameters *parameters, const cyf_linear *linear, uint64_t seed);
 cyf_status cyf_batch_norm_init(cyf_parameters *parameters, const cyf_batch_norm *norm);
 cyf_status cyf_layer_norm_init(cyf_parameters *parameters, const cyf_layer_norm *norm);
+/** @} */
 
-/* y[n,out] (+)= x[n,in] W' + b. */
+/** y[n,out] (+)= x[n,in] W' + b. */
 cyf_status cyf_linear_forward(const cyf_parameters *parameters, const cyf_linear *linear, int64_t n, const float *x,
                               bool accumulate, float *y);
-/* Adds the gradients of weight and bias, which are final then; d_x[n,in] (+)= d_y W. d_x NULL: not wanted. */
+/** Adds the gradients of weight and bias, which are final then; d_x[n,in] (+)= d_y W. d_x NULL: not wanted. */
 cyf_status cyf_linear_backward(const cyf_parameters *parameters, const cyf_linear *linear, int64_t n, const float *x,
                                const float *d_y, bool accumulate, float *d_x);
-/* The layer's gradients are final (cyf_parameters_ready); for what has another way back than the functions here. */
+
+/** @{ */
+/** The layer's gradients are final (cyf_parameters_ready); for what has another way back than the functions here. */
 cyf_status cyf_linear_ready(const cyf_parameters *parameters, const cyf_linear *linear);
 cyf_status cyf_layer_norm_ready(const cyf_parameters *parameters, const cyf_layer_norm *norm);
-/* d_x[n,in] (+)= d_y W alone (guidance: parameters are constants). */
+/** @} */
+
+/** d_x[n,in] (+)= d_y W alone (guidance: parameters are constants). */
 cyf_status cyf_linear_input_grad(const cyf_parameters *parameters, const cyf_linear *linear, int64_t n,
                                  const float *d_y, bool accumulate, float *d_x);
 
-/* y[n,width] = act(norm(x)) with the statistics of the global batch, which also move the running statistics. x must
+/** y[n,width] = act(norm(x)) with the statistics of the global batch, which also move the running statistics. x must
  * stay untouched until the backward pass (y may not be x). Calls the reducer once. */
 cyf_status cyf_batch_norm_train_forward(const cyf_parameters *parameters, const cyf_batch_norm *norm,
                                         const cyf_train_context *context, int64_t n, const float *x, float *y,
                                         cyf_batch_norm_saved *ret_saved);
-/* d_y[n,width]: dLoss/dy on entry, dLoss/dx on return. Adds the gradients of gamma, beta and slope from the local cells
- * (final then; they are summed over ranks with all others) while d_x takes the sums over all ranks. Calls the reducer
- * once. */
+/** d_y[n,width]: dLoss/dy on entry, dLoss/dx on return. Adds the gradients of gamma, beta and slope from the local
+ * cells (final then; they are summed over ranks with all others) while d_x takes the sums over all ranks. Calls the
+ * reducer once. */
 cyf_status cyf_batch_norm_train_backward(const cyf_parameters *parameters, const cyf_batch_norm *norm,
                                          const cyf_train_context *context, int64_t n, const cyf_batch_norm_saved *saved,
                                          float *d_y);
-/* y[n,width] = act(norm(x)) with the running statistics; y may be x unless the backward
+/** y[n,width] = act(norm(x)) with the running statistics; y may be x unless the backward
  * pass follows. The constants lie in scratch; ret_saved may be NULL. */
 cyf_status cyf_batch_norm_eval_forward(const cyf_parameters *parameters, const cyf_batch_norm *norm,
                                        cyf_scratch *scratch, int64_t n, const float *x, float *y,
                                        cyf_batch_norm_saved *ret_saved);
-/* d_y[n,width]: dLoss/dy on entry, dLoss/dx on return, the running statistics being constants. */
+/** d_y[n,width]: dLoss/dy on entry, dLoss/dx on return, the running statistics being constants. */
 cyf_status cyf_batch_norm_eval_backward(const cyf_parameters *parameters, const cyf_batch_norm *norm, int64_t n,
                                         const cyf_batch_norm_saved *saved, float *d_y);
 

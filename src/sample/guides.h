@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From conditions to what the sampler is guided by. */
+/** @file
+ * From conditions to what the sampler is guided by. */
 #ifndef CYF_SAMPLE_GUIDES_H
 #define CYF_SAMPLE_GUIDES_H
 
@@ -7,7 +8,7 @@
 #include "sample/choice.h"
 #include "sample/conditions.h"
 
-/* The guides of cells [first, first + n): what guides each condition (its classifier, or the denoiser itself) with its
+/** The guides of cells [first, first + n): what guides each condition (its classifier, or the denoiser itself) with its
  * labels and weights, in scratch memory.
  * Conditions that guide none of the cells are left out. guides: room for CYF_GUIDES_MAX. Thread-safe with one's own
  * scratch. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* model.h5: everything sampling needs in one file. */
+/** @file
+ * model.h5: everything sampling needs in one file. */
 #ifndef CYF_SAVED_MODEL_FILE_H
 #define CYF_SAVED_MODEL_FILE_H
 
@@ -12,54 +13,54 @@
 #include "model/diffusion/schedule.h"
 #include "saved/settings.h"
 
-/* An attribute of the atlas: its label names and, where it was trained, its classifier (NULL otherwise). */
+/** An attribute of the atlas: its label names and, where it was trained, its classifier (NULL otherwise). */
 typedef struct cyf_model_attribute {
   char *name;
   cyf_names categories;
-  int64_t *n_cells; /* [categories.n] cells of each category in the atlas */
+  int64_t *n_cells; /**< [categories.n] cells of each category in the atlas */
   cyf_classifier *classifier;
-  char *provenance; /* atlas, time and command of a classifier that was added later; NULL: the model's */
+  char *provenance; /**< atlas, time and command of a classifier that was added later; NULL: the model's */
 } cyf_model_attribute;
 
 typedef struct cyf_model {
-  cyf_device *device; /* not owned */
+  cyf_device *device; /**< not owned */
   cyf_settings settings;
   char *atlas_fingerprint, *created, *command_line, *version;
-  cyf_expression_kind kind; /* of the atlas */
+  cyf_expression_kind kind; /**< of the atlas */
   cyf_names genes;
   cyf_autoencoder *autoencoder;
-  cyf_denoiser *denoiser; /* NULL in an imported model that came without one: it encodes and decodes */
-  cyf_schedule *schedule; /* full */
+  cyf_denoiser *denoiser; /**< NULL in an imported model that came without one: it encodes and decodes */
+  cyf_schedule *schedule; /**< full */
   double latent_scale;
   cyf_model_attribute *attributes;
   int64_t n_attributes;
 } cyf_model;
 
-/* Reads the whole file; models are for inference. Not collective. Errors: CYF_ERR_INPUT naming the file and the part.
+/** Reads the whole file; models are for inference. Not collective. Errors: CYF_ERR_INPUT naming the file and the part.
  */
 cyf_status cyf_model_load(const char *path, cyf_device *device, cyf_model **ret_model);
 void cyf_model_destroy(cyf_model **model);
-/* Writes the file atomically. Errors: CYF_ERR_IO. */
+/** Writes the file atomically. Errors: CYF_ERR_IO. */
 cyf_status cyf_model_save(const cyf_model *model, const char *path);
 
-/* Frees what the attribute holds, not the struct. */
+/** Frees what the attribute holds, not the struct. */
 void cyf_model_attribute_destroy(cyf_model_attribute *attribute);
 
-/* True when the model has a classifier for an attribute of this name. */
+/** True when the model has a classifier for an attribute of this name. */
 bool cyf_model_has_classifier(const cyf_model *model, const char *name);
-/* The attribute's place, emptied, or a new one at the end; the caller fills it, with a name of its own. Errors:
+/** The attribute's place, emptied, or a new one at the end; the caller fills it, with a name of its own. Errors:
  * CYF_ERR_MEMORY. */
 cyf_status cyf_model_make_place(cyf_model *model, const char *name, cyf_model_attribute **ret_place);
 
-/* "'a', 'b', 'c'" of at most 24 names, freed with cyf_free: what messages list as possible. */
+/** "'a', 'b', 'c'" of at most 24 names, freed with cyf_free: what messages list as possible. */
 cyf_status cyf_list_names(int64_t n, const char *const *names, char **ret_text);
-/* Index of the attribute, or an error listing those there are. */
+/** Index of the attribute, or an error listing those there are. */
 cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, int64_t *ret_index);
-/* Which of the denoiser's conditions an attribute is (classifier-free guidance); -1: none. */
+/** Which of the denoiser's conditions an attribute is (classifier-free guidance); -1: none. */
 int cyf_model_condition(const cyf_model *model, const char *attribute);
-/* Place of a value among categories, -1 when absent; numbers are found however they are written ("10.0" for "10"). */
+/** Place of a value among categories, -1 when absent; numbers are found however they are written ("10.0" for "10"). */
 int64_t cyf_names_find_value(const cyf_names *categories, const char *value);
-/* Code of a value of an attribute, found so, or an error naming the nearest and listing the known ones. */
+/** Code of a value of an attribute, found so, or an error naming the nearest and listing the known ones. */
 cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The settings of a run: what configs/NAME.yaml may hold. The table in settings.c is the only place where keys,
+/** @file
+ * The settings of a run: what configs/NAME.yaml may hold. The table in settings.c is the only place where keys,
  * defaults, ranges and meanings stand; `cytoforge config` prints it. */
 #ifndef CYF_SAVED_SETTINGS_H
 #define CYF_SAVED_SETTINGS_H
@@ -16,32 +17,32 @@
 typedef enum cyf_rate_schedule { CYF_RATE_CONSTANT, CYF_RATE_LINEAR, CYF_RATE_COSINE } cyf_rate_schedule;
 typedef enum cyf_balance { CYF_BALANCE_NONE, CYF_BALANCE_SQRT, CYF_BALANCE_UNIFORM } cyf_balance;
 
-/* How one stage optimises. The same members for the autoencoder, the denoiser and the classifiers. */
+/** How one stage optimises. The same members for the autoencoder, the denoiser and the classifiers. */
 typedef struct cyf_stage_settings {
-  int64_t steps;       /* parameter updates */
-  int64_t batch_cells; /* global batch of one forward pass, over all ranks */
-  int64_t accumulate;  /* batches summed into one update */
+  int64_t steps;       /**< parameter updates */
+  int64_t batch_cells; /**< global batch of one forward pass, over all ranks */
+  int64_t accumulate;  /**< batches summed into one update */
   double learning_rate, weight_decay, beta1, beta2;
-  int rate_schedule; /* cyf_rate_schedule */
+  int rate_schedule; /**< cyf_rate_schedule */
   int64_t warmup_steps;
-  double clip_norm;       /* 0: no clipping */
-  double ema_decay;       /* 0: no EMA */
-  bool ema_warmup;        /* min(ema_decay, (1+n)/(10+n)) */
-  int64_t validate_every; /* steps; 0: never */
-  int64_t patience;       /* validations without improvement before stopping; 0: off */
+  double clip_norm;       /**< 0: no clipping */
+  double ema_decay;       /**< 0: no EMA */
+  bool ema_warmup;        /**< min(ema_decay, (1+n)/(10+n)) */
+  int64_t validate_every; /**< steps; 0: never */
+  int64_t patience;       /**< validations without improvement before stopping; 0: off */
 } cyf_stage_settings;
 
 typedef struct cyf_settings {
   int64_t seed;
-  int device;    /* cyf_device_wish */
-  int precision; /* cyf_precision */
+  int device;    /**< cyf_device_wish */
+  int precision; /**< cyf_precision */
   struct {
     int64_t lanes, block_cells, window_blocks, prefetch_batches, decode_threads;
-    int io;        /* cyf_loader_io */
-    int residency; /* cyf_residency */
+    int io;        /**< cyf_loader_io */
+    int residency; /**< cyf_residency */
     double validation;
-    int balance;         /* cyf_sampling */
-    char *balance_label; /* attribute, "" for none */
+    int balance;         /**< cyf_sampling */
+    char *balance_label; /**< attribute, "" for none */
   } data;
   struct {
     double timeout_s;
@@ -50,35 +51,35 @@ typedef struct cyf_settings {
   struct {
     cyf_config_ints hidden;
     int64_t latent;
-    int likelihood; /* cyf_likelihood */
+    int likelihood; /**< cyf_likelihood */
     bool sync_batch_norm;
-    char *init; /* SCimilarity directory to start from, "" for none */
+    char *init; /**< SCimilarity directory to start from, "" for none */
     cyf_stage_settings stage;
   } autoencoder;
   struct {
-    int type; /* cyf_latent_type */
+    int type; /**< cyf_latent_type */
   } latents;
   struct {
     int64_t timesteps;
-    int betas;          /* cyf_beta_schedule */
-    char *latent_scale; /* "auto" or a number */
-    bool unit_length;   /* sampled latents are normalised before decoding */
+    int betas;          /**< cyf_beta_schedule */
+    char *latent_scale; /**< "auto" or a number */
+    bool unit_length;   /**< sampled latents are normalised before decoding */
     int64_t guide_below;
   } diffusion;
   struct {
     cyf_config_ints hidden;
-    cyf_config_texts conditions; /* label columns; none: unconditional, as published */
+    cyf_config_texts conditions; /**< label columns; none: unconditional, as published */
     double label_dropout;
     cyf_stage_settings stage;
   } denoiser;
   struct {
     cyf_config_ints hidden;
     double dropout;
-    int balance; /* cyf_balance */
+    int balance; /**< cyf_balance */
     cyf_stage_settings stage;
   } classifier;
   struct {
-    int method; /* cyf_sampler_method */
+    int method; /**< cyf_sampler_method */
     char *steps;
   } sample; /* what the sample command does when nothing is said */
   struct {
@@ -89,28 +90,32 @@ typedef struct cyf_settings {
   } log;
 } cyf_settings;
 
-/* The key table. */
+/** The key table. */
 const cyf_config_schema *cyf_settings_schema(void);
-/* Defaults, then the file (path NULL: none), then each override. Checks what one key alone cannot show. Errors:
+/** Defaults, then the file (path NULL: none), then each override. Checks what one key alone cannot show. Errors:
  * CYF_ERR_CONFIG. */
 cyf_status cyf_settings_load(const char *path, int64_t n_overrides, const char *const *overrides,
                              cyf_settings *ret_settings);
-/* From the text a run or a model file keeps. */
+/** From the text a run or a model file keeps. */
 cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settings *ret_settings);
-/* A copy with overrides applied. Errors: CYF_ERR_CONFIG. */
+/** A copy with overrides applied. Errors: CYF_ERR_CONFIG. */
 cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, const char *const *overrides,
                              cyf_settings *ret_settings);
 void cyf_settings_destroy(cyf_settings *settings);
 
-/* What a device makes of `precision`, for the record: "cpu, fp32", "cuda, bf16". */
+/** What a device makes of `precision`, for the record: "cpu, fp32", "cuda, bf16". */
 void cyf_settings_describe_precision(const cyf_settings *settings, const cyf_device *device, char ret_text[16]);
 
-/* Model shapes from settings. */
+/** Model shapes from settings. */
 cyf_autoencoder_config cyf_settings_autoencoder(const cyf_settings *settings, int64_t n_genes);
-/* n_classes: of each of denoiser.conditions (NULL where there are none). */
+
+/** @{ */
+/** n_classes: of each of denoiser.conditions (NULL where there are none). */
 cyf_denoiser_config cyf_settings_denoiser(const cyf_settings *settings, const int64_t *n_classes);
 cyf_classifier_config cyf_settings_classifier(const cyf_settings *settings, int64_t n_classes);
-/* The factor between unit-length latents and what is diffused: sqrt(latent) for "auto" (DESIGN section 5). */
+/** @} */
+
+/** The factor between unit-length latents and what is diffused: sqrt(latent) for "auto" (DESIGN section 5). */
 double cyf_settings_latent_scale(const cyf_settings *settings);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Training that starts from SCimilarity's pretrained autoencoder. */
+/** @file
+ * Training that starts from SCimilarity's pretrained autoencoder. */
 #ifndef CYF_TRAIN_FINE_TUNE_H
 #define CYF_TRAIN_FINE_TUNE_H
 
 #include "data/tables/labels.h"
 #include "model/autoencoder.h"
 
-/* Replaces the values of an initialised autoencoder by those of a SCimilarity directory (encoder.ckpt, decoder.ckpt,
+/** Replaces the values of an initialised autoencoder by those of a SCimilarity directory (encoder.ckpt, decoder.ckpt,
  * gene_order.tsv). Genes are matched by name: a matched gene takes over its column of the first layer and its row of
  * the last, the others keep their initialisation; every other tensor is taken over whole, with the batch norms'
  * statistics. Logs how many genes matched. genes: the atlas', as many as the autoencoder has. Every rank reads the

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One training run: a folder RUN with config.yaml, metrics.jsonl, checkpoints/, latents/ and at last model.h5. */
+/** @file
+ * One training run: a folder RUN with config.yaml, metrics.jsonl, checkpoints/, latents/ and at last model.h5. */
 #ifndef CYF_TRAIN_RUN_H
 #define CYF_TRAIN_RUN_H
 
@@ -12,15 +13,15 @@
 
 typedef struct cyf_run_options {
   const cyf_settings *settings;
-  const char *atlas;        /* directory */
-  const char *directory;    /* RUN */
-  const char *stage;        /* "autoencoder", "encode", "denoiser", "classifier:ATTR" or "all" */
-  bool resume;              /* --resume auto */
-  bool force;               /* start the stages over */
-  const char *command_line; /* provenance */
+  const char *atlas;        /**< directory */
+  const char *directory;    /**< RUN */
+  const char *stage;        /**< "autoencoder", "encode", "denoiser", "classifier:ATTR" or "all" */
+  bool resume;              /**< --resume auto */
+  bool force;               /**< start the stages over */
+  const char *command_line; /**< provenance */
 } cyf_run_options;
 
-/* Runs the stage or all of them and writes RUN/model.h5 as soon as there is a denoiser. RUN/config.yaml gets the
+/** Runs the stage or all of them and writes RUN/model.h5 as soon as there is a denoiser. RUN/config.yaml gets the
  * settings when a stage starts, with model.h5, and at the end: a command that is refused leaves it. Collective. Errors:
  * CYF_ERR_USAGE (unknown stage, a stage whose input is missing), CYF_ERR_IO (RUN already holds this stage and neither
  * resume nor force), and those of the stages. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Strict YAML configuration over a table of fields.
+/** @file
+ * Strict YAML configuration over a table of fields.
  *
  * A caller describes its settings structure by an array of cyf_config_field; the engine fills defaults, reads a YAML
  * file (libyaml, with file:line:column in every complaint), applies `--set a.b=c` overrides, checks ranges and choices,
@@ -14,13 +15,13 @@
 #include "base/status.h"
 
 typedef enum cyf_config_type {
-  CYF_CONFIG_BOOL,     /* bool: true|false */
-  CYF_CONFIG_INT,      /* int64_t; accepts 1_000 and 1e6 when integral */
-  CYF_CONFIG_REAL,     /* double */
-  CYF_CONFIG_STRING,   /* char *, owned by the settings (cyf_config_destroy_strings) */
-  CYF_CONFIG_CHOICE,   /* int: index into `choices` */
-  CYF_CONFIG_INT_LIST, /* cyf_config_ints */
-  CYF_CONFIG_TEXT_LIST /* cyf_config_texts, owned by the settings as strings are */
+  CYF_CONFIG_BOOL,     /**< bool: true|false */
+  CYF_CONFIG_INT,      /**< int64_t; accepts 1_000 and 1e6 when integral */
+  CYF_CONFIG_REAL,     /**< double */
+  CYF_CONFIG_STRING,   /**< char *, owned by the settings (cyf_config_destroy_strings) */
+  CYF_CONFIG_CHOICE,   /**< int: index into `choices` */
+  CYF_CONFIG_INT_LIST, /**< cyf_config_ints */
+  CYF_CONFIG_TEXT_LIST /**< cyf_config_texts, owned by the settings as strings are */
 } cyf_config_type;
 
 enum { CYF_CONFIG_LIST_MAX = 16 };
@@ -35,13 +36,13 @@ typedef struct cyf_config_texts {
 } cyf_config_texts;
 
 typedef struct cyf_config_field {
-  const char *path; /* dotted, e.g. "autoencoder.batch_cells"; at most three levels */
+  const char *path; /**< dotted, e.g. "autoencoder.batch_cells"; at most three levels */
   cyf_config_type type;
-  size_t offset;            /* of the member in the settings structure */
-  const char *default_text; /* as it would stand in YAML; "" is the empty string; lists as "[512, 512]" */
-  double least, most;       /* inclusive bounds of numbers and of list elements; least > most: unbounded */
-  const char *choices;      /* "a|b|c" for CHOICE, else NULL */
-  const char *help;         /* one line: meaning and unit */
+  size_t offset;            /**< of the member in the settings structure */
+  const char *default_text; /**< as it would stand in YAML; "" is the empty string; lists as "[512, 512]" */
+  double least, most;       /**< inclusive bounds of numbers and of list elements; least > most: unbounded */
+  const char *choices;      /**< "a|b|c" for CHOICE, else NULL */
+  const char *help;         /**< one line: meaning and unit */
 } cyf_config_field;
 
 typedef struct cyf_config_schema {
@@ -49,30 +50,30 @@ typedef struct cyf_config_schema {
   size_t n_fields;
 } cyf_config_schema;
 
-/* Fills `settings` (zeroed by the callee) with the defaults. Errors: CYF_ERR_INTERNAL if the table itself is wrong. */
+/** Fills `settings` (zeroed by the callee) with the defaults. Errors: CYF_ERR_INTERNAL if the table itself is wrong. */
 cyf_status cyf_config_defaults(const cyf_config_schema *schema, void *settings);
 
-/* Reads the YAML file over the present values. Errors: CYF_ERR_CONFIG "file:line:column: ..." (unknown key with the
+/** Reads the YAML file over the present values. Errors: CYF_ERR_CONFIG "file:line:column: ..." (unknown key with the
  * nearest valid one, wrong type, out of range, duplicate key, not a mapping), CYF_ERR_INPUT if it cannot be opened. */
 cyf_status cyf_config_read(const cyf_config_schema *schema, const char *path, void *settings);
 
-/* The same from text in memory; `name` stands for the file in messages. */
+/** The same from text in memory; `name` stands for the file in messages. */
 cyf_status cyf_config_read_text(const cyf_config_schema *schema, const char *name, const char *text, void *settings);
 
-/* Applies one "a.b=c" override; complaints begin with "--set a.b=c: ". */
+/** Applies one "a.b=c" override; complaints begin with "--set a.b=c: ". */
 cyf_status cyf_config_set(const cyf_config_schema *schema, const char *assignment, void *settings);
 
-/* Writes the resolved settings as YAML that cyf_config_read accepts; with_help adds each meaning, default and range as
+/** Writes the resolved settings as YAML that cyf_config_read accepts; with_help adds each meaning, default and range as
  * comments. The caller owns `stream`. */
 cyf_status cyf_config_print(const cyf_config_schema *schema, const void *settings, int with_help, FILE *stream);
 
-/* The same into a fresh string, freed with cyf_free. */
+/** The same into a fresh string, freed with cyf_free. */
 cyf_status cyf_config_to_text(const cyf_config_schema *schema, const void *settings, char **ret_text);
 
-/* Frees the strings inside settings. NULL-safe. */
+/** Frees the strings inside settings. NULL-safe. */
 void cyf_config_destroy_strings(const cyf_config_schema *schema, void *settings);
 
-/* The candidate nearest to `name` by edit distance (Damerau-Levenshtein), or NULL when none is within a third of its
+/** The candidate nearest to `name` by edit distance (Damerau-Levenshtein), or NULL when none is within a third of its
  * length (at least 2). Used for keys, commands, options and labels. */
 const char *cyf_nearest_name(const char *name, const char *const *candidates, size_t n_candidates);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the parts of the configuration engine; not for other modules. */
+/** @file
+ * Shared by the parts of the configuration engine; not for other modules. */
 #ifndef CYF_BASE_CONFIG_CONFIG_INTERNAL_H
 #define CYF_BASE_CONFIG_CONFIG_INTERNAL_H
 
@@ -7,37 +8,37 @@
 
 #include "base/config/config.h"
 
-/* What a complaint begins with: "name:line:column", or only the name where there are no lines. */
+/** What a complaint begins with: "name:line:column", or only the name where there are no lines. */
 typedef struct cyf_config_place {
-  cyf_status code; /* of the complaint */
+  cyf_status code; /**< of the complaint */
   const char *name;
-  size_t line, column; /* from 1; line 0: none */
+  size_t line, column; /**< from 1; line 0: none */
 } cyf_config_place;
 
-/* Room for a number or a range in words. */
+/** Room for a number or a range in words. */
 enum { CYF_CONFIG_NUMBER_BYTES = 96 };
 
-/* Fails with "place: message". */
+/** Fails with "place: message". */
 cyf_status cyf_config_complain(const cyf_config_place *place, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The field with exactly this path, NULL when there is none. */
+/** The field with exactly this path, NULL when there is none. */
 const cyf_config_field *cyf_config_find(const cyf_config_schema *schema, const char *path);
-/* The first field below the section `path`, NULL when there is no such section. */
+/** The first field below the section `path`, NULL when there is no such section. */
 const cyf_config_field *cyf_config_find_section(const cyf_config_schema *schema, const char *path);
-/* Fails: the path is neither a field nor a section; names the nearest key, or the keys that would be valid there. */
+/** Fails: the path is neither a field nor a section; names the nearest key, or the keys that would be valid there. */
 cyf_status cyf_config_unknown_key(const cyf_config_schema *schema, const cyf_config_place *place, const char *path);
 
 static inline void *cyf_config_member(const cyf_config_field *field, void *settings) {
   return (char *)settings + field->offset;
 }
 
-/* "an integer", "true or false", "one of a|b|c" ... */
+/** "an integer", "true or false", "one of a|b|c" ... */
 const char *cyf_config_type_name(const cyf_config_field *field);
-/* Sets the member from one scalar. `plain`: unquoted, so that null means "no value". Lists are not scalars. */
+/** Sets the member from one scalar. `plain`: unquoted, so that null means "no value". Lists are not scalars. */
 cyf_status cyf_config_parse_scalar(const cyf_config_field *field, const cyf_config_place *place, const char *text,
                                    bool plain, void *member);
-/* A list of either type while it is being read. */
+/** A list of either type while it is being read. */
 typedef union cyf_config_list {
   cyf_config_ints ints;
   cyf_config_texts texts;
@@ -46,22 +47,22 @@ typedef union cyf_config_list {
 static inline bool cyf_config_is_list(const cyf_config_field *field) {
   return field->type == CYF_CONFIG_INT_LIST || field->type == CYF_CONFIG_TEXT_LIST;
 }
-/* Appends one element to a list that is being read. */
+/** Appends one element to a list that is being read. */
 cyf_status cyf_config_append(const cyf_config_field *field, const cyf_config_place *place, const char *text, bool plain,
                              cyf_config_list *list);
-/* Replaces the member, which takes over the list's texts. */
+/** Replaces the member, which takes over the list's texts. */
 void cyf_config_set_list(const cyf_config_field *field, const cyf_config_list *list, void *member);
-/* Frees the texts. */
+/** Frees the texts. */
 void cyf_config_texts_free(cyf_config_texts *texts);
-/* Sets the member from text as it stands in `default_text` and behind `--set a.b=`. */
+/** Sets the member from text as it stands in `default_text` and behind `--set a.b=`. */
 cyf_status cyf_config_parse_text(const cyf_config_field *field, const cyf_config_place *place, const char *text,
                                  void *member);
 
-/* The shortest text that reads back as exactly this number; text has CYF_CONFIG_NUMBER_BYTES. */
+/** The shortest text that reads back as exactly this number; text has CYF_CONFIG_NUMBER_BYTES. */
 void cyf_config_real_text(double value, char *text);
-/* "1..100", "at least 0", "at most 1"; "" when unbounded; text has CYF_CONFIG_NUMBER_BYTES. */
+/** "1..100", "at least 0", "at most 1"; "" when unbounded; text has CYF_CONFIG_NUMBER_BYTES. */
 void cyf_config_range_text(const cyf_config_field *field, char *text);
-/* The index-th of "a|b|c": its start, and its length in *ret_length; NULL when there are fewer. */
+/** The index-th of "a|b|c": its start, and its length in *ret_length; NULL when there are fewer. */
 const char *cyf_config_choice(const char *choices, int index, size_t *ret_length);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A small read-only YAML document for files cytoforge wrote itself (the atlas manifest), and a careful YAML scalar
+/** @file
+ * A small read-only YAML document for files cytoforge wrote itself (the atlas manifest), and a careful YAML scalar
  * writer. Built on libyaml's document API. */
 #ifndef CYF_BASE_CONFIG_YAML_DOC_H
 #define CYF_BASE_CONFIG_YAML_DOC_H
@@ -14,24 +15,31 @@ typedef struct cyf_yaml_node {
   int id;
 } cyf_yaml_node; /* id 0: absent */
 
-/* Parses the file. Errors: CYF_ERR_INPUT naming file:line:column. */
+/** Parses the file. Errors: CYF_ERR_INPUT naming file:line:column. */
 cyf_status cyf_yaml_open(const char *path, cyf_yaml **ret_document);
 void cyf_yaml_destroy(cyf_yaml **document);
 
 cyf_yaml_node cyf_yaml_root(const cyf_yaml *document);
-/* Value of `key` in a mapping; id 0 when absent or when node is no mapping. */
+/** Value of `key` in a mapping; id 0 when absent or when node is no mapping. */
 cyf_yaml_node cyf_yaml_get(const cyf_yaml *document, cyf_yaml_node mapping, const char *key);
-/* Number of items of a sequence or pairs of a mapping, 0 otherwise. */
+
+/** @{ */
+/** Number of items of a sequence or pairs of a mapping, 0 otherwise. */
 int64_t cyf_yaml_count(const cyf_yaml *document, cyf_yaml_node node);
 cyf_yaml_node cyf_yaml_item(const cyf_yaml *document, cyf_yaml_node sequence, int64_t index);
-/* Text of a scalar, NULL otherwise; owned by the document. */
+/** @} */
+
+/** Text of a scalar, NULL otherwise; owned by the document. */
 const char *cyf_yaml_text(const cyf_yaml *document, cyf_yaml_node node);
-/* Required values of a mapping. Errors: CYF_ERR_INPUT naming the file and key. Text stays owned by the document. */
+
+/** @{ */
+/** Required values of a mapping. Errors: CYF_ERR_INPUT naming the file and key. Text stays owned by the document. */
 cyf_status cyf_yaml_require_int(const cyf_yaml *document, cyf_yaml_node mapping, const char *key, int64_t *ret_value);
 cyf_status cyf_yaml_require_text(const cyf_yaml *document, cyf_yaml_node mapping, const char *key,
                                  const char **ret_text);
+/** @} */
 
-/* Writes text as a double-quoted YAML (and JSON) scalar with every needed escape; UTF-8 passes through. */
+/** Writes text as a double-quoted YAML (and JSON) scalar with every needed escape; UTF-8 passes through. */
 void cyf_yaml_write_quoted(FILE *stream, const char *text);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The atlas: a directory with manifest.yaml and shard-NNNNN.h5ad (DESIGN section 4). */
+/** @file
+ * The atlas: a directory with manifest.yaml and shard-NNNNN.h5ad (DESIGN section 4). */
 #ifndef CYF_DATA_ATLAS_ATLAS_H
 #define CYF_DATA_ATLAS_ATLAS_H
 
@@ -14,12 +15,12 @@
 typedef struct cyf_attribute {
   char *name;
   cyf_names categories;
-  int64_t *n_cells; /* [categories.n] cells of each category over the atlas */
+  int64_t *n_cells; /**< [categories.n] cells of each category over the atlas */
 } cyf_attribute;
 
 typedef struct cyf_shard {
-  char *path;         /* absolute or relative to the working directory */
-  int64_t first_cell; /* global index of its first cell */
+  char *path;         /**< absolute or relative to the working directory */
+  int64_t first_cell; /**< global index of its first cell */
   int64_t n_cells;
   int64_t nnz;
 } cyf_shard;
@@ -27,9 +28,9 @@ typedef struct cyf_shard {
 typedef struct cyf_atlas {
   char *directory;
   int64_t n_cells, n_genes, nnz;
-  cyf_expression_kind kind; /* COUNTS or LOG_NORMALIZED */
+  cyf_expression_kind kind; /**< COUNTS or LOG_NORMALIZED */
   uint64_t seed;
-  char *fingerprint; /* hex; changes when the atlas' content does; stored in checkpoints */
+  char *fingerprint; /**< hex; changes when the atlas' content does; stored in checkpoints */
   cyf_names genes;
   cyf_attribute *attributes;
   int64_t n_attributes;
@@ -37,16 +38,16 @@ typedef struct cyf_atlas {
   int64_t n_shards;
 } cyf_atlas;
 
-/* Reads the manifest and checks that each shard is there. Not collective. Errors: CYF_ERR_INPUT. */
+/** Reads the manifest and checks that each shard is there. Not collective. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_atlas_open(const char *directory, cyf_atlas **ret_atlas);
 void cyf_atlas_close(cyf_atlas **atlas);
-/* Index of the attribute, -1 when absent. */
+/** Index of the attribute, -1 when absent. */
 int64_t cyf_atlas_find_attribute(const cyf_atlas *atlas, const char *name);
-/* Checks that a shard has the manifest's label columns, with the same categories in the same order. Errors:
+/** Checks that a shard has the manifest's label columns, with the same categories in the same order. Errors:
  * CYF_ERR_INPUT. */
 cyf_status cyf_atlas_check_labels(const cyf_atlas *atlas, int64_t shard);
-/* Codes [n_attributes][n_cells range] of cells [first, first+n): ret_codes[a*n + i]; caller's memory. Reads the shards'
- * obs. */
+/** Codes [n_attributes][n_cells range] of cells [first, first+n): ret_codes[a*n + i]; caller's memory. Reads the
+ * shards' obs. */
 cyf_status cyf_atlas_read_codes(const cyf_atlas *atlas, int64_t first, int64_t n, int32_t *ret_codes);
 
 #endif

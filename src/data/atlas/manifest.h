@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The atlas' manifest.yaml: what `prepare` writes and cyf_atlas_open reads. */
+/** @file
+ * The atlas' manifest.yaml: what `prepare` writes and cyf_atlas_open reads. */
 #ifndef CYF_DATA_ATLAS_MANIFEST_H
 #define CYF_DATA_ATLAS_MANIFEST_H
 
@@ -11,7 +12,7 @@
 
 enum { CYF_ATLAS_FORMAT_VERSION = 1 };
 
-/* What the manifest says beyond cyf_atlas: where the cells came from. */
+/** What the manifest says beyond cyf_atlas: where the cells came from. */
 typedef struct cyf_atlas_source {
   const char *path;
   int64_t n_cells;
@@ -23,22 +24,22 @@ typedef struct cyf_atlas_provenance {
   int64_t n_sources;
   const cyf_prepare_options *options;
   const cyf_prepare_summary *summary;
-  const int64_t *shard_bytes;      /* [n_shards] */
-  const uint64_t *shard_checksums; /* [n_shards] of the shard's cells, genes and values */
+  const int64_t *shard_bytes;      /**< [n_shards] */
+  const uint64_t *shard_checksums; /**< [n_shards] of the shard's cells, genes and values */
 } cyf_atlas_provenance;
 
-/* File name of a shard within the atlas, "shard-00012.h5ad"; text[32]. */
+/** File name of a shard within the atlas, "shard-00012.h5ad"; text[32]. */
 void cyf_atlas_shard_name(int64_t shard, char text[32]);
 
-/* Fingerprint of genes, categories, kind and shard checksums as 16 hexadecimal digits; free with cyf_free. */
+/** Fingerprint of genes, categories, kind and shard checksums as 16 hexadecimal digits; free with cyf_free. */
 cyf_status cyf_atlas_make_fingerprint(const cyf_atlas *atlas, const uint64_t *shard_checksums, char **ret_text);
 
-/* Writes genes.tsv and then manifest.yaml into `directory` (atlas->directory need not be set). Not collective. Errors:
+/** Writes genes.tsv and then manifest.yaml into `directory` (atlas->directory need not be set). Not collective. Errors:
  * CYF_ERR_IO. */
 cyf_status cyf_atlas_write_manifest(const cyf_atlas *atlas, const cyf_atlas_provenance *provenance,
                                     const char *directory);
 
-/* Fills `atlas` (directory already set) from its manifest.yaml. Errors: CYF_ERR_INPUT. */
+/** Fills `atlas` (directory already set) from its manifest.yaml. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_atlas_read_manifest(cyf_atlas *atlas);
 
 #endif

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* The reader's state. Private to h5ad_reader*_hdf5.c; functions here expect the caller to hold the lock. */
+/** @file
+ * The reader's state. Private to h5ad_reader*_hdf5.c; functions here expect the caller to hold the lock. */
 #ifndef CYF_DATA_H5AD_READER_INTERNAL_H
 #define CYF_DATA_H5AD_READER_INTERNAL_H
 
 #include "data/h5ad/reader.h"
 #include "data/hdf5/hdf5_file.h"
 
-/* obs or var: a group of columns, or (anndata before 0.7) one compound dataset. */
+/** obs or var: a group of columns, or (anndata before 0.7) one compound dataset. */
 typedef struct cyf_h5ad_frame {
-  char *name;   /* path in the file, "obs" or "raw/var" */
-  hid_t object; /* -1 when the file has none */
+  char *name;   /**< path in the file, "obs" or "raw/var" */
+  hid_t object; /**< -1 when the file has none */
   bool compound;
-  char *index; /* the index column's name; NULL: none, rows are numbered */
+  char *index; /**< the index column's name; NULL: none, rows are numbered */
   int64_t n_rows;
-  cyf_names columns; /* in order, without the index */
+  cyf_names columns; /**< in order, without the index */
 } cyf_h5ad_frame;
 
 typedef enum cyf_layout_kind { CYF_LAYOUT_CSR, CYF_LAYOUT_CSC, CYF_LAYOUT_DENSE } cyf_layout_kind;
 
-/* Numbers that gzip-compressed chunks are taken of as they are stored. */
+/** Numbers that gzip-compressed chunks are taken of as they are stored. */
 typedef enum cyf_number_type {
-  CYF_NUMBER_OTHER, /* through HDF5 */
+  CYF_NUMBER_OTHER, /**< through HDF5 */
   CYF_NUMBER_INT32,
   CYF_NUMBER_INT64,
   CYF_NUMBER_UINT16,
@@ -30,54 +31,54 @@ typedef enum cyf_number_type {
 } cyf_number_type;
 
 typedef struct cyf_deflated_form {
-  cyf_number_type type; /* OTHER: the dataset is in another form */
+  cyf_number_type type; /**< OTHER: the dataset is in another form */
   bool shuffled;
   int64_t chunk_values;
 } cyf_deflated_form;
 
 struct cyf_h5ad {
   char *path;
-  char *matrix; /* its name in the file */
+  char *matrix; /**< its name in the file */
   hid_t file;
   cyf_h5ad_frame obs, var;
   cyf_layout_kind layout;
   bool is_integer;
   int64_t n_cells, n_genes, nnz;
-  hid_t values, indices;         /* datasets; dense: values alone */
-  int values_bits, indices_bits; /* 8 or 16 where N-bit chunks can be taken as they are stored; 0: through HDF5 */
+  hid_t values, indices;         /**< datasets; dense: values alone */
+  int values_bits, indices_bits; /**< 8 or 16 where N-bit chunks can be taken as they are stored; 0: through HDF5 */
   cyf_deflated_form values_form, indices_form;
-  int64_t *indptr; /* of the stored rows (CSR) or columns (CSC) */
-  /* CSC after its first use: the transpose */
+  int64_t *indptr; /**< of the stored rows (CSR) or columns (CSC) */
+  /** CSC after its first use: the transpose */
   int64_t *row_start;
   int32_t *row_genes;
   float *row_values;
-  /* pieces of a read */
+  /** pieces of a read */
   int64_t scratch_capacity;
   int32_t *scratch_genes;
   float *scratch_values;
 };
 
-/* h5ad_reader_matrix_hdf5.c: finds and checks the matrix; sets layout, sizes, datasets and indptr. */
+/** h5ad_reader_matrix_hdf5.c: finds and checks the matrix; sets layout, sizes, datasets and indptr. */
 cyf_status cyf_h5ad_matrix_open(cyf_h5ad *file, const char *matrix);
-/* h5ad_reader_rows_hdf5.c */
+/** h5ad_reader_rows_hdf5.c */
 cyf_status cyf_h5ad_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
-/* h5ad_reader_packed_hdf5.c: bits of a dataset in the form that h5ad_writer.h describes, 0 for any other. */
+/** h5ad_reader_packed_hdf5.c: bits of a dataset in the form that h5ad_writer.h describes, 0 for any other. */
 int cyf_h5ad_packed_bits(hid_t dataset);
-/* Reads entries [first, first + n) of such a dataset into one of the two arrays (the other NULL). *ret_done is false,
+/** Reads entries [first, first + n) of such a dataset into one of the two arrays (the other NULL). *ret_done is false,
  * without an error, where a chunk turns out to be in another form: read through HDF5 then. */
 cyf_status cyf_h5ad_packed_read(hid_t dataset, int bits, int64_t first, int64_t n, int32_t *integers, float *reals,
                                 bool *ret_done);
 
-/* h5ad_reader_deflated_hdf5.c: the form of a one-dimensional dataset under gzip, with or without shuffle. */
+/** h5ad_reader_deflated_hdf5.c: the form of a one-dimensional dataset under gzip, with or without shuffle. */
 void cyf_h5ad_deflated_form(hid_t dataset, cyf_deflated_form *ret_form);
-/* As cyf_h5ad_packed_read, for a dataset of such a form whose type is not OTHER. Uses OpenMP threads. */
+/** As cyf_h5ad_packed_read, for a dataset of such a form whose type is not OTHER. Uses OpenMP threads. */
 cyf_status cyf_h5ad_deflated_read(hid_t dataset, const cyf_deflated_form *form, int64_t first, int64_t n,
                                   int32_t *integers, float *reals, bool *ret_done);
 
 /* --- h5ad_reader_frame_hdf5.c --- */
 
-/* What a column holds. */
+/** What a column holds. */
 typedef enum cyf_column_kind {
   CYF_COLUMN_TEXT,
   CYF_COLUMN_INTEGER,
@@ -90,32 +91,32 @@ typedef enum cyf_column_kind {
 typedef struct cyf_column {
   cyf_column_kind kind;
   int64_t n;
-  char **text;      /* TEXT */
-  int64_t *integer; /* INTEGER, BOOLEAN (0 or 1), CATEGORICAL (codes, -1 missing) */
-  double *real;     /* REAL */
-  bool is_single;   /* REAL: stored as float32 (or narrower), which sets how many digits name it */
-  int8_t *missing;  /* [n] 1 where there is no value; NULL: none */
-  char **category;  /* CATEGORICAL: their names in order */
+  char **text;      /**< TEXT */
+  int64_t *integer; /**< INTEGER, BOOLEAN (0 or 1), CATEGORICAL (codes, -1 missing) */
+  double *real;     /**< REAL */
+  bool is_single;   /**< REAL: stored as float32 (or narrower), which sets how many digits name it */
+  int8_t *missing;  /**< [n] 1 where there is no value; NULL: none */
+  char **category;  /**< CATEGORICAL: their names in order */
   int64_t n_categories;
-  bool ordered; /* CATEGORICAL: the categories have an order (where the file says so as anndata 0.8 does) */
+  bool ordered; /**< CATEGORICAL: the categories have an order (where the file says so as anndata 0.8 does) */
 } cyf_column;
 
-/* Opens obs or var; `path` absent: object stays -1. n_rows is what the matrix needs. Errors: CYF_ERR_INPUT on another
+/** Opens obs or var; `path` absent: object stays -1. n_rows is what the matrix needs. Errors: CYF_ERR_INPUT on another
  * number of rows. */
 cyf_status cyf_h5ad_frame_open(const cyf_h5ad *file, const char *path, int64_t n_rows, cyf_h5ad_frame *ret_frame);
 void cyf_h5ad_frame_close(cyf_h5ad_frame *frame);
-/* The kind of a column without reading it; UNREADABLE when absent or of an unknown encoding. */
+/** The kind of a column without reading it; UNREADABLE when absent or of an unknown encoding. */
 cyf_column_kind cyf_h5ad_column_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column);
-/* Reads a column. Errors: CYF_ERR_INPUT; absent: lists the columns there are. */
+/** Reads a column. Errors: CYF_ERR_INPUT; absent: lists the columns there are. */
 cyf_status cyf_h5ad_column_read(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
                                 cyf_column *ret_column);
 void cyf_h5ad_column_destroy(cyf_column *column);
-/* Element i as a fresh string: numbers as short as they read back ("270", "10.5"), "True"/"False"; NULL when missing.
+/** Element i as a fresh string: numbers as short as they read back ("270", "10.5"), "True"/"False"; NULL when missing.
  */
 cyf_status cyf_h5ad_column_text(const cyf_column *column, int64_t i, char **ret_text);
-/* Any column as labels, the way cyf_h5ad_read_labels describes; the caller destroys *labels, also on an error. */
+/** Any column as labels, the way cyf_h5ad_read_labels describes; the caller destroys *labels, also on an error. */
 cyf_status cyf_h5ad_column_to_labels(const cyf_column *column, const char *name, cyf_label_column *labels);
-/* Names of rows [first, first + n) into fresh strings. */
+/** Names of rows [first, first + n) into fresh strings. */
 cyf_status cyf_h5ad_frame_names(const cyf_h5ad *file, const cyf_h5ad_frame *frame, int64_t first, int64_t n,
                                 char **ret_names);
 

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* The HDF5 file driver behind cyf_h5_output. Private to hdf5_output*_hdf5.c. */
+/** @file
+ * The HDF5 file driver behind cyf_h5_output. Private to hdf5_output*_hdf5.c. */
 #ifndef CYF_DATA_HDF5_HDF5_OUTPUT_DRIVER_H
 #define CYF_DATA_HDF5_HDF5_OUTPUT_DRIVER_H
 
 #include <hdf5.h>
 
-/* Bytes that could not be written, kept so that HDF5 reads back what it wrote until the file is closed. */
+/** Bytes that could not be written, kept so that HDF5 reads back what it wrote until the file is closed. */
 typedef struct cyf_h5_unwritten {
-  struct cyf_h5_unwritten *next; /* later writes follow */
+  struct cyf_h5_unwritten *next; /**< later writes follow */
   uint64_t address;
   size_t size;
   unsigned char bytes[];
 } cyf_h5_unwritten;
 
-/* Where the driver writes and what went wrong. Must outlive the HDF5 file. */
+/** Where the driver writes and what went wrong. Must outlive the HDF5 file. */
 typedef struct cyf_h5_sink {
-  int fd;          /* open for reading and writing; the owner closes it */
-  int write_errno; /* of the first failed write, 0 when all went well */
+  int fd;          /**< open for reading and writing; the owner closes it */
+  int write_errno; /**< of the first failed write, 0 when all went well */
   cyf_h5_unwritten *unwritten;
 } cyf_h5_sink;
 
-/* Makes a file access list use the driver on the sink. Returns a negative number on failure. */
+/** Makes a file access list use the driver on the sink. Returns a negative number on failure. */
 herr_t cyf_h5_sink_set_driver(hid_t access_list, cyf_h5_sink *sink);
-/* Frees what could not be written; after the HDF5 file is closed. */
+/** Frees what could not be written; after the HDF5 file is closed. */
 void cyf_h5_sink_clear(cyf_h5_sink *sink);
 
 #endif

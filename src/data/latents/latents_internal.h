@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside the latent store: its files. */
+/** @file
+ * Inside the latent store: its files. */
 #ifndef CYF_DATA_LATENTS_LATENTS_INTERNAL_H
 #define CYF_DATA_LATENTS_LATENTS_INTERNAL_H
 
@@ -8,22 +9,22 @@
 #include "base/status.h"
 #include "data/latents/latents.h"
 
-/* Bytes of one stored number. */
+/** Bytes of one stored number. */
 static inline size_t cyf_latent_type_bytes(cyf_latent_type type) {
   return type == CYF_LATENT_FLOAT16 ? 2 : 4;
 }
 
-/* IEEE 754 binary16 from binary32, to nearest, ties to even; beyond the range infinity. */
+/** IEEE 754 binary16 from binary32, to nearest, ties to even; beyond the range infinity. */
 void cyf_latents_narrow(int64_t n, const float *values, _Float16 *ret_halves);
-/* And back, exactly. */
+/** And back, exactly. */
 void cyf_latents_widen(int64_t n, const _Float16 *halves, float *ret_values);
-/* Path of a part's file; free with cyf_free. */
+/** Path of a part's file; free with cyf_free. */
 cyf_status cyf_latents_path(const char *directory, int64_t part, char **ret_path);
-/* Reads type and width of a part's file after checking that it belongs to this atlas and model. Errors: CYF_ERR_INPUT.
+/** Reads type and width of a part's file after checking that it belongs to this atlas and model. Errors: CYF_ERR_INPUT.
  */
 cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                                 cyf_latent_type *ret_type, int64_t *ret_width);
-/* Reads the cells [first, first + n) of a part (indices within it) as stored: n * width numbers of `type`, and their
+/** Reads the cells [first, first + n) of a part (indices within it) as stored: n * width numbers of `type`, and their
  * codes, ret_codes[a * stride + i]. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_latents_read(const char *directory, const cyf_atlas *atlas, int64_t part, cyf_latent_type type,
                             int64_t width, int64_t first, int64_t n, void *ret_values, int32_t *ret_codes,

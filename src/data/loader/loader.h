@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Streams an atlas as batches of log-normalised cells. DESIGN section 4 "Loading". */
+/** @file
+ * Streams an atlas as batches of log-normalised cells. DESIGN section 4 "Loading". */
 #ifndef CYF_DATA_LOADER_LOADER_H
 #define CYF_DATA_LOADER_LOADER_H
 
@@ -11,67 +12,67 @@
 #include "data/atlas/atlas.h"
 #include "kernels/csr.h"
 
-/* How stored chunks are read. POSIX: through the page cache, which keeps what fits memory for the next epoch. DIRECT:
+/** How stored chunks are read. POSIX: through the page cache, which keeps what fits memory for the next epoch. DIRECT:
  * past it, into the loader's own memory (O_DIRECT), which costs less and does not keep anything. AUTO: POSIX where the
  * cells of a machine's ranks fit its available memory, else DIRECT. Where a file system has no O_DIRECT, DIRECT is
  * POSIX. MPIO: through HDF5's MPI-IO driver. */
 typedef enum cyf_loader_io { CYF_LOADER_AUTO, CYF_LOADER_POSIX, CYF_LOADER_DIRECT, CYF_LOADER_MPIO } cyf_loader_io;
 typedef enum cyf_split { CYF_SPLIT_TRAIN, CYF_SPLIT_VALIDATION, CYF_SPLIT_ALL } cyf_split;
 
-/* How often an epoch emits a cell: once, or by the size of its category. */
+/** How often an epoch emits a cell: once, or by the size of its category. */
 typedef enum cyf_sampling { CYF_SAMPLING_PLAIN, CYF_SAMPLING_SQRT, CYF_SAMPLING_UNIFORM } cyf_sampling;
-/* Where the cells stay between epochs: on disk, compact in this rank's memory once they were read, or compact in the
+/** Where the cells stay between epochs: on disk, compact in this rank's memory once they were read, or compact in the
  * memory of its device from the start. */
 typedef enum cyf_residency { CYF_RESIDENCY_STREAM, CYF_RESIDENCY_HOST, CYF_RESIDENCY_DEVICE } cyf_residency;
-/* What a batch holds: values ready for a model, the stored integers for a device to make them from, or the numbers of
+/** What a batch holds: values ready for a model, the stored integers for a device to make them from, or the numbers of
  * rows that the device has (with CYF_RESIDENCY_DEVICE, whatever is asked for). */
 typedef enum cyf_batch_form { CYF_BATCH_VALUES, CYF_BATCH_COMPACT, CYF_BATCH_ROWS } cyf_batch_form;
 
 typedef struct cyf_loader_options {
-  int64_t batch_cells;      /* the global batch; a multiple of n_lanes */
-  int64_t n_lanes;          /* L; at least the number of ranks */
-  int64_t block_cells;      /* cells of a block (one contiguous read); shrinks to fit small data */
-  int64_t window_blocks;    /* blocks a lane shuffles over */
-  int64_t prefetch_batches; /* batches kept ready */
-  double validation;        /* fraction of cells in the validation split, [0, 1); by (seed, global cell index) */
+  int64_t batch_cells;      /**< the global batch; a multiple of n_lanes */
+  int64_t n_lanes;          /**< L; at least the number of ranks */
+  int64_t block_cells;      /**< cells of a block (one contiguous read); shrinks to fit small data */
+  int64_t window_blocks;    /**< blocks a lane shuffles over */
+  int64_t prefetch_batches; /**< batches kept ready */
+  double validation;        /**< fraction of cells in the validation split, [0, 1); by (seed, global cell index) */
   cyf_split split;
-  bool shuffle; /* false: ascending order within each lane */
+  bool shuffle; /**< false: ascending order within each lane */
   uint64_t seed;
   cyf_loader_io io;
-  int decode_threads; /* threads that widen and normalise a batch's cells; 0: 1 */
+  int decode_threads; /**< threads that widen and normalise a batch's cells; 0: 1 */
   cyf_sampling sampling;
-  const char *balance_label; /* attribute by whose categories cells are weighted; used unless sampling is PLAIN */
+  const char *balance_label; /**< attribute by whose categories cells are weighted; used unless sampling is PLAIN */
   cyf_residency residency;
   cyf_batch_form form;
-  cyf_device *device; /* whose memory cells stay in, and whose alloc_host compact batches lie in; NULL: only VALUES */
+  cyf_device *device; /**< whose memory cells stay in, and whose alloc_host compact batches lie in; NULL: only VALUES */
 } cyf_loader_options;
 
-/* Where a stream stands: batches already taken of an epoch. */
+/** Where a stream stands: batches already taken of an epoch. */
 typedef struct cyf_cursor {
   int64_t epoch;
   int64_t step;
 } cyf_cursor;
 
-/* This rank's part of one global batch. Memory belongs to the loader, valid until the next call. */
+/** This rank's part of one global batch. Memory belongs to the loader, valid until the next call. */
 typedef struct cyf_batch {
   cyf_batch_form form;
-  cyf_csr cells; /* [n_local, genes] log1p(counts/total*1e4), or as stored if log-normalised; indices and values NULL
+  cyf_csr cells; /**< [n_local, genes] log1p(counts/total*1e4), or as stored if log-normalised; indices and values NULL
                     unless form is VALUES */
-  /* COMPACT: the same cells as stored (host). ROWS: all cells of this rank's split, in device memory, of which these
+  /** COMPACT: the same cells as stored (host). ROWS: all cells of this rank's split, in device memory, of which these
    * are the rows row[n_local]. struct cyf_ops, csr_expand makes either into `cells`. */
   cyf_compact stored;
-  const int64_t *row;      /* [n_local] host */
-  const float *total;      /* [n_local] counts a cell before normalisation (0 where log-normalised) */
-  const int64_t *cell;     /* [n_local] global cell indices */
-  const int64_t *position; /* [n_local] places in the global batch: lane * batch_cells/L + place in the lane */
-  const int32_t *codes;    /* [n_attributes][n_local]: codes[a * n_local + i] */
-  int64_t n_global;        /* true number of cells over all ranks (fewer near an epoch's end) */
-  cyf_cursor cursor;       /* of this batch */
+  const int64_t *row;      /**< [n_local] host */
+  const float *total;      /**< [n_local] counts a cell before normalisation (0 where log-normalised) */
+  const int64_t *cell;     /**< [n_local] global cell indices */
+  const int64_t *position; /**< [n_local] places in the global batch: lane * batch_cells/L + place in the lane */
+  const int32_t *codes;    /**< [n_attributes][n_local]: codes[a * n_local + i] */
+  int64_t n_global;        /**< true number of cells over all ranks (fewer near an epoch's end) */
+  cyf_cursor cursor;       /**< of this batch */
 } cyf_batch;
 
 typedef struct cyf_loader cyf_loader;
 
-/* Collective. Starts threads at `start` (same on each rank): a planner that walks the lanes' windows in the order of
+/** Collective. Starts threads at `start` (same on each rank): a planner that walks the lanes' windows in the order of
  * their need, one or some that fetch them, and an assembler that decodes batches, with `decode_threads` threads.
  * Memory: one window a lane and some ahead, as stored, the batches kept ready, and a bit a cell at most; with residency
  * HOST this rank's cells as stored, with residency DEVICE that much of the device's memory (reads all of them before it
@@ -81,21 +82,21 @@ typedef struct cyf_loader cyf_loader;
  * must outlive the loader. */
 cyf_status cyf_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const cyf_loader_options *options,
                              cyf_cursor start, cyf_loader **ret_loader);
-/* Stops the threads. Collective with io = MPIO (files close together), unless cyf_comm_is_broken: then the files
+/** Stops the threads. Collective with io = MPIO (files close together), unless cyf_comm_is_broken: then the files
  * are left open, for the process to be aborted with. NULL-safe. */
 void cyf_loader_destroy(cyf_loader **loader);
-/* Batches of one epoch (the same for every rank and epoch). */
+/** Batches of one epoch (the same for every rank and epoch). */
 int64_t cyf_loader_batches_per_epoch(const cyf_loader *loader);
-/* Cells an epoch emits over the whole atlas: those of the split; with balanced sampling about as many. */
+/** Cells an epoch emits over the whole atlas: those of the split; with balanced sampling about as many. */
 int64_t cyf_loader_n_cells(const cyf_loader *loader);
-/* How this rank reads: never AUTO. */
+/** How this rank reads: never AUTO. */
 cyf_loader_io cyf_loader_io_chosen(const cyf_loader *loader);
-/* Bytes of stored chunks this rank has read so far. */
+/** Bytes of stored chunks this rank has read so far. */
 int64_t cyf_loader_bytes_read(const cyf_loader *loader);
-/* Batches that could be taken without waiting. */
+/** Batches that could be taken without waiting. */
 int64_t cyf_loader_batches_ready(cyf_loader *loader);
-/* The next batch; at an epoch's end the next epoch begins by itself. Not collective (each rank takes its own part; with
- * io = MPIO the reads are independent). Errors: CYF_ERR_INPUT from the threads; CYF_ERR_INTERNAL where the split
+/** The next batch; at an epoch's end the next epoch begins by itself. Not collective (each rank takes its own part;
+ * with io = MPIO the reads are independent). Errors: CYF_ERR_INPUT from the threads; CYF_ERR_INTERNAL where the split
  * has no cells. */
 cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which files a command reads: paths, patterns and a file of paths. */
+/** @file
+ * Which files a command reads: paths, patterns and a file of paths. */
 #ifndef CYF_DATA_PREPARE_INPUT_LIST_H
 #define CYF_DATA_PREPARE_INPUT_LIST_H
 
@@ -7,7 +8,7 @@
 #include "comm/comm.h"
 #include "data/tables/labels.h"
 
-/* Works out the files that arguments[n] and then the lines of `list_path` (NULL: no list) name, in their order. One
+/** Works out the files that arguments[n] and then the lines of `list_path` (NULL: no list) name, in their order. One
  * that exists is taken as it is; one with *, ? or [ is a pattern whose files follow in the order of their bytes. In the
  * list, blank lines and lines that begin with # are passed over, spaces at both ends of a line are cut off, and
  * relative paths start at the list's folder. Rank 0 looks; all ranks get its paths. ret_paths is filled by the callee,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside `prepare`: the state of one run, and its phases in order. Phases marked "local" do this rank's share;
+/** @file
+ * Inside `prepare`: the state of one run, and its phases in order. Phases marked "local" do this rank's share;
  * prepare.c agrees over ranks between them. */
 #ifndef CYF_DATA_PREPARE_JOB_H
 #define CYF_DATA_PREPARE_JOB_H
@@ -22,63 +23,63 @@
 
 typedef struct cyf_prepare_input {
   const char *path;
-  int64_t first_cell; /* its first cell's index over all inputs */
+  int64_t first_cell; /**< its first cell's index over all inputs */
   int64_t n_cells, n_genes, bytes;
-  int64_t nnz; /* stored values; dense: cells x genes */
+  int64_t nnz; /**< stored values; dense: cells x genes */
   bool is_csc;
-  int32_t *gene;         /* [n_genes] gene in use, or -1 */
-  bool ascending;        /* the genes in use ascend along the file's */
-  char **label_column;   /* [n_labels] the obs column that holds the label; NULL: none, no cell has it */
-  int64_t *n_categories; /* [n_labels] of the file */
-  int32_t **category;    /* [n_labels][n_categories] merged code, -1: no label */
+  int32_t *gene;         /**< [n_genes] gene in use, or -1 */
+  bool ascending;        /**< the genes in use ascend along the file's */
+  char **label_column;   /**< [n_labels] the obs column that holds the label; NULL: none, no cell has it */
+  int64_t *n_categories; /**< [n_labels] of the file */
+  int32_t **category;    /**< [n_labels][n_categories] merged code, -1: no label */
 } cyf_prepare_input;
 
-/* What becomes of each input cell: three bits a cell, over all inputs, on every rank. */
+/** What becomes of each input cell: three bits a cell, over all inputs, on every rank. */
 typedef struct cyf_cell_fates {
   int64_t n_words;
-  int64_t *dropped;        /* [n_words] by --keep or as duplicates, before the matrix is read */
-  bool is_selected;        /* `kept` is known */
-  int64_t *kept;           /* [n_words] enough genes */
-  int64_t *heldout;        /* [n_words] kept but held out */
-  int64_t *kept_before;    /* [n_words + 1] kept cells before each word */
-  int64_t *heldout_before; /* [n_words + 1] */
+  int64_t *dropped;        /**< [n_words] by --keep or as duplicates, before the matrix is read */
+  bool is_selected;        /**< `kept` is known */
+  int64_t *kept;           /**< [n_words] enough genes */
+  int64_t *heldout;        /**< [n_words] kept but held out */
+  int64_t *kept_before;    /**< [n_words + 1] kept cells before each word */
+  int64_t *heldout_before; /**< [n_words + 1] */
 } cyf_cell_fates;
 
 typedef struct cyf_prepare_job {
   cyf_comm *comm;
   int rank, size;
   const cyf_prepare_options *options;
-  char *output, *partial, *spill_directory; /* output without trailing slashes */
-  int lock;                                 /* descriptor that keeps other runs from OUTPUT.partial; -1: none */
-  bool partial_useless;                     /* failed in a way that the same command would fail in again */
+  char *output, *partial, *spill_directory; /**< output without trailing slashes */
+  int lock;                                 /**< descriptor that keeps other runs from OUTPUT.partial; -1: none */
+  bool partial_useless;                     /**< failed in a way that the same command would fail in again */
   cyf_prepare_plan plan;
-  cyf_prepare_input *input; /* [n_inputs] */
-  cyf_names genes;          /* genes in use before the gene filter */
+  cyf_prepare_input *input; /**< [n_inputs] */
+  cyf_names genes;          /**< genes in use before the gene filter */
   bool has_gene_list;
-  cyf_attribute *attribute; /* [n_labels] */
-  cyf_names *label_columns; /* [n_labels] obs columns that may hold the label */
+  cyf_attribute *attribute; /**< [n_labels] */
+  cyf_names *label_columns; /**< [n_labels] obs columns that may hold the label */
   cyf_label_map label_map;
   cyf_obs_rules rules;
   cyf_expression_kind kind;
   cyf_cell_fates fates;
-  int64_t nnz_kept; /* entries of kept cells, before the gene filter */
-  double largest;   /* value of kept cells, before the gene filter */
+  int64_t nnz_kept; /**< entries of kept cells, before the gene filter */
+  double largest;   /**< value of kept cells, before the gene filter */
   cyf_rng_key shuffle_key;
-  int64_t n_shards;       /* of plan.shard_cells cells but the last */
-  cyf_gene_counts *gene;  /* [n genes in use] */
-  int64_t label_checksum; /* sum of training cells' label checksums, modulo 2^48 */
+  int64_t n_shards;       /**< of plan.shard_cells cells but the last */
+  cyf_gene_counts *gene;  /**< [n genes in use] */
+  int64_t label_checksum; /**< sum of training cells' label checksums, modulo 2^48 */
   int64_t heldout_label_checksum;
-  int32_t *gene_new; /* [n genes in use] place in the atlas, -1: dropped */
-  /* [n_shards], after writing */
+  int32_t *gene_new; /**< [n genes in use] place in the atlas, -1: dropped */
+  /** [n_shards], after writing */
   cyf_shard *shard;
   int64_t *shard_bytes;
-  int64_t *shard_checksum; /* modulo 2^48 */
-  int64_t *shard_sum;      /* of counts */
+  int64_t *shard_checksum; /**< modulo 2^48 */
+  int64_t *shard_sum;      /**< of counts */
   cyf_names atlas_genes;
   cyf_prepare_summary summary;
 } cyf_prepare_job;
 
-/* Position-aware checksum of one stored value; sums of these do not depend on the order of adding. 48 bits, so that
+/** Position-aware checksum of one stored value; sums of these do not depend on the order of adding. 48 bits, so that
  * sums over ranks stay in int64. */
 static inline int64_t cyf_entry_checksum(uint64_t cell, int64_t gene, float value) {
   uint32_t bits;
@@ -88,7 +89,7 @@ static inline int64_t cyf_entry_checksum(uint64_t cell, int64_t gene, float valu
   h ^= h >> 32;
   return (int64_t)(h & UINT64_C(0xffffffffffff));
 }
-/* The same for a cell's label of an attribute. */
+/** The same for a cell's label of an attribute. */
 static inline int64_t cyf_label_checksum(uint64_t cell, int64_t attribute, int32_t code) {
   return cyf_entry_checksum(cell, -1 - attribute, (float)code);
 }
@@ -96,7 +97,7 @@ static inline int64_t cyf_checksum_add(int64_t a, int64_t b) {
   return (a + b) & INT64_C(0xffffffffffff);
 }
 
-/* Polled once a block: a signal is a failure like any other of this rank, agreed on at the phase's end. */
+/** Polled once a block: a signal is a failure like any other of this rank, agreed on at the phase's end. */
 static inline cyf_status cyf_prepare_check_signal(const cyf_prepare_job *job) {
   return cyf_interrupt_requested() == 0
              ? CYF_OK
@@ -105,141 +106,156 @@ static inline cyf_status cyf_prepare_check_signal(const cyf_prepare_job *job) {
 }
 
 /* ---- pass 0: prepare_inputs.c ---- */
-/* Reads sizes, genes and label columns of every input on every rank and unifies them. Local (the same on each rank). */
+/** Reads sizes, genes and label columns of every input on every rank and unifies them. Local (the same on each rank).
+ */
 cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job);
-/* Tells counts from log-normalised values; the inputs are shared out over the ranks. Collective. */
+
+/** @{ */
+/** Tells counts from log-normalised values; the inputs are shared out over the ranks. Collective. */
 cyf_status cyf_prepare_detect_kind(cyf_prepare_job *job);
 void cyf_prepare_close_inputs(cyf_prepare_job *job);
+/** @} */
 
-/* ---- blocks: prepare_blocks.c ---- */
+/** ---- blocks: prepare_blocks.c ---- */
 typedef struct cyf_prepare_block {
   const cyf_prepare_input *input;
-  int64_t first_cell;          /* over all inputs */
-  cyf_csr cells;               /* [n_cells, genes in use], ascending genes */
-  const int32_t *const *codes; /* [n_labels][n_cells] merged codes; NULL without obs */
-  char *const *names;          /* [n_cells]; NULL without obs */
+  int64_t first_cell;          /**< over all inputs */
+  cyf_csr cells;               /**< [n_cells, genes in use], ascending genes */
+  const int32_t *const *codes; /**< [n_labels][n_cells] merged codes; NULL without obs */
+  char *const *names;          /**< [n_cells]; NULL without obs */
 } cyf_prepare_block;
 typedef cyf_status (*cyf_prepare_visitor)(cyf_prepare_job *job, const cyf_prepare_block *block, void *context);
-/* Reads ranges of input cells (numbered over all inputs) in blocks; keeps the last input open. Memory:
+/** Reads ranges of input cells (numbered over all inputs) in blocks; keeps the last input open. Memory:
  * plan.block_values, and the labels of one input. */
 typedef struct cyf_block_reader cyf_block_reader;
 cyf_status cyf_block_reader_create(cyf_prepare_job *job, bool with_obs, cyf_block_reader **ret_reader);
-/* Calls visit with each block of the range, in ascending order. Local. Errors: CYF_ERR_INPUT (also a value that is no
+/** Calls visit with each block of the range, in ascending order. Local. Errors: CYF_ERR_INPUT (also a value that is no
  * count among counts), CYF_ERR_INTERRUPTED after a signal. */
 cyf_status cyf_block_reader_visit(cyf_block_reader *reader, int64_t first_cell, int64_t end_cell,
                                   cyf_prepare_visitor visit, void *context);
-void cyf_block_reader_destroy(cyf_block_reader **reader); /* NULL-safe */
+void cyf_block_reader_destroy(cyf_block_reader **reader); /**< NULL-safe */
 
-/* ---- units: prepare_units.c ---- */
+/** ---- units: prepare_units.c ---- */
 typedef struct cyf_unit_visitor {
-  const char *what; /* for messages */
+  const char *what; /**< for messages */
   bool with_obs;
   cyf_status (*begin)(cyf_prepare_job *job, int64_t unit, void *context);
   cyf_prepare_visitor block;
-  cyf_status (*end)(cyf_prepare_job *job, int64_t unit, void *context); /* leaves the unit's result on disk */
+  cyf_status (*end)(cyf_prepare_job *job, int64_t unit, void *context); /**< leaves the unit's result on disk */
 } cyf_unit_visitor;
-/* Takes this rank's share of the units that are not done[n_units], one after another. Local. */
+/** Takes this rank's share of the units that are not done[n_units], one after another. Local. */
 cyf_status cyf_prepare_visit_units(cyf_prepare_job *job, const cyf_unit_visitor *visitor, const uint8_t *done,
                                    void *context);
-/* One past the unit's last cell; its first is unit * plan.unit_cells. */
+/** One past the unit's last cell; its first is unit * plan.unit_cells. */
 int64_t cyf_prepare_unit_end(const cyf_prepare_job *job, int64_t unit);
-/* Rank 0's view of what is done goes to all, so that they share out the same rest. Collective. */
+/** Rank 0's view of what is done goes to all, so that they share out the same rest. Collective. */
 cyf_status cyf_prepare_share_done(const cyf_prepare_job *job, cyf_status local, uint8_t *done, int64_t n);
-/* Small results, each a file OUTPUT.partial/KIND/NUMBER that is there once it is whole; sealed by a checksum. */
+
+/** @{ */
+/** Small results, each a file OUTPUT.partial/KIND/NUMBER that is there once it is whole; sealed by a checksum. */
 bool cyf_prepare_has_result(const cyf_prepare_job *job, const char *kind, int64_t number);
 cyf_status cyf_prepare_store_result(const cyf_prepare_job *job, const char *kind, int64_t number, const int64_t *words,
                                     int64_t n_words);
 cyf_status cyf_prepare_load_result(const cyf_prepare_job *job, const char *kind, int64_t number, int64_t *ret_words,
                                    int64_t n_words);
+/** @} */
 
 /* ---- OUTPUT.partial: prepare_journal.c ---- */
-/* Rank 0: makes OUTPUT.partial, or takes it over where its journal tells of the same options and inputs. Errors:
+/** Rank 0: makes OUTPUT.partial, or takes it over where its journal tells of the same options and inputs. Errors:
  * CYF_ERR_IO, also while another run holds it. */
 cyf_status cyf_prepare_claim_partial(cyf_prepare_job *job);
-/* Rank 0: removes what pass 2 and the writing of files have left. */
+/** Rank 0: removes what pass 2 and the writing of files have left. */
 cyf_status cyf_prepare_clear_files(const cyf_prepare_job *job);
-/* Rank 0: removes all but the atlas from OUTPUT.partial. */
+/** Rank 0: removes all but the atlas from OUTPUT.partial. */
 cyf_status cyf_prepare_clear_work(const cyf_prepare_job *job);
-/* Ends the claim; OUTPUT.partial stays as it is. NULL-safe fields. */
+/** Ends the claim; OUTPUT.partial stays as it is. NULL-safe fields. */
 void cyf_prepare_release_partial(cyf_prepare_job *job);
 
 /* ---- the plan: prepare_budget.c ---- */
-/* Plans with what is known so far (before pass 1 from the files' sizes, after it from the cells kept). The same on each
- * rank. Errors: CYF_ERR_USAGE. */
+/** Plans with what is known so far (before pass 1 from the files' sizes, after it from the cells kept). The same on
+ * each rank. Errors: CYF_ERR_USAGE. */
 cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected);
-/* --dry-run: prints the plan. Collective. */
+/** --dry-run: prints the plan. Collective. */
 cyf_status cyf_prepare_print_plan(cyf_prepare_job *job);
 
 /* ---- which cells the obs lets through: prepare_filter.c, prepare_duplicates.c ---- */
-/* Makes the fates; fills `dropped` and, for --holdout-where, `heldout`; labels that no cell is left with leave.
+/** Makes the fates; fills `dropped` and, for --holdout-where, `heldout`; labels that no cell is left with leave.
  * Collective. Errors: CYF_ERR_INPUT listing what is possible; agreed. */
 cyf_status cyf_prepare_filter_cells(cyf_prepare_job *job);
 
 /* ---- pass 1: prepare_select.c ---- */
-/* Which cells are kept and which held out. Collective. */
+/** Which cells are kept and which held out. Collective. */
 cyf_status cyf_prepare_select_cells(cyf_prepare_job *job);
-/* Of n_kept cells, n_chosen of them by --holdout-where, how many --holdout draws besides. Asked before pass 1 with the
+/** Of n_kept cells, n_chosen of them by --holdout-where, how many --holdout draws besides. Asked before pass 1 with the
  * cells that their obs lets through, which finds early what fails for any part of them. Local, the same on each rank.
  * Errors: CYF_ERR_INPUT where no cell is left to train on, or none of those that --holdout-where names. */
 cyf_status cyf_prepare_count_drawn(const cyf_prepare_job *job, int64_t n_kept, int64_t n_chosen, int64_t *ret_n_drawn);
 void cyf_cell_fates_destroy(cyf_cell_fates *fates);
-/* Whether any of these cells may still be kept. */
+
+/** @{ */
+/** Whether any of these cells may still be kept. */
 bool cyf_cells_are_wanted(const cyf_cell_fates *fates, int64_t first, int64_t n);
 bool cyf_cell_is_kept(const cyf_cell_fates *fates, int64_t cell);
 bool cyf_cell_is_heldout(const cyf_cell_fates *fates, int64_t cell);
-/* Index among the training cells of a kept cell that is not held out. */
+/** @} */
+
+/** Index among the training cells of a kept cell that is not held out. */
 int64_t cyf_cell_train_index(const cyf_cell_fates *fates, int64_t cell);
-/* Index among the held-out cells of one of them. */
+/** Index among the held-out cells of one of them. */
 int64_t cyf_cell_heldout_index(const cyf_cell_fates *fates, int64_t cell);
-/* Place in the atlas of a training cell. */
+/** Place in the atlas of a training cell. */
 static inline uint64_t cyf_prepare_train_place(const cyf_prepare_job *job, int64_t train_index) {
   return cyf_rng_permute(job->shuffle_key, (uint64_t)job->summary.n_cells_train, (uint64_t)train_index);
 }
 
 /* ---- pass 2: prepare_distribute.c ---- */
-/* Bins of the spill: one a shard, then these two (used when cells are held out). */
+/** Bins of the spill: one a shard, then these two (used when cells are held out). */
 static inline int64_t cyf_bin_heldout(const cyf_prepare_job *job) {
   return job->n_shards;
 }
 static inline int64_t cyf_bin_train(const cyf_prepare_job *job) {
   return job->n_shards + 1;
 }
-/* Decides on shards, sends every kept cell to its bin, counts genes and labels; then drops rare genes. Collective. */
+/** Decides on shards, sends every kept cell to its bin, counts genes and labels; then drops rare genes. Collective. */
 cyf_status cyf_prepare_distribute(cyf_prepare_job *job);
 
 /* ---- shards: prepare_shards.c, prepare_verify.c, prepare_heldout.c ---- */
-/* Writes, reads back and puts in place every shard and the files of held-out cells that are not there yet, and fills
+/** Writes, reads back and puts in place every shard and the files of held-out cells that are not there yet, and fills
  * shard and shard_* of all. Collective. */
 cyf_status cyf_prepare_write_files(cyf_prepare_job *job);
-/* What cells hold: of the values and labels in the inputs, written, or read back. Checksums tell training cells apart
+/** What cells hold: of the values and labels in the inputs, written, or read back. Checksums tell training cells apart
  * by their place in the atlas, held-out ones by that in heldout.h5ad. */
 typedef struct cyf_shard_sums {
   int64_t nnz, checksum, sum;
 } cyf_shard_sums;
 #define CYF_NOT_OF_INPUTS \
   "%s: the values or labels read back are not those of the inputs; is the disk sound? --fresh begins anew"
-/* Of all training or held-out cells in the inputs, over the atlas' genes. */
+
+/** @{ */
+/** Of all training or held-out cells in the inputs, over the atlas' genes. */
 cyf_shard_sums cyf_prepare_input_sums(const cyf_prepare_job *job, bool heldout);
 bool cyf_shard_sums_agree(const cyf_shard_sums *a, const cyf_shard_sums *b);
-/* Reads a shard back at `path`. gene_old[n atlas genes] are the genes in use. Local. Errors: CYF_ERR_IO where it does
+/** @} */
+
+/** Reads a shard back at `path`. gene_old[n atlas genes] are the genes in use. Local. Errors: CYF_ERR_IO where it does
  * not hold what it should. */
 cyf_status cyf_prepare_read_back(const cyf_prepare_job *job, char *path, int64_t first_cell, int64_t n_cells,
                                  int64_t nnz, const int32_t *gene_old, cyf_shard_sums *ret_sums);
-/* Adds up the values, but not the labels, of heldout.h5ad or train.h5ad at `path`, as much as a shard at a time. */
+/** Adds up the values, but not the labels, of heldout.h5ad or train.h5ad at `path`, as much as a shard at a time. */
 cyf_status cyf_prepare_read_back_values(const cyf_prepare_job *job, char *path, bool train, int64_t n_cells,
                                         int64_t nnz, const int32_t *gene_old, cyf_shard_sums *sums);
-/* Writes heldout.h5ad or train.h5ad and compares what is read back with the inputs. gene_old: as above. Local. Errors:
+/** Writes heldout.h5ad or train.h5ad and compares what is read back with the inputs. gene_old: as above. Local. Errors:
  * CYF_ERR_IO. */
 cyf_status cyf_prepare_write_heldout(const cyf_prepare_job *job, const cyf_spill *spill, bool train,
                                      const int32_t *gene_old);
-/* How often each name of a bin in input order has occurred in it before (at most 255), from the units' summaries:
+/** How often each name of a bin in input order has occurred in it before (at most 255), from the units' summaries:
  * ret_repeat[n_cells]. Memory: a byte a cell and a fixed space. Local. */
 cyf_status cyf_prepare_count_repeats(const cyf_prepare_job *job, bool train, int64_t n_cells, uint8_t **ret_repeat);
-/* The form in which the atlas' matrices are stored, given their largest value. */
+/** The form in which the atlas' matrices are stored, given their largest value. */
 cyf_h5ad_options cyf_prepare_format(const cyf_prepare_job *job, double largest);
-/* A row, in place, over the atlas' genes: the entries of dropped genes leave. Returns the number left. */
+/** A row, in place, over the atlas' genes: the entries of dropped genes leave. Returns the number left. */
 int64_t cyf_prepare_atlas_row(const cyf_prepare_job *job, int64_t nnz, int32_t *indices, float *values);
-/* Writes genes, names (made unique) and labels [n_labels][n_cells] into a file and commits it; destroys the writer
+/** Writes genes, names (made unique) and labels [n_labels][n_cells] into a file and commits it; destroys the writer
  * either way. */
 cyf_status cyf_prepare_finish_file(const cyf_prepare_job *job, cyf_h5ad_writer **writer, int64_t n_cells,
                                    char *const *names, int32_t *const *codes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The spill of `prepare`: cells on their way from input order to atlas order, on disk.
+/** @file
+ * The spill of `prepare`: cells on their way from input order to atlas order, on disk.
  *
  * Work is cut into units of input cells, whatever the number of ranks, and a unit writes one file, whatever the number
  * of bins (shards): a bin's records gather in a buffer and leave as one extent. The file ends in a list of the extents,
@@ -16,21 +17,21 @@
 
 #include "base/status.h"
 
-/* A cell to be spilled. */
+/** A cell to be spilled. */
 typedef struct cyf_spill_cell {
-  uint64_t key; /* where it belongs in its bin */
+  uint64_t key; /**< where it belongs in its bin */
   int64_t nnz;
-  const int32_t *codes;   /* [n_labels] */
-  const int32_t *indices; /* [nnz] ascending */
-  const float *values;    /* [nnz] positive */
+  const int32_t *codes;   /**< [n_labels] */
+  const int32_t *indices; /**< [nnz] ascending */
+  const float *values;    /**< [nnz] positive */
   const char *name;
 } cyf_spill_cell;
 
-/* A spilled cell, still packed; pointers lie in the bytes read. */
+/** A spilled cell, still packed; pointers lie in the bytes read. */
 typedef struct cyf_spill_record {
   uint64_t key;
   int64_t nnz;
-  float largest; /* value */
+  float largest; /**< value */
   const uint8_t *codes, *packed;
   int64_t packed_bytes;
   const char *name;
@@ -38,35 +39,39 @@ typedef struct cyf_spill_record {
 
 typedef struct cyf_spill_writer cyf_spill_writer;
 
-/* A writer for one unit after another. counts: values are integers below 2^32; otherwise any float32. Memory: n_bins *
+/** A writer for one unit after another. counts: values are integers below 2^32; otherwise any float32. Memory: n_bins *
  * buffer_bytes. */
 cyf_status cyf_spill_writer_create(int64_t n_bins, int64_t n_labels, bool counts, int64_t buffer_bytes,
                                    cyf_spill_writer **ret_writer);
-/* Starts a unit's file. Errors: CYF_ERR_IO. */
+
+/** @{ */
+/** Starts a unit's file. Errors: CYF_ERR_IO. */
 cyf_status cyf_spill_begin(cyf_spill_writer *writer, const char *directory, int64_t unit);
 cyf_status cyf_spill_append(cyf_spill_writer *writer, int64_t bin, const cyf_spill_cell *cell);
-/* Writes what is buffered, the extents and the unit's summary; flushes the file to disk and gives it its name. */
-cyf_status cyf_spill_finish(cyf_spill_writer *writer, const void *summary, int64_t summary_bytes);
-void cyf_spill_writer_destroy(cyf_spill_writer **writer); /* NULL-safe; removes an unfinished file */
+/** @} */
 
-/* True when the unit's file is there. */
+/** Writes what is buffered, the extents and the unit's summary; flushes the file to disk and gives it its name. */
+cyf_status cyf_spill_finish(cyf_spill_writer *writer, const void *summary, int64_t summary_bytes);
+void cyf_spill_writer_destroy(cyf_spill_writer **writer); /**< NULL-safe; removes an unfinished file */
+
+/** True when the unit's file is there. */
 bool cyf_spill_has_unit(const char *directory, int64_t unit);
-/* The summary of one unit, in fresh memory. Errors: CYF_ERR_IO when the file is damaged. */
+/** The summary of one unit, in fresh memory. Errors: CYF_ERR_IO when the file is damaged. */
 cyf_status cyf_spill_read_summary(const char *directory, int64_t unit, uint8_t **ret_bytes, int64_t *ret_n_bytes);
 
-/* The extents of all n_units >= 1 units, once all are there. Memory: 8 bytes an extent. */
+/** The extents of all n_units >= 1 units, once all are there. Memory: 8 bytes an extent. */
 typedef struct cyf_spill cyf_spill;
 cyf_status cyf_spill_open(const char *directory, int64_t n_units, int64_t n_labels, int64_t n_genes, bool counts,
                           cyf_spill **ret_spill);
-void cyf_spill_close(cyf_spill **spill); /* NULL-safe */
-/* All records of a bin, unit after unit, in fresh memory (cyf_free). */
+void cyf_spill_close(cyf_spill **spill); /**< NULL-safe */
+/** All records of a bin, unit after unit, in fresh memory (cyf_free). */
 cyf_status cyf_spill_read_bin(const cyf_spill *spill, int64_t bin, uint8_t **ret_bytes, int64_t *ret_n_bytes);
-/* Gives the bin's disk space back, where the file system can make holes; nothing otherwise. */
+/** Gives the bin's disk space back, where the file system can make holes; nothing otherwise. */
 void cyf_spill_release_bin(const cyf_spill *spill, int64_t bin);
-/* The record at bytes + *offset, moving *offset past it. Errors: CYF_ERR_IO when the spill is damaged. */
+/** The record at bytes + *offset, moving *offset past it. Errors: CYF_ERR_IO when the spill is damaged. */
 cyf_status cyf_spill_parse(const cyf_spill *spill, const uint8_t *bytes, int64_t n_bytes, int64_t *offset,
                            cyf_spill_record *ret_record);
-/* Unpacks indices[nnz] and values[nnz]. Errors: as cyf_spill_parse. */
+/** Unpacks indices[nnz] and values[nnz]. Errors: as cyf_spill_parse. */
 cyf_status cyf_spill_unpack(const cyf_spill *spill, const cyf_spill_record *record, int32_t *ret_indices,
                             float *ret_values);
 static inline int32_t cyf_spill_code(const cyf_spill_record *record, int64_t label) {
@@ -75,15 +80,15 @@ static inline int32_t cyf_spill_code(const cyf_spill_record *record, int64_t lab
   return code;
 }
 
-/* The records of a bin, unit after unit in the order in which they were appended: for bins in input order. Memory: one
+/** The records of a bin, unit after unit in the order in which they were appended: for bins in input order. Memory: one
  * extent. */
 typedef struct cyf_spill_stream cyf_spill_stream;
 cyf_status cyf_spill_stream_create(const cyf_spill *spill, int64_t bin, cyf_spill_stream **ret_stream);
-/* ret_record is valid until the next call; *ret_more is false at the end. */
+/** ret_record is valid until the next call; *ret_more is false at the end. */
 cyf_status cyf_spill_stream_next(cyf_spill_stream *stream, cyf_spill_record *ret_record, bool *ret_more);
-void cyf_spill_stream_destroy(cyf_spill_stream **stream); /* NULL-safe */
+void cyf_spill_stream_destroy(cyf_spill_stream **stream); /**< NULL-safe */
 
-/* ---- packed numbers: 7 bits a byte, the lowest first ---- */
+/** ---- packed numbers: 7 bits a byte, the lowest first ---- */
 enum { CYF_PACKED_BYTES_MAX = 10 };
 static inline uint8_t *cyf_pack_number(uint64_t number, uint8_t *to) {
   while (number >= 0x80) {
@@ -93,7 +98,7 @@ static inline uint8_t *cyf_pack_number(uint64_t number, uint8_t *to) {
   *to++ = (uint8_t)number;
   return to;
 }
-/* Reads a number; NULL when it does not end before `end`. */
+/** Reads a number; NULL when it does not end before `end`. */
 static inline const uint8_t *cyf_unpack_number(const uint8_t *from, const uint8_t *end, uint64_t *ret_number) {
   uint64_t number = 0;
   for (int shift = 0; from < end && shift < 64; shift += 7) {

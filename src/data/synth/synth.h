@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A negative-binomial simulator of single-cell counts, streaming.
+/** @file
+ * A negative-binomial simulator of single-cell counts, streaming.
  *
  * The model. Gene g has the base share p_g ~ exp(sigma z_g), z_g standard normal; sigma is solved for the wanted share
  * of non-zero entries. Type t multiplies a random twentieth of the genes, its markers, by exp(1 + |z|); donor d
@@ -23,18 +24,18 @@
 #include "comm/comm.h"
 
 typedef struct cyf_synth_options {
-  const char *output; /* .h5ad, or a folder */
+  const char *output; /**< .h5ad, or a folder */
   int64_t n_cells, n_genes, n_types;
-  int64_t n_donors;          /* the second attribute; 4 */
-  double mean_counts;        /* mean library size; 3000 */
-  double expressed_fraction; /* target share of non-zero entries, about */
+  int64_t n_donors;          /**< the second attribute; 4 */
+  double mean_counts;        /**< mean library size; 3000 */
+  double expressed_fraction; /**< target share of non-zero entries, about */
   uint64_t seed;
-  int n_threads; /* 0: all that OpenMP has */
-  bool compact;  /* the atlas' integers (h5ad_writer.h) in place of float32 values and 32-bit indices */
+  int n_threads; /**< 0: all that OpenMP has */
+  bool compact;  /**< the atlas' integers (h5ad_writer.h) in place of float32 values and 32-bit indices */
   bool force;
 } cyf_synth_options;
 
-/* Writes counts (CSR float32 without gzip, or compact) with obs columns cell_type, donor (categorical), pseudotime
+/** Writes counts (CSR float32 without gzip, or compact) with obs columns cell_type, donor (categorical), pseudotime
  * (numeric, along the path from the first type to the second; NaN elsewhere). Cell i is named by its number; it depends
  * on (seed, i) and the model's parameters only, not on n_cells, files or threads. Not collective. Memory: the tables
  * (10 bytes a gene and type, 4 a gene and donor) and 24 bytes a cell of the file. Errors: CYF_ERR_USAGE for numbers out
@@ -42,7 +43,7 @@ typedef struct cyf_synth_options {
  * (base/interrupt.h, polled once a block; nothing is left behind). */
 cyf_status cyf_synth(const cyf_synth_options *options);
 
-/* The same cells cut into OUTPUT/cells-00000.h5ad ... of consecutive cells; file k is written by rank k mod size.
+/** The same cells cut into OUTPUT/cells-00000.h5ad ... of consecutive cells; file k is written by rank k mod size.
  * Memory: as for one file. With force, cells-* of an earlier call are removed first; after a failure none of this
  * call's is left. Collective. Errors: as above, on all ranks. */
 cyf_status cyf_synth_files(cyf_comm *comm, const cyf_synth_options *options, int64_t n_files);

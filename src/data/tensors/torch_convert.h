@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers of PyTorch's storages as float32. */
+/** @file
+ * Numbers of PyTorch's storages as float32. */
 #ifndef CYF_DATA_TENSORS_TORCH_CONVERT_H
 #define CYF_DATA_TENSORS_TORCH_CONVERT_H
 
@@ -7,7 +8,7 @@
 
 #include "data/tensors/torch_pickle.h"
 
-/* Element `index` of a storage's bytes (little-endian, at any alignment). Values that float32 cannot hold are rounded
+/** Element `index` of a storage's bytes (little-endian, at any alignment). Values that float32 cannot hold are rounded
  * to nearest. */
 float cyf_torch_to_float(cyf_torch_type type, const uint8_t *bytes, int64_t index);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the files of the pickle reader; not for others. */
+/** @file
+ * Shared by the files of the pickle reader; not for others. */
 #ifndef CYF_DATA_TENSORS_TORCH_PICKLE_INTERNAL_H
 #define CYF_DATA_TENSORS_TORCH_PICKLE_INTERNAL_H
 
 #include "data/tensors/torch_pickle.h"
 
-/* The globals that are known. Storage types follow in the order of cyf_torch_type. */
+/** The globals that are known. Storage types follow in the order of cyf_torch_type. */
 typedef enum cyf_pickle_global {
   CYF_GLOBAL_ORDERED_DICT,
   CYF_GLOBAL_REBUILD_TENSOR,
@@ -21,25 +22,27 @@ typedef struct cyf_pickle_reader {
   int64_t values_capacity, storages_capacity, views_capacity;
   int32_t *stack;
   int64_t n_stack, stack_capacity;
-  int32_t *memo; /* -1: empty */
+  int32_t *memo; /**< -1: empty */
   int64_t n_memo;
 } cyf_pickle_reader;
 
-/* The error for an opcode that is not read, by its name. */
+/** The error for an opcode that is not read, by its name. */
 cyf_status cyf_pickle_refuse_opcode(const cyf_pickle_reader *r, uint8_t code);
 
-/* A new value on the stack; *ret_value is valid until the next push. */
+/** @{ */
+/** A new value on the stack; *ret_value is valid until the next push. */
 cyf_status cyf_pickle_push(cyf_pickle_reader *r, cyf_pickle_kind kind, cyf_pickle_value **ret_value);
 cyf_status cyf_pickle_pop(cyf_pickle_reader *r, int32_t *ret_value);
+/** @} */
 
-/* GLOBAL module name. Errors: CYF_ERR_INPUT for one that is not known, naming it. */
+/** GLOBAL module name. Errors: CYF_ERR_INPUT for one that is not known, naming it. */
 cyf_status cyf_pickle_global_push(cyf_pickle_reader *r, const char *module, int64_t module_n, const char *name,
                                   int64_t name_n);
-/* REDUCE: callable and arguments from the stack, the result onto it. */
+/** REDUCE: callable and arguments from the stack, the result onto it. */
 cyf_status cyf_pickle_reduce(cyf_pickle_reader *r);
-/* BINPERSID: a storage from its description on the stack. */
+/** BINPERSID: a storage from its description on the stack. */
 cyf_status cyf_pickle_persistent(cyf_pickle_reader *r);
-/* BUILD: a dictionary's further attributes (a state dict's _metadata) are passed over. */
+/** BUILD: a dictionary's further attributes (a state dict's _metadata) are passed over. */
 cyf_status cyf_pickle_build(cyf_pickle_reader *r);
 
 #endif

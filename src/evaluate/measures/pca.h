@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Principal components of log-normalised cells: centred, not scaled. */
+/** @file
+ * Principal components of log-normalised cells: centred, not scaled. */
 #ifndef CYF_EVALUATE_MEASURES_PCA_H
 #define CYF_EVALUATE_MEASURES_PCA_H
 
@@ -11,14 +12,14 @@
 
 typedef struct cyf_pca {
   int64_t n_genes, n_components;
-  double *mean;          /* [n_genes] */
-  double *loadings;      /* [n_genes, n_components], orthonormal columns; each column's largest entry is positive */
-  double *variance;      /* [n_components], descending; divisor n_cells - 1 */
-  double total_variance; /* over all genes */
+  double *mean;          /**< [n_genes] */
+  double *loadings;      /**< [n_genes, n_components], orthonormal columns; each column's largest entry is positive */
+  double *variance;      /**< [n_components], descending; divisor n_cells - 1 */
+  double total_variance; /**< over all genes */
   bool randomised;
 } cyf_pca;
 
-/* Finds the leading min(n_components, n_cells - 1, n_genes) components, without those of relative variance below 1e-12
+/** Finds the leading min(n_components, n_cells - 1, n_genes) components, without those of relative variance below 1e-12
  * (none where all cells are equal). Up to min(cells, genes) = exact_limit it is exact: eigenvectors (LAPACK dsyevr) of
  * the centred cells x cells or genes x genes Gram matrix, whichever is smaller, summed in double precision. Beyond,
  * randomised subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4 with 4.3's orthonormalisation at each
@@ -26,17 +27,20 @@ typedef struct cyf_pca {
  * Errors: CYF_ERR_MEMORY, CYF_ERR_NUMERIC (values not finite). */
 cyf_status cyf_pca_fit(const cyf_rows *cells, int64_t n_components, int64_t exact_limit, uint64_t seed,
                        cyf_pca *ret_pca);
-void cyf_pca_destroy(cyf_pca *pca); /* NULL-safe, zeroes */
+void cyf_pca_destroy(cyf_pca *pca); /**< NULL-safe, zeroes */
 
-/* scores [n_cells, n_components] = (cells - mean) loadings. */
+/** scores [n_cells, n_components] = (cells - mean) loadings. */
 cyf_status cyf_pca_project(const cyf_pca *pca, const cyf_rows *cells, double *scores);
 
-/* Internal to the fit, by file. Each fills loadings (orthonormal columns) and variance for n_components wanted and
+/** @{ */
+/** Internal to the fit, by file. Each fills loadings (orthonormal columns) and variance for n_components wanted and
  * lowers n_components to the numerical rank. `pca->mean` and `n_genes` are set. */
 cyf_status cyf_pca_fit_cell_gram(const cyf_rows *cells, cyf_pca *pca);
 cyf_status cyf_pca_fit_gene_gram(const cyf_rows *cells, cyf_pca *pca);
 cyf_status cyf_pca_fit_randomised(const cyf_rows *cells, uint64_t seed, cyf_pca *pca);
-/* The n_wanted largest eigenvalues, descending, and their eigenvectors of the symmetric matrix [n, n] of which the
+/** @} */
+
+/** The n_wanted largest eigenvalues, descending, and their eigenvectors of the symmetric matrix [n, n] of which the
  * upper triangle in row-major order is set (overwritten): vectors[j * n + i] is entry i of vector j. */
 cyf_status cyf_symmetric_leading(int64_t n, double *matrix, int64_t n_wanted, double *values, double *vectors);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Distances between points. */
+/** @file
+ * Distances between points. */
 #ifndef CYF_EVALUATE_MEASURES_POINTS_H
 #define CYF_EVALUATE_MEASURES_POINTS_H
 

@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* The measures in the order that the table, the JSON and the page show them. */
+/** @file
+ * The measures in the order that the table, the JSON and the page show them. */
 #ifndef CYF_EVALUATE_REPORT_MEASURE_LIST_H
 #define CYF_EVALUATE_REPORT_MEASURE_LIST_H
 
 #include "evaluate/evaluate.h"
 
 typedef struct cyf_measure {
-  const char *key;   /* in JSON */
-  const char *title; /* at most 26 characters */
-  size_t offset;     /* of the cyf_score in cyf_evaluation */
-  const char *best;  /* which way is better */
-  const char *about; /* a sentence for the page */
+  const char *key;   /**< in JSON */
+  const char *title; /**< at most 26 characters */
+  size_t offset;     /**< of the cyf_score in cyf_evaluation */
+  const char *best;  /**< which way is better */
+  const char *about; /**< a sentence for the page */
 } cyf_measure;
 
 enum { CYF_N_MEASURES = 10 };
 extern const cyf_measure cyf_measures[CYF_N_MEASURES];
 
-/* The measure's value and ceiling. */
+/** The measure's value and ceiling. */
 static inline const cyf_score *cyf_measure_score(const cyf_evaluation *evaluation, const cyf_measure *measure) {
   return (const cyf_score *)((const char *)evaluation + measure->offset);
 }
 
-/* A number for people: "-" where not available, two to four significant digits after the point by size. */
+/** A number for people: "-" where not available, two to four significant digits after the point by size. */
 enum { CYF_NUMBER_LENGTH = 32 };
 const char *cyf_number_text(double value, char text[CYF_NUMBER_LENGTH]);
 
-/* What the ceiling is, such as "120 training cells in place of the 120 synthetic cells"; freed with cyf_free. */
+/** What the ceiling is, such as "120 training cells in place of the 120 synthetic cells"; freed with cyf_free. */
 cyf_status cyf_ceiling_text(const cyf_evaluation *evaluation, char **ret_text);
-/* "train", "halves" or "none". */
+/** "train", "halves" or "none". */
 const char *cyf_ceiling_name(cyf_ceiling_kind kind);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The CPU backend's functions, one a slot of struct cyf_ops (documented there), and what its files share. Internal. */
+/** @file
+ * The CPU backend's functions, one a slot of struct cyf_ops (documented there), and what its files share. Internal. */
 #ifndef CYF_KERNELS_CPU_CPU_KERNELS_H
 #define CYF_KERNELS_CPU_CPU_KERNELS_H
 
@@ -9,12 +10,12 @@
 
 extern const cyf_ops cyf_cpu_ops;
 
-/* Threads for one operation: those of the device, one inside a parallel region. */
+/** Threads for one operation: those of the device, one inside a parallel region. */
 static inline int cyf_cpu_threads(const cyf_device *device) {
   return omp_in_parallel() ? 1 : device->n_threads;
 }
 
-/* The same where starting threads would cost more than they save: fewer than about `work` element operations. */
+/** The same where starting threads would cost more than they save: fewer than about `work` element operations. */
 static inline int cyf_cpu_threads_for(const cyf_device *device, int64_t work) {
   enum { LEAST_WORK = 1 << 15 };
   return work < LEAST_WORK ? 1 : cyf_cpu_threads(device);
@@ -26,7 +27,7 @@ static inline int64_t cyf_cpu_min(int64_t a, int64_t b) {
 
 /* ---- sums whose value does not depend on the number of threads ------------------------------------------------- */
 
-/* An array of `count` elements is cut into at most this many chunks, by `count` alone; chunk sums add in order. */
+/** An array of `count` elements is cut into at most this many chunks, by `count` alone; chunk sums add in order. */
 enum { CYF_CPU_SUM_CHUNKS = 128 };
 static inline int64_t cyf_cpu_chunk_size(int64_t count) {
   enum { LEAST = 4096 };
@@ -34,52 +35,54 @@ static inline int64_t cyf_cpu_chunk_size(int64_t count) {
   return even < LEAST ? LEAST : (even + 15) / 16 * 16;
 }
 
-/* Columns of a matrix are summed in tiles of this many: one task each. */
+/** Columns of a matrix are summed in tiles of this many: one task each. */
 enum { CYF_CPU_COLUMN_TILE = 32 };
 
-/* sums[c] (+)= column sums of x[n,c], accumulated in double and added to in float. */
+/** sums[c] (+)= column sums of x[n,c], accumulated in double and added to in float. */
 void cyf_cpu_add_column_sums(const cyf_device *device, int64_t n, int64_t c, const float *x, double factor,
                              float *sums);
 
 /* ---- matrix products (row-major float32, leading dimensions = widths) -------------------------------------------- */
 
-/* c[m,n] = alpha a[m,k] b[n,k]' + beta c. */
+/** c[m,n] = alpha a[m,k] b[n,k]' + beta c. */
 void cyf_cpu_gemm_nt(const cyf_device *device, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                      const float *b, float beta, float *c);
-/* c[m,n] = alpha a[m,k] b[k,n] + beta c. */
+/** c[m,n] = alpha a[m,k] b[k,n] + beta c. */
 void cyf_cpu_gemm_nn(const cyf_device *device, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                      const float *b, float beta, float *c);
-/* c[m,n] = alpha a[k,m]' b[k,n] + beta c. */
+/** c[m,n] = alpha a[k,m]' b[k,n] + beta c. */
 void cyf_cpu_gemm_tn(const cyf_device *device, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                      const float *b, float beta, float *c);
-/* c[n,n] = a[k,n]' a, both triangles. */
+/** c[n,n] = a[k,n]' a, both triangles. */
 void cyf_cpu_gram(const cyf_device *device, int64_t k, int64_t n, const float *a, float *c);
 
-/* Every row of y[n,c] = bias (NULL: zero), or += bias. */
+/** @{ */
+/** Every row of y[n,c] = bias (NULL: zero), or += bias. */
 void cyf_cpu_fill_rows(const cyf_device *device, int64_t n, int64_t c, const float *bias, float *y);
 void cyf_cpu_add_bias(const cyf_device *device, int64_t n, int64_t c, const float *bias, float *y);
+/** @} */
 
 /* ---- sparse products (cpu_sparse.c) --------------------------------------------------------------------------------
  */
 
-/* y[n,out] += X W for X [n,genes] sparse, W [genes,out]. */
+/** y[n,out] += X W for X [n,genes] sparse, W [genes,out]. */
 cyf_status cyf_cpu_sparse_product(const cyf_device *device, const cyf_csr *x, int64_t out, const float *w, float *y);
-/* d_w[genes,out] += alpha X' d_y; d_x_sum[genes] (NULL: skipped) += alpha column sums of X. */
+/** d_w[genes,out] += alpha X' d_y; d_x_sum[genes] (NULL: skipped) += alpha column sums of X. */
 cyf_status cyf_cpu_sparse_transposed_product(const cyf_device *device, const cyf_csr *x, int64_t out, double alpha,
                                              const float *d_y, float *d_w, float *d_x_sum);
 
 /* ---- the slots
  * ------------------------------------------------------------------------------------------------------- */
 
-cyf_status cyf_cpu_alloc(cyf_device *d, size_t bytes, void **ret_memory); /* device and host memory */
+cyf_status cyf_cpu_alloc(cyf_device *d, size_t bytes, void **ret_memory); /**< device and host memory */
 void cyf_cpu_free(cyf_device *d, void *memory);
 size_t cyf_cpu_free_bytes(cyf_device *d);
-cyf_status cyf_cpu_copy(cyf_device *d, void *to, const void *from, size_t bytes); /* all four directions */
+cyf_status cyf_cpu_copy(cyf_device *d, void *to, const void *from, size_t bytes); /**< all four directions */
 cyf_status cyf_cpu_zero(cyf_device *d, void *memory, size_t bytes);
 cyf_status cyf_cpu_synchronize(cyf_device *d);
 cyf_status cyf_cpu_event_create(cyf_device *d, cyf_event **ret_event);
 void cyf_cpu_event_destroy(cyf_device *d, cyf_event *event);
-cyf_status cyf_cpu_event_mark(cyf_device *d, cyf_queue queue, cyf_event *event); /* record and await */
+cyf_status cyf_cpu_event_mark(cyf_device *d, cyf_queue queue, cyf_event *event); /**< record and await */
 cyf_status cyf_cpu_event_synchronize(cyf_device *d, cyf_event *event);
 cyf_status cyf_cpu_graph_begin(cyf_device *d, cyf_graph **graph);
 cyf_status cyf_cpu_graph_end(cyf_device *d, cyf_graph **graph, bool launch);

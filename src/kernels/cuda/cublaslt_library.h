@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cuBLASLt, loaded when a GPU is first used: half a gigabyte that a run without one should neither need nor read.
+/** @file
+ * cuBLASLt, loaded when a GPU is first used: half a gigabyte that a run without one should neither need nor read.
  * Internal. */
 #ifndef CYF_KERNELS_CUDA_CUBLASLT_LIBRARY_H
 #define CYF_KERNELS_CUDA_CUBLASLT_LIBRARY_H
@@ -24,7 +25,7 @@ typedef struct cyf_cublaslt {
   __typeof__(cublasLtGetStatusString) *status_string;
 } cyf_cublaslt;
 
-/* The library's functions; the first call loads it from where the system finds shared libraries (LD_LIBRARY_PATH) or
+/** The library's functions; the first call loads it from where the system finds shared libraries (LD_LIBRARY_PATH) or
  * from the toolkit that cytoforge was built with. It stays loaded. Thread-safe. Errors: CYF_ERR_DEVICE. */
 cyf_status cyf_cublaslt_load(const cyf_cublaslt **ret_library);
 

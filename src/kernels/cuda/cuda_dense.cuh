@@ -1,10 +1,11 @@
-/* Operands of matrix products in the device's precision. Internal. */
+/** @file
+ * Operands of matrix products in the device's precision. Internal. */
 #ifndef CYF_KERNELS_CUDA_CUDA_DENSE_CUH
 #define CYF_KERNELS_CUDA_CUDA_DENSE_CUH
 
 #include "kernels/cuda/cuda_kernels.cuh"
 
-/* x[rows, columns] as an operand: itself, or with `bf16` a copy whose rows start at whole lines (reads 4 and writes 2
+/** x[rows, columns] as an operand: itself, or with `bf16` a copy whose rows start at whole lines (reads 4 and writes 2
  * bytes an element; pads are zero). Valid until the operation ends. */
 cyf_status cyf_cuda_operand_of(cyf_cuda_device *d, bool bf16, int64_t rows, int64_t columns, const float *x,
                                cyf_cuda_operand *ret_operand);
@@ -14,7 +15,7 @@ static inline cyf_cuda_operand cyf_transposed(cyf_cuda_operand x) {
   return x;
 }
 
-/* c[m,n] = alpha a b + beta c with rows of c next to each other and no epilogue. */
+/** c[m,n] = alpha a b + beta c with rows of c next to each other and no epilogue. */
 static inline cyf_status cyf_cuda_plain_product(cyf_cuda_device *d, int64_t m, int64_t n, int64_t k, double alpha,
                                                 const cyf_cuda_operand &a, const cyf_cuda_operand &b, double beta,
                                                 bool tf32, float *c) {

@@ -1,10 +1,11 @@
-/* Sparse cells as dense strips. Internal. */
+/** @file
+ * Sparse cells as dense strips. Internal. */
 #ifndef CYF_KERNELS_CUDA_CUDA_GENE_CUH
 #define CYF_KERNELS_CUDA_CUDA_GENE_CUH
 
 #include "kernels/cuda/cuda_dense.cuh"
 
-/* strip[i, stride] = row i of x, pads included, by a block: zeros in 16-byte stores, then the entries over them, in
+/** strip[i, stride] = row i of x, pads included, by a block: zeros in 16-byte stores, then the entries over them, in
  * lines that are still in the cache. Floor: the strip written once and 8 bytes an entry read. */
 template <typename T>
 __global__ void cyf_densify(cyf_csr x, int64_t first, int64_t n, int64_t stride, T *strip) {
@@ -20,7 +21,7 @@ __global__ void cyf_densify(cyf_csr x, int64_t first, int64_t n, int64_t stride,
   }
 }
 
-/* Rows [first, first + n) of x as an operand; `memory` holds n rows of `stride` elements. */
+/** Rows [first, first + n) of x as an operand; `memory` holds n rows of `stride` elements. */
 static inline cyf_cuda_operand cyf_cuda_dense_rows(const cyf_cuda_device *d, const cyf_csr *x, int64_t first, int64_t n,
                                                    int64_t stride, bool bf16, void *memory) {
   const cyf_launch shape = cyf_launch_blocks(n);
@@ -33,7 +34,7 @@ static inline cyf_cuda_operand cyf_cuda_dense_rows(const cyf_cuda_device *d, con
   return operand;
 }
 
-/* gene_mse by Gram matrices, always in float32 (cuda_gene_gram.cu). d_h, d_w, d_bias: all or none. */
+/** gene_mse by Gram matrices, always in float32 (cuda_gene_gram.cu). d_h, d_w, d_bias: all or none. */
 cyf_status cyf_cuda_gram_mse(cyf_cuda_device *d, const cyf_csr *target, int64_t hidden, const float *h, const float *w,
                              const float *bias, double scale, double *ret_sum_squared, float *d_h, float *d_w,
                              float *d_bias);

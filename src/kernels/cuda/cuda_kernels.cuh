@@ -1,4 +1,5 @@
-/* What the .cu files share: launches, loops over elements and rows, and sums whose order is fixed by the sizes.
+/** @file
+ * What the .cu files share: launches, loops over elements and rows, and sums whose order is fixed by the sizes.
  *
  * The emulator of the tests (tests/cuda_emulator) compiles the same sources for the CPU; it brings its own CYF_LAUNCH
  * and CYF_SHARED. */
@@ -14,7 +15,7 @@
 #include "kernels/math/bfloat16.h"
 
 #ifndef CYF_LAUNCH
-/* Kernels with commas in their names go in parentheses. */
+/** Kernels with commas in their names go in parentheses. */
 #define CYF_LAUNCH(kernel, shape, stream, ...)                                                      \
   do {                                                                                              \
     const auto cyf_kernel_ = kernel;                                                                \
@@ -25,7 +26,7 @@
 
 /* ---- loops ---------------------------------------------------------------------------------------------------- */
 
-/* f(k) for k < count. Consecutive threads take consecutive elements, so every access is coalesced. */
+/** f(k) for k < count. Consecutive threads take consecutive elements, so every access is coalesced. */
 template <typename F>
 __global__ void cyf_each_element(int64_t count, F f) {
   const int64_t stride = (int64_t)gridDim.x * blockDim.x;
@@ -33,7 +34,7 @@ __global__ void cyf_each_element(int64_t count, F f) {
   for (int64_t k = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; k < count; k += stride) f(k);
 }
 
-/* f(i, j) for all rows and columns, without a division to tell them apart. */
+/** f(i, j) for all rows and columns, without a division to tell them apart. */
 template <typename F>
 __global__ void cyf_each_cell(int64_t n, int64_t c, F f) {
   const int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
@@ -42,7 +43,7 @@ __global__ void cyf_each_cell(int64_t n, int64_t c, F f) {
   for (int64_t i = blockIdx.y; i < n; i += gridDim.y) f(i, j);
 }
 
-/* f(i, lane) for every row, by one warp. */
+/** f(i, lane) for every row, by one warp. */
 template <typename F>
 __global__ void cyf_each_warp(int64_t n, F f) {
   const int lane = (int)(threadIdx.x % 32);
@@ -70,7 +71,7 @@ static inline void cyf_launch_each_warp(const cyf_cuda_device *d, int64_t n, con
   CYF_LAUNCH(cyf_each_warp<F>, shape, d->stream, n, f);
 }
 
-/* Whole operations of one launch. */
+/** Whole operations of one launch. */
 template <typename F>
 static inline cyf_status cyf_element_op(cyf_device *device, const char *name, int64_t count, const F &f) {
   const cyf_cuda_op op = cyf_cuda_begin(device);
@@ -97,7 +98,7 @@ static __device__ inline double cyf_warp_sum(double x) {
   return x;
 }
 
-/* The sum over a block of CYF_BLOCK threads, to all of them. */
+/** The sum over a block of CYF_BLOCK threads, to all of them. */
 static __device__ inline double cyf_block_sum(double x) {
   CYF_SHARED(double, parts, CYF_WARPS);
   x = cyf_warp_sum(x);
@@ -109,7 +110,7 @@ static __device__ inline double cyf_block_sum(double x) {
   return total;
 }
 
-/* partial[block] = the block's share of the sum of f(k), k < count. */
+/** partial[block] = the block's share of the sum of f(k), k < count. */
 template <typename F>
 __global__ void cyf_total_parts(int64_t count, F f, double *partial) {
   double sum = 0.0;
@@ -120,7 +121,7 @@ __global__ void cyf_total_parts(int64_t count, F f, double *partial) {
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
-/* finish(sum of f(k), k < count), by one block. */
+/** finish(sum of f(k), k < count), by one block. */
 template <typename F, typename Finish>
 __global__ void cyf_total_finish(int64_t count, F f, Finish finish) {
   double sum = 0.0;
@@ -142,7 +143,7 @@ struct cyf_to_integer {
   __device__ void operator()(double sum) const { *to = (int64_t)sum; }
 };
 
-/* finish(sum over k of f(k)): two launches, `count` elements read once. */
+/** finish(sum over k of f(k)): two launches, `count` elements read once. */
 template <typename F, typename Finish>
 static inline cyf_status cyf_launch_sum(cyf_cuda_device *d, int64_t count, const F &f, const Finish &finish) {
   double *partial;
@@ -155,7 +156,7 @@ static inline cyf_status cyf_launch_sum(cyf_cuda_device *d, int64_t count, const
   return CYF_OK;
 }
 
-/* partial[(s * chunks + chunk) * c + j] = sum over the chunk's rows of element s of f(i, j, sums). A warp reads 32
+/** partial[(s * chunks + chunk) * c + j] = sum over the chunk's rows of element s of f(i, j, sums). A warp reads 32
  * columns of a row, the 8 warps of a block every 8th row. */
 template <int SUMS, typename F>
 __global__ void cyf_column_parts(int64_t n, int64_t c, F f, double *partial) {
@@ -178,7 +179,7 @@ __global__ void cyf_column_parts(int64_t n, int64_t c, F f, double *partial) {
   }
 }
 
-/* finish(j, sums) for a column from its chunks, in order. */
+/** finish(j, sums) for a column from its chunks, in order. */
 template <int SUMS, typename Finish>
 struct cyf_column_finish {
   int64_t c, chunks;
@@ -194,7 +195,7 @@ struct cyf_column_finish {
   }
 };
 
-/* Column sums of SUMS values at once: what f reads is read once; the partial sums are at most a 64th of it per value.
+/** Column sums of SUMS values at once: what f reads is read once; the partial sums are at most a 64th of it per value.
  */
 template <int SUMS, typename F, typename Finish>
 static inline cyf_status cyf_launch_columns(cyf_cuda_device *d, int64_t n, int64_t c, const F &f,
@@ -224,7 +225,7 @@ static __device__ inline void cyf_store(uint16_t *to, float x) {
   *to = cyf_bfloat16_of(x);
 }
 
-/* to[j] += factor * column sum j of x[n, stride], first c columns. */
+/** to[j] += factor * column sum j of x[n, stride], first c columns. */
 template <typename T>
 struct cyf_sum_of {
   const T *x;

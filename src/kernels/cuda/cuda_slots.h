@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The CUDA backend's kernels, one function a slot of struct cyf_ops (documented there). Internal. */
+/** @file
+ * The CUDA backend's kernels, one function a slot of struct cyf_ops (documented there). Internal. */
 #ifndef CYF_KERNELS_CUDA_CUDA_SLOTS_H
 #define CYF_KERNELS_CUDA_CUDA_SLOTS_H
 

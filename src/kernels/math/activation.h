@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Activations and their derivatives. */
+/** @file
+ * Activations and their derivatives. */
 #ifndef CYF_KERNELS_MATH_ACTIVATION_H
 #define CYF_KERNELS_MATH_ACTIVATION_H
 
@@ -9,25 +10,25 @@ CYF_HD static inline float cyf_sigmoid(float x) {
   return 1.0f / (1.0f + cyf_expf(-x));
 }
 
-/* silu(x) = x sigmoid(x) (Elfwing et al. 2018). */
+/** silu(x) = x sigmoid(x) (Elfwing et al. 2018). */
 CYF_HD static inline float cyf_silu(float x) {
   return x * cyf_sigmoid(x);
 }
 
-/* silu'(x) = sigmoid(x) (1 + x (1 - sigmoid(x))). */
+/** silu'(x) = sigmoid(x) (1 + x (1 - sigmoid(x))). */
 CYF_HD static inline float cyf_silu_derivative(float x) {
   const float s = cyf_sigmoid(x);
   return s * (1.0f + x * (1.0f - s));
 }
 
-/* PReLU with one slope (He et al. 2015); the derivative at 0 is the slope, as in PyTorch. */
+/** PReLU with one slope (He et al. 2015); the derivative at 0 is the slope, as in PyTorch. */
 CYF_HD static inline float cyf_prelu(float x, float slope) {
   return cyf_select(x > 0.0f, x, slope * x);
 }
 CYF_HD static inline float cyf_prelu_derivative(float x, float slope) {
   return cyf_select(x > 0.0f, 1.0f, slope);
 }
-/* d prelu / d slope. */
+/** d prelu / d slope. */
 CYF_HD static inline float cyf_prelu_slope_derivative(float x) {
   return cyf_select(x > 0.0f, 0.0f, x);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bfloat16: the upper half of a float, rounded to the nearest, ties to even. */
+/** @file
+ * bfloat16: the upper half of a float, rounded to the nearest, ties to even. */
 #ifndef CYF_KERNELS_MATH_BFLOAT16_H
 #define CYF_KERNELS_MATH_BFLOAT16_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* float32 exp, log, log1p, sine and cosine without branches or tables, so that loops over them vectorise.
+/** @file
+ * float32 exp, log, log1p, sine and cosine without branches or tables, so that loops over them vectorise.
  *
  * Polynomial coefficients are minimax fits made for this file (exp) or Taylor coefficients where the interval is short
  * enough for them (the rest). Errors stated are against the exact value; tests/kernels/test_ops_dense.c measures them.
@@ -9,7 +10,7 @@
 
 #include "kernels/math/host_device.h"
 
-/* exp(x), within 2 units in the last place. Saturates: at least 1.2e-38 below x = -87.33, at most 3.4e38 above 88.72.
+/** exp(x), within 2 units in the last place. Saturates: at least 1.2e-38 below x = -87.33, at most 3.4e38 above 88.72.
  * NaN stays NaN. */
 CYF_HD static inline float cyf_expf(float x) {
   const float rounding = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer in the low mantissa bits */
@@ -24,14 +25,14 @@ CYF_HD static inline float cyf_expf(float x) {
   return cyf_bits_float(cyf_float_bits(p) + ((cyf_float_bits(shifted) - 0x4B400000u) << 23));
 }
 
-/* log(1 + f) for f in [-0.293, 0.4143], relative error below 2e-7: 2 artanh(f / (2 + f)) as a series. */
+/** log(1 + f) for f in [-0.293, 0.4143], relative error below 2e-7: 2 artanh(f / (2 + f)) as a series. */
 CYF_HD static inline float cyf_log1pf_small(float f) {
   const float s = f / (2.0f + f), z = s * s;
   const float series = z * (0.333333333f + z * (0.2f + z * (0.142857143f + z * (0.111111111f + z * 0.0909090909f))));
   return 2.0f * (s + s * series);
 }
 
-/* log(x) for positive normal x, relative error below 2e-7 (also near 1). */
+/** log(x) for positive normal x, relative error below 2e-7 (also near 1). */
 CYF_HD static inline float cyf_logf(float x) {
   const uint32_t sqrt_half = 0x3F3504F3u; /* mantissas are taken in [sqrt(1/2), sqrt(2)) */
   const uint32_t offset = cyf_float_bits(x) - sqrt_half;
@@ -40,7 +41,7 @@ CYF_HD static inline float cyf_logf(float x) {
   return exponent * 0.693147181f + cyf_log1pf_small(mantissa - 1.0f);
 }
 
-/* log(1 + x) for x >= 0, relative error below 4e-7, exact where x is tiny. */
+/** log(1 + x) for x >= 0, relative error below 4e-7, exact where x is tiny. */
 CYF_HD static inline float cyf_log1pf(float x) {
   const float y = 1.0f + x;
   /* What rounding 1 + x lost, divided by y, is what the logarithm misses. */
@@ -49,7 +50,7 @@ CYF_HD static inline float cyf_log1pf(float x) {
   return cyf_select(x < 0.4f, cyf_log1pf_small(x), large);
 }
 
-/* Cosine and sine of the angle 2 pi (word + 1/2) / 2^32, absolute error below 1e-7. The quadrant is taken from the
+/** Cosine and sine of the angle 2 pi (word + 1/2) / 2^32, absolute error below 1e-7. The quadrant is taken from the
  * integer, so no precision is lost to the reduction. */
 CYF_HD static inline void cyf_cos_sin_of_word(uint32_t word, float *ret_cos, float *ret_sin) {
   const uint32_t quadrant = (word + 0x20000000u) >> 30; /* 4 means 0 */
@@ -67,7 +68,7 @@ CYF_HD static inline void cyf_cos_sin_of_word(uint32_t word, float *ret_cos, flo
   *ret_sin = cyf_bits_float(cyf_float_bits(sin_size) ^ ((quadrant & 2u) << 30));
 }
 
-/* -log((word + 1/2) / 2^32), relative error below 4e-7 even where the argument is within 2^-32 of 1. */
+/** -log((word + 1/2) / 2^32), relative error below 4e-7 even where the argument is within 2^-32 of 1. */
 CYF_HD static inline float cyf_minus_log_of_word(uint32_t word) {
   const float unit = ((float)word + 0.5f) * 2.32830644e-10f;
   const float distance = ((float)~word + 0.5f) * 2.32830644e-10f; /* 1 - the argument, exact to float's precision */

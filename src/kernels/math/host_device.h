@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What lets one source of the per-element formulas compile for the CPU and for the GPU.
+/** @file
+ * What lets one source of the per-element formulas compile for the CPU and for the GPU.
  *
  * CYF_HD marks a function for both sides; it is empty under a C compiler. Choices between computed floats go through
  * cyf_select: with ?: gcc keeps a branch around the arithmetic (it might trap) and does not vectorise the loop. */
@@ -16,7 +17,7 @@
 #define CYF_HD
 #endif
 
-/* The bits of a float and back. */
+/** The bits of a float and back. */
 CYF_HD static inline uint32_t cyf_float_bits(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
@@ -29,7 +30,7 @@ CYF_HD static inline float cyf_bits_float(uint32_t bits) {
   return x;
 }
 
-/* condition ? a : b, both computed. */
+/** condition ? a : b, both computed. */
 CYF_HD static inline float cyf_select(int condition, float a, float b) {
   const uint32_t mask = 0u - (uint32_t)(condition != 0);
   return cyf_bits_float((cyf_float_bits(a) & mask) | (cyf_float_bits(b) & ~mask));

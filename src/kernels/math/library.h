@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Counts a cell (its library size) as a log-normal whose mean and log standard deviation a model predicts:
+/** @file
+ * Counts a cell (its library size) as a log-normal whose mean and log standard deviation a model predicts:
  *   -log p(total) = log total + s + log(2 pi) / 2 + r^2 / 2,  r = (log total - m) exp(-s).
  * s is held in [-4, 2]: a standard deviation of log total between 2 percent and a factor of 1,600. */
 #ifndef CYF_KERNELS_MATH_LIBRARY_H
@@ -11,7 +12,7 @@ CYF_HD static inline float cyf_library_log_deviation(float s) {
   return fminf(fmaxf(s, -4.0f), 2.0f);
 }
 
-/* The negative log-likelihood of one cell and its gradient by head[0] = m and head[1] = s; zero for a cell without
+/** The negative log-likelihood of one cell and its gradient by head[0] = m and head[1] = s; zero for a cell without
  * counts. Outside the bounds on s only the step back has a gradient. */
 CYF_HD static inline double cyf_library_nll(const float head[2], float total, float d_head[2]) {
   d_head[0] = d_head[1] = 0.0f;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The negative binomial with mean mu and inverse dispersion theta (variance mu + mu^2 / theta; Robinson & Smyth 2008):
+/** @file
+ * The negative binomial with mean mu and inverse dispersion theta (variance mu + mu^2 / theta; Robinson & Smyth 2008):
  *   log NB(x) = lgamma(x + theta) - lgamma(theta) - lgamma(x + 1) + theta log(theta / (theta + mu))
  *               + x log(mu / (theta + mu)).
  * Split into what a zero count gives and what a positive count adds, so that the dense pass over genes needs no gamma
@@ -11,7 +12,7 @@
 #include "kernels/math/philox.h"
 #include "kernels/math/special.h"
 
-/* -log NB(0) and its derivatives by log mu and by log theta. */
+/** -log NB(0) and its derivatives by log mu and by log theta. */
 CYF_HD static inline void cyf_nb_zero(float mu, float theta, float *ret_nll, float *ret_d_log_mu,
                                       float *ret_d_log_theta) {
   const float nll = theta * cyf_log1pf(mu / theta), d_log_mu = theta * mu / (theta + mu);
@@ -24,7 +25,7 @@ CYF_HD static inline void cyf_nb_zero(float mu, float theta, float *ret_nll, flo
   *ret_d_log_theta = cyf_select(r < 0.1f, theta * r * r * series, nll - d_log_mu);
 }
 
-/* log(Gamma(x + theta) / (Gamma(theta) Gamma(x + 1))) and psi(x + theta) - psi(theta) for a count x > 0. Most counts
+/** log(Gamma(x + theta) / (Gamma(theta) Gamma(x + 1))) and psi(x + theta) - psi(theta) for a count x > 0. Most counts
  * are small integers, for which both are short products and sums over 0..x-1; nothing cancels in them even where theta
  * is huge. */
 CYF_HD static inline void cyf_nb_gamma_terms(double x, double theta, double *ret_log_choose, double *ret_psi) {
@@ -42,7 +43,7 @@ CYF_HD static inline void cyf_nb_gamma_terms(double x, double theta, double *ret
   *ret_psi = cyf_digamma(x + theta) - cyf_digamma(theta);
 }
 
-/* What a count x > 0 adds to the three. */
+/** What a count x > 0 adds to the three. */
 CYF_HD static inline void cyf_nb_positive(double x, double mu, double theta, double *ret_nll, double *ret_d_log_mu,
                                           double *ret_d_log_theta) {
   const double total = theta + mu;
@@ -53,7 +54,7 @@ CYF_HD static inline void cyf_nb_positive(double x, double mu, double theta, dou
   *ret_d_log_theta = -theta * (psi - x / total);
 }
 
-/* The count at which the distribution function passes u in (0, 1), summed up term by term:
+/** The count at which the distribution function passes u in (0, 1), summed up term by term:
  * P(k) = P(k - 1) (k - 1 + theta) / k * mu / (mu + theta). nll_zero: -log P(0), below 700. */
 CYF_HD static inline double cyf_nb_quantile(double u, double mu, double theta, double nll_zero) {
   const double ratio = mu / (mu + theta);
@@ -67,7 +68,7 @@ CYF_HD static inline double cyf_nb_quantile(double u, double mu, double theta, d
   return k;
 }
 
-/* Gene `gene` of the cell at `position`: NB(mu, theta) by inversion. Most means are small and most draws zero:
+/** Gene `gene` of the cell at `position`: NB(mu, theta) by inversion. Most means are small and most draws zero:
  * P(0) >= 1 - mu settles them without a logarithm. Where P(0) would vanish in double, the draw is the sum of m pieces
  * NB(mu / m, theta / m), each with a uniform of its own. */
 CYF_HD static inline float cyf_nb_draw(float mean, float theta_of_gene, const uint32_t key[2], uint64_t position,

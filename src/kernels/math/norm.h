@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Elements of batch norm (Ioffe & Szegedy 2015) and layer norm (Ba et al. 2016); both normalise x to xhat = (x - mean)
+/** @file
+ * Elements of batch norm (Ioffe & Szegedy 2015) and layer norm (Ba et al. 2016); both normalise x to xhat = (x - mean)
  * * inv_std and give z = gamma * xhat + beta. */
 #ifndef CYF_KERNELS_MATH_NORM_H
 #define CYF_KERNELS_MATH_NORM_H
 
 #include "kernels/math/host_device.h"
 
-#define CYF_NORM_EPSILON 1e-5 /* PyTorch's default for both */
+#define CYF_NORM_EPSILON 1e-5 /**< PyTorch's default for both */
 
 CYF_HD static inline float cyf_normalized(float x, float mean, float inv_std) {
   return (x - mean) * inv_std;
@@ -16,14 +17,14 @@ CYF_HD static inline float cyf_norm_affine(float xhat, float gamma, float beta) 
   return gamma * xhat + beta;
 }
 
-/* d_x of either norm from g = gamma * d_z: inv_std * (g - mean(g) - xhat * mean(g * xhat)), the means over what was
+/** d_x of either norm from g = gamma * d_z: inv_std * (g - mean(g) - xhat * mean(g * xhat)), the means over what was
  * normalised together (a column's cells for batch norm, a row for layer norm). */
 CYF_HD static inline float cyf_norm_input_gradient(float g, float xhat, float inv_std, float mean_g,
                                                    float mean_g_xhat) {
   return inv_std * (g - mean_g - xhat * mean_g_xhat);
 }
 
-/* Mean and 1 / sqrt(biased variance + epsilon) of n values from their sum and sum of squares. */
+/** Mean and 1 / sqrt(biased variance + epsilon) of n values from their sum and sum of squares. */
 CYF_HD static inline void cyf_moments(double n, double sum, double sum_squares, double *ret_mean,
                                       double *ret_variance) {
   const double mean = sum / n, variance = sum_squares / n - mean * mean;

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* AdamW (Loshchilov & Hutter 2019) with PyTorch's order of operations, and the exponential moving average. */
+/** @file
+ * AdamW (Loshchilov & Hutter 2019) with PyTorch's order of operations, and the exponential moving average. */
 #ifndef CYF_KERNELS_MATH_OPTIMIZER_H
 #define CYF_KERNELS_MATH_OPTIMIZER_H
 
 #include "kernels/math/host_device.h"
 
-/* What is the same for every element of one update, in float. */
+/** What is the same for every element of one update, in float. */
 typedef struct cyf_adamw_coefficients {
-  float gradient_scale, decay; /* decay = 1 - learning_rate * weight_decay */
+  float gradient_scale, decay; /**< decay = 1 - learning_rate * weight_decay */
   float one_minus_beta1, beta2, one_minus_beta2;
-  float step_size;              /* learning_rate / (1 - beta1^step) */
-  float recip_sqrt_correction2; /* 1 / sqrt(1 - beta2^step) */
+  float step_size;              /**< learning_rate / (1 - beta1^step) */
+  float recip_sqrt_correction2; /**< 1 / sqrt(1 - beta2^step) */
   float epsilon;
   float ema_decay, one_minus_ema_decay;
 } cyf_adamw_coefficients;
 
-/* What a gradient of this sum of squares is multiplied by: scale, and where its norm (scale included) exceeds clip_norm
- * > 0, clip_norm / norm as well. *ret_finite false: the norm is NaN or infinite, and there is to be no update. */
+/** What a gradient of this sum of squares is multiplied by: scale, and where its norm (scale included) exceeds
+ * clip_norm > 0, clip_norm / norm as well. *ret_finite false: the norm is NaN or infinite, and there is to be no
+ * update. */
 CYF_HD static inline double cyf_clipped_scale(double square_sum, double scale, double clip_norm, int *ret_finite) {
   const double norm = sqrt(square_sum) * scale;
   *ret_finite = norm - norm == 0.0;

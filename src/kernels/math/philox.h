@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Philox4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11), written out so that
+/** @file
+ * Philox4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11), written out so that
  * gcc vectorises it over blocks and nvcc compiles it. Integer-equal to base/rng.h's cyf_rng_block. */
 #ifndef CYF_KERNELS_MATH_PHILOX_H
 #define CYF_KERNELS_MATH_PHILOX_H
 
 #include "kernels/math/host_device.h"
 
-/* Four words held by name: an array would keep gcc from vectorising over blocks. */
+/** Four words held by name: an array would keep gcc from vectorising over blocks. */
 typedef struct cyf_philox_words {
   uint32_t w0, w1, w2, w3;
 } cyf_philox_words;
 
-/* One round: two 32x32->64 products, their halves crossed and mixed with the round key. */
+/** One round: two 32x32->64 products, their halves crossed and mixed with the round key. */
 CYF_HD static inline cyf_philox_words cyf_philox_round(cyf_philox_words c, uint32_t key0, uint32_t key1) {
   const uint64_t product0 = (uint64_t)0xD2511F53u * c.w0, product1 = (uint64_t)0xCD9E8D57u * c.w2;
   cyf_philox_words next;
@@ -22,7 +23,7 @@ CYF_HD static inline cyf_philox_words cyf_philox_round(cyf_philox_words c, uint3
   return next;
 }
 
-/* Block `block` at (step, position) under the key; the same counter layout as cyf_rng_block. */
+/** Block `block` at (step, position) under the key; the same counter layout as cyf_rng_block. */
 CYF_HD static inline cyf_philox_words cyf_philox(const uint32_t key[2], uint32_t step, uint64_t position,
                                                  uint32_t block) {
   uint32_t key0 = key[0], key1 = key[1];

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* log-gamma and digamma in double, branch-light: shift the argument to at least 8 by recurrence, then the asymptotic
+/** @file
+ * log-gamma and digamma in double, branch-light: shift the argument to at least 8 by recurrence, then the asymptotic
  * series (Abramowitz & Stegun 6.1.40, 6.3.18). Absolute error below 1e-12 times max(1, |value|) for x >= 1e-8. */
 #ifndef CYF_KERNELS_MATH_SPECIAL_H
 #define CYF_KERNELS_MATH_SPECIAL_H
 
 #include "kernels/math/host_device.h"
 
-/* log Gamma(x), x > 0. */
+/** log Gamma(x), x > 0. */
 CYF_HD static inline double cyf_lgamma(double x) {
   double product = 1.0;
   while (x < 8.0) {
@@ -22,7 +23,7 @@ CYF_HD static inline double cyf_lgamma(double x) {
   return (x - 0.5) * log(x) - x + 0.918938533204672742 /* log(2 pi) / 2 */ + series - log(product);
 }
 
-/* psi(x) = d log Gamma / dx, x > 0. */
+/** psi(x) = d log Gamma / dx, x > 0. */
 CYF_HD static inline double cyf_digamma(double x) {
   double shift = 0.0;
   while (x < 8.0) {

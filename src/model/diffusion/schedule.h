@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Noise schedules and respacing (Ho et al. 2020; Nichol & Dhariwal 2021), all in double on the host. */
+/** @file
+ * Noise schedules and respacing (Ho et al. 2020; Nichol & Dhariwal 2021), all in double on the host. */
 #ifndef CYF_MODEL_DIFFUSION_SCHEDULE_H
 #define CYF_MODEL_DIFFUSION_SCHEDULE_H
 
@@ -9,23 +10,23 @@
 
 typedef enum cyf_beta_schedule { CYF_BETAS_LINEAR, CYF_BETAS_COSINE } cyf_beta_schedule;
 
-/* A schedule over n steps. Respaced ones keep the original timestep of each step. All arrays [n]. */
+/** A schedule over n steps. Respaced ones keep the original timestep of each step. All arrays [n]. */
 typedef struct cyf_schedule {
   int n;
   int n_original;
-  int32_t *timestep; /* original timestep of step i, ascending */
+  int32_t *timestep; /**< original timestep of step i, ascending */
   double *beta, *alpha_bar, *alpha_bar_prev;
-  double *posterior_variance, *posterior_log_variance; /* log clipped: first entry replaced by the second */
+  double *posterior_variance, *posterior_log_variance; /**< log clipped: first entry replaced by the second */
   double *posterior_coef_x0, *posterior_coef_xt;
-  /* What a DDPM reverse step draws with, and scales guidance by: beta, the larger of the two choices of Ho et al. 2020
+  /** What a DDPM reverse step draws with, and scales guidance by: beta, the larger of the two choices of Ho et al. 2020
    * (section 3.2) and the one of the published scDiffusion; the first entry is the second's posterior variance. */
   double *reverse_variance, *reverse_log_variance;
 } cyf_schedule;
 
-/* The full schedule over T = n_steps: linear betas scaled 1000/T (1e-4..0.02; T >= 21, below which a beta would reach
+/** The full schedule over T = n_steps: linear betas scaled 1000/T (1e-4..0.02; T >= 21, below which a beta would reach
  * 1), or cosine (T >= 2). Errors: CYF_ERR_CONFIG naming the least T. */
 cyf_status cyf_schedule_create(cyf_beta_schedule kind, int n_steps, cyf_schedule **ret_schedule);
-/* A respaced schedule: `spacing` is "50", "10,20,30" (steps a section) or "ddimN" (fixed stride),
+/** A respaced schedule: `spacing` is "50", "10,20,30" (steps a section) or "ddimN" (fixed stride),
  * "lambdaN" (N steps from the first to the last, evenly spaced in half the log signal-to-noise ratio) or "all".
  * must_contain >= 0: this original timestep is added if it is not in the grid and later ones are dropped, so that the
  * reverse process starts exactly there; -1: none. Errors: CYF_ERR_USAGE naming what is impossible. */
