@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: MIT
 # Thin: the work is in CMake presets and scripts/.
-.PHONY: all build demo test asan bench-quality format clean
+#   make          builds build/release/cytoforge; where packages are missing it names them and installs nothing
+#   make deps     installs the Debian packages that the build and the demo need
+#   make demo     deps, build, and from simulated cells to new ones; everything lands in demo/
+#   make test     demo, what the tests need, and every test
+#   make asan     every test under the sanitizers
+#   make docs     the public headers as pages in build/docs/html (needs Doxygen)
+.PHONY: all build deps demo test asan docs bench-quality format clean
 
 all: build
 
 build:
-	@scripts/install-deps.sh
+	@scripts/install-deps.sh --check
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target cytoforge
 
-demo: build
+deps:
+	@scripts/install-deps.sh
+
+demo: deps
+	@$(MAKE) --no-print-directory build
 	@scripts/demo.sh
 
 test: demo
@@ -17,8 +27,11 @@ test: demo
 	@scripts/test.sh release
 
 asan:
-	@scripts/install-deps.sh --test
+	@scripts/install-deps.sh --check --test
 	@scripts/test.sh asan
+
+docs:
+	@scripts/docs.sh
 
 bench-quality: build
 	@benchmarks/quality.sh
