@@ -30,13 +30,14 @@ remove_root() {
 
 # Writes into $settings: `suite`, `mirror` and `sources.list` for the release that this machine runs, and what apt is told about fetching.
 read_apt() {
-  local codename targets
-  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  local codename id targets
+  # shellcheck source=/dev/null
+  read -r id codename < <(. /etc/os-release && echo "$ID ${VERSION_CODENAME:-}")
   [ -n "$codename" ] || fail "/etc/os-release names no VERSION_CODENAME"
   # shellcheck disable=SC2016 # apt fills these in
   targets=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' | sort -u)
   # The distribution's own archive (its origin says so), not a vendor's that uses the same names.
-  grep -iE "^$(. /etc/os-release && echo "$ID") [^ ]+ $codename(-[a-z]+)? " <<<"$targets" >"$settings/targets" ||
+  grep -iE "^$id [^ ]+ $codename(-[a-z]+)? " <<<"$targets" >"$settings/targets" ||
     fail "apt knows no archive of $codename; run apt-get update"
   awk '{ print "deb", $2, $3, $4 }' "$settings/targets" >"$settings/sources.list"
   echo "$codename" >"$settings/suite"
@@ -142,11 +143,12 @@ rm -rf "$settings"
 mkdir -p "$settings"
 read_apt
 read_environment
+
+# A signal ends everything in the namespace at once; the root goes whatever the end was.
+trap 'if [ "$keep" = yes ]; then say "kept: $root"; else remove_root; fi' EXIT
+unshare --mount --propagation private --pid --fork --kill-child "$PWD/scripts/fresh.sh" --inside "${commands[@]}" &
+running=$!
+trap 'kill -KILL $running; sleep 1; exit 130' INT TERM
 status=0
-unshare --mount --propagation private --pid --fork --kill-child "$PWD/scripts/fresh.sh" --inside "${commands[@]}" || status=$?
-if [ $keep = yes ]; then
-  say "kept: $root"
-else
-  remove_root
-fi
+wait $running || status=$?
 exit $status
