@@ -56,7 +56,9 @@ void cyf_page_begin(FILE *page, const char *title) {
   fputs("</h1>\n", page);
 }
 
-void cyf_page_end(FILE *page) { fputs("</body></html>\n", page); }
+void cyf_page_end(FILE *page) {
+  fputs("</body></html>\n", page);
+}
 
 /* Puts an SVG into the page: without its XML line, its names made unique to the page, its ink that of the page. */
 static void put_svg(FILE *page, const char *svg, int number, const char *title) {
@@ -108,4 +110,3 @@ cyf_status cyf_page_write_file(const char *directory, const char *name, const ch
   cyf_free(path);
   return status;
 }
-

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /** @file
  * Operands of matrix products in the device's precision. Internal. */
 #ifndef CYF_KERNELS_CUDA_CUDA_DENSE_CUH

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /** @file
  * Sparse cells as dense strips. Internal. */
 #ifndef CYF_KERNELS_CUDA_CUDA_GENE_CUH

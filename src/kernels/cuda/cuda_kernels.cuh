@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /** @file
  * What the .cu files share: launches, loops over elements and rows, and sums whose order is fixed by the sizes.
  *
