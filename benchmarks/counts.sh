@@ -7,8 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/mpi-env.sh
-if [ -z "${CYTOFORGE_REAL_DATA:-}" ] && [ -d ../shared/data ]; then CYTOFORGE_REAL_DATA=../shared/data; fi
-raw=${1:-${CYTOFORGE_REAL_DATA:?names the folder with pbmc_facs.h5ad}/pbmc_facs.h5ad}
+. scripts/environment.sh
+raw=${1:-$(real_data_file pbmc_facs.h5ad)}
 label=${2:-cell_type}
 cytoforge=${CYTOFORGE_BINARY:-build/release/cytoforge}
 work=${CYTOFORGE_COUNTS_DIR:-build/counts}

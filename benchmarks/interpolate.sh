@@ -7,7 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/mpi-env.sh
-data=${CYTOFORGE_REAL_DATA:?names the folder with worm_embryo.h5ad and wot_days.h5ad}
+. scripts/environment.sh
+for name in worm_embryo wot_days; do file=$(real_data_file $name.h5ad); done
+data=${file%/*}
 cytoforge=${CYTOFORGE_BINARY:-build/release/cytoforge}
 python=${CYTOFORGE_PYTHON:-build/python/bin/python}
 base=${CYTOFORGE_INTERPOLATE_DIR:-build/interpolate}

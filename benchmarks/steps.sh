@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/mpi-env.sh
-if [ -z "${CYTOFORGE_REAL_DATA:-}" ] && [ -d ../shared/data ]; then CYTOFORGE_REAL_DATA=../shared/data; fi
+. scripts/environment.sh
 cytoforge=${CYTOFORGE_BINARY:-build/release/cytoforge}
 work=${1:-build/steps}
 label=${CYTOFORGE_STEPS_LABEL:-cell_type}
@@ -18,7 +18,8 @@ results=benchmarks/results
 mkdir -p "$work" "$results"
 
 if [ ! -f "$work/run/model.h5" ]; then
-  $cytoforge prepare "${CYTOFORGE_REAL_DATA:?names the folder with pbmc_facs.h5ad}/pbmc_facs.h5ad" -o "$work/atlas" --label "$label" \
+  raw=$(real_data_file pbmc_facs.h5ad)
+  $cytoforge prepare "$raw" -o "$work/atlas" --label "$label" \
     --holdout 0.2 --seed 0
   mpirun -n 2 $cytoforge train -c configs/counts.yaml --data "$work/atlas" --out "$work/run"
 fi

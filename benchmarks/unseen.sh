@@ -8,7 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/mpi-env.sh
-data=${CYTOFORGE_REAL_DATA:?names the folder with kang_donors.h5ad}
+. scripts/environment.sh
+donors=$(real_data_file kang_donors.h5ad)
 cytoforge=${CYTOFORGE_BINARY:-build/release/cytoforge}
 python=${CYTOFORGE_PYTHON:-build/python/bin/python}
 work=${CYTOFORGE_UNSEEN_DIR:-build/unseen}
@@ -19,7 +20,7 @@ pairs=("donor=d101,cell_type=B cells" "donor=d1015,cell_type=NK cells" "donor=d1
 # Three times the cells of pbmc_facs.
 settings=(-c configs/counts.yaml --set autoencoder.steps=1500 --set denoiser.steps=3000 --set classifier.steps=1500)
 
-$python benchmarks/split.py "$data/kang_donors.h5ad" "$work/seen.h5ad" "$work/held.h5ad" "${pairs[@]}"
+$python benchmarks/split.py "$donors" "$work/seen.h5ad" "$work/held.h5ad" "${pairs[@]}"
 [ -e "$work/atlas" ] || $cytoforge prepare "$work/seen.h5ad" -o "$work/atlas" --label donor --label cell_type
 [ -e "$work/run/model.h5" ] || $cytoforge train "${settings[@]}" --data "$work/atlas" --out "$work/run" --resume auto
 if [ ! -e "$work/free/model.h5" ]; then

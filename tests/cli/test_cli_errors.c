@@ -92,10 +92,8 @@ static void an_atlas_that_exists_is_kept(void **state) {
 
 static void a_full_disk(void **state) {
   (void)state;
-  if (cli_run("mkdir -p full; unshare -rm mount -t tmpfs -o size=1m tmpfs full") != 0) {
-    print_message("skipped: this machine does not allow mount namespaces\n");
-    skip();
-  }
+  if (cli_run("mkdir -p full; unshare -rm mount -t tmpfs -o size=1m tmpfs full") != 0)
+    test_skip("this machine does not allow mount namespaces");
   cli_expect(0, "$cytoforge synth -o more.h5ad --cells 2000 --genes 500 --types 2");
   cli_expect(
       0, ON_A_DISK_OF("200k",

@@ -26,7 +26,7 @@ static int setup(void **state) {
   FILE *script = fopen("kill_at.sh", "w");
   if (script == NULL || fputs(kill_script, script) < 0 || fclose(script) != 0) return -1;
   setenv("prepare", prepare_options, 1);
-  setenv("cytoforge", getenv("CYTOFORGE_BINARY"), 1);
+  setenv("cytoforge", test_binary(), 1);
   cli_expect(0,
              "$cytoforge synth -o a.h5ad --cells 2000 --genes 600 --types 3 && "
              "$cytoforge synth -o b.h5ad --cells 1500 --genes 600 --types 3 --seed 9 && "

@@ -247,14 +247,9 @@ static void exported_numbers_are_bit_for_bit(void **state) {
   cli_expect(5, "$cytoforge export -m model.h5 --format safetensors -o one");
   cli_expect(2, "$cytoforge export -m model.h5 --format onnx -o two");
   cli_expect_text("safetensors or pytorch-names");
-}
-
-/* Where the caller wants to load the exported files into torch modules (tests/scripts/torch_run.sh). */
-static void exported_files_are_kept_for_torch(void **state) {
-  (void)state;
-  const char *keep = getenv("CYTOFORGE_TORCH_EXPORTED");
-  if (keep == NULL) skip();
-  cli_expect(0, "cp -r names one '%s'", keep);
+  /* Where the caller loads the exported files into torch modules (tests/scripts/torch_run.sh). */
+  const char *keep = test_variable("CYTOFORGE_TORCH_EXPORTED");
+  if (keep != NULL) cli_expect(0, "cp -r names one '%s'", keep);
 }
 
 /* ---- fine-tuning --------------------------------------------------------------------------------------------------
@@ -300,7 +295,6 @@ int main(void) {
       cmocka_unit_test(without_a_denoiser_there_is_no_sampling),
       cmocka_unit_test(what_does_not_fit_is_refused),
       cmocka_unit_test(exported_numbers_are_bit_for_bit),
-      cmocka_unit_test(exported_files_are_kept_for_torch),
       cmocka_unit_test(training_starts_from_scimilarity),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);

@@ -217,11 +217,7 @@ static void what_cannot_be_copied_is_told(void **state) {
 
 static void anndata_reads_the_same(void **state) {
   (void)state;
-  const char *python = getenv("CYTOFORGE_PYTHON"), *source = getenv("CYTOFORGE_SOURCE");
-  if (!python || !python[0] || !source) {
-    print_message("skipped: CYTOFORGE_PYTHON names no Python with anndata and scanpy\n");
-    skip();
-  }
+  const char *python = test_python_or_skip(), *source = test_source();
   char *command = NULL, *list = NULL, line[512];
   assert_ok(cyf_format(&command, "'%s' '%s/tests/interchange/make_h5ad.py' '%s/variants' > '%s/log' 2>&1", python,
                        source, folder, folder));

@@ -22,16 +22,6 @@ static int remove_folder(void **state) {
   return 0;
 }
 
-/* The folder named by an environment variable; skips the test where it is unset. */
-static const char *folder_or_skip(const char *variable, const char *what) {
-  const char *path = getenv(variable);
-  if (!path || !path[0]) {
-    print_message("skipped: %s names no folder of %s\n", variable, what);
-    skip();
-  }
-  return path;
-}
-
 /* ---- variants ---------------------------------------------------------------------------------------------------- */
 
 /* The text of "FOLDER/NAME.SUFFIX"; cyf_free. */
@@ -138,7 +128,7 @@ static void check_labels(cyf_h5ad *file, const char *path, const char *name) {
 
 static void variants(void **state) {
   (void)state;
-  const char *path = folder_or_skip("CYTOFORGE_H5AD_VARIANTS", "files made by tests/interchange/make_h5ad.py");
+  const char *path = test_folder_or_skip("CYTOFORGE_H5AD_VARIANTS", "folder of tests/interchange/make_h5ad.py's files");
   char *list = NULL, *file_path = NULL;
   assert_ok(cyf_path_join(path, "variants.tsv", &file_path));
   assert_ok(cyf_read_text_file(file_path, &list));
@@ -261,7 +251,7 @@ static void check_real(const char *path, const real_file *expected) {
 
 static void real_data(void **state) {
   (void)state;
-  const char *path = folder_or_skip("CYTOFORGE_REAL_DATA", "real .h5ad files");
+  const char *path = test_real_data_or_skip();
   for (size_t i = 0; i < sizeof(REAL) / sizeof(REAL[0]); i++) {
     char *file_path = NULL;
     assert_ok(cyf_format(&file_path, "%s/%s.h5ad", path, REAL[i].name));
@@ -274,7 +264,7 @@ static void real_data(void **state) {
  * there. */
 static void real_parts(void **state) {
   (void)state;
-  const char *path = folder_or_skip("CYTOFORGE_REAL_DATA", "real .h5ad files");
+  const char *path = test_real_data_or_skip();
   char *file_path = NULL;
   cyf_h5ad *file = NULL;
   cyf_names genes = {0};
@@ -328,11 +318,7 @@ static void stock_anndata(void **state) {
                                              {.format = CYF_MATRIX_CSR_NBIT, .data_bits = 8, .chunk_values = 64},
                                              {.format = CYF_MATRIX_CSR_FLOAT32, .gzip_level = 4},
                                              {.format = CYF_MATRIX_DENSE}};
-  const char *python = getenv("CYTOFORGE_PYTHON"), *source = getenv("CYTOFORGE_SOURCE");
-  if (!python || !python[0] || !source) {
-    print_message("skipped: CYTOFORGE_PYTHON names no Python with anndata and scanpy\n");
-    skip();
-  }
+  const char *python = test_python_or_skip(), *source = test_source();
   for (int i = 0; i < 5; i++) { /* the fifth has no cells */
     char *path = NULL, *rows_path = NULL, *command = NULL;
     h5ad_example example;
@@ -376,5 +362,6 @@ int main(void) {
       cmocka_unit_test_setup(stock_anndata, check_clear),
       cmocka_unit_test_setup(no_memory_left_over, check_clear),
   };
+  test_choose_checks();
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

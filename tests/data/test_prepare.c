@@ -519,11 +519,7 @@ static void gene_lists_are_read_strictly(void **state) {
 
 static void real_cells_pass_through_unchanged(void **state) {
   const fixture *shared = *state;
-  const char *folder = getenv("CYTOFORGE_REAL_DATA");
-  if (!folder) {
-    if (shared->rank == 0) print_message("CYTOFORGE_REAL_DATA is not set: skipped\n");
-    skip();
-  }
+  const char *folder = test_real_data_or_skip();
   char path[512], output[128];
   snprintf(path, sizeof(path), "%s/pbmc_facs.h5ad", folder);
   fixture_path(shared, "pbmc", output);

@@ -592,13 +592,8 @@ static void the_id_table_knows_first_cells(void **state) {
   cyf_id_table_destroy(&table);
 }
 
-static const char *real_file(const fixture *shared, const char *name, char path[512]) {
-  const char *folder = getenv("CYTOFORGE_REAL_DATA");
-  if (!folder) {
-    if (shared->rank == 0) print_message("CYTOFORGE_REAL_DATA is not set: skipped\n");
-    skip();
-  }
-  snprintf(path, 512, "%s/%s", folder, name);
+static const char *real_file(const char *data, const char *name, char path[512]) {
+  snprintf(path, 512, "%s/%s", data, name);
   return path;
 }
 
@@ -620,7 +615,7 @@ static void real_pairs_are_held_out(void **state) {
   const fixture *shared = *state;
   static const char *const pair_labels[] = {"donor", "cell_type"}, *const where[] = {"donor=d101,cell_type=B cells"};
   char path[512], output[128], file[160];
-  const char *input = real_file(shared, "kang_donors.h5ad", path);
+  const char *input = real_file(test_real_data_or_skip(), "kang_donors.h5ad", path);
   fixture_path(shared, "kang", output);
   cyf_prepare_options options = {.inputs = &input,
                                  .n_inputs = 1,
@@ -651,7 +646,7 @@ static void real_columns_of_all_kinds(void **state) {
   static const char *const cell_type[] = {"cell_type"}, *const keep[] = {"is_primary_data=true", "ClassAnn!=none"};
   static const char *const days[] = {"day=10.5", "day=11"};
   char path[512], output[128], list[128];
-  const char *input = real_file(shared, "brain_cellxgene.h5ad", path);
+  const char *input = real_file(test_real_data_or_skip(), "brain_cellxgene.h5ad", path);
   fixture_path(shared, "brain", output);
   fixture_path(shared, "few.tsv", list);
   cyf_prepare_options options = {.inputs = &input,
@@ -683,7 +678,7 @@ static void real_columns_of_all_kinds(void **state) {
   assert_int_equal(summary.n_genes, 6);
   assert_true(summary.n_genes_missing < 6);
 
-  input = real_file(shared, "wot_days.h5ad", path);
+  input = real_file(test_real_data_or_skip(), "wot_days.h5ad", path);
   options = (cyf_prepare_options){.inputs = &input,
                                   .n_inputs = 1,
                                   .output = output,
@@ -703,8 +698,8 @@ static void real_studies_are_merged(void **state) {
   const fixture *shared = *state;
   static const char *const cell_type[] = {"cell_type"};
   char path[2][512], output[128];
-  const char *inputs[2] = {real_file(shared, "kang_donors.h5ad", path[0]),
-                           real_file(shared, "pbmc_facs.h5ad", path[1])};
+  const char *inputs[2] = {real_file(test_real_data_or_skip(), "kang_donors.h5ad", path[0]),
+                           real_file(test_real_data_or_skip(), "pbmc_facs.h5ad", path[1])};
   fixture_path(shared, "merged", output);
   cyf_prepare_options options = {.inputs = inputs,
                                  .n_inputs = 2,

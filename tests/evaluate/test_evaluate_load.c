@@ -156,13 +156,9 @@ static void spoil(const cyf_csr *cells, cyf_csr_buffer *spoilt) {
   cyf_free(value);
 }
 
-static void test_real_cells(void **state) {
+static void real_cells_meet_their_ceiling(void **state) {
   (void)state;
-  const char *folder = getenv("CYTOFORGE_REAL_DATA");
-  if (!folder) {
-    print_message("CYTOFORGE_REAL_DATA is not set: the comparison of real cells is skipped\n");
-    skip();
-  }
+  const char *folder = test_real_data_or_skip();
   /* Three disjoint parts of one shuffled data set of ten sorted types: the value must be about its ceiling. */
   char path[1024];
   cyf_cell_set set;
@@ -224,7 +220,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_load),
       cmocka_unit_test(test_load_other_values),
-      cmocka_unit_test(test_real_cells),
+      cmocka_unit_test(real_cells_meet_their_ceiling),
   };
+  test_choose_checks();
   return cmocka_run_group_tests_name("evaluate: files", tests, make_folder, remove_folder);
 }

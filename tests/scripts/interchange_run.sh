@@ -3,7 +3,9 @@
 # What cytoforge writes, read by stock anndata and scanpy with warnings as errors: shards, plain and compressed, latents, the hold-out, sampled, encoded and decoded cells.
 # Exits 77 (skipped) where there is no Python with them.
 set -euo pipefail
-if [ -z "${CYTOFORGE_PYTHON:-}" ]; then
+. "${CYTOFORGE_SOURCE:?}/scripts/environment.sh"
+python=$(given_program CYTOFORGE_PYTHON)
+if [ -z "$python" ]; then
   echo "skipped: CYTOFORGE_PYTHON names no Python with anndata and scanpy"
   exit 77
 fi
@@ -20,4 +22,4 @@ mpirun -n 2 $cytoforge sample -m run/model.h5 -n 300 --where cell_type=type_1 --
 mpirun -n 2 $cytoforge encode -m run/model.h5 atlas/heldout.h5ad -o encoded.h5ad
 $cytoforge encode -m run/model.h5 atlas/shard-00000.h5ad -o encoded_shard.h5ad
 $cytoforge decode -m run/model.h5 encoded.h5ad -o decoded.h5ad
-"$CYTOFORGE_PYTHON" -W error "${CYTOFORGE_SOURCE:?}/tests/interchange/check_run.py" "$work"
+"$python" -W error "$CYTOFORGE_SOURCE/tests/interchange/check_run.py" "$work"

@@ -7,8 +7,9 @@ set -euo pipefail
 programs=${1:?usage: torch_run.sh FOLDER_OF_TEST_PROGRAMS}
 scripts=${CYTOFORGE_SOURCE:?}/tests/torch
 python=""
-for candidate in "${CYTOFORGE_PYTHON:-}" python3 /usr/bin/python3; do
-  if [ -n "$candidate" ] && "$candidate" -c 'import numpy, torch' 2>/dev/null; then python=$candidate && break; fi
+. "$CYTOFORGE_SOURCE/scripts/environment.sh"
+for candidate in $(given_program CYTOFORGE_PYTHON) python3 /usr/bin/python3; do
+  if "$candidate" -c 'import numpy, torch' 2>/dev/null; then python=$candidate && break; fi
 done
 if [ -z "$python" ]; then
   echo "skipped: no Python with torch and numpy (Debian: python3-torch); the stored checkpoints are tested by cli_torch and torch_file"

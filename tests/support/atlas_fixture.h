@@ -166,6 +166,7 @@ static inline cyf_prepare_options fixture_options(const char *const *inputs, int
 /* Runs the tests on every rank; non-zero on all when one fails on any. */
 static inline int fixture_main(int argc, char **argv, const char *group, const struct CMUnitTest *tests,
                                size_t n_tests) {
+  test_choose_checks();
   int level = 0, failed = 0, any_failed = 1;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
   failed = _cmocka_run_group_tests(group, tests, n_tests, fixture_create, fixture_destroy) != 0;

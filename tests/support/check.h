@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* CMocka with what it needs before it, and what the tests of base and comm share. */
+/* What the tests of base and comm share. */
 #ifndef CYF_TESTS_CHECK_H
 #define CYF_TESTS_CHECK_H
-
-/* clang-format off */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-/* clang-format on */
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "environment.h"
 
 /* Fails the running test with the library's own message. */
 #define assert_ok(expression)                                                                                   \
@@ -44,8 +33,8 @@ static inline int check_clear(void **state) {
 
 /* A fresh folder of the test's own, removed by check_remove_folder. */
 static inline void check_make_folder(char folder[64]) {
-  const char *parent = getenv("TMPDIR");
-  snprintf(folder, 64, "%s/cytoforge_test_XXXXXX", parent && strlen(parent) < 32 ? parent : "/tmp");
+  const char *parent = test_temporary();
+  snprintf(folder, 64, "%s/cytoforge_test_XXXXXX", strlen(parent) < 32 ? parent : "/tmp");
   assert_non_null(mkdtemp(folder));
 }
 

@@ -15,9 +15,8 @@ static char cli_output[1 << 16]; /* stdout and stderr of the last command */
 
 static inline int cli_setup(void **state) {
   (void)state;
-  const char *base = getenv("TMPDIR");
-  snprintf(cli_folder, sizeof cli_folder, "%s/cytoforge-test-XXXXXX", base != NULL ? base : "/tmp");
-  if (mkdtemp(cli_folder) == NULL || getenv("CYTOFORGE_BINARY") == NULL) return -1;
+  snprintf(cli_folder, sizeof cli_folder, "%s/cytoforge-test-XXXXXX", test_temporary());
+  if (mkdtemp(cli_folder) == NULL) return -1;
   return chdir(cli_folder);
 }
 
@@ -39,7 +38,7 @@ static inline void cli_read_output(void) {
  * it. */
 __attribute__((format(printf, 1, 2))) static inline int cli_run(const char *format, ...) {
   char command[4096];
-  int n = snprintf(command, sizeof command, "exec > output.txt 2>&1; cytoforge='%s'; ", getenv("CYTOFORGE_BINARY"));
+  int n = snprintf(command, sizeof command, "exec > output.txt 2>&1; cytoforge='%s'; ", test_binary());
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(command + n, sizeof command - (size_t)n, format, arguments);

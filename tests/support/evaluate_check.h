@@ -3,15 +3,6 @@
 #ifndef CYF_TESTS_EVALUATE_CHECK_H
 #define CYF_TESTS_EVALUATE_CHECK_H
 
-/* cmocka.h needs the others before it. */
-/* clang-format off */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-/* clang-format on */
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +11,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "data/tensors/tensor_file.h"
+#include "environment.h"
 #include "evaluate/evaluate.h"
 
 /* Fails the running test with the library's message. */
@@ -49,9 +41,7 @@
   } while (0)
 
 static inline void reference_path(char path[1024]) {
-  const char *source = getenv("CYTOFORGE_SOURCE");
-  if (!source) fail_msg("CYTOFORGE_SOURCE is not set: it names the folder of the checkout");
-  snprintf(path, 1024, "%s/tests/golden/evaluate_reference.h5", source);
+  snprintf(path, 1024, "%s/tests/golden/evaluate_reference.h5", test_source());
 }
 
 /* A dataset of evaluate_reference.h5, freed with cyf_free. shape may be NULL. */

@@ -6,14 +6,6 @@
 #ifndef CYF_TESTS_GOLDEN_H
 #define CYF_TESTS_GOLDEN_H
 
-/* cmocka.h needs the four before it, so these are not in alphabetic order. */
-/* clang-format off */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-/* clang-format on */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +14,7 @@
 
 #include "base/memory.h"
 #include "data/tensors/tensor_file.h"
+#include "environment.h"
 #include "kernels/backend.h"
 #include "kernels/cuda/cuda_device.h"
 #include "model/parameters.h"
@@ -39,9 +32,7 @@ enum { GOLDEN_PATH_MAX = 1024, GOLDEN_NAME_MAX = 256 };
   } while (0)
 
 static inline void golden_path(const char *file, char path[GOLDEN_PATH_MAX]) {
-  const char *source = getenv("CYTOFORGE_SOURCE");
-  if (source == NULL) fail_msg("CYTOFORGE_SOURCE is not set: it names the folder of the checkout");
-  snprintf(path, GOLDEN_PATH_MAX, "%s/tests/golden/%s", source, file);
+  snprintf(path, GOLDEN_PATH_MAX, "%s/tests/golden/%s", test_source(), file);
 }
 
 /* A dataset as doubles, to be freed with cyf_free; *ret_count (may be NULL) is its number of elements. */
@@ -107,7 +98,7 @@ cyf_status fenced_device_create(cyf_device *cpu, cyf_device **ret_device) __attr
  * first GPU, or the emulated one where the test is linked with it; products in float32) or "fenced". For a group's
  * setup: 0 or -1. */
 static inline int golden_open_device(cyf_device **ret_device) {
-  const char *wanted = getenv("CYTOFORGE_TEST_DEVICE");
+  const char *wanted = test_variable("CYTOFORGE_TEST_DEVICE");
   cyf_status status;
   if (wanted == NULL || strcmp(wanted, "cpu") == 0) return cyf_device_create_cpu(1, ret_device) == CYF_OK ? 0 : -1;
   if (strcmp(wanted, "cuda") == 0) {
@@ -127,7 +118,7 @@ static inline int golden_open_device(cyf_device **ret_device) {
 /* Before a group is run: tests other than test_golden... look at device memory as only the CPU lets them, so on other
  * devices they are left out. */
 static inline void golden_choose_tests(void) {
-  const char *wanted = getenv("CYTOFORGE_TEST_DEVICE");
+  const char *wanted = test_variable("CYTOFORGE_TEST_DEVICE");
   if (wanted != NULL && strcmp(wanted, "cpu") != 0) cmocka_set_test_filter("test_golden*");
 }
 

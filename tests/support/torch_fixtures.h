@@ -8,12 +8,11 @@
 
 static inline const char *fixtures_folder(void) {
   static char folder[512];
-  const char *fresh = getenv("CYTOFORGE_TORCH_FIXTURES"), *source = getenv("CYTOFORGE_SOURCE");
-  assert_non_null(source);
-  if (fresh != NULL && fresh[0] != '\0')
+  const char *fresh = test_variable("CYTOFORGE_TORCH_FIXTURES");
+  if (fresh != NULL)
     snprintf(folder, sizeof folder, "%s", fresh);
   else
-    snprintf(folder, sizeof folder, "%s/tests/torch/fixtures", source);
+    snprintf(folder, sizeof folder, "%s/tests/torch/fixtures", test_source());
   return folder;
 }
 

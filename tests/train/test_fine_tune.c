@@ -24,10 +24,9 @@ static int64_t old_gene(int64_t g) {
 
 static int setup(void **state) {
   (void)state;
-  const char *fresh = getenv("CYTOFORGE_TORCH_FIXTURES"), *source = getenv("CYTOFORGE_SOURCE");
-  if (source == NULL) return -1;
-  snprintf(directory, sizeof directory, "%s%s/scimilarity", fresh != NULL && fresh[0] ? fresh : source,
-           fresh != NULL && fresh[0] ? "" : "/tests/torch/fixtures");
+  const char *fresh = test_variable("CYTOFORGE_TORCH_FIXTURES");
+  snprintf(directory, sizeof directory, "%s%s/scimilarity", fresh != NULL ? fresh : test_source(),
+           fresh != NULL ? "" : "/tests/torch/fixtures");
   if (cyf_device_create_cpu(1, &device) != CYF_OK) return -1;
   if (cyf_published_open_scimilarity(directory, &published) != CYF_OK) return -1;
   if (cyf_published_autoencoder(&published, &config) != CYF_OK) return -1;
