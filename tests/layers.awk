@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Judges the facts that layers.sh collects: see there for the rules. Ends with 1 where one is broken.
 
 function complain(text) {

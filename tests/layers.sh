@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Holds the sources to the rooms of docs/architecture.md: who may use whom, which vendor belongs where, and no circles of calls.
 #   layers.sh [BUILD]
 # Without BUILD (a build folder of this tree) only includes are looked at. With it the symbols of its objects are as well: what a

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # layers.sh fails where it should: a small tree that keeps the rules, and one fault planted at a time.
 #   layers_selftest.sh [C compiler]
 set -euo pipefail

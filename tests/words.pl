@@ -1,4 +1,5 @@
 #!/usr/bin/env perl
+# SPDX-License-Identifier: MIT
 # Sentences above 30 words, and words of ours that the glossary lacks: see words.sh.
 #   words.pl --glossary FILE --terms FILE [--quietly-skip] -- FILES...
 # Counted are sentences of Markdown pages and of comments in C, CUDA, shell, Python (docstrings too), CMake, YAML, make, awk and perl.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Plain words: no sentence of a page or a comment is longer than 30 words, and each word of ours that pages and comments use stands in
 # the glossary (docs/glossary.md; the words are listed in words_terms.txt).
 #   words.sh [FILES...]    default: every page and source of the tree

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # words.sh fails where it should: long sentences and words without an entry, planted one at a time in a small tree.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
