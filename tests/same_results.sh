@@ -89,7 +89,7 @@ compare() { # A, B
   done
   n_files=${#list[@]}
   [ ${#hdf5[@]} -gt 0 ] || cannot "there are no HDF5 files in $a"
-  compare_hdf5 "$a" "$b" "${hdf5[@]}" >"$scratch/compared" || {
+  (compare_hdf5 "$a" "$b" "${hdf5[@]}") >"$scratch/compared" || { # a subshell, since `differs` ends it
     cat "$scratch/compared"
     exit 1
   }

@@ -169,10 +169,11 @@ sub add_comment {
     $rest =~ s/\s*[-=]{3,}$//;
     if ($rest =~ /^(?:[-*+]|\d+[.)])\s+(.*)/) { $end->(); $item = $indent + 2; $block = [[$number, $1]]; next }
     if ($rest =~ /^[@\\](?:param|return|brief|file|note|pre|post)\b(?:\[\w+\])?\s*(.*)/) { $end->(); $block = [[$number, $1]]; next }
-    if ($rest =~ /^(\S+(?: \S+){0,3}?)\s{2,}(\S.*)/ && $1 !~ /[.!?:]$/) { # NAME   what it is
+    my ($name, $meaning) = $rest =~ /^(\S+(?: \S+){0,3}?)\s{2,}(\S.*)/; # NAME   what it is
+    if (defined $name && $name !~ /(?<!\.\.)[.!?:]$/) {
       $end->();
-      $item = length($space) - $base + length($rest) - length($2);
-      $block = [[$number, $2]] if $2 !~ /\S\s{3,}\S/;
+      $item = $indent + length($rest) - length($meaning);
+      $block = [[$number, $meaning]] if $meaning !~ /\S\s{3,}\S/;
       next;
     }
     if ($indent >= 4 && !($item >= 0 && $block && abs($indent - $item) <= 2)) { $end->(); next }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Plain words: no sentence of a page or a comment is longer than 30 words, and each word of ours that pages and comments use stands in
-# the glossary (docs/glossary.md; the words are listed in words_terms.txt).
+# Plain words. No sentence of a page or a comment is longer than 30 words. Each word of ours that they use (words_terms.txt) stands in
+# docs/glossary.md.
 #   words.sh [FILES...]    default: every page and source of the tree
 # The work is done by words.pl: perl's core is part of every Debian (perl-base), so nothing has to be installed for it.
 set -euo pipefail
