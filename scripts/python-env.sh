@@ -13,8 +13,8 @@ if [ ! -e "$marker" ]; then
     command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && base=$candidate && break
   done
   [ -n "$base" ] || { echo "python-env: no Python 3.11 or later; interchange tests will be skipped" >&2; exit 0; }
-  echo "python-env: making $environment (anndata, scanpy)" >&2
-  if ! { "$base" -m venv "$environment" && "$environment/bin/pip" install -q --disable-pip-version-check anndata scanpy; } >&2; then
+  echo "python-env: making $environment (anndata, scanpy, pyyaml)" >&2
+  if ! { "$base" -m venv "$environment" && "$environment/bin/pip" install -q --disable-pip-version-check anndata scanpy pyyaml; } >&2; then
     echo "python-env: could not be made; interchange tests will be skipped" >&2
     exit 0
   fi

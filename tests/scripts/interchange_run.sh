@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # What cytoforge writes, read by stock anndata and scanpy with warnings as errors: shards, plain and compressed, latents, the hold-out, sampled, encoded and decoded cells.
+# Then atlases of every stored form and latents, byte by byte as docs/atlas-format.md says.
 # Exits 77 (skipped) where there is no Python with them.
 set -euo pipefail
 . "${CYTOFORGE_SOURCE:?}/scripts/environment.sh"
@@ -23,3 +24,15 @@ mpirun -n 2 $cytoforge encode -m run/model.h5 atlas/heldout.h5ad -o encoded.h5ad
 $cytoforge encode -m run/model.h5 atlas/shard-00000.h5ad -o encoded_shard.h5ad
 $cytoforge decode -m run/model.h5 encoded.h5ad -o decoded.h5ad
 "$python" -W error "$CYTOFORGE_SOURCE/tests/interchange/check_run.py" "$work"
+
+prepare() { # atlas, input, further options: labels and every gene stay
+  $cytoforge prepare "$2" -o "$1" --label cell_type --min-genes 0 --min-cells 0 "${@:3}"
+}
+$cytoforge synth -o small_counts.h5ad --cells 900 --genes 150 --types 3 --counts 60 --expressed 0.4
+$cytoforge synth -o large_counts.h5ad --cells 60 --genes 33000 --types 3 --counts 1e6 --expressed 0.02
+prepare bits8 small_counts.h5ad # one shard of several chunks
+prepare bits32 large_counts.h5ad --shard-cells 25
+prepare bits32_gzip large_counts.h5ad --compress gzip
+prepare float decoded.h5ad --holdout 0.3
+prepare float_gzip decoded.h5ad --compress gzip
+"$python" -W error "$CYTOFORGE_SOURCE/tests/interchange/read_atlas.py" atlas compressed bits8 bits32 bits32_gzip float float_gzip run/latents
