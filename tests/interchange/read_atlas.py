@@ -1,5 +1,5 @@
-# SPDX-License-Identifier: MIT
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A reader of atlases and latents written from docs/atlas-format.md alone, held against anndata:
 
     read_atlas.py FOLDER...    each an atlas, or a folder of latents
