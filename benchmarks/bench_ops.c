@@ -12,7 +12,7 @@
 #include "kernels/backend.h"
 #include "kernels/device.h"
 
-/* ---- timing ---------------------------------------------------------------------------------------------------- */
+/* ---- timing ---- */
 
 typedef struct bench {
   cyf_device *device;
@@ -58,7 +58,7 @@ static cyf_status random_floats(int64_t count, double scale, float **ret_floats)
   return CYF_OK;
 }
 
-/* ---- the machine ------------------------------------------------------------------------------------------------- */
+/* ---- the machine ---- */
 
 enum { PEAK = 2048 };
 
@@ -77,8 +77,7 @@ static cyf_status copy_arrays(bench *b) {
   return CYF_OK;
 }
 
-/* ---- gene space ----------------------------------------------------------------------------------------------------
- */
+/* ---- gene space ---- */
 
 static cyf_status dense_forward(bench *b) {
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)b->n, (blasint)b->out, (blasint)b->genes, 1.0f,
@@ -211,8 +210,7 @@ static cyf_status gene_space(bench *b) {
   return CYF_OK;
 }
 
-/* ---- the rest
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the rest ---- */
 
 enum { ROWS = 2048, COLUMNS = 1024 };
 

@@ -6,9 +6,9 @@
  * (one multiplication deep, so that four run at once: memory speed). Words after the last whole step go to accumulators
  * 0, 1, 2 in turn; the last 1 to 7 bytes, padded with zeros to a word, to accumulator 3. The accumulators and the
  * length are then folded, each through a bijective finaliser, so any change within one word always changes the sum. */
-#include <string.h>
+#include "base/checksum.h"
 
-#include "base/files.h"
+#include <string.h>
 
 static const uint64_t multiplier = UINT64_C(0x9E3779B97F4A7C15); /* 2^64 over the golden ratio, odd */
 

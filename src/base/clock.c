@@ -34,3 +34,9 @@ void cyf_clock_duration(double seconds, char *text, size_t size) {
     snprintf(text, size, "%llds", whole_s);
   }
 }
+
+int64_t cyf_cpu_time_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}

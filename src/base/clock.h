@@ -5,9 +5,13 @@
 #define CYF_BASE_CLOCK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /** Seconds since an arbitrary fixed point, monotonic. */
 double cyf_clock_s(void);
+
+/** Processor time of all threads of this process so far, nanoseconds. */
+int64_t cyf_cpu_time_ns(void);
 
 /** Writes UTC time as "2026-01-31T12:34:56Z" into text[size], size >= 21. */
 void cyf_clock_utc(char *text, size_t size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Files and folders: existence, atomic replacement, checksums. */
+ * Files and folders: existence, atomic replacement. */
 #ifndef CYF_BASE_FILES_H
 #define CYF_BASE_FILES_H
 
@@ -52,9 +52,5 @@ cyf_status cyf_write_bytes_file(const char *path, const void *bytes, size_t size
 cyf_status cyf_read_text_file(const char *path, char **ret_text);
 /** The same for any bytes. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_read_bytes_file(const char *path, uint8_t **ret_bytes, size_t *ret_size);
-
-/** 64-bit checksum of bytes, the same on every machine; not cryptographic. Passing one call's result as the next one's
- * seed chains pieces (the cuts between pieces count). The format is described in checksum.c. */
-uint64_t cyf_checksum(uint64_t seed, const void *bytes, size_t size);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/memory_limit.h"
@@ -145,4 +146,10 @@ int64_t cyf_memory_available_bytes(void) {
   const int64_t of_machine = (int64_t)kib * 1024;
   const int64_t of_group = cyf_memory_limit_left(membership, mount);
   return of_machine == 0 || of_machine < of_group ? of_machine : of_group;
+}
+
+int64_t cyf_peak_memory_bytes(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return (int64_t)usage.ru_maxrss * 1024; /* KiB on Linux */
 }

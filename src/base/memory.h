@@ -37,6 +37,8 @@ int64_t cyf_memory_bytes_now(void);
 int64_t cyf_memory_bytes_peak(void);
 /** @} */
 
+/** The most memory this process has had resident so far, bytes. */
+int64_t cyf_peak_memory_bytes(void);
 /** Memory of this machine, or what a scheduler grants the job where that is less; 0 where the system does not tell. */
 int64_t cyf_memory_total_bytes(void);
 /** Memory that this process could still take without swapping: what the machine has, or what a scheduler leaves to the

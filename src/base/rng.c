@@ -53,57 +53,6 @@ double cyf_rng_next_normal(cyf_rng_stream *stream) {
   return radius * cos(2.0 * M_PI * cyf_rng_next_unit(stream));
 }
 
-/* Marsaglia and Tsang, "A simple method for generating gamma variables", ACM TOMS 26(3), 2000. */
-double cyf_rng_next_gamma(cyf_rng_stream *stream, double shape) {
-  /* Their section 6: a gamma of shape a < 1 is one of shape a + 1 times U^(1/a). */
-  double boost = 1.0;
-  if (shape < 1.0) {
-    boost = pow(cyf_rng_next_unit(stream), 1.0 / shape);
-    shape += 1.0;
-  }
-  const double d = shape - 1.0 / 3.0, c = 1.0 / sqrt(9.0 * d);
-  for (;;) {
-    const double x = cyf_rng_next_normal(stream), t = 1.0 + c * x;
-    if (t <= 0.0) continue;
-    const double v = t * t * t;
-    if (log(cyf_rng_next_unit(stream)) < 0.5 * x * x + d - d * v + d * log(v)) return boost * d * v;
-  }
-}
-
-/* Inversion by summing probabilities upward; for means where exp(-mean) is far from underflow. */
-static int64_t poisson_small(cyf_rng_stream *stream, double mean) {
-  double u = cyf_rng_next_unit(stream), p = exp(-mean);
-  int64_t k = 0;
-  while (u > p) {
-    u -= p;
-    ++k;
-    p *= mean / (double)k;
-    if (p < 1e-300) break; /* rounding left a remainder that no term will cover */
-  }
-  return k;
-}
-
-/* Algorithm PTRS of Hörmann, "The transformed rejection method for generating Poisson random variables", Insurance:
- * Mathematics and Economics 12, 1993; for means of 10 and more. */
-static int64_t poisson_large(cyf_rng_stream *stream, double mean) {
-  const double log_mean = log(mean), b = 0.931 + 2.53 * sqrt(mean), a = -0.059 + 0.02483 * b;
-  const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), v_r = 0.9277 - 3.6224 / (b - 2.0);
-  for (;;) {
-    const double u = cyf_rng_next_unit(stream) - 0.5, v = cyf_rng_next_unit(stream), us = 0.5 - fabs(u);
-    const double k = floor((2.0 * a / us + b) * u + mean + 0.43);
-    if (us >= 0.07 && v <= v_r) return (int64_t)k;
-    if (k < 0.0 || (us < 0.013 && v > us)) continue;
-    int sign;
-    if (log(v * inverse_alpha / (a / (us * us) + b)) <= k * log_mean - mean - lgamma_r(k + 1.0, &sign))
-      return (int64_t)k;
-  }
-}
-
-int64_t cyf_rng_next_poisson(cyf_rng_stream *stream, double mean) {
-  if (!(mean > 0.0)) return 0;
-  return mean < 10.0 ? poisson_small(stream, mean) : poisson_large(stream, mean);
-}
-
 /* Eight Feistel rounds, each a whole Philox block: four already give a pseudo-random permutation of large domains (Luby
  * and Rackoff, 1988), small ones need more. The step word keeps these blocks apart from ordinary ones under the same
  * key. */

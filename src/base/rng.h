@@ -66,8 +66,6 @@ double cyf_rng_next_unit(cyf_rng_stream *stream); /**< (0, 1), 32 bits */
 uint64_t cyf_rng_next_below(cyf_rng_stream *stream,
                             uint64_t bound); /**< [0, bound), bound >= 1, unbiased to 2^-64*bound */
 double cyf_rng_next_normal(cyf_rng_stream *stream);
-double cyf_rng_next_gamma(cyf_rng_stream *stream, double shape);   /**< scale 1; shape > 0 */
-int64_t cyf_rng_next_poisson(cyf_rng_stream *stream, double mean); /**< mean >= 0 */
 
 /** Position of `index` under a pseudo-random permutation of [0, n) (a keyed Feistel network with cycle walking): O(1)
  * memory. Bijective for every n >= 1; index < n. */

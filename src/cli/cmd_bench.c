@@ -4,8 +4,10 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "bench/bench_loader.h"
 #include "cli/bench.h"
 #include "cli/command.h"

@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/names.h"
 #include "cli/command.h"
 #include "cli/version.h"
 

@@ -9,13 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/names.h"
 #include "base/status.h"
-
-/** Strings of argv, in order; the array is owned, the strings are not. */
-typedef struct cyf_texts {
-  const char **item;
-  int64_t n;
-} cyf_texts;
 
 typedef enum cyf_option_kind {
   CYF_OPTION_FLAG, /**< bool */

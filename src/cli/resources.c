@@ -1,22 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/resources.h"
 
-#include <sys/resource.h>
-#include <time.h>
-
 #include "base/log.h"
-
-int64_t cyf_peak_memory_bytes(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (int64_t)usage.ru_maxrss * 1024; /* KiB on Linux */
-}
-
-int64_t cyf_cpu_time_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
+#include "base/memory.h"
 
 cyf_status cyf_report_resources(cyf_comm *comm) {
   int64_t peak = cyf_peak_memory_bytes();

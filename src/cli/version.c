@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/version.h"
 
-#include "base/config/yaml_version.h"
-#include "comm/comm_version.h"
+#include "base/config/yaml_doc.h"
+#include "comm/comm.h"
 #include "data/hdf5/hdf5_version.h"
 #include "data/tensors/torch_zip.h"
-#include "kernels/cpu/cpu_version.h"
 #include "kernels/cuda/cuda_device.h"
+#include "kernels/device.h"
 
 void cyf_print_version(FILE *stream) {
   char mpi[256], hdf5[64];

@@ -2,6 +2,8 @@
 /* The communicator: who is there. */
 #include "comm/comm.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -107,4 +109,11 @@ bool cyf_comm_failure_agreed(const cyf_comm *comm) {
 void cyf_comm_abort(cyf_comm *comm, int exit_code) {
   MPI_Abort(comm && comm->mpi != MPI_COMM_NULL ? comm->mpi : MPI_COMM_WORLD, exit_code);
   _exit(exit_code); /* MPI_Abort may return where the launcher is gone */
+}
+
+void cyf_mpi_version(char *text, size_t size) {
+  char line[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  MPI_Get_library_version(line, &length);
+  snprintf(text, size, "%.*s", (int)strcspn(line, ",\n"), line);
 }

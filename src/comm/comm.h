@@ -55,8 +55,6 @@ cyf_status cyf_comm_max_int64(cyf_comm *comm, int64_t *values, int64_t count);
 
 /** Copies root's bytes to all; any size (pieces under 2 GiB). */
 cyf_status cyf_comm_broadcast(cyf_comm *comm, void *bytes, int64_t n_bytes, int root);
-/** A string from root to all: on others *text is an output, allocated (cyf_free); NULL on root arrives as NULL. */
-cyf_status cyf_comm_broadcast_text(cyf_comm *comm, char **text, int root);
 /** Rank r's n_bytes_local go to root's buffer one after another in rank order (ret_bytes, ret_counts[size] on root,
  * cyf_free both; NULL on the others). */
 cyf_status cyf_comm_gather(cyf_comm *comm, const void *bytes, int64_t n_bytes_local, int root, void **ret_bytes,
@@ -76,5 +74,11 @@ cyf_status cyf_comm_exchange(cyf_comm *comm, const void *bytes, const int64_t *n
 cyf_status cyf_comm_send(cyf_comm *comm, const void *bytes, int64_t n_bytes, int to, int tag);
 cyf_status cyf_comm_receive(cyf_comm *comm, void *bytes, int64_t n_bytes, int from, int tag);
 /** @} */
+
+/** Writes the MPI library's version line, as loaded, into text[size]. Works before MPI is started. Not collective. */
+void cyf_mpi_version(char *text, size_t size);
+/** Writes NCCL's version, as loaded, into text[size]; "" where the program was built without it. Needs no GPU. Not
+ * collective. */
+void cyf_nccl_version(char *text, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The program without NCCL: gradients are summed by MPI. */
 #if !CYF_HAVE_NCCL
-#include "comm/comm_version.h"
+#include "comm/comm.h"
 #include "comm/nccl_plane.h"
 
 bool cyf_nccl_is_here(void) {

@@ -5,7 +5,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-#include "comm/comm_version.h"
+#include "comm/comm.h"
 #include "comm/nccl_plane.h"
 
 static const char *const LIBRARY = "libnccl.so.2";

@@ -12,8 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "comm/comm.h"
 #include "comm/comm_internal.h"
-#include "comm/comm_version.h"
 #include "comm/nccl_library.h"
 #include "kernels/cuda/cuda_device.h"
 
@@ -90,7 +90,7 @@ static cyf_status settle(cyf_nccl *n, int which, ncclResult_t result, double tim
   return result == ncclSuccess ? CYF_OK : nccl_failed(n, result, what);
 }
 
-/* ---- the watch -------------------------------------------------------------------------------------------------- */
+/* ---- the watch ---- */
 
 static void end_all_ranks(cyf_nccl *n, const char *what, const char *why) {
   fprintf(stderr, "cytoforge: error on rank %d: NCCL: %s in %s\n", n->comm->rank, why, what);
@@ -170,7 +170,7 @@ static cyf_status watch_stream(cyf_nccl *n, cudaStream_t stream, const char *wha
   return status;
 }
 
-/* ---- creation --------------------------------------------------------------------------------------------------- */
+/* ---- creation ---- */
 
 static cyf_status make_streams(cyf_nccl *n, cyf_device *device) {
   const char *what = "making a stream of sums";
@@ -233,7 +233,7 @@ cleanup:
   return status;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 /* Waits for what is queued, for some seconds at most. */
 static bool drain(cyf_nccl *n) {
@@ -282,7 +282,7 @@ void cyf_nccl_destroy(cyf_nccl **nccl) {
   cyf_free(n);
 }
 
-/* ---- sums ------------------------------------------------------------------------------------------------------- */
+/* ---- sums ---- */
 
 /* values[count] in place, on a stream; returns when it is queued there. */
 static cyf_status all_reduce(cyf_nccl *n, int which, void *values, int64_t count, ncclDataType_t type,

@@ -90,17 +90,13 @@ static cyf_status name_classes(const cyf_compared *c, cyf_label_scores *scores) 
 /* Labels that share no name cannot be compared. */
 static cyf_status need_common(const cyf_part *part, const cyf_class_codes *codes, const cyf_label_scores *scores,
                               const cyf_part *train) {
-  cyf_status status = CYF_OK;
-  char *there = NULL, *possible = NULL;
+  char there[CYF_NAMES_LIST_BYTES], possible[CYF_NAMES_LIST_BYTES];
+  const cyf_names *asked = &part->cells->labels->categories, *known = &train->cells->labels->categories;
   if (codes->n > 0 || codes->n_unknown == 0) return CYF_OK;
-  CYF_TRY_CLEANUP(cyf_names_join(&part->cells->labels->categories, &there));
-  CYF_TRY_CLEANUP(cyf_names_join(&train->cells->labels->categories, &possible));
-  status = CYF_FAIL(CYF_ERR_INPUT, "%s: no '%s' in common with %s; there: %s; possible: %s", shown_name(part->cells),
-                    scores->attribute, shown_name(train->cells), there, possible);
-cleanup:
-  cyf_free(there);
-  cyf_free(possible);
-  return status;
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: no '%s' in common with %s; there: %s; possible: %s", shown_name(part->cells),
+                  scores->attribute, shown_name(train->cells),
+                  cyf_list_names(asked->n, (const char *const *)asked->name, there, sizeof there),
+                  cyf_list_names(known->n, (const char *const *)known->name, possible, sizeof possible));
 }
 
 cyf_status cyf_compare_labels(const cyf_compared *c, const cyf_train_space *space, const double *ceiling_points,

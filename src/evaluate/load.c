@@ -123,13 +123,12 @@ static cyf_status read_labels(cyf_h5ad *file, const char *label, const int64_t *
                               cyf_cell_set *set) {
   cyf_status status = CYF_OK;
   cyf_names columns = {0};
-  char *list = NULL;
+  char list[CYF_NAMES_LIST_BYTES];
   if (!label) return cyf_strdup("no label column was asked for", &set->label_note);
   CYF_TRY_CLEANUP(cyf_h5ad_list_columns(file, &columns));
   if (cyf_names_find(&columns, label) < 0) {
-    CYF_TRY_CLEANUP(cyf_names_join(&columns, &list));
     CYF_TRY_CLEANUP(cyf_format(&set->label_note, "%s has no obs column '%s'; it has: %s", cyf_h5ad_path(file), label,
-                               columns.n > 0 ? list : "none"));
+                               cyf_list_names(columns.n, (const char *const *)columns.name, list, sizeof list)));
     goto cleanup;
   }
   CYF_TRY_CLEANUP(cyf_h5ad_read_labels(file, label, &set->labels));
@@ -138,7 +137,6 @@ static cyf_status read_labels(cyf_h5ad *file, const char *label, const int64_t *
   set->has_labels = true;
 cleanup:
   cyf_names_destroy(&columns);
-  cyf_free(list);
   return status;
 }
 

@@ -77,7 +77,7 @@ typedef struct cyf_multistep {
 struct cyf_ops {
   const char *name; /**< "cpu" or "cuda" */
 
-  /** ---- memory ---------------------------------------------------------------------------------------------- */
+  /* ---- memory ---- */
   cyf_status (*alloc)(cyf_device *d, size_t bytes, void **ret_memory); /**< zeroed, 64-byte aligned; for either queue */
   void (*free)(cyf_device *d, void *memory); /**< behind all calls made so far in either queue; NULL-safe */
   /** Bytes that allocations could still take; 0: no limit known (the host's own memory). */
@@ -97,7 +97,7 @@ struct cyf_ops {
   /** All earlier calls of both queues are done, all ret_ scalars are written. */
   cyf_status (*synchronize)(cyf_device *d);
 
-  /* ---- transfers beside the work --------------------------------------------------------------------------------- */
+  /* ---- transfers beside the work ---- */
   /** In the copy queue: `host`, memory of alloc_host, must stay as it is until an event recorded later in the copy
    * queue is reached, and device_memory must not be used before. */
   cyf_status (*upload_async)(cyf_device *d, void *device_memory, const void *host, size_t bytes);
@@ -112,8 +112,7 @@ struct cyf_ops {
   /** The host waits until the event is reached. ret_ scalars are not written by this. */
   cyf_status (*event_synchronize)(cyf_device *d, cyf_event *event);
 
-  /* ---- graphs ------------------------------------------------------------------------------------------------------
-   */
+  /* ---- graphs ---- */
   /** Operations between begin and end are launched as one graph by graph_end, which saves the gaps between small
    * kernels. They are called as usual every time, and with their present arguments: *graph (NULL at first, the caller's
    * to keep and destroy) is last time's graph, in which a backend exchanges the arguments that differ (scalars such as
@@ -128,8 +127,7 @@ struct cyf_ops {
   cyf_status (*graph_end)(cyf_device *d, cyf_graph **graph, bool launch);
   void (*graph_destroy)(cyf_device *d, cyf_graph *graph); /**< NULL-safe */
 
-  /* ---- cells as they are stored ------------------------------------------------------------------------------------
-   */
+  /* ---- cells as they are stored ---- */
   /** Makes rows of a compact matrix ready for the operations on gene space. Output row i < n is x's row row[i] (row
    * NULL: row i) and lies at [indptr[i], indptr[i + 1]) of the outputs (indptr NULL: x->indptr, only with row NULL).
    * indices: gene indices. values: log1p(count * factor of the cell), or the stored number where x->factor is NULL
@@ -144,7 +142,7 @@ struct cyf_ops {
   cyf_status (*sparse_fill)(cyf_device *d, int64_t n, int64_t c, const float *x, const int64_t *indptr,
                             int32_t *indices, float *values);
 
-  /* ---- dense linear layers ------------------------------------------------------------------------------------ */
+  /* ---- dense linear layers ---- */
   /** y[n,out] (+)= x[n,in] W[out,in]' + bias[out] (bias NULL: none). */
   cyf_status (*linear_forward)(cyf_device *d, int64_t n, int64_t in, int64_t out, const float *x, const float *w,
                                const float *bias, bool accumulate, float *y);
@@ -155,7 +153,7 @@ struct cyf_ops {
   cyf_status (*linear_weight_grad)(cyf_device *d, int64_t n, int64_t in, int64_t out, const float *x, const float *d_y,
                                    float *d_w, float *d_bias);
 
-  /* ---- gene space: a sparse batch against matrices with one row a gene ------------------------------------------- */
+  /* ---- gene space: a sparse batch against matrices with one row a gene ---- */
   /** y[n,out] = X W + bias, X sparse [n,genes], W gene-major [genes,out] (the transpose of PyTorch's weight). */
   cyf_status (*gene_linear_forward)(cyf_device *d, const cyf_csr *x, int64_t out, const float *w_gene_major,
                                     const float *bias, float *y);
@@ -182,7 +180,7 @@ struct cyf_ops {
   cyf_status (*gene_decode)(cyf_device *d, int64_t n, int64_t hidden, int64_t genes, const float *h, const float *w,
                             const float *bias, float *y);
 
-  /* ---- batch norm + activation (eps 1e-5) ---------------------------------------------------------------------- */
+  /* ---- batch norm + activation (eps 1e-5) ---- */
   /** sums[0:c] = column sums of x[n,c], sums[c:2c] = column sums of x^2; double, replaced. */
   cyf_status (*batch_norm_sums)(cyf_device *d, int64_t n, int64_t c, const float *x, double *sums);
   /** From sums over n_total cells: mean[c], inv_std[c] (biased variance + 1e-5), and, if running_mean is not NULL,
@@ -212,8 +210,7 @@ struct cyf_ops {
   /** d_gamma[c] += sums[c:2c], d_beta[c] += sums[0:c] (sums of this rank's cells only). */
   cyf_status (*batch_norm_param_grad)(cyf_device *d, int64_t c, const double *sums, float *d_gamma, float *d_beta);
 
-  /* ---- layer norm + SiLU (eps 1e-5) -------------------------------------------------------------------------------
-   */
+  /* ---- layer norm + SiLU (eps 1e-5) ---- */
   /** y[n,c] = silu(gamma*(x-mean_row)*inv_std_row+beta); mean, inv_std [n] are kept for the backward pass (NULL: not).
    * y may be x only if there is no backward pass. */
   cyf_status (*layer_norm_silu_forward)(cyf_device *d, int64_t n, int64_t c, const float *x, const float *gamma,
@@ -223,7 +220,7 @@ struct cyf_ops {
                                          const float *gamma, const float *beta, const float *mean, const float *inv_std,
                                          float *d_x, float *d_gamma, float *d_beta);
 
-  /* ---- small things --------------------------------------------------------------------------------------------- */
+  /* ---- small things ---- */
   /** y = silu(x); d_x (+)= silu'(x) d_y. `count` elements. */
   cyf_status (*silu_forward)(cyf_device *d, int64_t count, const float *x, float *y);
   cyf_status (*silu_backward)(cyf_device *d, int64_t count, const float *x, const float *d_y, bool accumulate,
@@ -248,8 +245,7 @@ struct cyf_ops {
   cyf_status (*dropout)(cyf_device *d, int64_t n, int64_t c, const float *x, double rate, cyf_rng_key key,
                         uint32_t step, const int64_t *position, float *y);
 
-  /* ---- random numbers (integer-equal in every backend)
-   * --------------------------------------------------------------- */
+  /* ---- random numbers (integer-equal in every backend) ---- */
   /** Standard normals: elements 4b..4b+3 of cell i are Box-Muller of words (0,1) and (2,3) of Philox block b at
    * (step, position[i]); position NULL: first_position + i. */
   cyf_status (*fill_normal)(cyf_device *d, int64_t n, int64_t c, cyf_rng_key key, uint32_t step,
@@ -258,8 +254,7 @@ struct cyf_ops {
   cyf_status (*fill_timesteps)(cyf_device *d, int64_t n, cyf_rng_key key, uint32_t step, const int64_t *position,
                                int32_t least, int32_t bound, int32_t *out);
 
-  /* ---- losses
-   * --------------------------------------------------------------------------------------------------------- */
+  /* ---- losses ---- */
   /** *ret_sum = sum (prediction - target)^2 (double); d_prediction (may be NULL) = 2 * scale * (prediction - target).
    */
   cyf_status (*squared_error)(cyf_device *d, int64_t count, const float *prediction, const float *target, double scale,
@@ -276,8 +271,7 @@ struct cyf_ops {
   cyf_status (*log_prob_grad)(cyf_device *d, int64_t n, int64_t classes, const float *logits, const int32_t *label,
                               const float *w, float *d_logits);
 
-  /* ---- counts
-   * --------------------------------------------------------------------------------------------------------------- */
+  /* ---- counts ---- */
   /** Counts a cell as a log-normal: head[n,2] = mean and log standard deviation of log total (kernels/math/library.h).
    * *ret_sum_nll = - sum log p(total[i]), double; cells with total 0 are skipped. d_head[n,2] (may be NULL) = scale *
    * its gradient, replaced. */
@@ -294,8 +288,7 @@ struct cyf_ops {
   cyf_status (*nb_draw)(cyf_device *d, int64_t n, int64_t c, const float *mean, const float *log_theta, cyf_rng_key key,
                         const int64_t *position, int64_t first_position, float *counts);
 
-  /* ---- diffusion
-   * --------------------------------------------------------------------------------------------------------- */
+  /* ---- diffusion ---- */
   /** Draws from q(x_t | x_0) (Ho et al. 2020, eq. 4): eps[n,c] are the normals that fill_normal makes of key, step and
    * position (NULL: i), and x_t[i,:] = signal[t[i]] * x0[i,:] + noise_level[t[i]] * eps[i,:]; tables of T floats. */
   cyf_status (*q_sample)(cyf_device *d, int64_t n, int64_t c, cyf_rng_key key, uint32_t step, const int64_t *position,
@@ -318,8 +311,7 @@ struct cyf_ops {
    * last column is 0. */
   cyf_status (*time_embedding)(cyf_device *d, int64_t n_rows, int64_t width, const int32_t *t, float *out);
 
-  /* ---- optimiser
-   * ----------------------------------------------------------------------------------------------------------- */
+  /* ---- optimiser ---- */
   /** *sum (device scalar, replaced) = sum of squares. For clipping and for the finiteness check. */
   cyf_status (*square_sum)(cyf_device *d, int64_t count, const float *x, double *sum);
   /** AdamW over flat arrays; ema (may be NULL) <- decay*ema + (1-decay)*parameter afterwards; the gradient is set to

@@ -37,6 +37,12 @@ void cyf_device_destroy(cyf_device **device);
 /** The number of CPUs in this process' affinity mask. */
 int cyf_cpus_allowed(void);
 
+/** @{ */
+/** OpenBLAS's version and the kernels it chose for this CPU, static. */
+const char *cyf_blas_version(void);
+const char *cyf_blas_core(void);
+/** @} */
+
 /** A grow-only bump allocator on a device: temporaries of one step or of one block of cells. After the first step of a
  * given size it allocates nothing. Not thread-safe: one scratch a thread. */
 typedef struct cyf_scratch cyf_scratch;
@@ -56,8 +62,5 @@ cyf_status cyf_scratch_bytes(cyf_scratch *scratch, size_t bytes, void **ret_byte
 size_t cyf_scratch_mark(const cyf_scratch *scratch);
 void cyf_scratch_release(cyf_scratch *scratch, size_t mark);
 /** @} */
-
-/** Highest bytes ever in use. */
-size_t cyf_scratch_peak_bytes(const cyf_scratch *scratch);
 
 #endif

@@ -99,7 +99,3 @@ void cyf_scratch_release(cyf_scratch *scratch, size_t mark) {
   scratch->top = mark;
   while (scratch->current > 0 && mark < scratch->blocks[scratch->current].first) --scratch->current;
 }
-
-size_t cyf_scratch_peak_bytes(const cyf_scratch *scratch) {
-  return scratch->peak;
-}

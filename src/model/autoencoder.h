@@ -59,7 +59,7 @@ cyf_status cyf_autoencoder_encode(const cyf_autoencoder *autoencoder, cyf_scratc
 cyf_status cyf_autoencoder_decode(const cyf_autoencoder *autoencoder, cyf_scratch *scratch, int64_t n,
                                   const float *latent, float *expression);
 
-/* ---- models of counts (CYF_LIKELIHOOD_NB) ---------------------------------------------------------------------- */
+/* ---- models of counts (CYF_LIKELIHOOD_NB) ---- */
 
 /** Where training starts from, host arrays: share[genes] of each gene in all counts (the decoder's bias becomes its
  * logarithm), log_theta[genes], and mean and standard deviation of the cells' log totals. Not collective. */

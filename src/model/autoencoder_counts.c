@@ -47,8 +47,7 @@ cyf_status cyf_autoencoder_counts_loss(const cyf_autoencoder *autoencoder, const
   return library_loss(autoencoder, cells->n_cells, total, h, scale, &ret_term[1], d_h);
 }
 
-/* ---- the start -----------------------------------------------------------------------------------------------------
- */
+/* ---- the start ---- */
 
 static cyf_status put(cyf_autoencoder *a, int64_t offset, const double *values, int64_t count, bool logarithm) {
   cyf_device *d = a->parameters.device;
@@ -73,8 +72,7 @@ cyf_status cyf_autoencoder_start_counts(cyf_autoencoder *autoencoder, const doub
   return put(autoencoder, autoencoder->library.bias, library, 2, false);
 }
 
-/* ---- decoding ------------------------------------------------------------------------------------------------------
- */
+/* ---- decoding ---- */
 
 /* means[n, genes] = size[i] * shares of the cell with decoder's last hidden layer `hidden`. */
 static cyf_status means_of(const cyf_autoencoder *a, int64_t n, const float *hidden, const float *size, float *means) {

@@ -35,7 +35,7 @@ static cyf_status fill(cyf_parameters *parameters, const char *layer, const char
   return cyf_parameters_fill(parameters, name, value);
 }
 
-/* ---- declaration and initialisation -------------------------------------------------------------------------- */
+/* ---- declaration and initialisation ---- */
 
 cyf_status cyf_linear_declare(cyf_parameters *parameters, const char *name, cyf_tensor_kind weight_kind, int64_t in,
                               int64_t out, cyf_linear *ret_linear) {
@@ -98,7 +98,7 @@ cyf_status cyf_layer_norm_init(cyf_parameters *parameters, const cyf_layer_norm 
   return fill(parameters, norm->name, "bias", 0.0);
 }
 
-/* ---- Linear --------------------------------------------------------------------------------------------------- */
+/* ---- Linear ---- */
 
 cyf_status cyf_linear_forward(const cyf_parameters *parameters, const cyf_linear *linear, int64_t n, const float *x,
                               bool accumulate, float *y) {
@@ -137,7 +137,7 @@ cyf_status cyf_layer_norm_ready(const cyf_parameters *parameters, const cyf_laye
   return cyf_parameters_ready(parameters, norm->gamma, norm->width);
 }
 
-/* ---- batch norm ------------------------------------------------------------------------------------------------- */
+/* ---- batch norm ---- */
 
 static cyf_status reduce(const cyf_reducer *reducer, int64_t count, double *sums) {
   return reducer == NULL || reducer->sum == NULL ? CYF_OK : reducer->sum(reducer->context, sums, count);

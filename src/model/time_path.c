@@ -21,7 +21,7 @@ cyf_status cyf_time_path_init(cyf_parameters *parameters, const cyf_time_path *p
   return cyf_linear_init(parameters, &path->second, seed);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------------------------- */
+/* ---- rows ---- */
 
 /* Timesteps are small, so a table over [0, largest t] finds the distinct ones in ascending order without sorting.
  * row_of_t[largest + 1] is zeroed on entry; distinct and row have room for n. */
@@ -77,7 +77,7 @@ cyf_status cyf_time_rows_single(cyf_device *device, cyf_scratch *scratch, int32_
   return CYF_OK;
 }
 
-/* ---- the path ---------------------------------------------------------------------------------------------------- */
+/* ---- the path ---- */
 
 cyf_status cyf_time_path_forward(const cyf_parameters *parameters, const cyf_time_path *path, const cyf_time_rows *rows,
                                  cyf_scratch *scratch, cyf_time_state *ret_state) {

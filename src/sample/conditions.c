@@ -37,17 +37,15 @@ cyf_status cyf_conditions_add(const cyf_model *model, int64_t attribute, cyf_con
 /* The categories that have cells, as a list. */
 static cyf_status fail_empty_category(const cyf_model_attribute *attribute, int64_t code) {
   const char **names = NULL;
-  char *list = NULL;
+  char list[CYF_NAMES_LIST_BYTES];
   int64_t n = 0;
   CYF_TRY(CYF_NEW(&names, attribute->categories.n));
   for (int64_t c = 0; c < attribute->categories.n; c++)
     if (attribute->n_cells[c] > 0) names[n++] = attribute->categories.name[c];
-  cyf_status status = cyf_list_names(n, names, &list);
-  if (status == CYF_OK)
-    status = CYF_FAIL(CYF_ERR_USAGE, "no training cell of the model has %s '%s', so it cannot be asked for; known: %s",
-                      attribute->name, attribute->categories.name[code], list);
+  cyf_status status =
+      CYF_FAIL(CYF_ERR_USAGE, "no training cell of the model has %s '%s', so it cannot be asked for; known: %s",
+               attribute->name, attribute->categories.name[code], cyf_list_names(n, names, list, sizeof list));
   cyf_free(names);
-  cyf_free(list);
   return status;
 }
 

@@ -48,8 +48,7 @@ cyf_status cyf_conditions_describe_guidance(const cyf_model *model, const cyf_co
 cyf_status cyf_conditions_write_labels(const cyf_model *model, const cyf_conditions *conditions,
                                        cyf_h5ad_writer *writer);
 
-/* ---- for the files that make conditions ---------------------------------------------------------------------------
- */
+/* ---- for the files that make conditions ---- */
 
 /** Appends a condition of n_cells codes of -1. Errors: CYF_ERR_USAGE (twice, no classifier, too many). */
 cyf_status cyf_conditions_add(const cyf_model *model, int64_t attribute, cyf_conditions *conditions,

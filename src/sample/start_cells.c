@@ -12,8 +12,7 @@
 #include "model/diffusion/sampler.h"
 #include "sample/blocks.h"
 
-/* ---- which cells --------------------------------------------------------------------------------------------------
- */
+/* ---- which cells ---- */
 
 /* The model's code of a category of the file, -1 where it has none. */
 static int64_t code_in_model(const cyf_names *categories, const cyf_label_bins *bins, const char *value) {
@@ -112,8 +111,7 @@ static cyf_status take_names(cyf_h5ad *file, cyf_start_cells *cells) {
   return status;
 }
 
-/* ---- encoding -----------------------------------------------------------------------------------------------------
- */
+/* ---- encoding ---- */
 
 typedef struct encoding {
   const cyf_model *model;

@@ -10,8 +10,7 @@
 
 enum { PATH_MAX_TEXT = 128 };
 
-/* ---- writing ------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ---- */
 
 static cyf_status write_attribute(cyf_tensor_file *file, int64_t index, const cyf_model_attribute *attribute) {
   char group[64], path[PATH_MAX_TEXT];
@@ -74,8 +73,7 @@ cleanup:
   return status;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 /* Widths of its own; files from before classifiers could be added have the model's. */
 static cyf_status read_hidden(cyf_tensor_file *file, const char *group, cyf_classifier_config *config) {

@@ -52,14 +52,10 @@ bool cyf_model_has_classifier(const cyf_model *model, const char *name);
  * CYF_ERR_MEMORY. */
 cyf_status cyf_model_make_place(cyf_model *model, const char *name, cyf_model_attribute **ret_place);
 
-/** "'a', 'b', 'c'" of at most 24 names, freed with cyf_free: what messages list as possible. */
-cyf_status cyf_list_names(int64_t n, const char *const *names, char **ret_text);
 /** Index of the attribute, or an error listing those there are. */
 cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, int64_t *ret_index);
 /** Which of the denoiser's conditions an attribute is (classifier-free guidance); -1: none. */
 int cyf_model_condition(const cyf_model *model, const char *attribute);
-/** Place of a value among categories, -1 when absent; numbers are found however they are written ("10.0" for "10"). */
-int64_t cyf_names_find_value(const cyf_names *categories, const char *value);
 /** Code of a value of an attribute, found so, or an error naming the nearest and listing the known ones. */
 cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code);
 

@@ -1,40 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Attributes of a model by name. Looking up what a user named in a model: attributes and values, or an error that lists
  * what there is. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "saved/model_file.h"
 
-enum { NAMES_SHOWN = 24 };
-
-cyf_status cyf_list_names(int64_t n, const char *const *names, char **ret_text) {
-  size_t length = 32;
-  int64_t shown = n < NAMES_SHOWN ? n : NAMES_SHOWN;
-  for (int64_t i = 0; i < shown; i++) length += strlen(names[i]) + 4;
-  CYF_TRY(CYF_NEW(ret_text, length));
-  size_t at = 0;
-  for (int64_t i = 0; i < shown; i++)
-    at += (size_t)snprintf(*ret_text + at, length - at, "%s'%s'", i == 0 ? "" : ", ", names[i]);
-  if (shown < n) snprintf(*ret_text + at, length - at, ", ... (%lld in all)", (long long)n);
-  return CYF_OK;
-}
-
 static cyf_status unknown_name(const char *what, const char *name, int64_t n, const char *const *known) {
-  char *list = NULL;
+  char list[CYF_NAMES_LIST_BYTES];
   if (n == 0) return CYF_FAIL(CYF_ERR_USAGE, "the model has no %s '%s'; it has none at all", what, name);
-  CYF_TRY(cyf_list_names(n, known, &list));
+  cyf_list_names(n, known, list, sizeof list);
   const char *nearest = cyf_nearest_name(name, known, (size_t)n);
-  cyf_status status;
-  if (nearest != NULL)
-    status =
-        CYF_FAIL(CYF_ERR_USAGE, "the model has no %s '%s'; did you mean '%s'? Known: %s", what, name, nearest, list);
-  else
-    status = CYF_FAIL(CYF_ERR_USAGE, "the model has no %s '%s'; known: %s", what, name, list);
-  cyf_free(list);
-  return status;
+  if (nearest == NULL) return CYF_FAIL(CYF_ERR_USAGE, "the model has no %s '%s'; known: %s", what, name, list);
+  return CYF_FAIL(CYF_ERR_USAGE, "the model has no %s '%s'; did you mean '%s'? Known: %s", what, name, nearest, list);
 }
 
 static int64_t find_attribute(const cyf_model *model, const char *name) {
@@ -76,23 +54,6 @@ int cyf_model_condition(const cyf_model *model, const char *attribute) {
   for (int k = 0; k < conditions->n && model->denoiser != NULL; k++)
     if (strcmp(conditions->value[k], attribute) == 0) return k;
   return -1;
-}
-
-/* "10.0" is the category "10". */
-static int64_t find_number(const cyf_names *categories, const char *value) {
-  char *end = NULL;
-  const double wanted = strtod(value, &end);
-  if (end == value || *end != '\0') return -1;
-  for (int64_t i = 0; i < categories->n; i++) {
-    const double number = strtod(categories->name[i], &end);
-    if (end != categories->name[i] && *end == '\0' && number == wanted) return i;
-  }
-  return -1;
-}
-
-int64_t cyf_names_find_value(const cyf_names *categories, const char *value) {
-  const int64_t code = cyf_names_find(categories, value);
-  return code >= 0 ? code : find_number(categories, value);
 }
 
 cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code) {

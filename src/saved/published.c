@@ -15,8 +15,7 @@
 /* As in the configuration (saved/settings.c). */
 enum { WIDTH_MAX = 65536, NAME_BYTES = 128, SHAPE_BYTES = 96 };
 
-/* ---- files --------------------------------------------------------------------------------------------------------
- */
+/* ---- files ---- */
 
 cyf_status cyf_published_open(const char *path, cyf_published *ret_published) {
   *ret_published = (cyf_published){.n_parts = 1, .part[0].prefix = ""};
@@ -64,8 +63,7 @@ static bool find(const cyf_published *p, const char *name, cyf_torch_file **ret_
   return false;
 }
 
-/* ---- shapes -------------------------------------------------------------------------------------------------------
- */
+/* ---- shapes ---- */
 
 void cyf_widths_text(int n, const int64_t *widths, char *text, size_t size) {
   size_t at = (size_t)snprintf(text, size, "[");
@@ -203,8 +201,7 @@ cyf_status cyf_published_classifier(const cyf_published *published, cyf_classifi
   return check_layouts(published, "classifier", cyf_classifier_layouts(&c, &layouts), &layouts);
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------
- */
+/* ---- numbers ---- */
 
 cyf_status cyf_published_read(const cyf_published *published, const cyf_named_tensor *tensor, float *values) {
   cyf_torch_file *file = NULL;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"

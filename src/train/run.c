@@ -22,8 +22,7 @@ typedef struct run {
   cyf_stage_environment environment;
 } run;
 
-/* ---- what the user asked for --------------------------------------------------------------------------------------
- */
+/* ---- what the user asked for ---- */
 
 typedef struct plan {
   bool autoencoder, encode, denoiser;
@@ -99,8 +98,7 @@ static cyf_status clear_planned(const run *r, const plan *p) {
   return CYF_OK;
 }
 
-/* ---- model.h5 -----------------------------------------------------------------------------------------------------
- */
+/* ---- model.h5 ---- */
 
 /* The attribute's classifier, if it was trained on these latents; one that was not (the autoencoder has been trained
  * anew) is left out. */
@@ -223,8 +221,7 @@ static cyf_status update_model(run *r) {
   return cyf_comm_agree(r->comm, status);
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------
- */
+/* ---- running ---- */
 
 static cyf_status is_complete(run *r, const char *name, const char *stem, const cyf_identity *identity, int64_t steps,
                               bool *ret_complete) {

@@ -3,6 +3,7 @@
 
 #include "base/config/config.h"
 #include "base/memory.h"
+#include "base/names.h"
 #include "model/diffusion/schedule.h"
 #include "saved/model_file.h"
 #include "train/cell_feed.h"
@@ -18,23 +19,28 @@ int64_t cyf_n_classes(const cyf_attribute *attribute) {
   return n;
 }
 
+/* The names of the atlas' label columns as an array that borrows them; freed with cyf_free. */
+static cyf_status attribute_names(const cyf_atlas *atlas, const char ***ret_names) {
+  CYF_TRY(CYF_NEW(ret_names, atlas->n_attributes));
+  for (int64_t i = 0; i < atlas->n_attributes; i++) (*ret_names)[i] = atlas->attributes[i].name;
+  return CYF_OK;
+}
+
 static cyf_status unknown_attribute(const cyf_atlas *atlas, const char *name) {
   const char **names = NULL;
-  char *known = NULL, *hint = NULL;
+  char known[CYF_NAMES_LIST_BYTES], *hint = NULL;
   if (atlas->n_attributes == 0)
     return CYF_FAIL(CYF_ERR_USAGE, "the atlas %s has no label column '%s'; it has none (prepare it with --label)",
                     atlas->directory, name);
   cyf_status status;
-  CYF_TRY_CLEANUP(CYF_NEW(&names, atlas->n_attributes));
-  for (int64_t i = 0; i < atlas->n_attributes; i++) names[i] = atlas->attributes[i].name;
+  CYF_TRY_CLEANUP(attribute_names(atlas, &names));
   const char *nearest = cyf_nearest_name(name, names, (size_t)atlas->n_attributes);
-  CYF_TRY_CLEANUP(cyf_list_names(atlas->n_attributes, names, &known));
+  cyf_list_names(atlas->n_attributes, names, known, sizeof known);
   if (nearest != NULL) CYF_TRY_CLEANUP(cyf_format(&hint, "did you mean '%s'? It has", nearest));
   status = CYF_FAIL(CYF_ERR_USAGE, "the atlas %s has no label column '%s'; %s: %s", atlas->directory, name,
                     hint != NULL ? hint : "it has", known);
 cleanup:
   cyf_free(names);
-  cyf_free(known);
   cyf_free(hint);
   return status;
 }
@@ -73,20 +79,24 @@ static void add_common(const cyf_stage_environment *environment, const cyf_stage
   cyf_identity_add(identity, false, "accumulate", "%lld", (long long)stage->accumulate);
 }
 
+static cyf_status no_such_column(const cyf_atlas *atlas, const char *name) {
+  const char **names = NULL;
+  char known[CYF_NAMES_LIST_BYTES] = "none (prepare it with --label)";
+  CYF_TRY(attribute_names(atlas, &names));
+  if (atlas->n_attributes > 0) cyf_list_names(atlas->n_attributes, names, known, sizeof known);
+  cyf_free(names);
+  return CYF_FAIL(CYF_ERR_CONFIG,
+                  "denoiser.conditions names '%s', which is no label column of the atlas %s; it has: %s", name,
+                  atlas->directory, known);
+}
+
 cyf_status cyf_stage_denoiser_config(const cyf_settings *settings, const cyf_atlas *atlas,
                                      cyf_denoiser_config *ret_config, int64_t *ret_attribute) {
   int64_t n_classes[CYF_DENOISER_CONDITIONS_MAX] = {0};
   for (int k = 0; k < settings->denoiser.conditions.n; k++) {
     const char *name = settings->denoiser.conditions.value[k];
     const int64_t index = cyf_atlas_find_attribute(atlas, name);
-    if (index < 0) {
-      char known[512] = "";
-      for (int64_t i = 0, at = 0; i < atlas->n_attributes && at < 480; i++)
-        at += snprintf(known + at, sizeof known - (size_t)at, "%s%s", i == 0 ? "" : ", ", atlas->attributes[i].name);
-      return CYF_FAIL(CYF_ERR_CONFIG,
-                      "denoiser.conditions names '%s', which is no label column of the atlas %s; it has: %s", name,
-                      atlas->directory, atlas->n_attributes > 0 ? known : "none (prepare it with --label)");
-    }
+    if (index < 0) return no_such_column(atlas, name);
     n_classes[k] = atlas->attributes[index].categories.n;
     if (ret_attribute != NULL) ret_attribute[k] = index;
   }

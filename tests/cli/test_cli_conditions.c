@@ -66,8 +66,7 @@ static double latent_difference(const char *left, const char *right) {
   return worst;
 }
 
-/* ---- classifiers of a finished model ------------------------------------------------------------------------------
- */
+/* ---- classifiers of a finished model ---- */
 
 static void export_and_compare(const char *model, const char *reference, const char *part, bool same) {
   cli_expect(0,
@@ -139,8 +138,7 @@ static void what_cannot_be_added_is_refused(void **state) {
   cli_expect(0, "cmp model.h5 untouched.h5");
 }
 
-/* ---- several attributes and requests ------------------------------------------------------------------------------
- */
+/* ---- several attributes and requests ---- */
 
 static void each_attribute_has_its_own_guidance(void **state) {
   (void)state;
@@ -225,8 +223,7 @@ static void bad_requests_say_what_is_possible(void **state) {
   }
 }
 
-/* ---- paths --------------------------------------------------------------------------------------------------------
- */
+/* ---- paths ---- */
 
 #define PATH \
   "$cytoforge interpolate -m model.h5 --attribute pseudotime --from '<0.25' --to '>=0.75' --start cells.h5ad "

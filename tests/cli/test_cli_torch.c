@@ -43,8 +43,7 @@ static int setup(void **state) {
       "$fixtures/denoiser.pt --classifier cell_type=$fixtures/classifier.pt,$fixtures/labels.txt -o model.h5");
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------------------------
- */
+/* ---- comparing ---- */
 
 static void check_against(const char *what, const float *got, const char *name, int64_t count) {
   float *wanted = fixture_floats(name, count);
@@ -84,8 +83,7 @@ static void check_h5ad(const char *path, int64_t n, const char *latent_name, con
   cyf_h5ad_close(&file);
 }
 
-/* ---- import -------------------------------------------------------------------------------------------------------
- */
+/* ---- import ---- */
 
 static void check_encode_and_decode(const char *model) {
   cli_expect(0, "$cytoforge encode -m %s counts.h5ad -o encoded.h5ad --force", model);
@@ -187,8 +185,7 @@ static void what_does_not_fit_is_refused(void **state) {
   assert_int_not_equal(access("x.h5", F_OK), 0);
 }
 
-/* ---- export -------------------------------------------------------------------------------------------------------
- */
+/* ---- export ---- */
 
 /* Every tensor of a checkpoint stands in the safetensors file, with its shape and bit for bit. */
 static void check_exported(const char *safetensors, const char *prefix, const char *checkpoint) {
@@ -252,8 +249,7 @@ static void exported_numbers_are_bit_for_bit(void **state) {
   if (keep != NULL) cli_expect(0, "cp -r names one '%s'", keep);
 }
 
-/* ---- fine-tuning --------------------------------------------------------------------------------------------------
- */
+/* ---- fine-tuning ---- */
 
 static void training_starts_from_scimilarity(void **state) {
   (void)state;

@@ -97,21 +97,6 @@ static void broadcasts(void **state) {
   cyf_free(bytes);
 }
 
-static void text_broadcasts(void **state) {
-  (void)state;
-  static const char *const texts[] = {"", "steps: 10\n"};
-  for (int i = 0; i < 2; ++i) {
-    const int root = size - 1;
-    char *text = NULL;
-    if (rank == root) assert_ok(cyf_strdup(texts[i], &text));
-    assert_ok(cyf_comm_broadcast_text(comm, &text, root));
-    assert_string_equal(text, texts[i]);
-    cyf_free(text);
-    assert_ok(cyf_comm_broadcast_text(comm, &text, root)); /* none is none everywhere */
-    assert_null(text);
-  }
-}
-
 /* Rank r gives r * r * 1000 + `least` bytes of value r. */
 static void check_gather(int root, int64_t least) {
   const int64_t n_local = (int64_t)rank * rank * 1000 + least;
@@ -350,7 +335,6 @@ int main(int argc, char **argv) {
       TEST(sums_and_maxima),
       TEST(long_sums),
       TEST(broadcasts),
-      TEST(text_broadcasts),
       TEST(gathers_of_different_sizes),
       TEST(exchanges_of_different_sizes),
       TEST(agreement_on_success),

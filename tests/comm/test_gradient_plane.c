@@ -3,6 +3,7 @@
 #include <mpi.h>
 #include <time.h>
 
+#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/files.h"
 #include "check.h"
@@ -29,7 +30,7 @@ static int destroy(void **state) {
   return 0;
 }
 
-/* ---- the scheduler: no ranks ----------------------------------------------------------------------------------- */
+/* ---- the scheduler: no ranks ---- */
 
 static void buckets_are_cut_and_given_out_from_the_end(void **state) {
   (void)state;
@@ -89,7 +90,7 @@ static void sizes_at_the_ends(void **state) {
   cyf_buckets_destroy(&b);
 }
 
-/* ---- sums over ranks ------------------------------------------------------------------------------------------- */
+/* ---- sums over ranks ---- */
 
 /* How the backward pass of a test announces: nothing, all at once, or in pieces of 1000 from the end on. */
 typedef enum announcing { NOTHING, AT_ONCE, IN_PIECES, N_ANNOUNCING } announcing;
@@ -173,7 +174,7 @@ static void sums_are_formed_along_the_ring(void **state) {
   cyf_gradient_plane_destroy(&plane);
 }
 
-/* ---- memory that the host cannot touch ------------------------------------------------------------------------- */
+/* ---- memory that the host cannot touch ---- */
 
 static int n_downloads, n_uploads;
 
@@ -228,7 +229,7 @@ static void device_memory_passes_through_host_memory(void **state) {
   cyf_free(memory);
 }
 
-/* ---- misuse and lateness --------------------------------------------------------------------------------------- */
+/* ---- misuse and lateness ---- */
 
 static void a_sum_must_begin(void **state) {
   (void)state;

@@ -35,8 +35,7 @@ static cyf_device *open_device(bool graphs) {
   return device;
 }
 
-/* ---- training ------------------------------------------------------------------------------------------------------
- */
+/* ---- training ---- */
 
 /* A training step in the way of train/loop.c: uploads, then one graph of everything else. */
 typedef struct trainer {
@@ -170,8 +169,7 @@ static void frozen_arguments_of_training_are_seen(void **state) {
   assert_int_equal(count_changing(train_four, &count, sizeof(float) * (size_t)count), 5);
 }
 
-/* ---- sampling ------------------------------------------------------------------------------------------------------
- */
+/* ---- sampling ---- */
 
 enum { BLOCK = 20 };
 
@@ -255,8 +253,7 @@ static void frozen_arguments_of_sampling_are_seen(void **state) {
   }
 }
 
-/* ---- what a graph may hold -----------------------------------------------------------------------------------------
- */
+/* ---- what a graph may hold ---- */
 
 static void scratch_may_grow_and_nothing_runs_before_the_end(void **state) {
   cyf_device *device = open_device(true);

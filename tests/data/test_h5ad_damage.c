@@ -103,7 +103,7 @@ static void truncated(void **state) {
   cyf_free(path);
 }
 
-/* ---- one thing wrong in an otherwise sound file ------------------------------------------------------------------ */
+/* ---- one thing wrong in an otherwise sound file ---- */
 
 typedef enum edit_kind {
   SET_VALUE,

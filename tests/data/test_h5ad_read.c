@@ -22,7 +22,7 @@ static int remove_folder(void **state) {
   return 0;
 }
 
-/* ---- variants ---------------------------------------------------------------------------------------------------- */
+/* ---- variants ---- */
 
 /* The text of "FOLDER/NAME.SUFFIX"; cyf_free. */
 static char *read_beside(const char *path, const char *name, const char *suffix) {
@@ -163,7 +163,7 @@ static void variants(void **state) {
   cyf_free(list);
 }
 
-/* ---- real data --------------------------------------------------------------------------------------------------- */
+/* ---- real data ---- */
 
 /* What anndata 0.12 reads (tests/interchange/dump_h5ad.py prints it). */
 typedef struct real_file {
@@ -278,9 +278,9 @@ static void real_parts(void **state) {
   assert_true(cyf_names_find(&genes, "CD8A") >= 0);
   cyf_names_destroy(&genes);
   assert_fails(cyf_h5ad_read_genes(file, "symbols", &genes), CYF_ERR_INPUT,
-               "var has no column 'symbols'; it has: symbol");
+               "var has no column 'symbols'; it has: 'symbol'");
   assert_fails(cyf_h5ad_read_labels(file, "celltype", &labels), CYF_ERR_INPUT,
-               "obs has no column 'celltype'; it has: cell_type");
+               "obs has no column 'celltype'; it has: 'cell_type'");
   cyf_h5ad_close(&file);
   cyf_free(file_path);
   assert_ok(cyf_path_join(path, "brain_cellxgene.h5ad", &file_path));
@@ -295,7 +295,7 @@ static void real_parts(void **state) {
   cyf_free(file_path);
 }
 
-/* ---- anndata and scanpy read what we write ----------------------------------------------------------------------- */
+/* ---- anndata and scanpy read what we write ---- */
 
 /* The lines that check_h5ad.py compares with. */
 static void write_rows(const char *path, const h5ad_example *example) {

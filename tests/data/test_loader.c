@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "atlas_fixture.h"
+#include "base/checksum.h"
 #include "data/loader/loader.h"
 #include "data/loader/plan.h"
 #include "data/synth/synth.h"

@@ -343,7 +343,7 @@ static void duplicates_are_kept_or_refused(void **state) {
   options.id_column = "donor";
   refused(shared, &options, CYF_ERR_INPUT, "1053 cells have an id"); /* all but the first of each donor */
   options.id_column = "barcode";
-  refused(shared, &options, CYF_ERR_INPUT, "no column 'barcode'; it has: cell_type, donor, age");
+  refused(shared, &options, CYF_ERR_INPUT, "no column 'barcode'; it has: 'cell_type', 'donor', 'age'");
   options.id_column = NULL;
   options.n_inputs = 1;
   assert_ok(cyf_prepare(shared->comm, &options, &summary));
@@ -365,12 +365,12 @@ static void mistakes_are_told(void **state) {
   } cases[] = {
       {"donr=d1", NULL, CYF_ERR_INPUT,
        "--keep donr: no input has an obs column or label of that name (did you mean donor"},
-      {"donr=d1", NULL, CYF_ERR_INPUT, "there are: type, donor, cell_type, age"},
+      {"donr=d1", NULL, CYF_ERR_INPUT, "there are: 'type', 'donor', 'cell_type', 'age'"},
       {"donor=d9", NULL, CYF_ERR_INPUT,
-       "--keep donor=d9: no cell has this value (did you mean d1?); the values are: d1, d2"},
+       "--keep donor=d9: no cell has this value (did you mean d1?); the values are: 'd1', 'd2'"},
       {"donor!=d9", NULL, CYF_ERR_INPUT, "--keep donor!=d9: no cell has this value"},
       {"type=junk", NULL, CYF_ERR_INPUT, "the values are: B cell, Mono, T cell, alpha-beta"}, /* mapped away */
-      {"age=9", NULL, CYF_ERR_INPUT, "the values are: 10, 11, 12"},
+      {"age=9", NULL, CYF_ERR_INPUT, "the values are: '10', '11', '12'"},
       {"type", NULL, CYF_ERR_USAGE, "--keep wants COLUMN=VALUE"},
       {"=x", NULL, CYF_ERR_USAGE, "--keep wants COLUMN=VALUE"},
       {NULL, "type=T", CYF_ERR_INPUT, "--holdout-where type=T: no cell has this value"},

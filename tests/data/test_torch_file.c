@@ -20,8 +20,7 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* ---- what torch.save writes ---------------------------------------------------------------------------------------
- */
+/* ---- what torch.save writes ---- */
 
 /* Every tensor of the file against the values of NAME.bin, bit for bit. */
 static void check_values(const char *checkpoint, const char *values) {
@@ -91,8 +90,7 @@ static void what_is_no_state_dict_is_refused_by_name(void **state) {
   assert_null(file);
 }
 
-/* ---- pickles ------------------------------------------------------------------------------------------------------
- */
+/* ---- pickles ---- */
 
 #define PICKLE(text) (const uint8_t *)("\x80\x02" text), sizeof("\x80\x02" text) - 1
 #define REFUSED(text, message)                                                          \
@@ -189,8 +187,7 @@ static void depth_takes_no_stack(void **state) {
   cyf_pickle_destroy(&p);
 }
 
-/* ---- archives made by hand ----------------------------------------------------------------------------------------
- */
+/* ---- archives made by hand ---- */
 
 typedef struct entry {
   const char *name;

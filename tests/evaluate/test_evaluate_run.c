@@ -330,7 +330,7 @@ static void test_labels_that_do_not_match(void **state) {
   cyf_names_destroy(&s.synthetic.labels.categories);
   s.synthetic.labels.categories = renamed;
   assert_fails(cyf_evaluate(&s.a, &s.b, &s.t, &options, &e), CYF_ERR_INPUT,
-               "there: kype 0, kype 1, kype 2; possible: type 0, type 1, type 2");
+               "there: 'kype 0', 'kype 1', 'kype 2'; possible: 'type 0', 'type 1', 'type 2'");
   /* A single class. */
   for (int64_t i = 0; i < s.train.labels.n_cells; i++) s.train.labels.code[i] = 1;
   assert_ok(cyf_evaluate(&s.a, &s.b, &s.t, &options, &e));

@@ -24,7 +24,7 @@ static int tear_down(void **state) {
   return 0;
 }
 
-/* ---- float functions ------------------------------------------------------------------------------------------- */
+/* ---- float functions ---- */
 
 static void exp_is_within_two_units_in_the_last_place(void **state) {
   (void)state;
@@ -63,7 +63,7 @@ static void silu_matches_double_and_survives_large_arguments(void **state) {
   assert_true(cyf_silu(1e30f) == 1e30f);
 }
 
-/* ---- linear layers --------------------------------------------------------------------------------------------- */
+/* ---- linear layers ---- */
 
 /* All three products of one layer of one size, with and without accumulation. */
 static void check_linear(int64_t n, int64_t in, int64_t out) {
@@ -162,7 +162,7 @@ static void decoding_clips_at_zero(void **state) {
   for (size_t k = 0; k < sizeof all / sizeof all[0]; ++k) free(all[k]);
 }
 
-/* ---- element-wise ------------------------------------------------------------------------------------------------ */
+/* ---- element-wise ---- */
 
 static void silu_over_arrays(void **state) {
   (void)state;

@@ -28,8 +28,7 @@ static void free_all(void **all, size_t count) {
 }
 #define FREE_ALL(array) free_all(array, sizeof(array) / sizeof((array)[0]))
 
-/* ---- random numbers
- * -------------------------------------------------------------------------------------------------- */
+/* ---- random numbers ---- */
 
 static void philox_matches_published_vectors_and_base_rng(void **state) {
   (void)state;
@@ -164,8 +163,7 @@ static void dropout_masks_by_word_and_keeps_the_mean(void **state) {
   FREE_ALL(all);
 }
 
-/* ---- diffusion
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- diffusion ---- */
 
 static void noising_draws_and_reads_its_coefficients_by_timestep(void **state) {
   (void)state;

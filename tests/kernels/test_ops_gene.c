@@ -27,7 +27,7 @@ static void free_all(void **all, size_t count) {
 }
 #define FREE_ALL(array) free_all(array, sizeof(array) / sizeof((array)[0]))
 
-/* ---- first layer ------------------------------------------------------------------------------------------------- */
+/* ---- first layer ---- */
 
 static void check_gene_linear(const cyf_csr *x, int64_t out) {
   const int64_t n = x->n_cells, genes = x->n_genes;
@@ -83,8 +83,7 @@ static void batches_longer_than_a_block_of_cells(void **state) {
   cyf_csr_buffer_destroy(&buffer);
 }
 
-/* ---- losses --------------------------------------------------------------------------------------------------------
- */
+/* ---- losses ---- */
 
 /* The last layer in double: Y = h w' + bias, and the loss of Y against the target. */
 typedef struct layer_case {
@@ -292,8 +291,7 @@ static void negative_binomial_and_its_gradients(void **state) {
   check_nb(5, 600, 3); /* several strips */
 }
 
-/* ---- special functions
- * ------------------------------------------------------------------------------------------------ */
+/* ---- special functions ---- */
 
 static void gamma_functions_match_the_library(void **state) {
   (void)state;

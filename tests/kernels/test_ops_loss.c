@@ -82,8 +82,7 @@ static void sums_have_the_same_bits_for_any_number_of_threads(void **state) {
   free(y);
 }
 
-/* ---- cross-entropy --------------------------------------------------------------------------------------------------
- */
+/* ---- cross-entropy ---- */
 
 typedef struct entropy_case {
   int64_t n, classes;
@@ -173,8 +172,7 @@ static void cross_entropy_of_huge_logits_is_finite(void **state) {
   for (int k = 0; k < 6; ++k) assert_true(gradient[k] == 0.0f);
 }
 
-/* ---- optimiser
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- optimiser ---- */
 
 /* One AdamW step in double, in torch.optim.AdamW's order, and the moving average after it. */
 static void adamw_reference(const cyf_adamw *s, double ema_decay, double gradient, double *p, double *m, double *v,

@@ -59,7 +59,7 @@ static cyf_csr golden_cells(const char *file, int64_t n_genes, cyf_scratch *scra
   return there;
 }
 
-/* ---- stored references ------------------------------------------------------------------------------------------- */
+/* ---- stored references ---- */
 
 static void check_golden_train_step(const char *file) {
   cyf_autoencoder *autoencoder = golden_autoencoder(file);
@@ -169,8 +169,7 @@ static void test_golden_adamw(void **state) {
   for (int i = 0; i < 2; i++) check_golden_adamw(GOLDEN_FILES[i]);
 }
 
-/* ---- a small random model ------------------------------------------------------------------------------------------
- */
+/* ---- a small random model ---- */
 
 enum { N_CELLS = 24, N_GENES = 37, N_LATENT = 5 };
 
@@ -231,8 +230,7 @@ static void test_gradients_accumulate(void **state) {
   cyf_autoencoder_destroy(&autoencoder);
 }
 
-/* ---- ranks ---------------------------------------------------------------------------------------------------------
- */
+/* ---- ranks ---- */
 
 typedef struct rank_work {
   thread_rank rank;
@@ -306,7 +304,7 @@ static void test_rank_without_cells(void **state) {
   check_split_batch(0);
 }
 
-/* ---- inference --------------------------------------------------------------------------------------------------- */
+/* ---- inference ---- */
 
 /* A cell's latent and expression are the same alone as among others (1e-6: only the order of float sums may differ). */
 static void test_independent_of_neighbours(void **state) {
@@ -349,8 +347,7 @@ static void test_independent_of_neighbours(void **state) {
   cyf_autoencoder_destroy(&autoencoder);
 }
 
-/* ---- creation ------------------------------------------------------------------------------------------------------
- */
+/* ---- creation ---- */
 
 /* PyTorch's default: a Linear within +-1/sqrt(fan_in) and spread over it, norms 1 and 0, PReLU 0.25; the same for the
  * same seed. */

@@ -135,8 +135,7 @@ static void test_golden_eval(void **state) {
   }
 }
 
-/* ---- a small random model ------------------------------------------------------------------------------------------
- */
+/* ---- a small random model ---- */
 
 enum { N_CELLS = 20, N_LATENT = 5, N_CLASSES = 4 };
 static const int32_t TIMESTEPS[N_CELLS] = {3, 99, 3, 0, 17, 500, 500, 3, 250, 999, 1, 0, 17, 17, 3, 640, 250, 2, 3, 8};
@@ -307,8 +306,7 @@ static void test_ranks_make_one_batch(void **state) {
   check_split_batch(0);
 }
 
-/* ---- guidance
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- guidance ---- */
 
 /* sum over cells of sum_k weight_k log p(label_k | x_t), from logits, in double. */
 static double weighted_log_prob(cyf_classifier *classifier, cyf_scratch *scratch, const float *x_t, int32_t t,

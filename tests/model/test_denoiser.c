@@ -108,8 +108,7 @@ static void test_golden_adamw_ema(void **state) {
   }
 }
 
-/* ---- a small random model ------------------------------------------------------------------------------------------
- */
+/* ---- a small random model ---- */
 
 enum { N_CELLS = 19, N_LATENT = 5 };
 static const int32_t TIMESTEPS[N_CELLS] = {3, 999, 3, 0, 17, 500, 500, 3, 250, 999, 1, 0, 17, 17, 3, 640, 250, 2, 3};

@@ -20,8 +20,7 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* ---- stored runs ----------------------------------------------------------------------------------------------------
- */
+/* ---- stored runs ---- */
 
 typedef struct golden_models {
   const char *file; /* sampling_K.h5 */

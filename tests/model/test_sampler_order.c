@@ -34,8 +34,7 @@ static cyf_schedule *grid(const char *kind, int n_steps, int must_contain) {
   return schedule;
 }
 
-/* ---- a Gaussian: the score and the way of every point are known ----------------------------------------------------
- */
+/* ---- a Gaussian: the score and the way of every point are known ---- */
 
 enum { N_POINTS = 64 };
 
@@ -95,8 +94,7 @@ static void test_known_score(void **state) {
   }
 }
 
-/* ---- the networks of the stored runs --------------------------------------------------------------------------------
- */
+/* ---- the networks of the stored runs ---- */
 
 typedef struct networks {
   cyf_denoiser *denoiser;
@@ -210,8 +208,7 @@ static void test_guided_networks(void **state) {
   close_networks(&m);
 }
 
-/* ---- the pieces
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the pieces ---- */
 
 /* Its first and its last step are DDIM's: a run of one or two steps is DDIM. */
 static void test_two_steps_are_ddim(void **state) {

@@ -7,8 +7,7 @@
 
 static cyf_device *device;
 
-/* ---- a toy: two clusters on a line in the plane
- * ----------------------------------------------------------------------- */
+/* ---- a toy: two clusters on a line in the plane ---- */
 
 /* Class 0 around (-1.5, 0), class 1 around (1.5, 0), standard deviation 0.25. A small denoiser and a classifier are
  * trained on it in a second or two; T = 100. */

@@ -172,7 +172,7 @@ static inline void equal_integer(compare *c, const char *slot, const int64_t val
   note(c, slot, value[0] == value[1] ? 0.0 : 1.0, 0.0);
 }
 
-/* ---- groups of slots, at n cells and k columns ------------------------------------------------------------------- */
+/* ---- groups of slots, at n cells and k columns ---- */
 
 /* cuda_compare_layers.c */
 void compare_memory(compare *c, int64_t n, int64_t k);

@@ -89,7 +89,7 @@ static inline void fake_pump(void) {
   for (int i = 0; i < FAKE_STREAMS; i++) fake_step(&fake_streams[(fake_turn / 3 + i) % FAKE_STREAMS]);
 }
 
-/* ---- for tests -------------------------------------------------------------------------------------------------- */
+/* ---- for tests ---- */
 
 static inline void fake_launch(void (*kernel)(void *argument), void *argument) {
   pthread_mutex_lock(&fake_lock);
@@ -109,7 +109,7 @@ static inline void fake_synchronize(void) {
   }
 }
 
-/* ---- CUDA's runtime --------------------------------------------------------------------------------------------- */
+/* ---- CUDA's runtime ---- */
 
 void *cyf_cuda_stream(cyf_device *device) {
   (void)device;
@@ -186,7 +186,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   return cudaSuccess;
 }
 
-/* ---- NCCL -------------------------------------------------------------------------------------------------------- */
+/* ---- NCCL ---- */
 
 static inline ncclResult_t fake_version(int *version) {
   *version = NCCL_VERSION_CODE;

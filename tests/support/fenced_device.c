@@ -60,8 +60,7 @@ int64_t fenced_device_leaks(void) {
   return n_leaks;
 }
 
-/* ---- the fence -----------------------------------------------------------------------------------------------------
- */
+/* ---- the fence ---- */
 
 static void protect(fence *f, int how) {
   if (f->top > f->memory) (void)mprotect(f->memory, (size_t)(f->top - f->memory), how);
@@ -124,8 +123,7 @@ static cyf_status check_csr(fence *f, const char *slot, const cyf_csr *x) {
   return check_device(f, slot, "values", x->values + first, sizeof(float) * (size_t)n);
 }
 
-/* ---- what comes late ------------------------------------------------------------------------------------------------
- */
+/* ---- what comes late ---- */
 
 static cyf_status postpone(fence *f, late_kind kind, void *to, const void *from, size_t bytes) {
   late *item = NULL;
@@ -161,8 +159,7 @@ static void catch_up(fence *f, int64_t number, bool scalars, bool downloads, boo
   pthread_mutex_unlock(&f->mutex);
 }
 
-/* ---- operations
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- operations ---- */
 
 /* Within an operation: complain unless `pointer` is `count` elements of device memory; MAY also takes NULL. */
 #define IN(pointer, count) \
@@ -333,8 +330,7 @@ OPERATION(adamw, (int64_t count, const cyf_adamw *s, float *parameter, float *gr
           MAY(s->square_sum, 1); IN(parameter, count); IN(gradient, count); IN(first, count); IN(second, count); MAY(ema, count))
 /* clang-format on */
 
-/* ---- memory, transfers, events
- * ---------------------------------------------------------------------------------------- */
+/* ---- memory, transfers, events ---- */
 
 static cyf_status fenced_alloc(cyf_device *d, size_t bytes, void **ret_memory) {
   fence *f = (fence *)d;

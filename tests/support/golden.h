@@ -89,7 +89,7 @@ static inline int64_t golden_attribute_1(const char *file, const char *attribute
   return value;
 }
 
-/* ---- the device -------------------------------------------------------------------------------------------------- */
+/* ---- the device ---- */
 
 /* Where the test is linked with it (support/fenced_device.c). */
 cyf_status fenced_device_create(cyf_device *cpu, cyf_device **ret_device) __attribute__((weak));
@@ -122,7 +122,7 @@ static inline void golden_choose_tests(void) {
   if (wanted != NULL && strcmp(wanted, "cpu") != 0) cmocka_set_test_filter("test_golden*");
 }
 
-/* ---- host and device ------------------------------------------------------------------------------------------- */
+/* ---- host and device ---- */
 
 /* `count` floats on the device from doubles on the host (NULL: zeros); freed with device->ops->free. */
 static inline float *to_device(cyf_device *device, const double *values, int64_t count) {
@@ -163,7 +163,7 @@ static inline float *golden_to_device(cyf_device *device, const char *file, cons
   return memory;
 }
 
-/* ---- comparing --------------------------------------------------------------------------------------------------- */
+/* ---- comparing ---- */
 
 static inline double relative_error(const float *a, const double *b, int64_t count) {
   double error = 0.0, largest = 0.0;

@@ -10,8 +10,7 @@
 #include "golden.h"
 #include "kernels/csr.h"
 
-/* ---- random inputs -------------------------------------------------------------------------------------------------
- */
+/* ---- random inputs ---- */
 
 /* A batch of log-normalised cells with about `density` of the genes expressed, the same for the same seed. */
 static inline void random_cells(uint64_t seed, int64_t n_cells, int64_t n_genes, double density,
@@ -43,8 +42,7 @@ static inline float *random_normals(cyf_device *device, uint64_t seed, int64_t n
   return memory;
 }
 
-/* ---- finite differences -------------------------------------------------------------------------------------------
- */
+/* ---- finite differences ---- */
 
 typedef double loss_fn(void *context);
 
@@ -106,8 +104,7 @@ static inline void check_finite_differences(cyf_parameters *p, const float *grad
   print_message("  finite differences: largest error %.2g\n", worst);
 }
 
-/* ---- ranks played by threads ---------------------------------------------------------------------------------------
- */
+/* ---- ranks played by threads ---- */
 
 enum { THREAD_RANKS = 2, THREAD_SUM_MAX = 4096 };
 

@@ -30,7 +30,7 @@
     if (!(test_value_ <= test_bound_)) fail_msg("%s = %g exceeds %g", #value, test_value_, test_bound_); \
   } while (0)
 
-/* ---- random data (splitmix64: independent of the code under test) ------------------------------------------------ */
+/* ---- random data (splitmix64: independent of the code under test) ---- */
 
 typedef struct test_random {
   uint64_t state;
@@ -112,8 +112,7 @@ static inline double *test_dense(const cyf_csr *x) {
   return dense;
 }
 
-/* ---- comparison ----------------------------------------------------------------------------------------------------
- */
+/* ---- comparison ---- */
 
 /* max|a - b| / max|b|; max|a - b| where b is all zero; NaN where any value is. */
 static inline double test_error(const float *a, const double *b, int64_t count) {
@@ -142,8 +141,7 @@ static inline double test_relative(double a, double b) {
   return fabs(a - b) / (fabs(b) > 0.0 ? fabs(b) : 1.0);
 }
 
-/* ---- naive references
- * ------------------------------------------------------------------------------------------------ */
+/* ---- naive references ---- */
 
 /* c[m,n] = op(a) op(b), op transposing where asked: a is [m,k] or, transposed, [k,m]; b is [k,n] or [n,k]. */
 static inline void test_matmul(int64_t m, int64_t n, int64_t k, const double *a, int transpose_a, const double *b,

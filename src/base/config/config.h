@@ -73,8 +73,4 @@ cyf_status cyf_config_to_text(const cyf_config_schema *schema, const void *setti
 /** Frees the strings inside settings. NULL-safe. */
 void cyf_config_destroy_strings(const cyf_config_schema *schema, void *settings);
 
-/** The candidate nearest to `name` by edit distance (Damerau-Levenshtein), or NULL when none is within a third of its
- * length (at least 2). Used for keys, commands, options and labels. */
-const char *cyf_nearest_name(const char *name, const char *const *candidates, size_t n_candidates);
-
 #endif

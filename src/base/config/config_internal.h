@@ -22,6 +22,8 @@ enum { CYF_CONFIG_NUMBER_BYTES = 96 };
 cyf_status cyf_config_complain(const cyf_config_place *place, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/** True when the first `length` characters of path, followed by a dot, begin the field's path. */
+bool cyf_config_lies_below(const cyf_config_field *field, const char *path, size_t length);
 /** The field with exactly this path, NULL when there is none. */
 const cyf_config_field *cyf_config_find(const cyf_config_schema *schema, const char *path);
 /** The first field below the section `path`, NULL when there is no such section. */

@@ -140,3 +140,7 @@ cyf_status cyf_yaml_require_int(const cyf_yaml *document, cyf_yaml_node mapping,
   *ret_value = value;
   return CYF_OK;
 }
+
+const char *cyf_yaml_version(void) {
+  return yaml_get_version_string();
+}

@@ -42,4 +42,7 @@ cyf_status cyf_yaml_require_text(const cyf_yaml *document, cyf_yaml_node mapping
 /** Writes text as a double-quoted YAML (and JSON) scalar with every needed escape; UTF-8 passes through. */
 void cyf_yaml_write_quoted(FILE *stream, const char *text);
 
+/** libyaml's version as loaded, static. */
+const char *cyf_yaml_version(void);
+
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/config/yaml_doc.h"
 #include "base/files.h"
 #include "base/memory.h"

@@ -352,7 +352,7 @@ cleanup:
 static cyf_status no_such_column(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *name) {
   char list[1024];
   return CYF_FAIL(CYF_ERR_INPUT, "%s: %s has no column '%s'; it has: %s", file->path, frame->name, name,
-                  cyf_names_list(&frame->columns, list, sizeof list));
+                  cyf_list_names(frame->columns.n, (const char *const *)frame->columns.name, list, sizeof list));
 }
 
 static cyf_status read_column(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *name, cyf_column *column) {

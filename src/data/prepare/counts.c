@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/memory.h"
 #include "data/prepare/job.h"
 #include "data/prepare/spill.h"

@@ -2,6 +2,7 @@
 /* Pass 2 of `prepare`: every kept cell goes to its place in the shuffled atlas, by way of the spill. */
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"

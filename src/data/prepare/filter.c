@@ -239,9 +239,10 @@ static cyf_status no_such_column(const cyf_prepare_job *job, const cyf_obs_term 
   cyf_names_destroy(&there);
   CYF_TRY_CLEANUP(status);
   const char *nearest = cyf_nearest_name(name, (const char *const *)columns.name, (size_t)columns.n);
-  status = CYF_FAIL(CYF_ERR_INPUT, "%s %s: no input has an obs column or label of that name%s%s%s; in %s there are: %s",
-                    option_of(term), name, nearest ? " (did you mean " : "", nearest ? nearest : "",
-                    nearest ? "?)" : "", job->input[0].path, cyf_names_list(&columns, list, sizeof list));
+  status =
+      CYF_FAIL(CYF_ERR_INPUT, "%s %s: no input has an obs column or label of that name%s%s%s; in %s there are: %s",
+               option_of(term), name, nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "",
+               job->input[0].path, cyf_list_names(columns.n, (const char *const *)columns.name, list, sizeof list));
 cleanup:
   cyf_names_destroy(&columns);
   cyf_h5ad_close(&file);
@@ -255,7 +256,7 @@ static cyf_status no_such_value(const cyf_prepare_job *job, const cyf_obs_term *
                   job->rules.columns.name[term->column], term->differs ? "!=" : "=", term->value,
                   nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "",
                   strchr(term->value, ',') ? "; for alternatives repeat the option" : "",
-                  cyf_names_list(values, list, sizeof list));
+                  cyf_list_names(values->n, (const char *const *)values->name, list, sizeof list));
 }
 
 static cyf_status no_such_group(const cyf_prepare_job *job, int64_t group, const cyf_names *partners) {
@@ -264,7 +265,8 @@ static cyf_status no_such_group(const cyf_prepare_job *job, int64_t group, const
   return CYF_FAIL(CYF_ERR_INPUT,
                   "--holdout-where %s: no cell%s meets all of it; where the rest is met, the values of %s are: %s",
                   job->options->holdout_where[group], job->options->n_keep > 0 ? " that --keep leaves" : "",
-                  job->rules.columns.name[last->column], cyf_names_list(partners, list, sizeof list));
+                  job->rules.columns.name[last->column],
+                  cyf_list_names(partners->n, (const char *const *)partners->name, list, sizeof list));
 }
 
 /* Fails where a column, a value or a combination is not there. All ranks see the same sums and so the same fault.

@@ -153,7 +153,7 @@ static cyf_status advise(const cyf_prepare_job *job, int64_t i, const int32_t *n
     snprintf(text, size, "its var column \"%s\" would match %lld: --gene-column %s", best, (long long)n_best, best);
   else
     snprintf(text, size, "another var column may hold the right names (--gene-column), but none here matches more: %s",
-             cyf_names_list(&columns, list, sizeof list));
+             cyf_list_names(columns.n, (const char *const *)columns.name, list, sizeof list));
 cleanup:
   cyf_names_destroy(&columns);
   cyf_h5ad_close(&file);

@@ -3,6 +3,7 @@
  * from the spill: neither values nor names nor labels of all cells are held. */
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
 #include "data/prepare/job.h"

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
 #include "base/interrupt.h"
 #include "base/rng.h"
 #include "comm/comm.h"

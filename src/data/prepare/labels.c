@@ -144,10 +144,11 @@ static cyf_status no_such_label(const cyf_prepare_job *job, int64_t a) {
   CYF_TRY_CLEANUP(cyf_h5ad_open(job->input[0].path, job->options->matrix, &file));
   CYF_TRY_CLEANUP(cyf_h5ad_list_columns(file, &columns));
   const char *nearest = cyf_nearest_name(wanted->name[0], (const char *const *)columns.name, (size_t)columns.n);
-  status = CYF_FAIL(CYF_ERR_INPUT, "label \"%s\": no input has an obs column %s%s%s%s; %s has: %s",
-                    job->attribute[a].name, cyf_names_list(wanted, wanted_list, sizeof wanted_list),
-                    nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "", job->input[0].path,
-                    cyf_names_list(&columns, list, sizeof list));
+  status =
+      CYF_FAIL(CYF_ERR_INPUT, "label \"%s\": no input has an obs column %s%s%s%s; %s has: %s", job->attribute[a].name,
+               cyf_list_names(wanted->n, (const char *const *)wanted->name, wanted_list, sizeof wanted_list),
+               nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "", job->input[0].path,
+               cyf_list_names(columns.n, (const char *const *)columns.name, list, sizeof list));
 cleanup:
   cyf_names_destroy(&columns);
   cyf_h5ad_close(&file);
@@ -188,9 +189,11 @@ cyf_status cyf_prepare_check_labels(cyf_prepare_job *job) {
     }
     if (n_without == job->options->n_inputs) return no_such_label(job, a);
     if (n_without > 0)
-      cyf_warn("label \"%s\": %lld of %lld inputs, such as %s, have no obs column %s; their cells stay unlabelled",
-               job->attribute[a].name, (long long)n_without, (long long)job->options->n_inputs,
-               job->input[first_without].path, cyf_names_list(&job->label_columns[a], list, sizeof list));
+      cyf_warn(
+          "label \"%s\": %lld of %lld inputs, such as %s, have no obs column %s; their cells stay unlabelled",
+          job->attribute[a].name, (long long)n_without, (long long)job->options->n_inputs,
+          job->input[first_without].path,
+          cyf_list_names(job->label_columns[a].n, (const char *const *)job->label_columns[a].name, list, sizeof list));
   }
   for (int64_t a = 0; a < job->options->n_labels; a++) say_columns(job, a);
   warn_of_unused(&job->label_map);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"

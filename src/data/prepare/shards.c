@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"

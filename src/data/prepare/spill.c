@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
 #include "data/prepare/spill_internal.h"

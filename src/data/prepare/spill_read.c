@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
 #include "data/prepare/spill.h"

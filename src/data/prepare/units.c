@@ -2,6 +2,7 @@
 /* Units of input cells: the pieces of work that a run can be killed between, the same for any number of ranks. */
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"

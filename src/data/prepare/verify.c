@@ -2,6 +2,7 @@
 /* What was written is read back and compared with what was read from the inputs. */
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
 #include "data/tensors/tensor_file_internal.h"

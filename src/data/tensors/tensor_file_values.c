@@ -2,6 +2,7 @@
 /* Tensor files: flat arrays, scalars, strings and lists. */
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
 #include "data/tensors/tensor_file_internal.h"

@@ -12,8 +12,7 @@ static cyf_status broken(const cyf_pickle_reader *r, const char *why) {
   return CYF_FAIL(CYF_ERR_INPUT, "%s: the pickle is damaged at byte %lld: %s", r->name, (long long)r->at, why);
 }
 
-/* ---- values and stack ---------------------------------------------------------------------------------------------
- */
+/* ---- values and stack ---- */
 
 /* Makes room for one more element. */
 static cyf_status grow(void **array, int64_t n, int64_t *capacity, size_t element_bytes) {
@@ -66,8 +65,7 @@ static cyf_status append(cyf_pickle_value *to, int32_t item) {
   return CYF_OK;
 }
 
-/* ---- bytes --------------------------------------------------------------------------------------------------------
- */
+/* ---- bytes ---- */
 
 static cyf_status take(cyf_pickle_reader *r, int64_t n, const uint8_t **ret_bytes) {
   if (n > r->size - r->at) return broken(r, "it ends in the middle of an opcode");
@@ -96,8 +94,7 @@ static cyf_status take_line(cyf_pickle_reader *r, const char **ret_line, int64_t
   return CYF_OK;
 }
 
-/* ---- opcodes ------------------------------------------------------------------------------------------------------
- */
+/* ---- opcodes ---- */
 
 static cyf_status read_protocol(cyf_pickle_reader *r) {
   uint32_t protocol = 0;

@@ -72,8 +72,7 @@ static const cyf_pickle_value *item(const cyf_pickle_reader *r, const cyf_pickle
   return value->kind == kind ? value : NULL;
 }
 
-/* ---- storages -----------------------------------------------------------------------------------------------------
- */
+/* ---- storages ---- */
 
 /* ('storage', torch.FloatStorage, '0', 'cpu', 123). */
 static cyf_status read_storage(const cyf_pickle_reader *r, const cyf_pickle_value *description,
@@ -114,8 +113,7 @@ cyf_status cyf_pickle_persistent(cyf_pickle_reader *r) {
   return CYF_OK;
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------------------------
- */
+/* ---- tensors ---- */
 
 /* A tuple of non-negative integers. */
 static cyf_status read_extents(const cyf_pickle_reader *r, const cyf_pickle_value *tuple, int64_t *values) {
@@ -181,8 +179,7 @@ static cyf_status push_tensor(cyf_pickle_reader *r, const cyf_pickle_value *argu
   return CYF_OK;
 }
 
-/* ---- opcodes that in Python would call something ------------------------------------------------------------------
- */
+/* ---- opcodes that in Python would call something ---- */
 
 cyf_status cyf_pickle_reduce(cyf_pickle_reader *r) {
   int32_t arguments_at = 0, global_at = 0;

@@ -8,7 +8,7 @@
 #include "kernels/cpu/cpu_gene_dense.h"
 #include "kernels/cpu/cpu_kernels.h"
 
-/* ---- dense ---------------------------------------------------------------------------------------------------- */
+/* ---- dense ---- */
 
 /* Y - X in place, its square sum, and 2 (Y - X). */
 static double mse_row(const void *context, const cyf_cpu_block_row *row, float *y, float *gene_gradient) {
@@ -24,7 +24,7 @@ static double mse_row(const void *context, const cyf_cpu_block_row *row, float *
   return sum;
 }
 
-/* ---- Gram ----------------------------------------------------------------------------------------------------- */
+/* ---- Gram ---- */
 
 /* With Y = h W' + 1 b', s = the column sums of h and X the target:
  *   sum (Y - X)^2 = <h'h, W'W> + 2 s.(W'b) + n b.b - 2 (sum_i h_i.(X W)_i + sum X b) + sum X^2
@@ -189,7 +189,7 @@ cleanup:
   return status;
 }
 
-/* ---- the choice ------------------------------------------------------------------------------------------------- */
+/* ---- the choice ---- */
 
 /* Times in units of one multiply-add of a large matrix product; the other constants are measured
  * (benchmarks/bench_ops.c). */

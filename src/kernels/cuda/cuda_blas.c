@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "kernels/cuda/cublaslt_library.h"
+#include "kernels/cuda/cuda_slots.h"
 
 enum {
   PLANS = 128,

@@ -26,21 +26,6 @@ cyf_status cyf_cuda_operand_of(cyf_cuda_device *d, bool bf16, int64_t rows, int6
   return CYF_OK;
 }
 
-struct add_bias {
-  int64_t stride;
-  const float *bias;
-  bool relu;
-  float *c;
-  __device__ void operator()(int64_t i, int64_t j) const {
-    const float sum = c[i * stride + j] + bias[j];
-    c[i * stride + j] = relu && sum <= 0.0f ? 0.0f : sum; /* NaN stays NaN */
-  }
-};
-void cyf_cuda_add_bias(const cyf_cuda_device *d, const cyf_cuda_product *p) {
-  const add_bias f = {p->c_stride, p->bias, p->epilogue == CYF_EPILOGUE_BIAS_RELU, p->c};
-  cyf_launch_each_cell(d, p->m, p->n, f);
-}
-
 static bool is_bf16(const cyf_cuda_device *d) {
   return d->precision == CYF_PRECISION_BF16;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations that touch each element once: their floor is reading their inputs and writing their outputs once, which
  * one launch a slot does. Tables (rows of labels, timesteps, signal levels) stay in the caches. */
+#include "kernels/cuda/cuda_blas.h"
 #include "kernels/cuda/cuda_kernels.cuh"
 #include "kernels/math/activation.h"
 #include "kernels/math/diffusion.h"
 
-/* ---- activations, scaled sums --------------------------------------------------------------------------------------
- */
+/* ---- activations, scaled sums ---- */
 
 struct silu_forward {
   const float *x;
@@ -54,8 +54,7 @@ cyf_status cyf_cuda_scale(cyf_device *device, int64_t count, double alpha, float
   return cyf_element_op(device, "scale", count, f);
 }
 
-/* ---- row tables ----------------------------------------------------------------------------------------------------
- */
+/* ---- row tables ---- */
 
 struct add_rows {
   int64_t c;
@@ -123,8 +122,7 @@ cyf_status cyf_cuda_sum_rows(cyf_device *device, int64_t n, int64_t c, const flo
   return cyf_cuda_end(&op, status, "sum_rows");
 }
 
-/* ---- diffusion -----------------------------------------------------------------------------------------------------
- */
+/* ---- diffusion ---- */
 
 /* One whole sampler update an element; DDIM or DDPM is the same choice for all. */
 struct reverse_step {
@@ -191,4 +189,21 @@ struct time_embedding {
 cyf_status cyf_cuda_time_embedding(cyf_device *device, int64_t n_rows, int64_t width, const int32_t *t, float *out) {
   const time_embedding f = {width, t, out};
   return cyf_cell_op(device, "time_embedding", n_rows, width, f);
+}
+
+/* ---- a product's bias ---- */
+
+struct add_bias {
+  int64_t stride;
+  const float *bias;
+  bool relu;
+  float *c;
+  __device__ void operator()(int64_t i, int64_t j) const {
+    const float sum = c[i * stride + j] + bias[j];
+    c[i * stride + j] = relu && sum <= 0.0f ? 0.0f : sum; /* NaN stays NaN */
+  }
+};
+void cyf_cuda_add_bias(const cyf_cuda_device *d, const cyf_cuda_product *p) {
+  const add_bias f = {p->c_stride, p->bias, p->epilogue == CYF_EPILOGUE_BIAS_RELU, p->c};
+  cyf_launch_each_cell(d, p->m, p->n, f);
 }

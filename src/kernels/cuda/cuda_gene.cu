@@ -17,8 +17,7 @@ static int64_t operand_bytes(const cyf_cuda_device *d) {
   return is_bf16(d) ? (int64_t)sizeof(uint16_t) : (int64_t)sizeof(float);
 }
 
-/* ---- first layer
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- first layer ---- */
 
 static cyf_status linear_forward(cyf_cuda_device *d, const cyf_csr *x, int64_t out, const float *w, const float *bias,
                                  float *y) {
@@ -79,8 +78,7 @@ cyf_status cyf_cuda_gene_linear_weight_grad(cyf_device *device, const cyf_csr *x
   return cyf_cuda_end(&op, linear_weight_grad(op.d, x, out, d_y, d_w_gene_major, d_bias), "gene_linear_weight_grad");
 }
 
-/* ---- losses
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- losses ---- */
 
 /* What one call of gene_mse or gene_nb works on. */
 typedef struct gene_loss {

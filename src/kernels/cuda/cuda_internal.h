@@ -58,7 +58,7 @@ static inline cyf_status cyf_cuda_check(cudaError_t error, const char *what) {
     if (cyf_error_ != cudaSuccess) return cyf_cuda_fail(cyf_error_, #call); \
   } while (0)
 
-/* ---- operations ------------------------------------------------------------------------------------------------- */
+/* ---- operations ---- */
 
 /** The frame of one operation. */
 typedef struct cyf_cuda_op {
@@ -90,8 +90,7 @@ static inline cyf_status cyf_cuda_bf16s(cyf_cuda_device *d, int64_t count, uint1
   return cyf_scratch_bytes(d->scratch, (size_t)count * sizeof **ret, (void **)ret);
 }
 
-/* ---- memory (cuda_memory.c, cuda_staging.c) ------------------------------------------------------------------------
- */
+/* ---- memory (cuda_memory.c, cuda_staging.c) ---- */
 
 cyf_status cyf_cuda_staging_create(cyf_cuda_device *d, cyf_cuda_staging **ret_staging);
 void cyf_cuda_staging_destroy(cyf_cuda_staging **staging);
@@ -102,30 +101,6 @@ cyf_status cyf_cuda_staging_to_host(cyf_cuda_device *d, void *host, const void *
 cyf_status cyf_cuda_staging_flush(cyf_cuda_device *d);
 /** Room for the scalars of a graph, within which nothing can be waited for. */
 cyf_status cyf_cuda_staging_make_room(cyf_cuda_device *d);
-
-cyf_status cyf_cuda_alloc(cyf_device *device, size_t bytes, void **ret_memory);
-void cyf_cuda_free(cyf_device *device, void *memory);
-cyf_status cyf_cuda_upload(cyf_device *device, void *device_memory, const void *host, size_t bytes);
-cyf_status cyf_cuda_download(cyf_device *device, void *host, const void *device_memory, size_t bytes);
-cyf_status cyf_cuda_copy(cyf_device *device, void *to, const void *from, size_t bytes);
-cyf_status cyf_cuda_zero(cyf_device *device, void *memory, size_t bytes);
-cyf_status cyf_cuda_synchronize(cyf_device *device);
-size_t cyf_cuda_free_bytes(cyf_device *device);
-cyf_status cyf_cuda_alloc_host(cyf_device *device, size_t bytes, void **ret_memory);
-void cyf_cuda_free_host(cyf_device *device, void *memory);
-
-/* ---- queues and graphs (cuda_queues.c) -----------------------------------------------------------------------------
- */
-
-cyf_status cyf_cuda_upload_async(cyf_device *device, void *device_memory, const void *host, size_t bytes);
-cyf_status cyf_cuda_event_create(cyf_device *device, cyf_event **ret_event);
-void cyf_cuda_event_destroy(cyf_device *device, cyf_event *event);
-cyf_status cyf_cuda_event_record(cyf_device *device, cyf_queue queue, cyf_event *event);
-cyf_status cyf_cuda_event_await(cyf_device *device, cyf_queue queue, cyf_event *event);
-cyf_status cyf_cuda_event_synchronize(cyf_device *device, cyf_event *event);
-cyf_status cyf_cuda_graph_begin(cyf_device *device, cyf_graph **graph);
-cyf_status cyf_cuda_graph_end(cyf_device *device, cyf_graph **graph, bool launch);
-void cyf_cuda_graph_destroy(cyf_device *device, cyf_graph *graph);
 
 #ifdef __cplusplus
 }

@@ -25,7 +25,7 @@
 #define CYF_SHARED(type, name, count) __shared__ type name[count]
 #endif
 
-/* ---- loops ---------------------------------------------------------------------------------------------------- */
+/* ---- loops ---- */
 
 /** f(k) for k < count. Consecutive threads take consecutive elements, so every access is coalesced. */
 template <typename F>
@@ -92,7 +92,7 @@ static inline cyf_status cyf_warp_op(cyf_device *device, const char *name, int64
   return cyf_cuda_end(&op, CYF_OK, name);
 }
 
-/* ---- sums ------------------------------------------------------------------------------------------------------ */
+/* ---- sums ---- */
 
 static __device__ inline double cyf_warp_sum(double x) {
   for (int offset = 16; offset > 0; offset /= 2) x += __shfl_xor_sync(0xffffffffu, x, offset);
@@ -211,7 +211,7 @@ static inline cyf_status cyf_launch_columns(cyf_cuda_device *d, int64_t n, int64
   return CYF_OK;
 }
 
-/* ---- numbers of either type -------------------------------------------------------------------------------------- */
+/* ---- numbers of either type ---- */
 
 static __device__ inline float cyf_load(const float *x) {
   return *x;

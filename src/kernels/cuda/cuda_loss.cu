@@ -3,8 +3,7 @@
  * writes 9 floats a parameter (parameter, gradient, two moments and average read; the same written), four at a time. */
 #include "kernels/cuda/cuda_kernels.cuh"
 
-/* ---- squared error, sum of squares ---------------------------------------------------------------------------------
- */
+/* ---- squared error, sum of squares ---- */
 
 struct squared_error {
   const float *prediction, *target;
@@ -38,8 +37,7 @@ cyf_status cyf_cuda_square_sum(cyf_device *device, int64_t count, const float *x
   return cyf_cuda_end(&op, cyf_launch_sum(op.d, count, f, finish), "square_sum");
 }
 
-/* ---- softmax, a warp a cell
- * ------------------------------------------------------------------------------------------ */
+/* ---- softmax, a warp a cell ---- */
 
 /* log sum exp of a row in double with its largest element taken out; *ret_best is the first index of that element. */
 static __device__ inline double log_sum_exp(int64_t classes, const float *logits, int lane, int64_t *ret_best) {
@@ -143,8 +141,7 @@ cyf_status cyf_cuda_log_prob_grad(cyf_device *device, int64_t n, int64_t classes
   return cyf_warp_op(device, "log_prob_grad", n, f);
 }
 
-/* ---- AdamW
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- AdamW ---- */
 
 struct adamw {
   cyf_adamw_coefficients k;

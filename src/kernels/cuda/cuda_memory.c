@@ -2,6 +2,7 @@
 /* Memory of the GPU: the table's first slots. */
 #include "base/memory.h"
 #include "kernels/cuda/cuda_internal.h"
+#include "kernels/cuda/cuda_slots.h"
 
 static cyf_status take(cyf_cuda_device *d, size_t size, cudaStream_t stream, void **ret_memory) {
   const cudaError_t error = d->recording ? cudaMalloc(ret_memory, size) : cudaMallocAsync(ret_memory, size, stream);

@@ -3,6 +3,7 @@
  * time before, which costs the host a fraction of launching it and the GPU none of the gaps. */
 #include "base/memory.h"
 #include "kernels/cuda/cuda_internal.h"
+#include "kernels/cuda/cuda_slots.h"
 
 struct cyf_event {
   cudaEvent_t event;

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "model/diffusion/sampler_internal.h"
 
-/* ---- classifiers ------------------------------------------------------------------------------------------------- */
+/* ---- classifiers ---- */
 
 /* The one row of step i's timestep. */
 static cyf_time_rows time_of(const sampler_run *run, int i) {
@@ -30,8 +30,7 @@ cyf_status cyf_sampler_sum_gradients(const sampler_run *run, int i, const float 
   return CYF_OK;
 }
 
-/* ---- the denoiser's conditions -------------------------------------------------------------------------------------
- */
+/* ---- the denoiser's conditions ---- */
 
 /* labels[n] of a term, -1 where its weight is 0. */
 static cyf_status download_term(const sampler_run *run, const cyf_guide *guide, int term, int32_t *label) {

@@ -85,7 +85,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
-/* ---- the emulator's own ----------------------------------------------------------------------------------------- */
+/* ---- the emulator's own ---- */
 
 /* The seed of the order in which the threads of a block run between two barriers, and streams beside each other. */
 void emulator_seed(uint64_t seed);
