@@ -369,7 +369,7 @@ static void mistakes_are_told(void **state) {
       {"donor=d9", NULL, CYF_ERR_INPUT,
        "--keep donor=d9: no cell has this value (did you mean d1?); the values are: 'd1', 'd2'"},
       {"donor!=d9", NULL, CYF_ERR_INPUT, "--keep donor!=d9: no cell has this value"},
-      {"type=junk", NULL, CYF_ERR_INPUT, "the values are: B cell, Mono, T cell, alpha-beta"}, /* mapped away */
+      {"type=junk", NULL, CYF_ERR_INPUT, "the values are: 'B cell', 'Mono', 'T cell, alpha-beta'"}, /* mapped away */
       {"age=9", NULL, CYF_ERR_INPUT, "the values are: '10', '11', '12'"},
       {"type", NULL, CYF_ERR_USAGE, "--keep wants COLUMN=VALUE"},
       {"=x", NULL, CYF_ERR_USAGE, "--keep wants COLUMN=VALUE"},
@@ -398,7 +398,7 @@ static void mistakes_are_told(void **state) {
   options.labels = unlabelled;
   options.n_labels = 1;
   options.label_map_path = NULL;
-  refused(shared, &options, CYF_ERR_INPUT, "no input has an obs column celltype, author (did you mean cell_type?)");
+  refused(shared, &options, CYF_ERR_INPUT, "no input has an obs column 'celltype', 'author' (did you mean cell_type?)");
   options.labels = twice;
   options.n_labels = 2;
   refused(shared, &options, CYF_ERR_USAGE, "label \"donor\" is given twice");
@@ -663,7 +663,7 @@ static void real_columns_of_all_kinds(void **state) {
     assert_ok(cyf_prepare(shared->comm, &options, &summary));
     assert_int_equal(summary.n_cells_filtered, summary.n_cells_in - n_primary);
   } else {
-    refused(shared, &options, CYF_ERR_INPUT, "the values are: False");
+    refused(shared, &options, CYF_ERR_INPUT, "the values are: 'False'");
   }
   options.keep = keep + 1;
   options.force = true;
