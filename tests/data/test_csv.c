@@ -57,6 +57,39 @@ static void one_column_is_a_table(void **state) {
   cyf_csv_destroy(&t);
 }
 
+static void loose_tables_keep_blanks_and_may_be_ragged(void **state) {
+  (void)state;
+  cyf_csv t = {0};
+  assert_ok(cyf_write_text_file(path, "\n,a,\"a\"\r\n x ,\n\r\n1, \"2\",\"3\n\",4\n"));
+  assert_ok(cyf_csv_read_loose(path, &t));
+  assert_int_equal(t.n_columns, 3);
+  assert_int_equal(t.header_line, 2);
+  assert_string_equal(t.header[0], "");
+  assert_string_equal(t.header[2], "a");
+  static const char *const wanted[] = {" x ", "", NULL, "1", " \"2\"", "3\n"};
+  static const int64_t lines[] = {3, 5};
+  assert_int_equal(t.n_rows, 2);
+  for (int i = 0; i < 6; i++) {
+    if (wanted[i] == NULL) {
+      assert_null(t.field[i]);
+    } else {
+      assert_string_equal(t.field[i], wanted[i]);
+    }
+  }
+  for (int r = 0; r < 2; r++) assert_int_equal(t.line[r], lines[r]);
+  cyf_csv_destroy(&t);
+  assert_ok(cyf_write_text_file(path, "a\tb,c\n1\t2,3\n"));
+  assert_ok(cyf_csv_read_loose(path, &t));
+  assert_int_equal(t.n_columns, 2);
+  assert_string_equal(t.header[1], "b,c");
+  cyf_csv_destroy(&t);
+  assert_ok(cyf_write_text_file(path, ""));
+  assert_ok(cyf_csv_read_loose(path, &t));
+  assert_int_equal(t.n_columns, 0);
+  assert_int_equal(t.n_rows, 0);
+  cyf_csv_destroy(&t);
+}
+
 static void malformed_tables_are_refused(void **state) {
   (void)state;
   static const struct {
@@ -82,6 +115,7 @@ int main(void) {
       cmocka_unit_test_setup(fields_are_read_as_they_are_meant, check_clear),
       cmocka_unit_test_setup(tabs_separate_where_there_is_no_comma, check_clear),
       cmocka_unit_test_setup(one_column_is_a_table, check_clear),
+      cmocka_unit_test_setup(loose_tables_keep_blanks_and_may_be_ragged, check_clear),
       cmocka_unit_test_setup(malformed_tables_are_refused, check_clear),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

@@ -8,7 +8,7 @@
 #include "data/prepare/id_table.h"
 #include "data/prepare/input_list.h"
 #include "data/prepare/obs_rules.h"
-#include "data/tables/gene_names.h"
+#include "data/tables/gene_list.h"
 #include "data/tables/label_map.h"
 
 enum { N_FILES = 3, N_GENES = 40, N_CELLS = 1057, MIN_GENES = 10 };
@@ -510,7 +510,8 @@ static void label_maps_are_read_strictly(void **state) {
                {"", "bad.tsv:1: no column 'attribute'"},
                {"attribute,from,to\na,b,c\na,b,d\n", "bad.tsv:3: a 'b' is listed a second time, first in line 2"},
                {"attribute\tfrom\tto\na\n", "bad.tsv:2: has fewer columns"},
-               {"attribute,from,to\na,\"b,c\n", "bad.tsv:2: a quote does not end"},
+               {"attribute,from,to\na,\"b,c\n", "bad.tsv:2: the quoted field that begins here does not end"},
+               {"attribute,from,to\na,\"b\"x,c\n", "bad.tsv:2: text behind a quoted field"},
                {"attribute,from,to\n,b,c\n", "bad.tsv:2: attribute and from cannot be empty"}};
   char path[128];
   cyf_label_map map = {0};
@@ -531,6 +532,20 @@ static void label_maps_are_read_strictly(void **state) {
   assert_ok(cyf_label_map_find(&map, "u", "T", &to));
   assert_string_equal(to, "T");
   assert_true(map.used[0] && !map.used[1] && map.used[2]);
+  cyf_label_map_destroy(&map);
+
+  /* Blanks are what a map is often there to remove; a column without a name is a row number that another tool wrote. */
+  assert_ok(cyf_write_text_file(path, ",attribute,from,to\r\n0,t, T ,T\r\n1,t,B\r\n"));
+  assert_ok(cyf_label_map_read(path, &map));
+  assert_int_equal(map.n, 2);
+  assert_ok(cyf_label_map_find(&map, "t", " T ", &to));
+  assert_string_equal(to, "T");
+  assert_ok(cyf_label_map_find(&map, "t", "B", &to));
+  assert_null(to);
+  cyf_label_map_destroy(&map);
+  assert_ok(cyf_write_text_file(path, "attribute,from,to\n"));
+  assert_ok(cyf_label_map_read(path, &map));
+  assert_int_equal(map.n, 0);
   cyf_label_map_destroy(&map);
 }
 

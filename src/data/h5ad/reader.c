@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/h5ad/reader_internal.h"
-#include "data/tables/gene_names.h"
+#include "data/tables/gene_list.h"
 
 static void close_file(cyf_h5ad **file) {
   cyf_h5ad *f = *file;

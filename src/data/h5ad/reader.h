@@ -37,7 +37,7 @@ const char *cyf_h5ad_layout(const cyf_h5ad *file); /**< "csr", "csc" or "dense" 
 cyf_status cyf_h5ad_read_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
 /** Gene names: the var index, or the column of that name (NULL: the index); where the column has no value, the index's
- * name stands in. Ensembl ids lose their version (gene_names.h). Genes of the same name are not added up: the first
+ * name stands in. Ensembl ids lose their version (gene_list.h). Genes of the same name are not added up: the first
  * keeps the name, later ones get "-1", "-2"... as in anndata's var_names_make_unique (said in the log). ret_genes is
  * filled by the callee, destroyed by the caller. */
 cyf_status cyf_h5ad_read_genes(cyf_h5ad *file, const char *column, cyf_names *ret_genes);

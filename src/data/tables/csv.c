@@ -12,6 +12,7 @@ typedef struct parser {
   char *at; /* next character to read */
   int64_t line;
   char separator;
+  bool is_loose;       /* as cyf_csv_read_loose reads */
   int64_t capacity, n; /* of fields */
   cyf_csv *table;
 } parser;
@@ -49,13 +50,14 @@ static cyf_status read_quoted(parser *p, char **ret_text) {
   return CYF_FAIL(CYF_ERR_INPUT, "%s:%lld: text behind a quoted field", p->path, (long long)p->line);
 }
 
-/* A plain field without the blanks around it; p->at is at what ends it on return. */
+/* A plain field without what is blank around it; p->at is at what ends it on return. */
 static char *read_plain(parser *p, char **ret_end) {
+  const char *blank = p->is_loose ? "\r" : " \t\r";
   char *text = p->at;
   const char stops[] = {p->separator, '\n', '\0'};
   p->at += strcspn(p->at, stops);
   char *end = p->at;
-  while (end > text && strchr(" \t\r", end[-1]) != NULL) end--;
+  while (end > text && strchr(blank, end[-1]) != NULL) end--;
   *ret_end = end;
   return text;
 }
@@ -64,7 +66,7 @@ static char *read_plain(parser *p, char **ret_end) {
 static cyf_status read_row(parser *p, int64_t *ret_n) {
   const int64_t before = p->n;
   for (;;) {
-    p->at += strspn(p->at, " \r");
+    if (!p->is_loose) p->at += strspn(p->at, " \r");
     char *text = NULL, *end = NULL;
     const bool quoted = *p->at == '"';
     if (quoted) {
@@ -97,6 +99,14 @@ static cyf_status check_header(const parser *p, int64_t line) {
   return CYF_OK;
 }
 
+/* Makes a row of n fields, the last ones read, one of as many as the header has. */
+static cyf_status fit_row(parser *p, int64_t n) {
+  const int64_t wanted = p->table->n_columns;
+  if (n > wanted) p->n -= n - wanted;
+  for (; n < wanted; n++) CYF_TRY(add_field(p, NULL));
+  return CYF_OK;
+}
+
 static cyf_status read_table(parser *p) {
   cyf_csv *t = p->table;
   int64_t capacity = 0;
@@ -107,44 +117,58 @@ static cyf_status read_table(parser *p) {
     if (n == 0) continue;
     if (t->n_columns == 0) {
       t->n_columns = n;
-      CYF_TRY(check_header(p, line));
+      t->header_line = line;
+      if (!p->is_loose) CYF_TRY(check_header(p, line));
       continue;
     }
-    if (n != t->n_columns)
+    if (p->is_loose) {
+      CYF_TRY(fit_row(p, n));
+    } else if (n != t->n_columns) {
       return CYF_FAIL(CYF_ERR_INPUT,
                       "%s:%lld: %lld fields, but the header has %lld (quote a field that holds the "
                       "separator)",
                       p->path, (long long)line, (long long)n, (long long)t->n_columns);
+    }
     if (t->n_rows == capacity) {
       capacity = capacity > 0 ? 2 * capacity : 64;
       CYF_TRY(cyf_realloc((void **)&t->line, (size_t)capacity, sizeof *t->line));
     }
     t->line[t->n_rows++] = line;
   }
-  if (t->n_rows == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: a header and at least one row are needed", p->path);
+  if (t->n_rows == 0 && !p->is_loose)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: a header and at least one row are needed", p->path);
   return CYF_OK;
 }
 
 /* Names of the columns leave the fields. */
 static cyf_status split_header(cyf_csv *t) {
+  if (t->n_columns == 0) return CYF_OK;
   CYF_TRY(CYF_NEW(&t->header, t->n_columns));
   memcpy(t->header, t->field, sizeof *t->field * (size_t)t->n_columns);
   memmove(t->field, t->field + t->n_columns, sizeof *t->field * (size_t)(t->n_rows * t->n_columns));
   return CYF_OK;
 }
 
-cyf_status cyf_csv_read(const char *path, cyf_csv *ret_table) {
-  *ret_table = (cyf_csv){0};
+static cyf_status read_file(const char *path, bool is_loose, cyf_csv *ret_table) {
+  *ret_table = (cyf_csv){.header_line = 1};
   CYF_TRY(cyf_read_text_file(path, &ret_table->text));
-  parser p = {.path = path, .at = ret_table->text, .line = 1, .table = ret_table};
+  parser p = {.path = path, .at = ret_table->text, .line = 1, .is_loose = is_loose, .table = ret_table};
   if (strncmp(p.at, "\xef\xbb\xbf", 3) == 0) p.at += 3;
   const size_t first_line = strcspn(p.at, "\n");
   const bool has_comma = memchr(p.at, ',', first_line) != NULL, has_tab = memchr(p.at, '\t', first_line) != NULL;
-  p.separator = has_tab && !has_comma ? '\t' : ',';
+  p.separator = has_tab && (is_loose || !has_comma) ? '\t' : ',';
   cyf_status status = read_table(&p);
   if (status == CYF_OK) status = split_header(ret_table);
   if (status != CYF_OK) cyf_csv_destroy(ret_table);
   return status;
+}
+
+cyf_status cyf_csv_read(const char *path, cyf_csv *ret_table) {
+  return read_file(path, false, ret_table);
+}
+
+cyf_status cyf_csv_read_loose(const char *path, cyf_csv *ret_table) {
+  return read_file(path, true, ret_table);
 }
 
 void cyf_csv_destroy(cyf_csv *table) {

@@ -3,62 +3,25 @@
 
 #include <string.h>
 
-#include "base/files.h"
 #include "base/memory.h"
+#include "data/tables/csv.h"
 
-enum { ATTRIBUTE, FROM, TO, N_COLUMNS, CELLS_MAX = 64 };
-
-/* A line in pieces; the cells point into the line, which is changed. */
-typedef struct table_line {
-  char *cell[CELLS_MAX];
-  int n;
-} table_line;
+enum { ATTRIBUTE, FROM, TO, N_COLUMNS };
 
 static cyf_status line_fails(const cyf_label_map *map, int64_t number, const char *what) {
   return CYF_FAIL(CYF_ERR_INPUT, "%s:%lld: %s", map->path, (long long)number, what);
 }
 
-/* Unquotes the cell at *at in place and moves *at behind it; false where a quote does not end. */
-static bool take_cell(char **at, char separator, char **ret_cell) {
-  char *in = *at, *out = *at;
-  *ret_cell = out;
-  bool quoted = *in == '"';
-  if (quoted) in++;
-  for (; *in != '\0' && (quoted || *in != separator); in++) {
-    if (quoted && *in == '"') {
-      if (in[1] != '"') {
-        quoted = false;
-        continue;
-      }
-      in++;
-    }
-    *out++ = *in;
-  }
-  *at = *in == separator ? in + 1 : NULL;
-  *out = '\0';
-  return !quoted;
-}
-
-static cyf_status split(const cyf_label_map *map, int64_t number, char *line, char separator, table_line *cells) {
-  cells->n = 0;
-  for (char *at = line; at; cells->n++) {
-    if (cells->n == CELLS_MAX) return line_fails(map, number, "has too many columns");
-    if (!take_cell(&at, separator, &cells->cell[cells->n])) return line_fails(map, number, "a quote does not end");
-  }
-  return CYF_OK;
-}
-
-static cyf_status find_columns(const cyf_label_map *map, int64_t number, const table_line *header,
-                               int column[N_COLUMNS]) {
+static cyf_status find_columns(const cyf_label_map *map, const cyf_csv *table, int64_t column[N_COLUMNS]) {
   static const char *const names[N_COLUMNS] = {"attribute", "from", "to"};
   for (int c = 0; c < N_COLUMNS; c++) {
     column[c] = -1;
-    for (int i = 0; i < header->n; i++)
-      if (strcmp(header->cell[i], names[c]) == 0) column[c] = i;
+    for (int64_t i = 0; i < table->n_columns; i++)
+      if (strcmp(table->header[i], names[c]) == 0) column[c] = i;
     if (column[c] < 0)
       return CYF_FAIL(CYF_ERR_INPUT,
                       "%s:%lld: no column '%s'; the first line of a label map names the columns attribute, from and to",
-                      map->path, (long long)number, names[c]);
+                      map->path, (long long)table->header_line, names[c]);
   }
   return CYF_OK;
 }
@@ -95,47 +58,27 @@ static cyf_status add_entry(cyf_label_map *map, int64_t number, const char *attr
                   (long long)number, attribute, from, (long long)map->line[place]);
 }
 
-static cyf_status add_line(cyf_label_map *map, int64_t number, const table_line *cells, const int column[N_COLUMNS]) {
-  const char *value[N_COLUMNS];
-  for (int c = 0; c < N_COLUMNS; c++) {
+static cyf_status add_rows(cyf_label_map *map, const cyf_csv *table) {
+  int64_t column[N_COLUMNS] = {0};
+  CYF_TRY(find_columns(map, table, column));
+  for (int64_t r = 0; r < table->n_rows; r++) {
+    const char *value[N_COLUMNS];
+    for (int c = 0; c < N_COLUMNS; c++) value[c] = table->field[r * table->n_columns + column[c]];
+    if (value[ATTRIBUTE] == NULL || value[FROM] == NULL)
+      return line_fails(map, table->line[r], "has fewer columns than the header");
     /* A line may end before an empty `to`. */
-    if (column[c] >= cells->n && c != TO) return line_fails(map, number, "has fewer columns than the header");
-    value[c] = column[c] < cells->n ? cells->cell[column[c]] : "";
-  }
-  return add_entry(map, number, value[ATTRIBUTE], value[FROM], value[TO]);
-}
-
-static cyf_status parse(cyf_label_map *map, char *text) {
-  if (strncmp(text, "\xef\xbb\xbf", 3) == 0) text += 3;
-  const char separator = memchr(text, '\t', strcspn(text, "\n")) ? '\t' : ',';
-  int column[N_COLUMNS] = {0};
-  bool has_header = false;
-  int64_t number = 0;
-  for (char *line = text, *next = NULL; line != NULL; line = next) {
-    table_line cells;
-    next = strchr(line, '\n');
-    if (next != NULL) *next++ = '\0';
-    line[strcspn(line, "\r")] = '\0';
-    number++;
-    if (has_header && line[0] == '\0') continue;
-    CYF_TRY(split(map, number, line, separator, &cells));
-    if (has_header) {
-      CYF_TRY(add_line(map, number, &cells, column));
-    } else {
-      CYF_TRY(find_columns(map, number, &cells, column));
-      has_header = true;
-    }
+    CYF_TRY(add_entry(map, table->line[r], value[ATTRIBUTE], value[FROM], value[TO] != NULL ? value[TO] : ""));
   }
   return CYF_OK;
 }
 
 cyf_status cyf_label_map_read(const char *path, cyf_label_map *ret_map) {
   *ret_map = (cyf_label_map){0};
-  char *text = NULL;
-  CYF_TRY(cyf_read_text_file(path, &text));
+  cyf_csv table = {0};
+  CYF_TRY(cyf_csv_read_loose(path, &table));
   cyf_status status = cyf_strdup(path, &ret_map->path);
-  if (status == CYF_OK) status = parse(ret_map, text);
-  cyf_free(text);
+  if (status == CYF_OK) status = add_rows(ret_map, &table);
+  cyf_csv_destroy(&table);
   if (status != CYF_OK) cyf_label_map_destroy(ret_map);
   return status;
 }

@@ -19,10 +19,9 @@ typedef struct cyf_label_map {
   cyf_names keys;                 /**< attribute and value in one */
 } cyf_label_map;
 
-/** Reads the table: a header line that names the columns attribute, from and to (in any order, others are passed over),
- * then a line an entry, cells set apart by tabs where the header has a tab, by commas otherwise; a cell may stand in
- * double quotes (doubled inside). ret_map is filled by the callee, destroyed by the caller. Not collective. Errors:
- * CYF_ERR_INPUT naming file and line. */
+/** Reads the table as cyf_csv_read_loose does: a header that names the columns attribute, from and to (in any order,
+ * others are passed over), then a row an entry. Blanks around a field belong to the label. ret_map is filled by the
+ * callee, destroyed by the caller. Not collective. Errors: CYF_ERR_INPUT naming file and line. */
 cyf_status cyf_label_map_read(const char *path, cyf_label_map *ret_map);
 void cyf_label_map_destroy(cyf_label_map *map); /**< NULL-safe, zeroes */
 
