@@ -3,7 +3,7 @@
 
 #include "base/config/yaml_doc.h"
 #include "comm/comm.h"
-#include "data/hdf5/hdf5_version.h"
+#include "data/hdf5/hdf5_file.h"
 #include "data/tensors/torch_zip.h"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/device.h"

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +19,19 @@ void cyf_hdf5_lock(void) {
 
 void cyf_hdf5_unlock(void) {
   pthread_mutex_unlock(&hdf5_mutex);
+}
+
+void cyf_hdf5_version(char *text, size_t size) {
+  unsigned major = 0, minor = 0, release = 0;
+  cyf_hdf5_lock();
+  H5get_libversion(&major, &minor, &release);
+  cyf_hdf5_unlock();
+#ifdef H5_HAVE_PARALLEL
+  const char *kind = "parallel";
+#else
+  const char *kind = "serial";
+#endif
+  snprintf(text, size, "%u.%u.%u (%s)", major, minor, release, kind);
 }
 
 static herr_t take_innermost(unsigned n, const H5E_error2_t *error, void *text) {
@@ -149,52 +163,39 @@ cyf_status cyf_h5_extent(hid_t dataset, const char *where, const char *name, int
   return CYF_OK;
 }
 
-/* One transfer in either direction of `n` elements or rows; the buffer is read or written by `write`. */
-static herr_t transfer(hid_t dataset, hid_t type, int64_t first, int64_t n, int64_t width, bool write, void *values) {
-  hsize_t start[2] = {(hsize_t)first, 0}, count[2] = {(hsize_t)n, (hsize_t)(width < 0 ? 1 : width)};
-  int n_dims = width < 0 ? 1 : 2;
-  hid_t file_space = H5Dget_space(dataset);
-  hid_t memory_space = H5Screate_simple(n_dims, count, NULL);
-  herr_t result = H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL);
-  if (result >= 0) {
-    result = write ? H5Dwrite(dataset, type, memory_space, file_space, H5P_DEFAULT, values)
-                   : H5Dread(dataset, type, memory_space, file_space, H5P_DEFAULT, values);
-  }
+herr_t cyf_h5_select_range(hid_t dataset, int64_t first, int64_t n, int64_t width, hid_t *ret_file_space,
+                           hid_t *ret_memory_space) {
+  const hsize_t start[2] = {(hsize_t)first, 0}, count[2] = {(hsize_t)n, (hsize_t)(width < 0 ? 1 : width)};
+  *ret_file_space = H5Dget_space(dataset);
+  *ret_memory_space = H5Screate_simple(width < 0 ? 1 : 2, count, NULL);
+  return H5Sselect_hyperslab(*ret_file_space, H5S_SELECT_SET, start, NULL, count, NULL);
+}
+
+int64_t cyf_h5_rows_at_once(size_t type_size, int64_t width) {
+  int64_t row_bytes = (int64_t)type_size * (width < 0 ? 1 : width);
+  return row_bytes >= CYF_H5_TRANSFER_BYTES || row_bytes == 0 ? 1 : CYF_H5_TRANSFER_BYTES / row_bytes;
+}
+
+static herr_t read_rows(hid_t dataset, hid_t type, int64_t first, int64_t n, int64_t width, void *values) {
+  hid_t file_space = H5I_INVALID_HID, memory_space = H5I_INVALID_HID;
+  herr_t result = cyf_h5_select_range(dataset, first, n, width, &file_space, &memory_space);
+  if (result >= 0) result = H5Dread(dataset, type, memory_space, file_space, H5P_DEFAULT, values);
   cyf_h5_close_id(&memory_space);
   cyf_h5_close_id(&file_space);
   return result;
 }
 
-/* Rows (elements) of one transfer below the limit. */
-static int64_t rows_at_once(size_t type_size, int64_t width) {
-  int64_t row_bytes = (int64_t)type_size * (width < 0 ? 1 : width);
-  return row_bytes >= CYF_H5_TRANSFER_BYTES || row_bytes == 0 ? 1 : CYF_H5_TRANSFER_BYTES / row_bytes;
-}
-
 cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
                              const char *where, const char *name, void *ret_values) {
   char reason[CYF_H5_REASON_SIZE];
-  int64_t step = rows_at_once(type_size, width), row_values = width < 0 ? 1 : width;
+  int64_t step = cyf_h5_rows_at_once(type_size, width), row_values = width < 0 ? 1 : width;
   for (int64_t done = 0; done < n && row_values > 0; done += step) {
     int64_t now = n - done < step ? n - done : step;
     char *to = (char *)ret_values + (size_t)done * (size_t)row_values * type_size;
-    if (transfer(dataset, type, first + done, now, width, false, to) < 0) {
+    if (read_rows(dataset, type, first + done, now, width, to) < 0) {
       return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name,
                       cyf_h5_reason(reason));
     }
-  }
-  return CYF_OK;
-}
-
-cyf_status cyf_h5_write_range(const cyf_h5_output *output, hid_t dataset, hid_t type, size_t type_size, int64_t first,
-                              int64_t n, int64_t width, const char *name, const void *values) {
-  int64_t step = rows_at_once(type_size, width), row_values = width < 0 ? 1 : width;
-  for (int64_t done = 0; done < n && row_values > 0; done += step) {
-    int64_t now = n - done < step ? n - done : step;
-    const char *from = (const char *)values + (size_t)done * (size_t)row_values * type_size;
-    /* transfer() only writes through the pointer when reading */
-    CYF_TRY(cyf_h5_output_check(
-        output, transfer(dataset, type, first + done, now, width, true, (void *)(uintptr_t)from), name));
   }
   return CYF_OK;
 }

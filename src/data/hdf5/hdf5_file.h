@@ -10,13 +10,15 @@
 
 #include "base/status.h"
 #include "data/hdf5/hdf5_lock.h"
-#include "data/tables/labels.h"
 
 enum {
   CYF_H5_REASON_SIZE = 256,
   CYF_H5_TRANSFER_BYTES = 1 << 30, /**< HDF5 1.10 fails on transfers of 2 GiB and more; larger ones are cut */
   CYF_H5_STRING_BLOCK = 1 << 16    /**< strings a transfer of variable-length strings */
 };
+
+/** Writes HDF5's version, as loaded, and whether it is parallel, into text[size]. Takes the lock by itself. */
+void cyf_hdf5_version(char *text, size_t size);
 
 /** The most telling message of HDF5's error stack, the innermost one, as "file signature not found"; "unknown HDF5
  * error" when there is none. Returns `text`. */
@@ -42,6 +44,13 @@ cyf_status cyf_h5_extent(hid_t dataset, const char *where, const char *name, int
  * CYF_ERR_INPUT with HDF5's reason. */
 cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
                              const char *where, const char *name, void *ret_values);
+
+/** Makes the two dataspaces of one transfer of such a range; the caller closes both, whatever comes. Returns a negative
+ * number on failure. */
+herr_t cyf_h5_select_range(hid_t dataset, int64_t first, int64_t n, int64_t width, hid_t *ret_file_space,
+                           hid_t *ret_memory_space);
+/** Elements (rows, where width >= 0) that a transfer below 2 GiB holds; at least 1. */
+int64_t cyf_h5_rows_at_once(size_t type_size, int64_t width);
 
 /** IEEE 754 binary16, little-endian: what h5py takes for numpy's float16. HDF5 predefines no such type. The caller
  * closes it. */
@@ -69,7 +78,7 @@ cyf_status cyf_h5_read_int_attribute(hid_t object, const char *attribute, const 
 
 /* --- files being written --- */
 
-/** A file under construction: "path.partial", written through a small driver of our own (hdf5_output_driver_hdf5.c)
+/** A file under construction: "path.partial", written through a small driver of our own (hdf5_output_driver.c)
  * that remembers the first failed write and hides it from HDF5, whose state after a failed flush is undefined: files
  * always close cleanly, and the failure is ours to tell. */
 typedef struct cyf_h5_output cyf_h5_output;

@@ -109,6 +109,24 @@ void cyf_h5_output_discard(cyf_h5_output **output) {
   destroy(output);
 }
 
+hid_t cyf_h5_text_type(void) {
+  hid_t type = H5Tcopy(H5T_C_S1);
+  H5Tset_size(type, H5T_VARIABLE);
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  return type;
+}
+
+cyf_status cyf_h5_write_text_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
+                                       const char *text) {
+  hid_t type = cyf_h5_text_type(), space = H5Screate(H5S_SCALAR);
+  hid_t id = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
+  cyf_status status = cyf_h5_output_check(output, id < 0 ? -1 : H5Awrite(id, type, &text), attribute);
+  cyf_h5_close_id(&id);
+  cyf_h5_close_id(&space);
+  cyf_h5_close_id(&type);
+  return status;
+}
+
 cyf_status cyf_h5_write_ints_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
                                        hid_t file_type, hid_t memory_type, const void *values, int64_t n) {
   hsize_t dims = n < 0 ? 1 : (hsize_t)n;
@@ -185,4 +203,24 @@ cyf_status cyf_h5_create_dataset(const cyf_h5_output *output, hid_t parent, cons
 cyf_status cyf_h5_create_checked_dataset(const cyf_h5_output *output, hid_t parent, const char *name, hid_t file_type,
                                          int n_dims, const int64_t *shape, hid_t *ret_dataset) {
   return create_dataset(output, parent, name, file_type, n_dims, shape, true, ret_dataset);
+}
+
+static herr_t write_rows(hid_t dataset, hid_t type, int64_t first, int64_t n, int64_t width, const void *values) {
+  hid_t file_space = H5I_INVALID_HID, memory_space = H5I_INVALID_HID;
+  herr_t result = cyf_h5_select_range(dataset, first, n, width, &file_space, &memory_space);
+  if (result >= 0) result = H5Dwrite(dataset, type, memory_space, file_space, H5P_DEFAULT, values);
+  cyf_h5_close_id(&memory_space);
+  cyf_h5_close_id(&file_space);
+  return result;
+}
+
+cyf_status cyf_h5_write_range(const cyf_h5_output *output, hid_t dataset, hid_t type, size_t type_size, int64_t first,
+                              int64_t n, int64_t width, const char *name, const void *values) {
+  int64_t step = cyf_h5_rows_at_once(type_size, width), row_values = width < 0 ? 1 : width;
+  for (int64_t done = 0; done < n && row_values > 0; done += step) {
+    int64_t now = n - done < step ? n - done : step;
+    const char *from = (const char *)values + (size_t)done * (size_t)row_values * type_size;
+    CYF_TRY(cyf_h5_output_check(output, write_rows(dataset, type, first + done, now, width, from), name));
+  }
+  return CYF_OK;
 }

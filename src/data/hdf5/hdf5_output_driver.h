@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The HDF5 file driver behind cyf_h5_output. Private to hdf5_output*_hdf5.c. */
+ * The HDF5 file driver behind cyf_h5_output. Private to hdf5_output*.c. */
 #ifndef CYF_DATA_HDF5_HDF5_OUTPUT_DRIVER_H
 #define CYF_DATA_HDF5_HDF5_OUTPUT_DRIVER_H
 

@@ -213,13 +213,6 @@ cyf_status cyf_h5_read_text_attribute(hid_t object, const char *attribute, const
   return CYF_OK;
 }
 
-hid_t cyf_h5_text_type(void) {
-  hid_t type = H5Tcopy(H5T_C_S1);
-  H5Tset_size(type, H5T_VARIABLE);
-  H5Tset_cset(type, H5T_CSET_UTF8);
-  return type;
-}
-
 cyf_status cyf_h5_write_texts_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
                                         char *const *texts, int64_t n) {
   hsize_t dims = (hsize_t)n;
@@ -227,17 +220,6 @@ cyf_status cyf_h5_write_texts_attribute(const cyf_h5_output *output, hid_t objec
   hid_t id = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
   herr_t result = id < 0 ? -1 : n > 0 ? H5Awrite(id, type, texts) : 0;
   cyf_status status = cyf_h5_output_check(output, result, attribute);
-  cyf_h5_close_id(&id);
-  cyf_h5_close_id(&space);
-  cyf_h5_close_id(&type);
-  return status;
-}
-
-cyf_status cyf_h5_write_text_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
-                                       const char *text) {
-  hid_t type = cyf_h5_text_type(), space = H5Screate(H5S_SCALAR);
-  hid_t id = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
-  cyf_status status = cyf_h5_output_check(output, id < 0 ? -1 : H5Awrite(id, type, &text), attribute);
   cyf_h5_close_id(&id);
   cyf_h5_close_id(&space);
   cyf_h5_close_id(&type);
