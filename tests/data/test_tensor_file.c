@@ -6,6 +6,7 @@
 #include "check.h"
 #include "data/hdf5/hdf5_lock.h"
 #include "data/tensors/tensor_file.h"
+#include "reference_file.h"
 
 static char folder[64];
 static char *path; /* of the file that most tests write */

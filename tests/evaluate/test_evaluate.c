@@ -399,7 +399,7 @@ static void test_pca_rank(void **state) {
   for (int equal = 0; equal < 2; equal++) {
     cyf_rows rows;
     cyf_csr_buffer_clear(&matrix, 4);
-    for (int i = 0; i < 5; i++) append_dense(1, 4, equal ? dense : dense + i * 4, &matrix);
+    for (int i = 0; i < 5; i++) assert_ok(append_dense(1, 4, equal ? dense : dense + i * 4, &matrix));
     cyf_csr view = cyf_csr_view(&matrix);
     assert_ok(cyf_rows_create(&view, NULL, 0, &rows));
     assert_ok(cyf_pca_fit(&rows, 50, 4000, 0, &pca));
@@ -410,7 +410,7 @@ static void test_pca_rank(void **state) {
   }
   cyf_csr_buffer_clear(&matrix, 4);
   dense[1] = NAN;
-  append_dense(5, 4, dense, &matrix);
+  assert_ok(append_dense(5, 4, dense, &matrix));
   cyf_csr view = cyf_csr_view(&matrix);
   cyf_rows rows;
   assert_ok(cyf_rows_create(&view, NULL, 0, &rows));

@@ -26,7 +26,7 @@ static void write_counts(const char *path, const char *const names[FILE_GENES], 
   for (int i = 0; i < FILE_CELLS; i++) {
     labels.code[i] = i % 2;
     for (int gene = 0; gene < FILE_GENES; gene++) dense[gene] = (i + gene) % 2 ? 0.0 : scale * (1.0 + (i + gene) % 5);
-    append_dense(1, FILE_GENES, dense, &matrix);
+    assert_ok(append_dense(1, FILE_GENES, dense, &matrix));
   }
   for (int gene = 0; gene < FILE_GENES; gene++) assert_ok(cyf_names_add(&genes, names[gene], &code));
   cyf_csr view = cyf_csr_view(&matrix);

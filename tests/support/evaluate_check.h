@@ -10,9 +10,10 @@
 
 #include "base/memory.h"
 #include "base/status.h"
-#include "data/tensors/tensor_file.h"
+#include "dense_rows.h"
 #include "environment.h"
 #include "evaluate/evaluate.h"
+#include "reference_file.h"
 
 /* Fails the running test with the library's message. */
 #define assert_ok(expression)                                                         \
@@ -70,25 +71,6 @@ static inline int32_t *reference_codes(const char *dataset, int64_t *ret_n) {
   return codes;
 }
 
-/* Appends the dense cells [n_cells, n_genes] as sparse rows. */
-static inline void append_dense(int64_t n_cells, int64_t n_genes, const double *dense, cyf_csr_buffer *matrix) {
-  int32_t *index = NULL;
-  float *value = NULL;
-  assert_ok(CYF_NEW(&index, n_genes));
-  assert_ok(CYF_NEW(&value, n_genes));
-  for (int64_t i = 0; i < n_cells; i++) {
-    int64_t nnz = 0;
-    for (int64_t gene = 0; gene < n_genes; gene++) {
-      if (dense[i * n_genes + gene] == 0.0) continue;
-      index[nnz] = (int32_t)gene;
-      value[nnz++] = (float)dense[i * n_genes + gene];
-    }
-    assert_ok(cyf_csr_buffer_append(matrix, nnz, index, value));
-  }
-  cyf_free(index);
-  cyf_free(value);
-}
-
 /* expression/NAME with its labels "type 0", "type 1", "type 2", as a loaded set. */
 static inline void reference_cells(const char *name, cyf_cell_set *set) {
   char dataset[64];
@@ -97,7 +79,7 @@ static inline void reference_cells(const char *name, cyf_cell_set *set) {
   snprintf(dataset, sizeof(dataset), "expression/%s", name);
   double *dense = reference(dataset, shape);
   cyf_csr_buffer_clear(&set->matrix, shape[1]);
-  append_dense(shape[0], shape[1], dense, &set->matrix);
+  assert_ok(append_dense(shape[0], shape[1], dense, &set->matrix));
   cyf_free(dense);
   snprintf(dataset, sizeof(dataset), "expression/%s_label", name);
   set->labels.code = reference_codes(dataset, &set->labels.n_cells);

@@ -13,11 +13,11 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "data/tensors/tensor_file.h"
 #include "environment.h"
 #include "kernels/backend.h"
 #include "kernels/cuda/cuda_device.h"
 #include "model/parameters.h"
+#include "reference_file.h"
 
 static const double GOLDEN_NULL_GRADIENT = 1e-12; /* float64 rounding of the references */
 

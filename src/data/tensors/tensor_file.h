@@ -60,17 +60,4 @@ cyf_status cyf_tensor_file_write_ints(cyf_tensor_file *file, const char *path, c
 /** *ret_values freed with cyf_free. */
 cyf_status cyf_tensor_file_read_ints(cyf_tensor_file *file, const char *path, int64_t **ret_values, int64_t *ret_count);
 
-/** @{ */
-/** Any dataset of any HDF5 file as doubles or int64, for reference files (tests/golden). *ret_values freed with
- * cyf_free; shape[4], *ret_n_dims. */
-cyf_status cyf_hdf5_read_doubles(const char *path, const char *dataset, double **ret_values, int *ret_n_dims,
-                                 int64_t shape[4]);
-cyf_status cyf_hdf5_read_int64(const char *path, const char *dataset, int64_t **ret_values, int *ret_n_dims,
-                               int64_t shape[4]);
-/** @} */
-
-/** Attribute of an object ("/" for the file) as int64s. */
-cyf_status cyf_hdf5_read_int_attribute(const char *path, const char *object, const char *attribute,
-                                       int64_t **ret_values, int64_t *ret_count);
-
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The tensor file's state and its checked arrays. Private to tensor_file*_hdf5.c; functions here expect the caller to
+ * The tensor file's state and its checked arrays. Private to tensor_file*.c; functions here expect the caller to
  * hold the lock. */
 #ifndef CYF_DATA_TENSORS_TENSOR_FILE_INTERNAL_H
 #define CYF_DATA_TENSORS_TENSOR_FILE_INTERNAL_H

@@ -6,51 +6,7 @@
 #include "base/memory.h"
 #include "data/tensors/torch_pickle_internal.h"
 
-enum { OPCODES_MAX = 1000000, MEMO_MAX = 1 << 20, LINE_MAX_BYTES = 256, MARK = -1 };
-
-static cyf_status broken(const cyf_pickle_reader *r, const char *why) {
-  return CYF_FAIL(CYF_ERR_INPUT, "%s: the pickle is damaged at byte %lld: %s", r->name, (long long)r->at, why);
-}
-
-/* ---- values and stack ---- */
-
-/* Makes room for one more element. */
-static cyf_status grow(void **array, int64_t n, int64_t *capacity, size_t element_bytes) {
-  if (n < *capacity) return CYF_OK;
-  int64_t wanted = *capacity > 0 ? 2 * *capacity : 4;
-  CYF_TRY(cyf_realloc(array, (size_t)wanted, element_bytes));
-  *capacity = wanted;
-  return CYF_OK;
-}
-
-static cyf_status push_index(cyf_pickle_reader *r, int32_t value) {
-  CYF_TRY(grow((void **)&r->stack, r->n_stack, &r->stack_capacity, sizeof *r->stack));
-  r->stack[r->n_stack++] = value;
-  return CYF_OK;
-}
-
-cyf_status cyf_pickle_push(cyf_pickle_reader *r, cyf_pickle_kind kind, cyf_pickle_value **ret_value) {
-  cyf_pickle *p = r->p;
-  CYF_TRY(grow((void **)&p->value, p->n_values, &r->values_capacity, sizeof *p->value));
-  CYF_TRY(push_index(r, (int32_t)p->n_values));
-  cyf_pickle_value *value = &p->value[p->n_values++];
-  *value = (cyf_pickle_value){.kind = kind};
-  if (ret_value != NULL) *ret_value = value;
-  return CYF_OK;
-}
-
-cyf_status cyf_pickle_pop(cyf_pickle_reader *r, int32_t *ret_value) {
-  if (r->n_stack == 0 || r->stack[r->n_stack - 1] == MARK) return broken(r, "its stack is empty");
-  *ret_value = r->stack[--r->n_stack];
-  return CYF_OK;
-}
-
-/* The value on top, which stays. */
-static cyf_status peek(const cyf_pickle_reader *r, int32_t *ret_value) {
-  if (r->n_stack == 0 || r->stack[r->n_stack - 1] == MARK) return broken(r, "its stack is empty");
-  *ret_value = r->stack[r->n_stack - 1];
-  return CYF_OK;
-}
+enum { OPCODES_MAX = 1000000, MEMO_MAX = 1 << 20, LINE_MAX_BYTES = 256 };
 
 static cyf_status push_int(cyf_pickle_reader *r, cyf_pickle_kind kind, int64_t integer) {
   cyf_pickle_value *value = NULL;
@@ -59,16 +15,10 @@ static cyf_status push_int(cyf_pickle_reader *r, cyf_pickle_kind kind, int64_t i
   return CYF_OK;
 }
 
-static cyf_status append(cyf_pickle_value *to, int32_t item) {
-  CYF_TRY(grow((void **)&to->item, to->n, &to->capacity, sizeof *to->item));
-  to->item[to->n++] = item;
-  return CYF_OK;
-}
-
 /* ---- bytes ---- */
 
 static cyf_status take(cyf_pickle_reader *r, int64_t n, const uint8_t **ret_bytes) {
-  if (n > r->size - r->at) return broken(r, "it ends in the middle of an opcode");
+  if (n > r->size - r->at) return cyf_pickle_broken(r, "it ends in the middle of an opcode");
   *ret_bytes = r->bytes + r->at;
   r->at += n;
   return CYF_OK;
@@ -87,7 +37,7 @@ static cyf_status take_line(cyf_pickle_reader *r, const char **ret_line, int64_t
   const uint8_t *begin = r->bytes + r->at;
   int64_t left = r->size - r->at < LINE_MAX_BYTES ? r->size - r->at : LINE_MAX_BYTES;
   const uint8_t *end = left > 0 ? memchr(begin, '\n', (size_t)left) : NULL;
-  if (end == NULL) return broken(r, "a global's name has no end");
+  if (end == NULL) return cyf_pickle_broken(r, "a global's name has no end");
   *ret_line = (const char *)begin;
   *ret_n = end - begin;
   r->at += *ret_n + 1;
@@ -130,7 +80,7 @@ static cyf_status read_long(cyf_pickle_reader *r) {
   const uint8_t *bytes = NULL;
   CYF_TRY(take_number(r, 1, &n));
   CYF_TRY(take(r, n, &bytes));
-  if (n > 8) return broken(r, "an integer of more than 64 bits");
+  if (n > 8) return cyf_pickle_broken(r, "an integer of more than 64 bits");
   uint64_t number = n > 0 && (bytes[n - 1] & 0x80) != 0 ? UINT64_MAX : 0;
   for (uint32_t i = 0; i < n; i++) {
     number &= ~((uint64_t)0xff << (8 * i));
@@ -160,8 +110,8 @@ static cyf_status put_memo(cyf_pickle_reader *r, int n_bytes) {
   uint32_t place = 0;
   int32_t value = 0;
   CYF_TRY(take_number(r, n_bytes, &place));
-  CYF_TRY(peek(r, &value));
-  if (place >= MEMO_MAX || place >= r->size) return broken(r, "its memo is too large");
+  CYF_TRY(cyf_pickle_peek(r, &value));
+  if (place >= MEMO_MAX || place >= r->size) return cyf_pickle_broken(r, "its memo is too large");
   if (place >= r->n_memo) {
     int64_t wanted = 2 * (int64_t)place + 16;
     CYF_TRY(cyf_realloc((void **)&r->memo, (size_t)wanted, sizeof *r->memo));
@@ -175,15 +125,15 @@ static cyf_status put_memo(cyf_pickle_reader *r, int n_bytes) {
 static cyf_status get_memo(cyf_pickle_reader *r, int n_bytes) {
   uint32_t place = 0;
   CYF_TRY(take_number(r, n_bytes, &place));
-  if (place >= r->n_memo || r->memo[place] < 0) return broken(r, "it refers to what is not there");
-  return push_index(r, r->memo[place]);
+  if (place >= r->n_memo || r->memo[place] < 0) return cyf_pickle_broken(r, "it refers to what is not there");
+  return cyf_pickle_push_index(r, r->memo[place]);
 }
 
 /* The topmost mark's place in the stack. */
 static cyf_status find_mark(const cyf_pickle_reader *r, int64_t *ret_mark) {
   int64_t at = r->n_stack - 1;
-  while (at >= 0 && r->stack[at] != MARK) at--;
-  if (at < 0) return broken(r, "a mark is missing");
+  while (at >= 0 && r->stack[at] != CYF_PICKLE_MARK) at--;
+  if (at < 0) return cyf_pickle_broken(r, "a mark is missing");
   *ret_mark = at;
   return CYF_OK;
 }
@@ -191,7 +141,8 @@ static cyf_status find_mark(const cyf_pickle_reader *r, int64_t *ret_mark) {
 /* The n topmost values become a tuple. */
 static cyf_status make_tuple(cyf_pickle_reader *r, int64_t n) {
   for (int64_t i = 0; i < n; i++)
-    if (i >= r->n_stack || r->stack[r->n_stack - 1 - i] == MARK) return broken(r, "its stack is empty");
+    if (i >= r->n_stack || r->stack[r->n_stack - 1 - i] == CYF_PICKLE_MARK)
+      return cyf_pickle_broken(r, "its stack is empty");
   cyf_pickle_value tuple = {0};
   if (n > 0) {
     CYF_TRY(CYF_NEW(&tuple.item, n));
@@ -222,13 +173,13 @@ static cyf_status make_marked_tuple(cyf_pickle_reader *r) {
  * dropped. */
 static cyf_status add_items(cyf_pickle_reader *r, cyf_pickle_kind kind, int64_t first, bool marked) {
   int64_t owner = first - (marked ? 2 : 1), n = r->n_stack - first;
-  if (owner < 0 || n < 0 || r->stack[owner] == MARK) return broken(r, "its stack is empty");
+  if (owner < 0 || n < 0 || r->stack[owner] == CYF_PICKLE_MARK) return cyf_pickle_broken(r, "its stack is empty");
   for (int64_t i = first; i < r->n_stack; i++)
-    if (r->stack[i] == MARK) return broken(r, "a mark stands where a value should");
+    if (r->stack[i] == CYF_PICKLE_MARK) return cyf_pickle_broken(r, "a mark stands where a value should");
   cyf_pickle_value *to = &r->p->value[r->stack[owner]];
   if (to->kind != kind || (kind == CYF_PICKLE_DICT && n % 2 != 0))
-    return broken(r, "items are added to what cannot take them");
-  for (int64_t i = 0; i < n; i++) CYF_TRY(append(to, r->stack[first + i]));
+    return cyf_pickle_broken(r, "items are added to what cannot take them");
+  for (int64_t i = 0; i < n; i++) CYF_TRY(cyf_pickle_append(to, r->stack[first + i]));
   r->n_stack = owner + 1;
   return CYF_OK;
 }
@@ -272,7 +223,7 @@ static cyf_status step(cyf_pickle_reader *r, uint8_t code) {
     case 0x89:
       return push_int(r, CYF_PICKLE_BOOL, 0);
     case '(':
-      return push_index(r, MARK);
+      return cyf_pickle_push_index(r, CYF_PICKLE_MARK);
     case ')':
       return make_tuple(r, 0);
     case 0x85:
@@ -312,7 +263,7 @@ static cyf_status read_all(cyf_pickle_reader *r) {
     CYF_TRY(take(r, 1, &code));
     if (*code == '.') {
       CYF_TRY(cyf_pickle_pop(r, &r->p->root));
-      return r->n_stack == 0 ? CYF_OK : broken(r, "values are left over at its end");
+      return r->n_stack == 0 ? CYF_OK : cyf_pickle_broken(r, "values are left over at its end");
     }
     CYF_TRY(step(r, *code));
   }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Any dataset or attribute of any HDF5 file, for reference data. */
+#include "reference_file.h"
+
 #include "base/memory.h"
 #include "data/hdf5/hdf5_file.h"
-#include "data/tensors/tensor_file.h"
 
 /* Reads a whole dataset of numbers as `type` (8 bytes an element). */
 static cyf_status read_dataset(hid_t file, const char *path, const char *name, hid_t type, void **ret_values,
@@ -92,6 +92,26 @@ cyf_status cyf_hdf5_read_int_attribute(const char *path, const char *object, con
   cyf_hdf5_lock();
   cyf_status status = cyf_h5_open_file(path, &file);
   if (status == CYF_OK) status = read_attribute(file, path, object, attribute, ret_values, ret_count);
+  cyf_h5_close_id(&file);
+  cyf_hdf5_unlock();
+  return status;
+}
+
+static cyf_status is_integer(hid_t file, const char *path, const char *name, bool *ret_is_integer) {
+  if (cyf_h5_object_type(file, name) != H5I_DATASET)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: there is no dataset '%s'", path, name);
+  hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT), type = H5Dget_type(dataset);
+  *ret_is_integer = H5Tget_class(type) == H5T_INTEGER;
+  cyf_h5_close_id(&type);
+  cyf_h5_close_id(&dataset);
+  return CYF_OK;
+}
+
+cyf_status cyf_hdf5_is_integer(const char *path, const char *dataset, bool *ret_is_integer) {
+  hid_t file = H5I_INVALID_HID;
+  cyf_hdf5_lock();
+  cyf_status status = cyf_h5_open_file(path, &file);
+  if (status == CYF_OK) status = is_integer(file, path, dataset, ret_is_integer);
   cyf_h5_close_id(&file);
   cyf_hdf5_unlock();
   return status;
