@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "data/h5ad/reader.h"
 #include "data/h5ad/writer.h"
+#include "dense_rows.h"
 #include "support.h"
 
 #define BACKBONE                                                                                                   \
@@ -352,19 +353,24 @@ static void the_signal_share_is_said(void **state) {
 static void write_other_genes(const char *path) {
   static const char *const names[] = {"ENSG1", "ENSG2", "ENSG3"};
   const cyf_h5ad_options options = {.format = CYF_MATRIX_DENSE};
-  const float values[] = {1, 0, 3, 0, 2, 1};
+  const double values[] = {1, 0, 3, 0, 2, 1};
   int32_t codes[] = {0, 0};
   cyf_h5ad_writer *writer = NULL;
   cyf_names genes = {0};
+  cyf_csr_buffer rows = {0};
   cyf_label_column types = {.code = codes, .n_cells = 2};
   for (int g = 0; g < 3; g++) TEST_OK(cyf_names_add(&genes, names[g], NULL));
   TEST_OK(cyf_strdup("cell_type", &types.attribute));
   TEST_OK(cyf_names_add(&types.categories, "type_1", NULL));
   TEST_OK(cyf_h5ad_writer_create(path, 3, &options, &writer));
   TEST_OK(cyf_h5ad_writer_set_genes(writer, &genes));
-  TEST_OK(cyf_h5ad_writer_append_dense(writer, 2, values));
+  cyf_csr_buffer_clear(&rows, 3);
+  TEST_OK(append_dense(2, 3, values, &rows));
+  const cyf_csr matrix = cyf_csr_view(&rows);
+  TEST_OK(cyf_h5ad_writer_append_csr(writer, &matrix));
   TEST_OK(cyf_h5ad_writer_add_labels(writer, &types));
   TEST_OK(cyf_h5ad_writer_commit(&writer));
+  cyf_csr_buffer_destroy(&rows);
   cyf_names_destroy(&genes);
   cyf_free(types.attribute);
   cyf_names_destroy(&types.categories);

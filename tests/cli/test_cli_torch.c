@@ -7,6 +7,7 @@
 #include "data/h5ad/reader.h"
 #include "data/h5ad/writer.h"
 #include "data/tensors/torch_file.h"
+#include "dense_rows.h"
 #include "torch_fixtures.h"
 
 static const double TOLERANCE = 1e-4;
@@ -26,6 +27,13 @@ static int setup(void **state) {
   cyf_h5ad_writer *writer = NULL;
   cyf_names genes = {0};
   float *counts = fixture_floats("counts.bin", n_cells * n_genes);
+  double *dense = NULL;
+  cyf_csr_buffer rows = {0};
+  assert_ok(CYF_NEW(&dense, n_cells * n_genes));
+  for (int64_t i = 0; i < n_cells * n_genes; i++) dense[i] = (double)counts[i];
+  cyf_csr_buffer_clear(&rows, n_genes);
+  assert_ok(append_dense(n_cells, n_genes, dense, &rows));
+  const cyf_csr matrix = cyf_csr_view(&rows);
   for (int64_t g = 0; g < n_genes; g++) {
     char name[32];
     snprintf(name, sizeof name, "GENE%lld", (long long)g);
@@ -33,9 +41,11 @@ static int setup(void **state) {
   }
   assert_ok(cyf_h5ad_writer_create("counts.h5ad", n_genes, &options, &writer));
   assert_ok(cyf_h5ad_writer_set_genes(writer, &genes));
-  assert_ok(cyf_h5ad_writer_append_dense(writer, n_cells, counts));
+  assert_ok(cyf_h5ad_writer_append_csr(writer, &matrix));
   assert_ok(cyf_h5ad_writer_commit(&writer));
   cyf_names_destroy(&genes);
+  cyf_csr_buffer_destroy(&rows);
+  cyf_free(dense);
   free(counts);
   return cli_run(
       "$cytoforge import --autoencoder $fixtures/autoencoder.pt --genes $fixtures/scimilarity/gene_order.tsv "

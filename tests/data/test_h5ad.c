@@ -7,6 +7,7 @@
 #include "data/h5ad/writer.h"
 #include "data/hdf5/hdf5_lock.h"
 #include "h5ad_check.h"
+#include "reference_file.h"
 
 enum { N_CELLS = 61, N_GENES = 40 };
 
@@ -138,7 +139,9 @@ static void check_file(const char *path, const way *how, const h5ad_example *exa
   assert_int_equal(cyf_h5ad_n_cells(file), rows.n_cells);
   assert_int_equal(cyf_h5ad_n_genes(file), rows.n_genes);
   if (strcmp(how->layout, "csr") == 0) assert_int_equal(cyf_h5ad_nnz(file), rows.indptr[rows.n_cells]);
-  assert_int_equal(cyf_h5ad_is_integer(file), how->options.format == CYF_MATRIX_CSR_NBIT);
+  bool is_integer = false;
+  assert_ok(cyf_hdf5_is_integer(path, strcmp(how->layout, "dense") == 0 ? "X" : "X/data", &is_integer));
+  assert_int_equal(is_integer, how->options.format == CYF_MATRIX_CSR_NBIT);
   check_same_rows(file, &rows);
   assert_ok(cyf_h5ad_read_genes(file, NULL, &genes));
   for (int64_t i = 0; i < genes.n; i++) assert_string_equal(genes.name[i], example->genes.name[i]);
@@ -183,34 +186,6 @@ static void same_bytes(void **state) {
   }
   cyf_free(one);
   cyf_free(two);
-}
-
-static void dense_rows(void **state) {
-  (void)state;
-  char *path = in_folder("dense.h5ad");
-  cyf_h5ad_options options = {.format = CYF_MATRIX_DENSE};
-  cyf_h5ad_writer *writer = NULL;
-  h5ad_example example;
-  h5ad_example_create(N_CELLS, N_GENES, 50, true, &example);
-  cyf_csr rows = cyf_csr_view(&example.rows);
-  float *dense = calloc((size_t)N_CELLS * N_GENES, sizeof(*dense));
-  for (int64_t cell = 0; cell < N_CELLS; cell++) {
-    for (int64_t i = rows.indptr[cell]; i < rows.indptr[cell + 1]; i++)
-      dense[cell * N_GENES + rows.indices[i]] = rows.values[i];
-  }
-  assert_ok(cyf_h5ad_writer_create(path, N_GENES, &options, &writer));
-  assert_ok(cyf_h5ad_writer_append_dense(writer, 20, dense));
-  cyf_csr rest = cyf_csr_rows(&rows, 20, N_CELLS - 20);
-  assert_ok(cyf_h5ad_writer_append_csr(writer, &rest)); /* either way of giving rows, in one file */
-  assert_ok(cyf_h5ad_writer_set_genes(writer, &example.genes));
-  assert_ok(cyf_h5ad_writer_commit(&writer));
-  cyf_h5ad *file = NULL;
-  assert_ok(cyf_h5ad_open(path, "X", &file));
-  check_same_rows(file, &rows);
-  cyf_h5ad_close(&file);
-  free(dense);
-  h5ad_example_destroy(&example);
-  cyf_free(path);
 }
 
 /* No cells at all, and more cells than one block of names; names default to numbers. */
@@ -336,7 +311,6 @@ int main(void) {
       cmocka_unit_test_setup(names, check_clear),
       cmocka_unit_test_setup(round_trips, check_clear),
       cmocka_unit_test_setup(same_bytes, check_clear),
-      cmocka_unit_test_setup(dense_rows, check_clear),
       cmocka_unit_test_setup(many_and_none, check_clear),
       cmocka_unit_test_setup(stored_chunks, check_clear),
       cmocka_unit_test(no_memory_left_over),

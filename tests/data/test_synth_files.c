@@ -6,6 +6,7 @@
 #include "atlas_fixture.h"
 #include "data/synth/synth.h"
 #include "data/synth/synth_model.h"
+#include "reference_file.h"
 
 enum { N_CELLS = 4321, N_GENES = 700 };
 
@@ -34,7 +35,9 @@ static void check_file(const cyf_synth_options *options, const cyf_synth_model *
   char **names = NULL;
   assert_ok(cyf_h5ad_open(path, NULL, &file));
   assert_int_equal(cyf_h5ad_n_cells(file), n_cells);
-  assert_int_equal(cyf_h5ad_is_integer(file), options->compact);
+  bool is_integer = false;
+  assert_ok(cyf_hdf5_is_integer(path, "X/data", &is_integer));
+  assert_int_equal(is_integer, options->compact);
   cyf_csr_buffer_clear(&rows, N_GENES);
   assert_ok(cyf_h5ad_read_rows(file, 0, n_cells, &rows));
   assert_ok(cyf_h5ad_read_labels(file, "cell_type", &type));

@@ -4,7 +4,7 @@
 
     make_h5ad.py FOLDER
 
-FOLDER/variants.tsv lists them: name, matrix, layout, stored as integers (0/1), kind of values, cells, genes, non-zeros; FOLDER/NAME.h5ad are the
+FOLDER/variants.tsv lists them: name, matrix, layout, kind of values, cells, genes, non-zeros; FOLDER/NAME.h5ad are the
 files, and dump_h5ad.py's text lies beside them. The tests find the folder through CYTOFORGE_H5AD_VARIANTS.
 """
 
@@ -86,13 +86,13 @@ class Folder:
     def file(self, name):
         return os.path.join(self.path, f"{name}.h5ad")
 
-    def add(self, name, layout, integer=0, kind="counts", matrix="X"):
+    def add(self, name, layout, kind="counts", matrix="X"):
         sizes = dump(self.file(name), matrix, os.path.join(self.path, name))
-        self.lines.append("\t".join(map(str, (name, matrix, layout, integer, kind, *sizes))))
+        self.lines.append("\t".join(map(str, (name, matrix, layout, kind, *sizes))))
 
-    def write(self, name, adata, layout, integer=0, kind="counts", matrix="X", **how):
+    def write(self, name, adata, layout, kind="counts", matrix="X", **how):
         adata.write_h5ad(self.file(name), **how)
-        self.add(name, layout, integer, kind, matrix)
+        self.add(name, layout, kind, matrix)
 
     def finish(self):
         with open(os.path.join(self.path, "variants.tsv"), "w", encoding="utf-8") as out:
@@ -112,8 +112,8 @@ def write_layouts(folder):
     folder.write("dense_float64", adata_of(dense.astype(np.float64)), "dense")
     folder.write("csr_float64", adata_of(csr.astype(np.float64)), "csr")
     for kind in INTEGERS:
-        folder.write(f"csr_{kind}", adata_of(csr.astype(kind)), "csr", 1)
-    folder.write("dense_int64", adata_of(dense.astype(np.int64)), "dense", 1)
+        folder.write(f"csr_{kind}", adata_of(csr.astype(kind)), "csr")
+    folder.write("dense_int64", adata_of(dense.astype(np.int64)), "dense")
     folder.write("log", adata_of(csr.log1p()), "csr", kind="log-normalised")
     folder.write("linear", adata_of((csr * 10.3).tocsr()), "csr", kind="other")
     folder.write("no_cells", adata_of(sp.csr_matrix((0, N_GENES), dtype=np.float32)), "csr")

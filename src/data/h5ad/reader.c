@@ -78,9 +78,6 @@ int64_t cyf_h5ad_n_genes(const cyf_h5ad *file) {
 int64_t cyf_h5ad_nnz(const cyf_h5ad *file) {
   return file->layout == CYF_LAYOUT_DENSE ? -1 : file->nnz;
 }
-bool cyf_h5ad_is_integer(const cyf_h5ad *file) {
-  return file->is_integer;
-}
 
 const char *cyf_h5ad_layout(const cyf_h5ad *file) {
   if (file->layout == CYF_LAYOUT_DENSE) return "dense";

@@ -27,7 +27,6 @@ const char *cyf_h5ad_path(const cyf_h5ad *file);
 int64_t cyf_h5ad_n_cells(const cyf_h5ad *file);
 int64_t cyf_h5ad_n_genes(const cyf_h5ad *file);
 int64_t cyf_h5ad_nnz(const cyf_h5ad *file);        /**< stored entries; -1 for dense */
-bool cyf_h5ad_is_integer(const cyf_h5ad *file);    /**< stored in an integer type */
 const char *cyf_h5ad_layout(const cyf_h5ad *file); /**< "csr", "csc" or "dense" */
 
 /** Appends rows [first, first + n) to `rows` (cleared by the caller; n_genes must be the file's): indices ascending,

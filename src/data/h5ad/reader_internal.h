@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The reader's state. Private to h5ad_reader*_hdf5.c; functions here expect the caller to hold the lock. */
+ * The reader's state. Private to reader*.c and copy_column.c; functions here expect the caller to hold the lock. */
 #ifndef CYF_DATA_H5AD_READER_INTERNAL_H
 #define CYF_DATA_H5AD_READER_INTERNAL_H
 
@@ -42,7 +42,6 @@ struct cyf_h5ad {
   hid_t file;
   cyf_h5ad_frame obs, var;
   cyf_layout_kind layout;
-  bool is_integer;
   int64_t n_cells, n_genes, nnz;
   hid_t values, indices;         /**< datasets; dense: values alone */
   int values_bits, indices_bits; /**< 8 or 16 where N-bit chunks can be taken as they are stored; 0: through HDF5 */
@@ -58,25 +57,25 @@ struct cyf_h5ad {
   float *scratch_values;
 };
 
-/** h5ad_reader_matrix_hdf5.c: finds and checks the matrix; sets layout, sizes, datasets and indptr. */
+/** reader_matrix.c: finds and checks the matrix; sets layout, sizes, datasets and indptr. */
 cyf_status cyf_h5ad_matrix_open(cyf_h5ad *file, const char *matrix);
-/** h5ad_reader_rows_hdf5.c */
+/** reader_rows.c */
 cyf_status cyf_h5ad_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
-/** h5ad_reader_packed_hdf5.c: bits of a dataset in the form that h5ad_writer.h describes, 0 for any other. */
+/** reader_packed.c: bits of a dataset in the form that writer.h describes, 0 for any other. */
 int cyf_h5ad_packed_bits(hid_t dataset);
 /** Reads entries [first, first + n) of such a dataset into one of the two arrays (the other NULL). *ret_done is false,
  * without an error, where a chunk turns out to be in another form: read through HDF5 then. */
 cyf_status cyf_h5ad_packed_read(hid_t dataset, int bits, int64_t first, int64_t n, int32_t *integers, float *reals,
                                 bool *ret_done);
 
-/** h5ad_reader_deflated_hdf5.c: the form of a one-dimensional dataset under gzip, with or without shuffle. */
+/** reader_deflated.c: the form of a one-dimensional dataset under gzip, with or without shuffle. */
 void cyf_h5ad_deflated_form(hid_t dataset, cyf_deflated_form *ret_form);
 /** As cyf_h5ad_packed_read, for a dataset of such a form whose type is not OTHER. Uses OpenMP threads. */
 cyf_status cyf_h5ad_deflated_read(hid_t dataset, const cyf_deflated_form *form, int64_t first, int64_t n,
                                   int32_t *integers, float *reals, bool *ret_done);
 
-/* --- h5ad_reader_frame_hdf5.c --- */
+/* --- reader_frame.c and reader_column.c --- */
 
 /** What a column holds. */
 typedef enum cyf_column_kind {

@@ -1,45 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Columns as text and as labels. */
+/* Names of rows, and columns as labels. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "data/h5ad/reader_internal.h"
-
-/* The number as short as it reads back: in plain notation where Python's repr would, with an exponent otherwise. */
-static cyf_status number_text(double value, bool is_single, char **ret_text) {
-  char digits[40];
-  if (!isfinite(value)) return cyf_strdup(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf", ret_text);
-  if (value == 0) return cyf_strdup("0", ret_text);
-  int precision = 0;
-  for (; precision < 17; precision++) {
-    snprintf(digits, sizeof(digits), "%.*e", precision, value);
-    if (is_single ? strtof(digits, NULL) == (float)value : strtod(digits, NULL) == value) break;
-  }
-  int exponent = atoi(strchr(digits, 'e') + 1);
-  if (exponent < -4 || exponent >= 16) return cyf_strdup(digits, ret_text);
-  return cyf_format(ret_text, "%.*f", precision > exponent ? precision - exponent : 0, strtod(digits, NULL));
-}
-
-cyf_status cyf_h5ad_column_text(const cyf_column *column, int64_t i, char **ret_text) {
-  *ret_text = NULL;
-  if (column->missing && column->missing[i]) return CYF_OK;
-  switch (column->kind) {
-    case CYF_COLUMN_TEXT:
-      return cyf_strdup(column->text[i], ret_text);
-    case CYF_COLUMN_INTEGER:
-      return cyf_format(ret_text, "%lld", (long long)column->integer[i]);
-    case CYF_COLUMN_BOOLEAN:
-      return cyf_strdup(column->integer[i] ? "True" : "False", ret_text);
-    case CYF_COLUMN_REAL:
-      return isnan(column->real[i]) ? CYF_OK : number_text(column->real[i], column->is_single, ret_text);
-    case CYF_COLUMN_CATEGORICAL:
-      return column->integer[i] < 0 ? CYF_OK : cyf_strdup(column->category[column->integer[i]], ret_text);
-    default:
-      return CYF_FAIL(CYF_ERR_INTERNAL, "a column without a kind");
-  }
-}
 
 cyf_status cyf_h5ad_frame_names(const cyf_h5ad *file, const cyf_h5ad_frame *frame, int64_t first, int64_t n,
                                 char **ret_names) {
@@ -188,4 +154,11 @@ cyf_status cyf_h5ad_read_labels(cyf_h5ad *file, const char *column, cyf_label_co
   cyf_hdf5_unlock();
   if (status != CYF_OK) cyf_label_column_destroy(ret_column);
   return status;
+}
+
+bool cyf_h5ad_column_is_numeric(cyf_h5ad *file, const char *column) {
+  cyf_hdf5_lock();
+  cyf_column_kind kind = cyf_h5ad_column_kind(file, &file->obs, column);
+  cyf_hdf5_unlock();
+  return kind == CYF_COLUMN_INTEGER || kind == CYF_COLUMN_REAL;
 }

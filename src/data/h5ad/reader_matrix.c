@@ -156,7 +156,7 @@ static cyf_status open_sparse_arrays(cyf_h5ad *file) {
   CYF_TRY_CLEANUP(cyf_format(&data, "%s/data", file->matrix));
   CYF_TRY_CLEANUP(cyf_format(&indices, "%s/indices", file->matrix));
   CYF_TRY_CLEANUP(cyf_format(&indptr, "%s/indptr", file->matrix));
-  CYF_TRY_CLEANUP(open_numbers(file, data, 1, &file->values, &file->is_integer, shape));
+  CYF_TRY_CLEANUP(open_numbers(file, data, 1, &file->values, NULL, shape));
   file->nnz = shape[0];
   CYF_TRY_CLEANUP(open_numbers(file, indices, 1, &file->indices, &indices_integer, shape));
   if (shape[0] != file->nnz || !indices_integer) {
@@ -213,6 +213,6 @@ cyf_status cyf_h5ad_matrix_open(cyf_h5ad *file, const char *matrix) {
   CYF_TRY(find_matrix(file, matrix));
   if (cyf_h5_object_type(file->file, file->matrix) == H5I_GROUP) return open_sparse(file);
   file->layout = CYF_LAYOUT_DENSE;
-  CYF_TRY(open_numbers(file, file->matrix, 2, &file->values, &file->is_integer, shape));
+  CYF_TRY(open_numbers(file, file->matrix, 2, &file->values, NULL, shape));
   return take_shape(file, shape);
 }

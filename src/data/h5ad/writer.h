@@ -50,14 +50,11 @@ typedef struct cyf_h5ad_options {
 cyf_status cyf_h5ad_writer_create(const char *path, int64_t n_genes, const cyf_h5ad_options *options,
                                   cyf_h5ad_writer **ret_writer);
 
-/** @{ */
-/** Appends cells. CSR rows for the CSR formats; for CYF_MATRIX_DENSE either call works. Sparse rows must have ascending
- * indices below n_genes. Memory: one chunk and 8 bytes a cell. Errors: CYF_ERR_IO (disk full: names the file);
- * CYF_ERR_INPUT where CSR_NBIT meets a value that is not an integer or does not fit data_bits, before anything of the
- * call is written; CYF_ERR_INTERNAL on malformed rows. After an error only commit (fails) or abandon may follow. */
+/** Appends cells, in any of the formats. The indices of a row must ascend and lie below n_genes. Memory: one chunk and 8
+ * bytes a cell. Errors: CYF_ERR_IO (disk full: names the file); CYF_ERR_INPUT where CSR_NBIT meets a value that is not
+ * an integer or does not fit data_bits, before anything of the call is written; CYF_ERR_INTERNAL on malformed rows.
+ * After an error only commit (fails) or abandon may follow. */
 cyf_status cyf_h5ad_writer_append_csr(cyf_h5ad_writer *writer, const cyf_csr *rows);
-cyf_status cyf_h5ad_writer_append_dense(cyf_h5ad_writer *writer, int64_t n_cells, const float *values);
-/** @} */
 
 /** Once each, any time before commit; arrays are written at once. set_genes is required (n_genes names), or commit
  * fails. */

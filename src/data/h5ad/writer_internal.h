@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The writer's state. Private to h5ad_writer*_hdf5.c. */
+ * The writer's state. Private to writer*.c and copy_column.c. */
 #ifndef CYF_DATA_H5AD_WRITER_INTERNAL_H
 #define CYF_DATA_H5AD_WRITER_INTERNAL_H
 
@@ -57,7 +57,6 @@ struct cyf_h5ad_writer {
 /** X: create, append and finish. The caller holds the lock. */
 cyf_status cyf_h5ad_matrix_create(cyf_h5ad_writer *writer);
 cyf_status cyf_h5ad_matrix_append_csr(cyf_h5ad_writer *writer, const cyf_csr *rows);
-cyf_status cyf_h5ad_matrix_append_dense(cyf_h5ad_writer *writer, int64_t n_cells, const float *values);
 cyf_status cyf_h5ad_matrix_finish(cyf_h5ad_writer *writer);
 /** @} */
 
@@ -65,6 +64,8 @@ void cyf_h5ad_matrix_destroy(cyf_h5ad_writer *writer);
 
 /** Ends a public call that took the lock: remembers a failure, so that a half-written file can never be committed. */
 cyf_status cyf_h5ad_writer_finish_call(cyf_h5ad_writer *writer, cyf_status status);
+/** Notes that `name`, for the message, has so many rows: at commit there must be as many cells. */
+cyf_status cyf_h5ad_writer_claim_rows(cyf_h5ad_writer *writer, const char *name, int64_t n_cells);
 /** Takes an obs column's name, once. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_h5ad_writer_claim_column(cyf_h5ad_writer *writer, const char *name, int64_t n_cells);
 /** cyf_h5ad_writer_add_labels under the lock, with pandas' flag of categories that have an order. */
@@ -76,7 +77,7 @@ cyf_status cyf_h5ad_create_labels(const cyf_h5ad_writer *writer, const cyf_label
 hid_t cyf_h5ad_indptr_type(int64_t nnz);
 
 /** @{ */
-/** h5ad_writer_stream_hdf5.c: row bounds of the next n cells (the ends of their entries in the file); checks at commit.
+/** writer_stream.c: row bounds of the next n cells (the ends of their entries in the file); checks at commit.
  */
 cyf_status cyf_h5ad_stream_bounds(cyf_h5ad_writer *writer, int64_t n, const int64_t *ends);
 cyf_status cyf_h5ad_stream_finish(cyf_h5ad_writer *writer);

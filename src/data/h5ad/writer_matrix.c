@@ -207,10 +207,7 @@ static cyf_status append_sparse(cyf_h5ad_writer *writer, const cyf_csr *rows) {
   return CYF_OK;
 }
 
-cyf_status cyf_h5ad_matrix_append_dense(cyf_h5ad_writer *writer, int64_t n_cells, const float *values) {
-  if (writer->options.format != CYF_MATRIX_DENSE) {
-    return CYF_FAIL(CYF_ERR_INTERNAL, "%s: dense rows appended to a sparse file", cyf_h5_output_path(writer->output));
-  }
+static cyf_status append_dense(cyf_h5ad_writer *writer, int64_t n_cells, const float *values) {
   hsize_t extent[2] = {(hsize_t)(writer->n_cells + n_cells), (hsize_t)writer->n_genes};
   CYF_TRY(cyf_h5_output_check(writer->output, H5Dset_extent(writer->matrix, extent), "X"));
   CYF_TRY(cyf_h5_write_range(writer->output, writer->matrix, H5T_NATIVE_FLOAT, sizeof(float), writer->n_cells, n_cells,
@@ -235,7 +232,7 @@ static cyf_status append_spread(cyf_h5ad_writer *writer, const cyf_csr *rows) {
         values[cell * width + rows->indices[i]] = rows->values[i];
       }
     }
-    CYF_TRY_CLEANUP(cyf_h5ad_matrix_append_dense(writer, now, values));
+    CYF_TRY_CLEANUP(append_dense(writer, now, values));
   }
 cleanup:
   cyf_free(values);
@@ -249,11 +246,6 @@ cyf_status cyf_h5ad_matrix_append_csr(cyf_h5ad_writer *writer, const cyf_csr *ro
   }
   if (rows->n_cells == 0) return CYF_OK;
   return writer->options.format == CYF_MATRIX_DENSE ? append_spread(writer, rows) : append_sparse(writer, rows);
-}
-
-hid_t cyf_h5ad_indptr_type(int64_t nnz) {
-  /* SciPy slices a matrix only when its pointers and its indices are of one type */
-  return nnz <= INT32_MAX ? H5T_STD_I32LE : H5T_STD_I64LE;
 }
 
 static cyf_status write_bounds(const cyf_h5ad_writer *writer) {
