@@ -36,7 +36,7 @@ static void write_part(const cyf_atlas *atlas, const char *directory, int64_t pa
   int32_t codes[FIXTURE_LABELS * N_CELLS];
   int64_t first = 0, end = 0;
   cyf_latents_part(atlas, part, &first, &end);
-  assert_ok(cyf_atlas_read_codes(atlas, first, end - first, codes));
+  fixture_codes(atlas, first, end - first, codes);
   assert_ok(cyf_latents_write_part(directory, atlas, part, model, type, width, values, codes));
 }
 
@@ -100,7 +100,7 @@ static void check_stream(const fixture *shared, const cyf_atlas *atlas, const ch
   cyf_latent_loader *loader = NULL;
   int32_t codes[FIXTURE_LABELS * N_CELLS];
   static reference ref;
-  assert_ok(cyf_atlas_read_codes(atlas, 0, N_CELLS, codes));
+  fixture_codes(atlas, 0, N_CELLS, codes);
   const int32_t *wanted = label >= 0 ? codes + label * N_CELLS : NULL;
   assert_ok(cyf_latent_loader_create(shared->comm, atlas, directory, model, options, label, at, &loader));
   reference_make(options, wanted, at.epoch, &ref);
@@ -299,7 +299,7 @@ static void balanced_cells_are_emitted_by_their_weight(void **state) {
   fixture_path(shared, "balanced", directory);
   write_latents(shared, atlas, directory, CYF_LATENT_FLOAT16);
   int32_t codes[FIXTURE_LABELS * N_CELLS];
-  assert_ok(cyf_atlas_read_codes(atlas, 0, N_CELLS, codes));
+  fixture_codes(atlas, 0, N_CELLS, codes);
   cyf_loader_options options = loader_options();
   options.sampling = CYF_SAMPLING_UNIFORM;
   options.balance_label = "cell type";

@@ -135,7 +135,7 @@ static uint64_t *expected_cells(const cyf_atlas *atlas) {
   cyf_csr_buffer rows = {0};
   assert_ok(CYF_NEW(&sum, atlas->n_cells));
   assert_ok(CYF_NEW(&codes, atlas->n_cells * atlas->n_attributes));
-  assert_ok(cyf_atlas_read_codes(atlas, 0, atlas->n_cells, codes));
+  fixture_codes(atlas, 0, atlas->n_cells, codes);
   for (int64_t s = 0; s < atlas->n_shards; s++) {
     const cyf_shard *shard = &atlas->shards[s];
     cyf_h5ad *file = NULL;
@@ -147,7 +147,8 @@ static uint64_t *expected_cells(const cyf_atlas *atlas) {
       double total = 0;
       for (int64_t e = start; e < start + n; e++) total += (double)rows.values[e];
       const float kept_total = atlas->kind == CYF_EXPRESSION_COUNTS ? (float)total : 0;
-      if (atlas->kind == CYF_EXPRESSION_COUNTS) cyf_csr_log_normalize(1, bounds, rows.values + start, 1e4);
+      if (atlas->kind == CYF_EXPRESSION_COUNTS)
+        cyf_csr_log_normalize(1, bounds, rows.values + start, 1e4);
       uint64_t h = cyf_checksum(0, rows.indices + start, (size_t)n * sizeof(int32_t));
       h = cyf_checksum(h, rows.values + start, (size_t)n * sizeof(float));
       h = cyf_checksum(h, &kept_total, sizeof(kept_total));

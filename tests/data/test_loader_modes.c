@@ -107,7 +107,7 @@ static void cells_are_emitted_by_their_weight(void **state) {
   const fixture *shared = *state;
   cyf_atlas *atlas = open_uneven(shared);
   int32_t codes[N_CELLS];
-  assert_ok(cyf_atlas_read_codes(atlas, 0, N_CELLS, codes));
+  fixture_codes(atlas, 0, N_CELLS, codes);
   for (int mode = CYF_SAMPLING_SQRT; mode <= CYF_SAMPLING_UNIFORM; mode++) {
     cyf_loader_options options = loader_options();
     options.sampling = (cyf_sampling)mode;
@@ -160,7 +160,7 @@ static void weighted_streams_do_not_depend_on_ranks_and_resume(void **state) {
   int32_t codes[N_CELLS];
   bool in_split[N_CELLS];
   int64_t expected[N_CELLS], times[N_CELLS] = {0};
-  assert_ok(cyf_atlas_read_codes(atlas, 0, N_CELLS, codes));
+  fixture_codes(atlas, 0, N_CELLS, codes);
   assert_ok(cyf_balance_make(atlas, &options, &weights));
   assert_ok(cyf_lane_plan_make(&options, N_CELLS, 1, &plan));
   cyf_plan_split(&plan, 0, N_CELLS, in_split);

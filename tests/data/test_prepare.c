@@ -181,7 +181,7 @@ static void check_atlas(const char *directory, const cyf_prepare_options *option
   int32_t *codes = NULL;
   const int64_t first = 10, n = atlas->n_cells - 20;
   assert_ok(CYF_NEW(&codes, 2 * n));
-  assert_ok(cyf_atlas_read_codes(atlas, first, n, codes));
+  fixture_codes(atlas, first, n, codes);
   for (int64_t i = 0; i < atlas->n_cells; i++) {
     const int64_t row = expected->row[expected->train[i]];
     int32_t code = -1;

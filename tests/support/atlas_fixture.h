@@ -12,6 +12,7 @@
 #include "check.h"
 #include "comm/comm.h"
 #include "data/atlas/atlas.h"
+#include "data/atlas/shard.h"
 #include "data/h5ad/reader.h"
 #include "data/h5ad/writer.h"
 #include "data/prepare/prepare.h"
@@ -147,6 +148,16 @@ static inline void fixture_write_shared(const fixture *shared, const fixture_fil
   fixture_path(shared, name, path);
   if (shared->rank == 0) fixture_write(file, path);
   assert_ok(cyf_comm_barrier(shared->comm));
+}
+
+/* Labels of the atlas' cells [first, first + n), as the loader reads them: ret_codes[attribute * n + i], -1 for none.
+ */
+static inline void fixture_codes(const cyf_atlas *atlas, int64_t first, int64_t n, int32_t *ret_codes) {
+  cyf_shard_set shards;
+  assert_ok(cyf_shard_set_open(atlas, first, first + n, &shards));
+  for (int64_t a = 0; a < atlas->n_attributes; a++)
+    assert_ok(cyf_shard_read_codes(&shards, a, first, first + n, ret_codes + a * n));
+  cyf_shard_set_close(&shards);
 }
 
 static inline cyf_prepare_options fixture_options(const char *const *inputs, int64_t n_inputs, const char *output) {

@@ -69,36 +69,3 @@ cyf_status cyf_atlas_check_labels(const cyf_atlas *atlas, int64_t shard) {
   cyf_h5ad_close(&file);
   return status;
 }
-
-/* Copies the codes of the shard's cells [first, first + n) (indices within the shard) of one attribute. */
-static cyf_status read_shard_codes(const cyf_shard *shard, const cyf_attribute *attribute, cyf_h5ad *file,
-                                   int64_t first, int64_t n, int32_t *ret_codes) {
-  cyf_label_column column = {0};
-  CYF_TRY(read_shard_labels(shard, attribute, file, &column));
-  memcpy(ret_codes, column.code + first, (size_t)n * sizeof(*ret_codes));
-  cyf_label_column_destroy(&column);
-  return CYF_OK;
-}
-
-cyf_status cyf_atlas_read_codes(const cyf_atlas *atlas, int64_t first, int64_t n, int32_t *ret_codes) {
-  if (first < 0 || n < 0 || first + n > atlas->n_cells)
-    return CYF_FAIL(CYF_ERR_INTERNAL, "cells [%lld, %lld) of an atlas of %lld", (long long)first,
-                    (long long)(first + n), (long long)atlas->n_cells);
-  if (atlas->n_attributes == 0) return CYF_OK;
-  for (int64_t s = 0; s < atlas->n_shards; s++) {
-    const cyf_shard *shard = &atlas->shards[s];
-    const int64_t shard_end = shard->first_cell + shard->n_cells;
-    const int64_t from = first > shard->first_cell ? first : shard->first_cell;
-    const int64_t to = first + n < shard_end ? first + n : shard_end;
-    if (from >= to) continue;
-    cyf_h5ad *file = NULL;
-    CYF_TRY(cyf_h5ad_open(shard->path, NULL, &file));
-    cyf_status status = CYF_OK;
-    for (int64_t a = 0; a < atlas->n_attributes && status == CYF_OK; a++)
-      status = read_shard_codes(shard, &atlas->attributes[a], file, from - shard->first_cell, to - from,
-                                ret_codes + a * n + (from - first));
-    cyf_h5ad_close(&file);
-    CYF_TRY(status);
-  }
-  return CYF_OK;
-}

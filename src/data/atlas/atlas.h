@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The atlas: a directory with manifest.yaml and shard-NNNNN.h5ad (DESIGN section 4). */
+ * The atlas: a directory with manifest.yaml and shard-NNNNN.h5ad. */
 #ifndef CYF_DATA_ATLAS_ATLAS_H
 #define CYF_DATA_ATLAS_ATLAS_H
 
@@ -38,6 +38,12 @@ typedef struct cyf_atlas {
   int64_t n_shards;
 } cyf_atlas;
 
+/** How stored chunks are read. POSIX: through the page cache, which keeps what fits memory for the next epoch. DIRECT:
+ * past it, into the loader's own memory (O_DIRECT), which costs less and does not keep anything. AUTO: POSIX where the
+ * cells of a machine's ranks fit its available memory, else DIRECT. Where a file system has no O_DIRECT, DIRECT is
+ * POSIX. MPIO: through HDF5's MPI-IO driver. */
+typedef enum cyf_loader_io { CYF_LOADER_AUTO, CYF_LOADER_POSIX, CYF_LOADER_DIRECT, CYF_LOADER_MPIO } cyf_loader_io;
+
 /** Reads the manifest and checks that each shard is there. Not collective. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_atlas_open(const char *directory, cyf_atlas **ret_atlas);
 void cyf_atlas_close(cyf_atlas **atlas);
@@ -46,8 +52,5 @@ int64_t cyf_atlas_find_attribute(const cyf_atlas *atlas, const char *name);
 /** Checks that a shard has the manifest's label columns, with the same categories in the same order. Errors:
  * CYF_ERR_INPUT. */
 cyf_status cyf_atlas_check_labels(const cyf_atlas *atlas, int64_t shard);
-/** Codes [n_attributes][n_cells range] of cells [first, first+n): ret_codes[a*n + i]; caller's memory. Reads the
- * shards' obs. */
-cyf_status cyf_atlas_read_codes(const cyf_atlas *atlas, int64_t first, int64_t n, int32_t *ret_codes);
 
 #endif

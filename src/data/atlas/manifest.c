@@ -65,49 +65,13 @@ static void print_attributes(FILE *stream, const cyf_atlas *atlas) {
   }
 }
 
-static void print_texts(FILE *stream, const char *name, const char *const *texts, int64_t n) {
-  fprintf(stream, "  %s:%s\n", name, n ? "" : " []");
-  for (int64_t i = 0; i < n; i++) print_text(stream, "    - ", texts[i], "\n");
-}
-
-static void print_selection(FILE *stream, const cyf_prepare_options *options) {
-  static const char *const duplicates[] = {"keep", "refuse", "drop"};
-  print_texts(stream, "labels", options->labels, options->n_labels);
-  print_text(stream, "  label_map: ", options->label_map_path ? options->label_map_path : "", "\n");
-  print_text(stream, "  gene_column: ", options->gene_column ? options->gene_column : "", "\n");
-  print_texts(stream, "keep", options->keep, options->n_keep);
-  print_texts(stream, "holdout_where", options->holdout_where, options->n_holdout_where);
-  fprintf(stream, "  duplicates: %s\n", duplicates[options->duplicates]);
-  print_text(stream, "  id_column: ", options->id_column ? options->id_column : "", "\n");
-}
-
-static void print_provenance(FILE *stream, const cyf_atlas_provenance *provenance) {
-  const cyf_prepare_options *options = provenance->options;
-  const cyf_prepare_summary *summary = provenance->summary;
+static void print_sources(FILE *stream, const cyf_atlas_provenance *provenance) {
   fputs("sources:\n", stream);
   for (int64_t i = 0; i < provenance->n_sources; i++) {
     const cyf_atlas_source *source = &provenance->sources[i];
     print_text(stream, "  - {path: ", source->path, "");
     fprintf(stream, ", n_cells: %lld, bytes: %lld}\n", (long long)source->n_cells, (long long)source->bytes);
   }
-  fputs("prepare:\n", stream);
-  print_text(stream, "  matrix: ", options->matrix ? options->matrix : "X", "\n");
-  print_text(stream, "  gene_list: ", options->genes_path ? options->genes_path : "", "\n");
-  fprintf(stream, "  min_genes: %lld\n  min_cells: %lld\n  holdout: %.15g\n", (long long)options->min_genes,
-          (long long)options->min_cells, options->holdout);
-  print_selection(stream, options);
-  fprintf(stream, "  compress: %s\n", options->compress ? "gzip" : "none");
-  if (options->command_line) print_text(stream, "  command: ", options->command_line, "\n");
-  print_text(stream, "  program: ", "cytoforge " CYF_VERSION, "\n");
-  fprintf(stream,
-          "totals:\n  cells_in: %lld\n  cells_filtered: %lld\n  cells_repeated: %lld\n  cells_few_genes: %lld\n",
-          (long long)summary->n_cells_in, (long long)summary->n_cells_filtered, (long long)summary->n_cells_repeated,
-          (long long)summary->n_cells_few_genes);
-  fprintf(stream, "  cells_train: %lld\n  cells_heldout: %lld\n", (long long)summary->n_cells_train,
-          (long long)summary->n_cells_heldout);
-  fprintf(stream, "  genes_in: %lld\n  genes_few_cells: %lld\n  genes_missing: %lld\n  bytes: %lld\n",
-          (long long)summary->n_genes_in, (long long)summary->n_genes_few_cells, (long long)summary->n_genes_missing,
-          (long long)summary->bytes);
 }
 
 static void print_manifest(FILE *stream, const cyf_atlas *atlas, const cyf_atlas_provenance *provenance) {
@@ -127,7 +91,8 @@ static void print_manifest(FILE *stream, const cyf_atlas *atlas, const cyf_atlas
             (long long)atlas->shards[s].n_cells, (long long)atlas->shards[s].nnz, (long long)provenance->shard_bytes[s],
             provenance->shard_checksums[s]);
   }
-  print_provenance(stream, provenance);
+  print_sources(stream, provenance);
+  fputs(provenance->text, stream);
 }
 
 cyf_status cyf_atlas_write_manifest(const cyf_atlas *atlas, const cyf_atlas_provenance *provenance,

@@ -8,7 +8,6 @@
 
 #include "base/status.h"
 #include "data/atlas/atlas.h"
-#include "data/prepare/prepare.h"
 
 enum { CYF_ATLAS_FORMAT_VERSION = 1 };
 
@@ -22,8 +21,7 @@ typedef struct cyf_atlas_source {
 typedef struct cyf_atlas_provenance {
   const cyf_atlas_source *sources;
   int64_t n_sources;
-  const cyf_prepare_options *options;
-  const cyf_prepare_summary *summary;
+  const char *text;                /**< further keys of the manifest, lines of YAML that are written as they are */
   const int64_t *shard_bytes;      /**< [n_shards] */
   const uint64_t *shard_checksums; /**< [n_shards] of the shard's cells, genes and values */
 } cyf_atlas_provenance;

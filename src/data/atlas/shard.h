@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
  * One rank's part of a shard: where its row bounds, labels and stored chunks lie. Stored chunks are fetched whole and
- * decoded by us (loader_decode.c), since the HDF5 library's own N-bit filter runs far below memory speed. What is kept
+ * decoded by us (shard_decode.c), since the HDF5 library's own N-bit filter runs far below memory speed. What is kept
  * of a shard does not grow with its cells: bounds and labels are read with each block. */
 #ifndef CYF_DATA_ATLAS_SHARD_H
 #define CYF_DATA_ATLAS_SHARD_H
@@ -13,7 +13,6 @@
 #include "base/status.h"
 #include "comm/comm.h"
 #include "data/atlas/atlas.h"
-#include "data/loader/loader.h"
 #include "kernels/csr.h"
 
 /** How the numbers of an array stand in its stored chunks. */
@@ -104,11 +103,6 @@ void cyf_shard_part_release(cyf_shard_set *set, cyf_shard_part *part);
 /** From now on blocks are read past the page cache, if the file system of the first part can; to be called before any
  * block is planned. Returns whether. */
 bool cyf_shard_set_read_directly(cyf_shard_set *set);
-/** Whether to, where each of a machine's `local_ranks` streams rank_bytes and there are available_bytes of memory (0:
- * not known): cells that are read once gain nothing by it, and cells that do not fit the page cache gain nothing by
- * going through it, as a page is gone before its next epoch. */
-bool cyf_loader_is_direct(cyf_loader_io asked, cyf_residency residency, int64_t rank_bytes, int64_t available_bytes,
-                          int local_ranks);
 /** What addresses, lengths and memory of reads past the page cache are multiples of. */
 enum { CYF_DIRECT_ALIGNMENT = 4096 };
 /** Asks the system to bring the row bounds and labels of all parts into its cache: a few bytes a cell, which blocks
@@ -127,6 +121,8 @@ cyf_status cyf_shard_read_codes(cyf_shard_set *set, int64_t attribute, int64_t f
  * part: ret_bounds[end - first + 1]. Errors: CYF_ERR_INPUT, also where they do not ascend. */
 cyf_status cyf_shard_read_bounds(cyf_shard_set *set, cyf_shard_part *part, int64_t first, int64_t end,
                                  int64_t *ret_bounds);
+/** Adds the chunk that follows the array's last one; chunks are added in their order. Errors: CYF_ERR_MEMORY. */
+cyf_status cyf_stored_add_chunk(cyf_stored_array *array, int64_t chunk, int64_t address, int64_t bytes);
 /** Bytes of the stored chunks that hold the part's entries. */
 int64_t cyf_stored_bytes(const cyf_stored_array *array);
 /** Address and stored size of a chunk. */

@@ -123,13 +123,6 @@ cyf_status cyf_shard_read_bytes_directly(const cyf_shard_part *part, int64_t add
   return done >= n_bytes ? CYF_OK : cyf_shard_read_bytes(part, address + done, n_bytes - done, ret_bytes + done);
 }
 
-bool cyf_loader_is_direct(cyf_loader_io asked, cyf_residency residency, int64_t rank_bytes, int64_t available_bytes,
-                          int local_ranks) {
-  if (residency != CYF_RESIDENCY_STREAM) return false;
-  if (asked == CYF_LOADER_AUTO) return available_bytes > 0 && rank_bytes > available_bytes / local_ranks;
-  return asked == CYF_LOADER_DIRECT;
-}
-
 bool cyf_shard_set_read_directly(cyf_shard_set *set) {
   if (set->n_parts == 0) return false;
   void *page = NULL;

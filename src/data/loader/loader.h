@@ -12,11 +12,6 @@
 #include "data/atlas/atlas.h"
 #include "kernels/csr.h"
 
-/** How stored chunks are read. POSIX: through the page cache, which keeps what fits memory for the next epoch. DIRECT:
- * past it, into the loader's own memory (O_DIRECT), which costs less and does not keep anything. AUTO: POSIX where the
- * cells of a machine's ranks fit its available memory, else DIRECT. Where a file system has no O_DIRECT, DIRECT is
- * POSIX. MPIO: through HDF5's MPI-IO driver. */
-typedef enum cyf_loader_io { CYF_LOADER_AUTO, CYF_LOADER_POSIX, CYF_LOADER_DIRECT, CYF_LOADER_MPIO } cyf_loader_io;
 typedef enum cyf_split { CYF_SPLIT_TRAIN, CYF_SPLIT_VALIDATION, CYF_SPLIT_ALL } cyf_split;
 
 /** How often an epoch emits a cell: once, or by the size of its category. */
@@ -56,8 +51,8 @@ typedef struct cyf_cursor {
 /** This rank's part of one global batch. Memory belongs to the loader, valid until the next call. */
 typedef struct cyf_batch {
   cyf_batch_form form;
-  cyf_csr cells; /**< [n_local, genes] log1p(counts/total*1e4), or as stored if log-normalised; indices and values NULL
-                    unless form is VALUES */
+  cyf_csr cells; /**< [n_local, genes] log1p(counts/total*1e4), or as stored if log-normalised;
+                    indices and values NULL unless form is VALUES */
   /** COMPACT: the same cells as stored (host). ROWS: all cells of this rank's split, in device memory, of which these
    * are the rows row[n_local]. struct cyf_ops, csr_expand makes either into `cells`. */
   cyf_compact stored;

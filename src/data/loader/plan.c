@@ -191,3 +191,10 @@ cyf_status cyf_plan_check_cursor(int64_t batches_per_epoch, cyf_cursor *cursor) 
   }
   return CYF_OK;
 }
+
+bool cyf_loader_is_direct(cyf_loader_io asked, cyf_residency residency, int64_t rank_bytes, int64_t available_bytes,
+                          int local_ranks) {
+  if (residency != CYF_RESIDENCY_STREAM) return false;
+  if (asked == CYF_LOADER_AUTO) return available_bytes > 0 && rank_bytes > available_bytes / local_ranks;
+  return asked == CYF_LOADER_DIRECT;
+}

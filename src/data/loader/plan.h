@@ -74,4 +74,10 @@ cyf_status cyf_plan_check_empty(const cyf_lane_plan *plan, const char *directory
 /** Brings a cursor at an epoch's very end to the next epoch's start. Errors: CYF_ERR_CONFIG when it lies outside. */
 cyf_status cyf_plan_check_cursor(int64_t batches_per_epoch, cyf_cursor *cursor);
 
+/** Whether to read past the page cache, where each of a machine's `local_ranks` streams rank_bytes and there are
+ * available_bytes of memory (0: not known): cells that are read once gain nothing by it, and cells that do not fit the
+ * page cache gain nothing by going through it, as a page is gone before its next epoch. */
+bool cyf_loader_is_direct(cyf_loader_io asked, cyf_residency residency, int64_t rank_bytes, int64_t available_bytes,
+                          int local_ranks);
+
 #endif

@@ -161,6 +161,13 @@ cyf_status cyf_prepare_load_result(const cyf_prepare_job *job, const char *kind,
                                    int64_t n_words);
 /** @} */
 
+/* ---- provenance.c ---- */
+
+/** What the manifest tells of the options and of the cells, as lines of YAML; *ret_text is freed with cyf_free. Errors:
+ * CYF_ERR_MEMORY. */
+cyf_status cyf_prepare_provenance(const cyf_prepare_options *options, const cyf_prepare_summary *summary,
+                                  char **ret_text);
+
 /* ---- OUTPUT.partial: prepare_journal.c ---- */
 /** Rank 0: makes OUTPUT.partial, or takes it over where its journal tells of the same options and inputs. Errors:
  * CYF_ERR_IO, also while another run holds it. */

@@ -153,22 +153,24 @@ static cyf_status write_manifest(const cyf_prepare_job *job) {
                      .shards = job->shard,
                      .n_shards = job->n_shards};
   cyf_atlas_source *sources = NULL;
+  char *text = NULL;
   const uint64_t *checksums = (const uint64_t *)job->shard_checksum;
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(CYF_NEW(&sources, job->options->n_inputs));
   for (int64_t i = 0; i < job->options->n_inputs; i++)
     sources[i] = (cyf_atlas_source){job->input[i].path, job->input[i].n_cells, job->input[i].bytes};
   CYF_TRY_CLEANUP(cyf_atlas_make_fingerprint(&atlas, checksums, &atlas.fingerprint));
+  CYF_TRY_CLEANUP(cyf_prepare_provenance(job->options, &job->summary, &text));
   const cyf_atlas_provenance provenance = {.sources = sources,
                                            .n_sources = job->options->n_inputs,
-                                           .options = job->options,
-                                           .summary = &job->summary,
+                                           .text = text,
                                            .shard_bytes = job->shard_bytes,
                                            .shard_checksums = checksums};
   status = cyf_atlas_write_manifest(&atlas, &provenance, job->partial);
 cleanup:
   cyf_free(atlas.fingerprint);
   cyf_free(sources);
+  cyf_free(text);
   return status;
 }
 
