@@ -46,7 +46,8 @@ typedef struct cyf_load_options {
 
 cyf_load_options cyf_load_defaults(void);
 
-/** The cells of one file, log-normalised: log1p(counts / total x 1e4), total over the genes kept. Owns everything. */
+/** The cells of one file, log-normalised: log1p(counts / total x CYF_NORMALISED_TOTAL), total over the genes kept. Owns
+ * everything. */
 typedef struct cyf_cell_set {
   char *path;
   cyf_names genes;         /**< [n_genes] in the order of the matrix' columns */

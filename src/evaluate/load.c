@@ -7,11 +7,11 @@
 #include "base/memory.h"
 #include "evaluate/evaluate.h"
 #include "evaluate/measures/rows.h"
+#include "kernels/math/normalisation.h"
 
 /* Rows read at once, and how far apart chosen rows may lie and still be read as one piece: reading a few rows too many
  * is cheaper than another call, as a compressed chunk holds many rows anyway. */
 enum { PIECE_ROWS = 512, PIECE_GAP = 16, KIND_CELLS = 1000 };
-#define TARGET_SUM 1e4
 
 /* An entry on its way from the file's gene order to ours. */
 typedef struct moved_entry {
@@ -144,10 +144,10 @@ cleanup:
 static cyf_status check_kind(cyf_h5ad *file, cyf_expression_kind *ret_kind) {
   CYF_TRY(cyf_h5ad_detect_kind(file, KIND_CELLS, ret_kind));
   if (*ret_kind == CYF_EXPRESSION_OTHER) {
-    return CYF_FAIL(
-        CYF_ERR_INPUT,
-        "%s: the values are neither counts nor log-normalised; valid are counts, or log1p(counts / total x 1e4)",
-        cyf_h5ad_path(file));
+    return CYF_FAIL(CYF_ERR_INPUT,
+                    "%s: the values are neither counts nor log-normalised; valid are counts, or log1p(counts / total "
+                    "x " CYF_NORMALISED_TOTAL_TEXT ")",
+                    cyf_h5ad_path(file));
   }
   return CYF_OK;
 }
@@ -170,7 +170,7 @@ static cyf_status load_opened(cyf_h5ad *file, const cyf_load_options *options, c
   cyf_csr_buffer_clear(&set->matrix, set->genes.n);
   CYF_TRY_CLEANUP(read_chosen(file, &mover, chosen, n, &set->matrix));
   if (set->kind == CYF_EXPRESSION_COUNTS) {
-    cyf_csr_log_normalize(set->matrix.n_cells, set->matrix.indptr, set->matrix.values, TARGET_SUM);
+    cyf_csr_log_normalize(set->matrix.n_cells, set->matrix.indptr, set->matrix.values, CYF_NORMALISED_TOTAL);
   }
   CYF_TRY_CLEANUP(read_labels(file, options->label, chosen, n, set));
   cyf_info("%s: %lld of %lld cells x %lld genes, %s", set->path, (long long)n, (long long)set->n_cells_in_file,

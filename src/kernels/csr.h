@@ -12,7 +12,8 @@
 #include "kernels/math/elementary.h"
 
 /** [n_cells, n_genes], float32. Row i holds indices/values [indptr[i], indptr[i+1]); gene indices ascend within a row.
- * Whoever made it owns the arrays; models only read. In training, values are log1p(counts / total x 1e4). */
+ * Whoever made it owns the arrays; models only read. In training, values are log1p(counts / total x
+ * CYF_NORMALISED_TOTAL). */
 typedef struct cyf_csr {
   int64_t n_cells;
   int64_t n_genes;
@@ -33,8 +34,8 @@ typedef struct cyf_compact {
   const int64_t *indptr; /**< [n_cells + 1] */
   const void *indices;   /**< [nnz] ascending within a row */
   const void *counts;    /**< [nnz] */
-  const float
-      *factor; /**< [n_cells] 1e4 / total of the cell, see cyf_log_normalized; NULL: values are stored as used */
+  const float *factor; /**< [n_cells] CYF_NORMALISED_TOTAL / total of the cell, see cyf_log_normalized; NULL: values are
+                          stored as used */
 } cyf_compact;
 
 /** Bytes of one number. */

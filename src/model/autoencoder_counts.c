@@ -3,11 +3,9 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "kernels/math/normalisation.h"
 #include "model/autoencoder.h"
 #include "model/autoencoder_internal.h"
-
-/* As in the loader and csr.h: the sum to which cells are normalised before the logarithm. */
-static const double TARGET_SUM = 1e4;
 
 /* The negative binomial over the genes. */
 static cyf_status genes_loss(const cyf_autoencoder *a, const cyf_csr *cells, const float *total, const float *h,
@@ -19,7 +17,7 @@ static cyf_status genes_loss(const cyf_autoencoder *a, const cyf_csr *cells, con
   int64_t nnz = 0;
   CYF_TRY(cyf_csr_entries(d, cells, &nnz));
   CYF_TRY(cyf_scratch_floats(a->scratch, nnz, &counts));
-  CYF_TRY(d->ops->csr_counts(d, cells, total, TARGET_SUM, counts));
+  CYF_TRY(d->ops->csr_counts(d, cells, total, CYF_NORMALISED_TOTAL, counts));
   cyf_csr raw = *cells;
   raw.values = counts;
   return d->ops->gene_nb(

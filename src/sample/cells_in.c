@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "kernels/math/normalisation.h"
 
 static cyf_status match_genes(const char *path, const cyf_names *theirs, const cyf_names *ours, cyf_cells_in *cells) {
   CYF_TRY(CYF_NEW(&cells->gene_of_column, theirs->n));
@@ -85,7 +86,7 @@ static cyf_status append_row(const cyf_cells_in *cells, const cyf_csr_buffer *ra
   }
   if (cells->kind == CYF_EXPRESSION_COUNTS) {
     int64_t indptr[2] = {0, n};
-    cyf_csr_log_normalize(1, indptr, values, 1e4);
+    cyf_csr_log_normalize(1, indptr, values, CYF_NORMALISED_TOTAL);
   }
   return cyf_csr_buffer_append(rows, n, indices, values);
 }

@@ -25,8 +25,8 @@ cyf_status cyf_cells_in_open(const char *path, const char *matrix, const char *g
                              cyf_cells_in *ret_cells);
 void cyf_cells_in_close(cyf_cells_in *cells);
 
-/** Rows [first, first + n) over the model's genes, log1p(counts / total x 1e4) with the total over those genes;
- * appended to `rows`. Thread-safe. */
+/** Rows [first, first + n) over the model's genes, log1p(counts / total x CYF_NORMALISED_TOTAL) with the total over
+ * those genes; appended to `rows`. Thread-safe. */
 cyf_status cyf_cells_in_read(cyf_cells_in *cells, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
 /** Copies cell names and obs columns, each with its kind, to a writer. */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "kernels/math/normalisation.h"
 
 static cyf_status open_writer(cyf_cells_out *out, const cyf_block *block) {
   int64_t nnz = block->rows.indptr[block->n_cells] - block->rows.indptr[0];
@@ -37,9 +38,10 @@ cyf_status cyf_cells_out_describe(cyf_cells_out *out, const char *command_line, 
   CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "command_line", command_line));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "model", model_path));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "model_created", model_created));
-  static const char *const expression[] = {[CYF_OUTPUT_COUNTS] = "counts",
-                                           [CYF_OUTPUT_LOG] = "log1p(counts / total x 1e4)",
-                                           [CYF_OUTPUT_MEAN] = "log1p(expected share of counts x 1e4)"};
+  static const char *const expression[] = {
+      [CYF_OUTPUT_COUNTS] = "counts",
+      [CYF_OUTPUT_LOG] = "log1p(counts / total x " CYF_NORMALISED_TOTAL_TEXT ")",
+      [CYF_OUTPUT_MEAN] = "log1p(expected share of counts x " CYF_NORMALISED_TOTAL_TEXT ")"};
   return cyf_h5ad_writer_set_uns_text(out->writer, "expression", expression[out->expression]);
 }
 

@@ -5,8 +5,7 @@
 
 #include "base/memory.h"
 #include "kernels/backend.h"
-
-static const double TARGET_SUM = 1e4;
+#include "kernels/math/normalisation.h"
 
 cyf_option cyf_output_option(const char **text) {
   return (cyf_option){"output",
@@ -14,7 +13,8 @@ cyf_option cyf_output_option(const char **text) {
                       CYF_OPTION_TEXT,
                       text,
                       "counts|log|mean",
-                      "what X holds: drawn counts, log1p(counts / total x 1e4), or its smooth mean (default: counts "
+                      "what X holds: drawn counts, log1p(counts / total x " CYF_NORMALISED_TOTAL_TEXT
+                      "), or its smooth mean (default: counts "
                       "where the model was trained on them, else log)"};
 }
 
@@ -83,7 +83,7 @@ static cyf_status decode(const cyf_decoding *c, cyf_scratch *scratch, int64_t n,
   if (c->model->settings.autoencoder.likelihood == CYF_LIKELIHOOD_MSE)
     return cyf_autoencoder_decode(autoencoder, scratch, n, latent, expression);
   if (c->output == CYF_OUTPUT_MEAN)
-    return cyf_autoencoder_decode_means(autoencoder, scratch, n, latent, TARGET_SUM, expression);
+    return cyf_autoencoder_decode_means(autoencoder, scratch, n, latent, CYF_NORMALISED_TOTAL, expression);
   return cyf_autoencoder_decode_counts(autoencoder, scratch, n, latent, c->seed, position, expression);
 }
 
@@ -91,7 +91,7 @@ static cyf_status decode(const cyf_decoding *c, cyf_scratch *scratch, int64_t n,
 static void finish_values(const cyf_decoding *c, int64_t first, cyf_csr_buffer *rows) {
   if (c->model->settings.autoencoder.likelihood == CYF_LIKELIHOOD_MSE) return;
   if (c->output == CYF_OUTPUT_LOG)
-    cyf_csr_log_normalize(rows->n_cells - first, rows->indptr + first, rows->values, TARGET_SUM);
+    cyf_csr_log_normalize(rows->n_cells - first, rows->indptr + first, rows->values, CYF_NORMALISED_TOTAL);
   if (c->output == CYF_OUTPUT_MEAN)
     for (int64_t k = rows->indptr[first]; k < rows->indptr[rows->n_cells]; k++)
       rows->values[k] = cyf_log_normalized(rows->values[k], 1);

@@ -8,8 +8,9 @@
 #include "sample/blocks.h"
 #include "saved/model_file.h"
 
-/** What X holds: counts drawn from the decoder's likelihood; log1p(counts / total x 1e4), of such draws or, of a model
- * without a likelihood of counts, as decoded; log1p of the expected share x 1e4. */
+/** What X holds: counts drawn from the decoder's likelihood; log1p(counts / total x CYF_NORMALISED_TOTAL), of such
+ * draws or, of a model without a likelihood of counts, as decoded; log1p of the expected share x CYF_NORMALISED_TOTAL.
+ */
 typedef enum cyf_expression_output { CYF_OUTPUT_COUNTS, CYF_OUTPUT_LOG, CYF_OUTPUT_MEAN } cyf_expression_output;
 
 typedef struct cyf_decoding {

@@ -11,6 +11,7 @@
 #include "data/tables/gene_list.h"
 #include "data/tensors/safetensors.h"
 #include "kernels/backend.h"
+#include "kernels/math/normalisation.h"
 
 enum { STEM_BYTES = 64 };
 
@@ -141,7 +142,8 @@ static void describe_model(const export *e, FILE *out) {
   const cyf_settings *s = &e->model->settings;
   fprintf(out,
           "\nNumbers are float32, bit for bit those of the model; num_batches_tracked is int64. The encoder's input is "
-          "log1p(count / total x 1e4)\nover the genes of genes.txt, in that order; its output is normalised to unit "
+          "log1p(count / total x " CYF_NORMALISED_TOTAL_TEXT
+          ")\nover the genes of genes.txt, in that order; its output is normalised to unit "
           "length. %s\n",
           s->autoencoder.likelihood == CYF_LIKELIHOOD_NB
               ? "The decoder's output y is log shares: counts are negative binomials of mean total x softmax(y) and "

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "kernels/math/normalisation.h"
 
 enum { CELLS_WANTED = 8192 };
 
@@ -26,7 +27,7 @@ static void add_batch(const cyf_batch *batch, count_sums *sums) {
     sums->log_total += log(total);
     sums->log_total_squared += log(total) * log(total);
     for (int64_t k = batch->cells.indptr[i]; k < batch->cells.indptr[i + 1]; k++) {
-      const double x = expm1((double)batch->cells.values[k]) * total / 1e4;
+      const double x = expm1((double)batch->cells.values[k]) * total / CYF_NORMALISED_TOTAL;
       sums->first[batch->cells.indices[k]] += x;
       sums->factorial[batch->cells.indices[k]] += x * (x - 1);
     }

@@ -8,9 +8,9 @@
 #include "base/memory.h"
 #include "data/atlas/shard.h"
 #include "kernels/backend.h"
+#include "kernels/math/normalisation.h"
 
 enum { BLOCK_CELLS = 1024 };
-static const double target_sum = 1e4; /* as in training */
 
 typedef struct encoder {
   cyf_comm *comm;
@@ -47,10 +47,10 @@ static cyf_status decode_block(encoder *e, const cyf_block *block) {
     int32_t *indices = cells->indices + cells->indptr[i];
     float *values = cells->values + cells->indptr[i], total = 0;
     const cyf_block_row row = cyf_block_find_row(block, block->first_cell + i);
-    const cyf_status status =
-        e->atlas->kind == CYF_EXPRESSION_COUNTS
-            ? cyf_block_decode_normalized(&row, e->atlas->n_genes, target_sum, false, NULL, indices, values, &total)
-            : cyf_block_decode_row(&row, e->atlas->n_genes, indices, values);
+    const cyf_status status = e->atlas->kind == CYF_EXPRESSION_COUNTS
+                                  ? cyf_block_decode_normalized(&row, e->atlas->n_genes, CYF_NORMALISED_TOTAL, false,
+                                                                NULL, indices, values, &total)
+                                  : cyf_block_decode_row(&row, e->atlas->n_genes, indices, values);
     if (status == CYF_OK) continue;
     cyf_status_clear(); /* messages are each thread's own: it is raised again below */
 #pragma omp atomic write

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "cli.h"
 #include "data/h5ad/reader.h"
+#include "kernels/math/normalisation.h"
 #include "support.h"
 
 #define SMALL                                                                                               \
@@ -69,10 +70,10 @@ static void draws_are_counts(void **state) {
     for (int64_t g = 0; g < genes; g++) {
       const double x = counts[i * genes + g];
       assert_true(x == rint(x) && x >= 0);
-      assert_true(fabs(logs[i * genes + g] - log1p(x * 1e4 / total)) < 1e-5);
+      assert_true(fabs(logs[i * genes + g] - log1p(x * CYF_NORMALISED_TOTAL / total)) < 1e-5);
       share_sum += expm1(means[i * genes + g]);
     }
-    TEST_AT_MOST(fabs(share_sum - 1e4), 0.1);
+    TEST_AT_MOST(fabs(share_sum - CYF_NORMALISED_TOTAL), 0.1);
     mean_total += total / (double)n;
   }
   print_message("  counts a cell: %.0f\n", mean_total); /* the simulator's are about 400 */

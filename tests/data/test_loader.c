@@ -8,6 +8,7 @@
 #include "data/loader/loader.h"
 #include "data/loader/plan.h"
 #include "data/synth/synth.h"
+#include "kernels/math/normalisation.h"
 
 enum { N_LANES = 8 };
 
@@ -148,7 +149,7 @@ static uint64_t *expected_cells(const cyf_atlas *atlas) {
       for (int64_t e = start; e < start + n; e++) total += (double)rows.values[e];
       const float kept_total = atlas->kind == CYF_EXPRESSION_COUNTS ? (float)total : 0;
       if (atlas->kind == CYF_EXPRESSION_COUNTS)
-        cyf_csr_log_normalize(1, bounds, rows.values + start, 1e4);
+        cyf_csr_log_normalize(1, bounds, rows.values + start, CYF_NORMALISED_TOTAL);
       uint64_t h = cyf_checksum(0, rows.indices + start, (size_t)n * sizeof(int32_t));
       h = cyf_checksum(h, rows.values + start, (size_t)n * sizeof(float));
       h = cyf_checksum(h, &kept_total, sizeof(kept_total));

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "data/h5ad/writer.h"
 #include "evaluate_check.h"
+#include "kernels/math/normalisation.h"
 
 enum { FILE_CELLS = 60, FILE_GENES = 6 };
 
@@ -62,7 +63,7 @@ static void test_load(void **state) {
   assert_true(set.has_labels);
   assert_int_equal(set.labels.code[3], 1);
   /* Cell 0 has counts 1, 3, 5 at A, C, E: 9 in all. */
-  assert_near(entry(&set, 0, 2), log1p(3.0 / 9.0 * 1e4), 1e-5);
+  assert_near(entry(&set, 0, 2), log1p(3.0 / 9.0 * CYF_NORMALISED_TOTAL), 1e-5);
 
   /* Genes by name in the asked order; the total is over the genes kept. */
   cyf_names genes = {0};
@@ -73,8 +74,8 @@ static void test_load(void **state) {
   assert_ok(cyf_cell_set_load(path, &options, &genes, &part));
   assert_int_equal(part.matrix.n_genes, 3);
   assert_string_equal(part.genes.name[0], "E");
-  assert_near(entry(&part, 0, 0), log1p(5.0 / 6.0 * 1e4), 1e-5);
-  assert_near(entry(&part, 0, 2), log1p(1.0 / 6.0 * 1e4), 1e-5);
+  assert_near(entry(&part, 0, 0), log1p(5.0 / 6.0 * CYF_NORMALISED_TOTAL), 1e-5);
+  assert_near(entry(&part, 0, 2), log1p(1.0 / 6.0 * CYF_NORMALISED_TOTAL), 1e-5);
   assert_near(entry(&part, 0, 1), 0.0, 0.0);
   for (int64_t p = part.matrix.indptr[0] + 1; p < part.matrix.indptr[1]; p++) {
     assert_true(part.matrix.indices[p] > part.matrix.indices[p - 1]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sparse batches: growth, views, log-normalisation. */
 #include "kernels/csr.h"
+#include "kernels/math/normalisation.h"
 #include "support.h"
 
 static void buffer_grows_row_by_row(void **state) {
@@ -97,23 +98,25 @@ static void long_rows_follow_the_formula(void **state) {
   for (int i = 0; i < N; ++i) values[i] = i % 7 == 0 ? 0.5f * (float)i : (float)(i % 23);
   for (int i = 0; i < N; ++i) total += values[i];
   double expected[N];
-  for (int i = 0; i < N; ++i) expected[i] = log1p((double)values[i] * 1e4 / total);
+  for (int i = 0; i < N; ++i) expected[i] = log1p((double)values[i] * CYF_NORMALISED_TOTAL / total);
   const int64_t indptr[2] = {0, N};
-  cyf_csr_log_normalize(1, indptr, values, 1e4);
+  cyf_csr_log_normalize(1, indptr, values, CYF_NORMALISED_TOTAL);
   for (int i = 0; i < N; ++i) TEST_AT_MOST(test_relative(values[i], expected[i]), 1e-6);
 }
 
 static void log_normalize_follows_its_formula(void **state) {
   (void)state;
+  assert_true(CYF_NORMALISED_TOTAL == 1e4); /* what models of today were trained on */
+  assert_string_equal(CYF_NORMALISED_TOTAL_TEXT, "1e4");
   const int64_t indptr[5] = {1, 4, 4, 6, 7};
   float values[7] = {99.0f, 1.0f, 2.0f, 7.0f, 0.0f, 0.0f, 1234.0f};
-  cyf_csr_log_normalize(4, indptr, values, 1e4);
+  cyf_csr_log_normalize(4, indptr, values, CYF_NORMALISED_TOTAL);
   assert_true(values[0] == 99.0f); /* before the window */
-  TEST_AT_MOST(test_relative(values[1], log1p(1.0 / 10.0 * 1e4)), 1e-6);
-  TEST_AT_MOST(test_relative(values[2], log1p(2.0 / 10.0 * 1e4)), 1e-6);
-  TEST_AT_MOST(test_relative(values[3], log1p(7.0 / 10.0 * 1e4)), 1e-6);
+  TEST_AT_MOST(test_relative(values[1], log1p(1.0 / 10.0 * CYF_NORMALISED_TOTAL)), 1e-6);
+  TEST_AT_MOST(test_relative(values[2], log1p(2.0 / 10.0 * CYF_NORMALISED_TOTAL)), 1e-6);
+  TEST_AT_MOST(test_relative(values[3], log1p(7.0 / 10.0 * CYF_NORMALISED_TOTAL)), 1e-6);
   assert_true(values[4] == 0.0f && values[5] == 0.0f); /* a total of zero stays zero */
-  TEST_AT_MOST(test_relative(values[6], log1p(1e4)), 1e-6);
+  TEST_AT_MOST(test_relative(values[6], log1p(CYF_NORMALISED_TOTAL)), 1e-6);
 }
 
 int main(void) {

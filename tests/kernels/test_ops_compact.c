@@ -5,6 +5,7 @@
 
 #include "kernels/backend.h"
 #include "kernels/device.h"
+#include "kernels/math/normalisation.h"
 #include "support.h"
 
 static cyf_device *device;
@@ -19,8 +20,6 @@ static int tear_down(void **state) {
   cyf_device_destroy(&device);
   return 0;
 }
-
-static const double target_sum = 1e4;
 
 /* A batch of counts in every compact form. */
 typedef struct compact_case {
@@ -52,7 +51,7 @@ static compact_case make_case(uint64_t seed, int64_t n_cells, int64_t n_genes, c
   for (int64_t i = 0; i < n_cells; ++i) {
     double total = 0;
     for (int64_t k = c.counts.indptr[i]; k < c.counts.indptr[i + 1]; ++k) total += c.counts.values[k];
-    c.factor[i] = (float)(target_sum / (total > 0 ? total : 1));
+    c.factor[i] = (float)(CYF_NORMALISED_TOTAL / (total > 0 ? total : 1));
   }
   c.x = (cyf_compact){.n_cells = n_cells,
                       .n_genes = n_genes,
@@ -82,7 +81,7 @@ static void expanded_cells_are_those_normalised_on_the_host(void **state) {
       const int64_t *indptr = c.counts.indptr, nnz = indptr[n];
       int32_t *indices = TEST_NEW(int32_t, nnz);
       float *values = TEST_NEW(float, nnz), *counts = TEST_NEW(float, nnz), *expected = test_copy(c.counts.values, nnz);
-      cyf_csr_log_normalize(n, indptr, expected, target_sum);
+      cyf_csr_log_normalize(n, indptr, expected, CYF_NORMALISED_TOTAL);
       TEST_OK(device->ops->csr_expand(device, &c.x, n, NULL, NULL, nnz, indices, values, counts));
       assert_memory_equal(indices, c.counts.indices, (size_t)nnz * sizeof *indices);
       assert_memory_equal(counts, c.counts.values, (size_t)nnz * sizeof *counts);

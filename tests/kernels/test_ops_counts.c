@@ -7,6 +7,7 @@
 
 #include "kernels/backend.h"
 #include "kernels/device.h"
+#include "kernels/math/normalisation.h"
 #include "support.h"
 
 static cyf_device *device;
@@ -36,13 +37,14 @@ static void counts_come_back_exactly(void **state) {
   for (int t = 0; t < 3; t++) {
     const int64_t indptr[] = {0, 100, n};
     const float total[] = {(float)totals[t], (float)totals[t]};
-    for (int64_t k = 0; k < n; k++) values[k] = cyf_log_normalized(counts[k], (float)(1e4 / totals[t]));
+    for (int64_t k = 0; k < n; k++)
+      values[k] = cyf_log_normalized(counts[k], (float)(CYF_NORMALISED_TOTAL / totals[t]));
     const cyf_csr cells = {.n_cells = 2, .n_genes = n, .indptr = indptr, .indices = indices, .values = values};
-    TEST_OK(device->ops->csr_counts(device, &cells, total, 1e4, back));
+    TEST_OK(device->ops->csr_counts(device, &cells, total, CYF_NORMALISED_TOTAL, back));
     assert_memory_equal(back, counts, sizeof(float) * (size_t)n);
     const cyf_csr window = cyf_csr_rows(&cells, 1, 1);
     memset(back, 0, sizeof(float) * (size_t)n);
-    TEST_OK(device->ops->csr_counts(device, &window, total, 1e4, back));
+    TEST_OK(device->ops->csr_counts(device, &window, total, CYF_NORMALISED_TOTAL, back));
     assert_true(back[99] == 0);
     assert_memory_equal(back + 100, counts + 100, sizeof(float) * (size_t)(n - 100));
   }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The autoencoder on raw counts: its loss by a plain formula in double, gradients by finite differences, independence
  * of ranks, where training starts from, and draws. */
+#include "kernels/math/normalisation.h"
 #include "model/autoencoder.h"
 #include "model_check.h"
 
@@ -55,7 +56,7 @@ static void make_cells(int empty, counted *c) {
     for (int g = 0; g < N_GENES; g++) {
       if (c->count[i][g] == 0) continue;
       indices[nnz] = g;
-      values[nnz++] = (float)log1p(c->count[i][g] * 1e4 / total);
+      values[nnz++] = (float)log1p(c->count[i][g] * CYF_NORMALISED_TOTAL / total);
     }
     c->total[i] = (float)total;
     assert_ok(cyf_csr_buffer_append(&c->buffer, nnz, indices, values));
@@ -222,13 +223,13 @@ static void test_means_and_draws(void **state) {
     position[i] = 3 * i + 1;
     assert_ok(device->ops->copy(device, all + i * N_LATENT, latent, N_LATENT * sizeof(float)));
   }
-  assert_ok(cyf_autoencoder_decode_means(autoencoder, scratch, 1, latent, 1e4, means));
+  assert_ok(cyf_autoencoder_decode_means(autoencoder, scratch, 1, latent, CYF_NORMALISED_TOTAL, means));
   assert_ok(cyf_autoencoder_decode_counts(autoencoder, scratch, N_DRAWS, all, 17, position, counts));
   assert_int_equal(cyf_scratch_mark(scratch), 0);
   float *m = to_host(device, means, N_GENES), *x = to_host(device, counts, (int64_t)N_DRAWS * N_GENES);
   double sum = 0, total = 0, of_gene[N_GENES] = {0};
   for (int g = 0; g < N_GENES; g++) sum += (double)m[g];
-  assert_true(fabs(sum - 1e4) < 0.05);
+  assert_true(fabs(sum - CYF_NORMALISED_TOTAL) < 0.05);
   for (int64_t k = 0; k < (int64_t)N_DRAWS * N_GENES; k++) {
     assert_true(x[k] >= 0 && x[k] == rintf(x[k]));
     of_gene[k % N_GENES] += (double)x[k];

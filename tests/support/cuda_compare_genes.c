@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Gene space: sparse batches against matrices with one row a gene. */
 #include "cuda_compare_frame.h"
+#include "kernels/math/normalisation.h"
 
 /* The batch, or a window of it whose indptr[0] is not zero, on both devices. */
 typedef struct batch {
@@ -88,7 +89,7 @@ void compare_counts(compare *c, int64_t n, int64_t genes) {
   const both d_head = normals(c, 2 * n, 1), z = normals(c, n, 1), size = normals(c, n, 1);
   const both y = normals(c, n * genes, 3), log_theta = normals(c, genes, 2), at = positions(c, n);
   double value[2] = {-1, -1};
-  ON_BOTH(c, csr_counts(d, &b.on[s], F(total), 1e4, F(counts)));
+  ON_BOTH(c, csr_counts(d, &b.on[s], F(total), CYF_NORMALISED_TOTAL, F(counts)));
   equal(c, "csr_counts", counts);
   ON_BOTH(c, library_nll(d, n, F(head), F(total), 0.4, &value[s], NULL));
   same_scalar(c, "library_nll", value, 1e-5);

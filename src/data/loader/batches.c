@@ -5,9 +5,7 @@
 #include "base/memory.h"
 #include "data/loader/loader_internal.h"
 #include "kernels/backend.h"
-
-/* Counts a cell after normalisation, as scanpy's and scDiffusion's normalize_total. */
-static const double target_sum = 1e4;
+#include "kernels/math/normalisation.h"
 
 /* Batches kept ready that take more than this are written past the caches: about what a core has of the last one. */
 enum { CACHED_BYTES = 8 << 20 };
@@ -24,8 +22,8 @@ static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, in
   int32_t *indices = cells->indices + cells->indptr[i];
   float *values = cells->values + cells->indptr[i];
   if (loader->atlas->kind == CYF_EXPRESSION_COUNTS)
-    return cyf_block_decode_normalized(row, cells->n_genes, target_sum, slot->past_caches, next, indices, values,
-                                       &slot->total[i]);
+    return cyf_block_decode_normalized(row, cells->n_genes, CYF_NORMALISED_TOTAL, slot->past_caches, next, indices,
+                                       values, &slot->total[i]);
   return cyf_block_decode_row(row, cells->n_genes, indices, values);
 }
 

@@ -5,8 +5,7 @@
 #include "base/memory.h"
 #include "data/loader/loader_internal.h"
 #include "kernels/backend.h"
-
-static const double target_sum = 1e4; /* as in loader_batch.c */
+#include "kernels/math/normalisation.h"
 
 static cyf_count_type type_of(cyf_stored_as stored_as) {
   switch (stored_as) {
@@ -70,6 +69,6 @@ cyf_status cyf_compact_gather(const cyf_loader *loader, const cyf_block_row *row
                                (char *)memory->counts + (size_t)at * cyf_count_bytes(loader->count_type), &total));
   const bool counts = loader->atlas->kind == CYF_EXPRESSION_COUNTS;
   *ret_total = counts ? (float)total : 0;
-  memory->factor[i] = (float)(target_sum / (total > 0 ? total : 1));
+  memory->factor[i] = (float)(CYF_NORMALISED_TOTAL / (total > 0 ? total : 1));
   return CYF_OK;
 }

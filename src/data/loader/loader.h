@@ -51,7 +51,7 @@ typedef struct cyf_cursor {
 /** This rank's part of one global batch. Memory belongs to the loader, valid until the next call. */
 typedef struct cyf_batch {
   cyf_batch_form form;
-  cyf_csr cells; /**< [n_local, genes] log1p(counts/total*1e4), or as stored if log-normalised;
+  cyf_csr cells; /**< [n_local, genes] log1p(counts / total x CYF_NORMALISED_TOTAL), or as stored if log-normalised;
                     indices and values NULL unless form is VALUES */
   /** COMPACT: the same cells as stored (host). ROWS: all cells of this rank's split, in device memory, of which these
    * are the rows row[n_local]. struct cyf_ops, csr_expand makes either into `cells`. */
