@@ -6,7 +6,7 @@
 #include "data/loader/loader_internal.h"
 #include "kernels/backend.h"
 
-static const double target_sum = 1e4; /* as in loader_batch.c */
+static const double target_sum = 1e4; /* as in batches.c */
 
 static cyf_count_type type_of(cyf_stored_as stored_as) {
   switch (stored_as) {
