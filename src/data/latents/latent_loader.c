@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "data/latents/latents.h"
+#include "data/latents/latent_loader.h"
 
 #include <string.h>
 
-#include "base/files.h"
 #include "base/memory.h"
 #include "data/latents/latents_internal.h"
 #include "data/loader/balance.h"
@@ -31,65 +30,6 @@ struct cyf_latent_loader {
   int64_t *batch_cell, *batch_position;
   int32_t *batch_codes;
 };
-
-void cyf_latents_narrow(int64_t n, const float *values, _Float16 *ret_halves) {
-  for (int64_t i = 0; i < n; i++) ret_halves[i] = (_Float16)values[i];
-}
-
-void cyf_latents_widen(int64_t n, const _Float16 *halves, float *ret_values) {
-  for (int64_t i = 0; i < n; i++) ret_values[i] = (float)halves[i];
-}
-
-/* Parts are large enough for few files and small enough that ranks share an atlas of any size evenly. */
-enum { PART_SHARE = 16, PART_MULTIPLE = 64, PART_CELLS_MAX = 65536 };
-
-static int64_t part_cells(const cyf_atlas *atlas) {
-  const int64_t share = (atlas->n_cells + PART_SHARE - 1) / PART_SHARE;
-  const int64_t cells = (share + PART_MULTIPLE - 1) / PART_MULTIPLE * PART_MULTIPLE;
-  return cells < PART_CELLS_MAX ? cells : PART_CELLS_MAX;
-}
-
-int64_t cyf_latents_n_parts(const cyf_atlas *atlas) {
-  const int64_t cells = part_cells(atlas);
-  return (atlas->n_cells + cells - 1) / cells;
-}
-
-void cyf_latents_part(const cyf_atlas *atlas, int64_t part, int64_t *ret_first, int64_t *ret_end) {
-  const int64_t cells = part_cells(atlas);
-  *ret_first = part * cells;
-  *ret_end = *ret_first + cells < atlas->n_cells ? *ret_first + cells : atlas->n_cells;
-}
-
-bool cyf_latents_part_exists(const char *directory, int64_t part) {
-  char *path = NULL;
-  const bool exists = cyf_latents_path(directory, part, &path) == CYF_OK && cyf_file_exists(path);
-  cyf_free(path);
-  return exists;
-}
-
-cyf_status cyf_latents_remove_part(const char *directory, int64_t part) {
-  char *path = NULL;
-  CYF_TRY(cyf_latents_path(directory, part, &path));
-  const cyf_status status = cyf_remove_file(path);
-  cyf_free(path);
-  return status;
-}
-
-bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
-                           cyf_latent_type type) {
-  char *path = NULL;
-  cyf_latent_type stored = type;
-  int64_t width = 0;
-  const char *pending = cyf_status_message();
-  const bool had_pending = pending[0] != '\0';
-  cyf_status status = cyf_latents_path(directory, part, &path);
-  const bool there = status == CYF_OK && cyf_file_exists(path);
-  if (there) status = cyf_latents_describe(directory, atlas, part, model_checksum, &stored, &width);
-  /* A file of another model is no failure: it will be written anew. */
-  if (status != CYF_OK && !had_pending) cyf_status_clear();
-  cyf_free(path);
-  return there && status == CYF_OK && stored == type;
-}
 
 /* Reads the own cells' latents and labels; every part must agree in type and width. */
 static cyf_status read_values(cyf_latent_loader *loader, const char *directory, uint64_t model_checksum) {
@@ -237,10 +177,6 @@ int64_t cyf_latent_loader_batches_per_epoch(const cyf_latent_loader *loader) {
 
 int64_t cyf_latent_loader_n_cells(const cyf_latent_loader *loader) {
   return loader->n_cells;
-}
-
-int64_t cyf_latent_loader_width(const cyf_latent_loader *loader) {
-  return loader->width;
 }
 
 /* Lists a lane's cells as often as the epoch emits them. */

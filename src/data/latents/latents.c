@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Files of the latent store (latents.h). What is read is checked by HDF5 against the checksums of its chunks. */
+/* The store's files. What is read is checked by HDF5 against the checksums of its chunks. */
+#include "data/latents/latents.h"
+
 #include <hdf5.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,8 +15,51 @@
 
 enum { FORMAT_VERSION = 2, NAME_SIZE = 24, CHECKSUM_SIZE = 24 };
 
-cyf_status cyf_latents_path(const char *directory, int64_t part, char **ret_path) {
+void cyf_latents_narrow(int64_t n, const float *values, _Float16 *ret_halves) {
+  for (int64_t i = 0; i < n; i++) ret_halves[i] = (_Float16)values[i];
+}
+
+void cyf_latents_widen(int64_t n, const _Float16 *halves, float *ret_values) {
+  for (int64_t i = 0; i < n; i++) ret_values[i] = (float)halves[i];
+}
+
+/* Parts are large enough for few files and small enough that ranks share an atlas of any size evenly. */
+enum { PART_SHARE = 16, PART_MULTIPLE = 64, PART_CELLS_MAX = 65536 };
+
+static int64_t part_cells(const cyf_atlas *atlas) {
+  const int64_t share = (atlas->n_cells + PART_SHARE - 1) / PART_SHARE;
+  const int64_t cells = (share + PART_MULTIPLE - 1) / PART_MULTIPLE * PART_MULTIPLE;
+  return cells < PART_CELLS_MAX ? cells : PART_CELLS_MAX;
+}
+
+int64_t cyf_latents_n_parts(const cyf_atlas *atlas) {
+  const int64_t cells = part_cells(atlas);
+  return (atlas->n_cells + cells - 1) / cells;
+}
+
+void cyf_latents_part(const cyf_atlas *atlas, int64_t part, int64_t *ret_first, int64_t *ret_end) {
+  const int64_t cells = part_cells(atlas);
+  *ret_first = part * cells;
+  *ret_end = *ret_first + cells < atlas->n_cells ? *ret_first + cells : atlas->n_cells;
+}
+
+static cyf_status part_path(const char *directory, int64_t part, char **ret_path) {
   return cyf_format(ret_path, "%s/latents-%05lld.h5ad", directory, (long long)part);
+}
+
+bool cyf_latents_part_exists(const char *directory, int64_t part) {
+  char *path = NULL;
+  const bool exists = part_path(directory, part, &path) == CYF_OK && cyf_file_exists(path);
+  cyf_free(path);
+  return exists;
+}
+
+cyf_status cyf_latents_remove_part(const char *directory, int64_t part) {
+  char *path = NULL;
+  CYF_TRY(part_path(directory, part, &path));
+  const cyf_status status = cyf_remove_file(path);
+  cyf_free(path);
+  return status;
 }
 
 static void print_checksum(uint64_t model_checksum, char text[CHECKSUM_SIZE]) {
@@ -106,7 +151,7 @@ cyf_status cyf_latents_write_part(const char *directory, const cyf_atlas *atlas,
   cyf_latents_part(atlas, part, &first, &end);
   const part_content content = {first, end - first, width, model_checksum, type, values, codes};
   CYF_TRY_CLEANUP(cyf_make_directory(directory));
-  CYF_TRY_CLEANUP(cyf_latents_path(directory, part, &path));
+  CYF_TRY_CLEANUP(part_path(directory, part, &path));
   CYF_TRY_CLEANUP(cyf_h5ad_writer_create(path, 0, &options, &writer));
   CYF_TRY_CLEANUP(write_content(writer, atlas, &content));
   status = cyf_h5ad_writer_commit(&writer);
@@ -201,7 +246,7 @@ static cyf_status describe(hid_t file, const char *path, const cyf_atlas *atlas,
 cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                                 cyf_latent_type *ret_type, int64_t *ret_width) {
   char *path = NULL;
-  CYF_TRY(cyf_latents_path(directory, part, &path));
+  CYF_TRY(part_path(directory, part, &path));
   hid_t file = H5I_INVALID_HID;
   cyf_hdf5_lock();
   cyf_status status = cyf_h5_open_file(path, &file);
@@ -210,6 +255,22 @@ cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, i
   cyf_hdf5_unlock();
   cyf_free(path);
   return status;
+}
+
+bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                           cyf_latent_type type) {
+  char *path = NULL;
+  cyf_latent_type stored = type;
+  int64_t width = 0;
+  const char *pending = cyf_status_message();
+  const bool had_pending = pending[0] != '\0';
+  cyf_status status = part_path(directory, part, &path);
+  const bool there = status == CYF_OK && cyf_file_exists(path);
+  if (there) status = cyf_latents_describe(directory, atlas, part, model_checksum, &stored, &width);
+  /* A file of another model is no failure: it will be written anew. */
+  if (status != CYF_OK && !had_pending) cyf_status_clear();
+  cyf_free(path);
+  return there && status == CYF_OK && stored == type;
 }
 
 /* Codes of the cells [first, first + n) of one attribute. */
@@ -247,7 +308,7 @@ cyf_status cyf_latents_read(const char *directory, const cyf_atlas *atlas, int64
                             int64_t width, int64_t first, int64_t n, void *ret_values, int32_t *ret_codes,
                             int64_t stride) {
   char *path = NULL;
-  CYF_TRY(cyf_latents_path(directory, part, &path));
+  CYF_TRY(part_path(directory, part, &path));
   hid_t file = H5I_INVALID_HID;
   cyf_hdf5_lock();
   cyf_status status = cyf_h5_open_file(path, &file);
