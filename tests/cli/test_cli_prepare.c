@@ -3,7 +3,7 @@
  * as a run that was never stopped. */
 #include "base/memory.h"
 #include "cli.h"
-#include "data/prepare/spill_internal.h"
+#include "data/prepare/spill.h"
 
 /* Runs prepare in the folder $1 on $2 ranks and kills it (a rank of it) with signal $5 once the folder
  * $1/atlas.partial/$3 holds $4 finished files. */
