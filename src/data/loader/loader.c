@@ -73,6 +73,7 @@ static cyf_status start_threads(int decode_threads, cyf_loader *loader) {
     return CYF_FAIL(CYF_ERR_MEMORY, "no condition variable for the loader");
   }
   loader->has_mutex = true;
+  loader->failure = CYF_FAILURE_NONE;
   CYF_TRY(cyf_loader_pool_create(decode_threads, &loader->pool));
   CYF_TRY(start_thread(planner_main, loader, &loader->planner, &loader->has_planner));
   /* One is enough where the system reads ahead; blocks that stay in memory and MPI-IO are for one thread. */
@@ -237,7 +238,6 @@ void cyf_loader_destroy(cyf_loader **loader_at) {
   cyf_free(loader->slot);
   cyf_resident_destroy(loader);
   cyf_free(loader->lane_count);
-  cyf_free(loader->failure_message);
   cyf_free(*loader_at);
 }
 
@@ -278,10 +278,8 @@ cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
   /* A failure is told when no batch from before it can come any more. */
   while (loader->n_filled == loader->n_taken && !loader->ended) pthread_cond_wait(&loader->changed, &loader->mutex);
   if (loader->n_filled == loader->n_taken) {
-    const cyf_status failure = loader->failure;
-    cyf_status_set(failure, loader->failure_message ? loader->failure_message : "a thread of the loader failed");
     pthread_mutex_unlock(&loader->mutex);
-    return failure;
+    return cyf_failure_raise(&loader->failure);
   }
   const cyf_batch_slot *slot = &loader->slot[loader->n_taken % loader->n_slots];
   loader->n_taken++;

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/failure.h"
 #include "data/atlas/shard.h"
 #include "data/loader/balance.h"
 #include "data/loader/loader.h"
@@ -130,6 +131,7 @@ struct cyf_loader {
   pthread_mutex_t mutex;
   pthread_cond_t changed;
   bool has_planner, has_fetcher[CYF_FETCHERS_MAX], has_assembler, has_mutex;
+  cyf_failure failure; /**< of a thread; guarded by itself */
   /** guarded by mutex, as is all below */
   bool stopping;
   cyf_window_queue free_windows;
@@ -138,8 +140,6 @@ struct cyf_loader {
   int64_t n_filled, n_taken;          /**< batches since the start */
   bool ended;                         /**< the assembler makes no more */
   bool holding;                       /**< the consumer holds a slot */
-  cyf_status failure;                 /**< of a thread, with its message */
-  char *failure_message;
 };
 
 /* ---- windows.c ---- */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What passes between the loader's threads: windows that are free, planned and fetched, batches, and a failure. */
-#include "base/memory.h"
 #include "data/loader/loader_internal.h"
 
 static cyf_window *pop(const cyf_loader *loader, cyf_window_queue *queue) {
@@ -54,7 +53,7 @@ static bool next_is_fetched(const cyf_loader *loader) {
 
 cyf_window *cyf_loader_take_fetched(cyf_loader *loader) {
   pthread_mutex_lock(&loader->mutex);
-  while (!loader->stopping && loader->failure == CYF_OK && !next_is_fetched(loader))
+  while (!loader->stopping && !cyf_failure_is_noted(&loader->failure) && !next_is_fetched(loader))
     pthread_cond_wait(&loader->changed, &loader->mutex);
   cyf_window *window = loader->stopping || !next_is_fetched(loader) ? NULL : pop(loader, &loader->coming_windows);
   pthread_mutex_unlock(&loader->mutex);
@@ -85,17 +84,8 @@ void cyf_loader_publish_batch(cyf_loader *loader) {
 }
 
 void cyf_loader_publish_failure(cyf_loader *loader, cyf_status status) {
-  char *message = NULL;
-  /* The pending message belongs to this thread; without memory for a copy the code alone is handed over. */
-  (void)cyf_strdup(cyf_status_message(), &message);
-  cyf_status_clear();
+  cyf_failure_note(&loader->failure, status);
   pthread_mutex_lock(&loader->mutex);
-  if (loader->failure == CYF_OK) {
-    loader->failure = status;
-    loader->failure_message = message;
-    message = NULL;
-  }
   pthread_cond_broadcast(&loader->changed);
   pthread_mutex_unlock(&loader->mutex);
-  cyf_free(message);
 }
