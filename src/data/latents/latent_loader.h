@@ -23,6 +23,7 @@ typedef struct cyf_latent_batch {
   cyf_cursor cursor;
 } cyf_latent_batch;
 
+/** The loader: this rank's latents and where the next batch begins. */
 typedef struct cyf_latent_loader cyf_latent_loader;
 
 /** Reads this rank's lanes into memory, in the type they are stored in, with their labels; same lanes, positions,
@@ -34,9 +35,13 @@ typedef struct cyf_latent_loader cyf_latent_loader;
 cyf_status cyf_latent_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const char *directory,
                                     uint64_t model_checksum, const cyf_loader_options *options, int64_t label_attribute,
                                     cyf_cursor start, cyf_latent_loader **ret_loader);
+/** Not collective; NULL-safe. */
 void cyf_latent_loader_destroy(cyf_latent_loader **loader);
+/** Batches of an epoch, the same on every rank. */
 int64_t cyf_latent_loader_batches_per_epoch(const cyf_latent_loader *loader);
+/** Cells that an epoch emits, over all ranks; with balanced sampling a cell counts as often as it comes. */
 int64_t cyf_latent_loader_n_cells(const cyf_latent_loader *loader);
+/** The next batch, which may be empty on a rank. Not collective. Errors: CYF_ERR_INTERNAL of a split without cells. */
 cyf_status cyf_latent_loader_next(cyf_latent_loader *loader, cyf_latent_batch *ret_batch);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "data/atlas/atlas.h"
 
+/** How latents are stored. */
 typedef enum cyf_latent_type { CYF_LATENT_FLOAT16, CYF_LATENT_FLOAT32 } cyf_latent_type;
 
 /** The store is cut into parts of consecutive cells, whatever the shards and ranks: a sixteenth of a small atlas, at
