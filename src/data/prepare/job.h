@@ -151,9 +151,12 @@ cyf_status cyf_prepare_load_result(const cyf_prepare_job *job, const char *kind,
                                    int64_t n_words);
 /** @} */
 
-/* ---- OUTPUT.partial: journal.c ---- */
-/** Rank 0: makes OUTPUT.partial, or takes it over where its journal tells of the same options and inputs. Errors:
- * CYF_ERR_IO, also while another run holds it. */
+/* ---- OUTPUT.partial: journal.c, journal_text.c ---- */
+/** The options that change the atlas and what the input files are, as text: equal text, equal atlas. Reads nothing of
+ * the job but options, partial and input[n_inputs]. In fresh memory (cyf_free). */
+cyf_status cyf_prepare_journal_text(const cyf_prepare_job *job, char **ret_text);
+/** Rank 0: makes OUTPUT.partial, or takes it over where its journal is this job's. Errors: CYF_ERR_IO, also while
+ * another run holds it. */
 cyf_status cyf_prepare_claim_partial(cyf_prepare_job *job);
 /** Rank 0: removes what pass 2 and the writing of files have left. */
 cyf_status cyf_prepare_clear_files(const cyf_prepare_job *job);
