@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MESSAGE_BYTES = 2048, WHERE_BYTES = 96 };
+enum { WHERE_BYTES = 96 };
 
 typedef struct failure_record {
   bool pending;
-  char message[MESSAGE_BYTES];
+  char message[CYF_MESSAGE_BYTES];
   char where[WHERE_BYTES];
 } failure_record;
 
@@ -24,7 +24,7 @@ static void make_one_line(char *text, bool was_cut) {
     if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
   }
   if (!was_cut) return;
-  size_t end = MESSAGE_BYTES - 4;
+  size_t end = CYF_MESSAGE_BYTES - 4;
   while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80) --end;
   memcpy(text + end, "...", 4);
 }
@@ -32,13 +32,13 @@ static void make_one_line(char *text, bool was_cut) {
 cyf_status cyf_fail(cyf_status code, const char *file, int line, const char *format, ...) {
   if (record.pending) return code;
   /* Formatted aside: an argument may be the old message itself. */
-  char text[MESSAGE_BYTES];
+  char text[CYF_MESSAGE_BYTES];
   va_list arguments;
   va_start(arguments, format);
   const int length = vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   if (length < 0) snprintf(text, sizeof text, "%s (its message could not be formatted)", cyf_status_name(code));
-  make_one_line(text, length >= MESSAGE_BYTES);
+  make_one_line(text, length >= CYF_MESSAGE_BYTES);
   memcpy(record.message, text, sizeof text);
   const char *slash = strrchr(file, '/');
   snprintf(record.where, sizeof record.where, "%s:%d", slash ? slash + 1 : file, line);
@@ -66,7 +66,7 @@ void cyf_status_set(cyf_status code, const char *message) {
     return;
   }
   const size_t length = strlen(message);
-  const size_t kept = length < MESSAGE_BYTES ? length : MESSAGE_BYTES - 1;
+  const size_t kept = length < CYF_MESSAGE_BYTES ? length : CYF_MESSAGE_BYTES - 1;
   memmove(record.message, message, kept); /* may be our own buffer */
   record.message[kept] = '\0';
   make_one_line(record.message, kept < length);

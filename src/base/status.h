@@ -24,6 +24,9 @@ typedef enum cyf_status {
   CYF_ERR_INTERRUPTED = 75 /**< stopped by SIGTERM/SIGINT after a checkpoint; --resume auto goes on */
 } cyf_status;
 
+/** A pending message with its NUL is at most this long; what is longer ends in "...". */
+enum { CYF_MESSAGE_BYTES = 2048 };
+
 /** Records the message (printf style) unless one is pending on this thread, and returns `code`. Not collective. */
 cyf_status cyf_fail(cyf_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

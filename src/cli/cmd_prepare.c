@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -34,62 +35,108 @@ static const cyf_usage usage = {
         "    --keep tissue=blood --keep 'tissue=bone marrow' --duplicates drop \\\n"
         "    --holdout-where 'donor=D12,cell_type=B cell' --holdout-where donor=D7\n"};
 
+/* What an option is given as, where that is not what cyf_prepare takes. */
 typedef struct arguments {
   cyf_prepare_options prepare;
-  cyf_texts labels, bins, keep, holdout_where;
-  cyf_label_bins *parsed_bins; /* [bins.n] */
-  const char *inputs_from, *duplicates;
-  int64_t seed;
-  const char *memory, *compress;
+  const char *text[CYF_PREPARE_N_OPTIONS];
+  cyf_texts list[CYF_PREPARE_N_OPTIONS];
+  cyf_label_bins *parsed_bins; /* one a --bins */
+  const char *inputs_from;
 } arguments;
 
-enum { N_OPTIONS = 22 };
+/* Each named row of options.h in the order of --help, and one that only the command line has. */
+enum { INPUTS_FROM = -1, N_OPTIONS = CYF_PREPARE_N_NAMED + 1 };
 
-static void list_options(arguments *a, cyf_option *o) {
-  cyf_prepare_options *p = &a->prepare;
-  const cyf_option table[N_OPTIONS] = {
-      {"out", 'o', CYF_OPTION_TEXT, &p->output, "ATLAS", "directory to make"},
-      {"inputs-from", 0, CYF_OPTION_TEXT, &a->inputs_from, "FILE",
-       "more inputs, one path a line, relative to FILE's folder; # begins a comment"},
-      {"label", 0, CYF_OPTION_LIST, &a->labels, "COLUMN",
-       "obs column to keep as labels, or NAME=COLUMN1,COLUMN2: the first that a file has; may be repeated"},
-      {"label-map", 0, CYF_OPTION_TEXT, &p->label_map_path, "FILE",
-       "table of attribute, from, to: renames and merges labels' values; an empty to: no label"},
-      {"keep", 0, CYF_OPTION_LIST, &a->keep, "COLUMN=VALUE",
-       "keep only such cells (!= excludes); values of one column are alternatives, columns must all be met"},
-      {"duplicates", 0, CYF_OPTION_TEXT, &a->duplicates, "WHAT",
-       "cells with an earlier cell's id: keep (default, said in the log), refuse or drop"},
-      {"id-column", 0, CYF_OPTION_TEXT, &p->id_column, "COLUMN",
-       "obs column that identifies cells (default: the index)"},
-      {"bins", 0, CYF_OPTION_LIST, &a->bins, "LABEL=E1,E2,..",
-       "make classes of a numeric label: <E1, E1..E2, ..., >=En; may be repeated"},
-      {"matrix", 0, CYF_OPTION_TEXT, &p->matrix, "NAME", "X (default), layers/NAME or raw/X"},
-      {"genes", 0, CYF_OPTION_TEXT, &p->genes_path, "LIST",
-       "gene list to align to, one symbol or Ensembl id a line (default: the inputs' genes)"},
-      {"gene-column", 0, CYF_OPTION_TEXT, &p->gene_column, "COLUMN",
-       "var column with the gene names (default: the index); COLUMN1,COLUMN2: the first that a file has"},
-      {"min-genes", 0, CYF_OPTION_INT, &p->min_genes, "N", "drop cells with fewer detected genes (default 10)"},
-      {"min-cells", 0, CYF_OPTION_INT, &p->min_cells, "N",
-       "drop genes detected in fewer training cells (default 3; not with --genes)"},
-      {"holdout", 0, CYF_OPTION_REAL, &p->holdout, "F",
-       "keep this share of the cells out: ATLAS/heldout.h5ad, and ATLAS/train.h5ad beside it"},
-      {"holdout-where", 0, CYF_OPTION_LIST, &a->holdout_where, "COND",
-       "COLUMN=VALUE[,COLUMN2=VALUE2]: hold out all such cells; may be repeated; --holdout then applies to the rest"},
-      {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of the shuffle and the hold-out (default 0)"},
-      {"shard-cells", 0, CYF_OPTION_INT, &p->cells_per_shard, "N", "cells a shard (default: about 256 MB)"},
-      {"memory", 0, CYF_OPTION_TEXT, &a->memory, "SIZE",
-       "memory a rank may take, such as 2G or 800M (default: a quarter of the machine's or the job's for its ranks, at "
-       "most 4G)"},
-      {"compress", 0, CYF_OPTION_TEXT, &a->compress, "none|gzip",
-       "gzip: shards of about 0.4 of the size, for disks below 0.2 GB/s a core (default none)"},
-      {"dry-run", 0, CYF_OPTION_FLAG, &p->dry_run, NULL,
-       "print sizes, memory and time, and write nothing; cells are counted before --min-genes"},
-      {"fresh", 0, CYF_OPTION_FLAG, &p->fresh, NULL, "begin anew where a stopped run could be gone on with"},
-      {"force", 0, CYF_OPTION_FLAG, &p->force, NULL, "replace an existing atlas"}};
-  for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
+static const struct {
+  int row;
+  char letter;
+  const char *value_name, *help;
+} option_lines[] = {
+    {CYF_PREPARE_ROW_output, 'o', "ATLAS", "directory to make"},
+    {INPUTS_FROM, 0, "FILE", "more inputs, one path a line, relative to FILE's folder; # begins a comment"},
+    {CYF_PREPARE_ROW_labels, 0, "COLUMN",
+     "obs column to keep as labels, or NAME=COLUMN1,COLUMN2: the first that a file has; may be repeated"},
+    {CYF_PREPARE_ROW_label_map_path, 0, "FILE",
+     "table of attribute, from, to: renames and merges labels' values; an empty to: no label"},
+    {CYF_PREPARE_ROW_keep, 0, "COLUMN=VALUE",
+     "keep only such cells (!= excludes); values of one column are alternatives, columns must all be met"},
+    {CYF_PREPARE_ROW_duplicates, 0, "WHAT",
+     "cells with an earlier cell's id: keep (default, said in the log), refuse or drop"},
+    {CYF_PREPARE_ROW_id_column, 0, "COLUMN", "obs column that identifies cells (default: the index)"},
+    {CYF_PREPARE_ROW_bins, 0, "LABEL=E1,E2,..",
+     "make classes of a numeric label: <E1, E1..E2, ..., >=En; may be repeated"},
+    {CYF_PREPARE_ROW_matrix, 0, "NAME", "X (default), layers/NAME or raw/X"},
+    {CYF_PREPARE_ROW_genes_path, 0, "LIST",
+     "gene list to align to, one symbol or Ensembl id a line (default: the inputs' genes)"},
+    {CYF_PREPARE_ROW_gene_column, 0, "COLUMN",
+     "var column with the gene names (default: the index); COLUMN1,COLUMN2: the first that a file has"},
+    {CYF_PREPARE_ROW_min_genes, 0, "N", "drop cells with fewer detected genes (default 10)"},
+    {CYF_PREPARE_ROW_min_cells, 0, "N", "drop genes detected in fewer training cells (default 3; not with --genes)"},
+    {CYF_PREPARE_ROW_holdout, 0, "F",
+     "keep this share of the cells out: ATLAS/heldout.h5ad, and ATLAS/train.h5ad beside it"},
+    {CYF_PREPARE_ROW_holdout_where, 0, "COND",
+     "COLUMN=VALUE[,COLUMN2=VALUE2]: hold out all such cells; may be repeated; --holdout then applies to the rest"},
+    {CYF_PREPARE_ROW_seed, 0, "S", "seed of the shuffle and the hold-out (default 0)"},
+    {CYF_PREPARE_ROW_cells_per_shard, 0, "N", "cells a shard (default: about 256 MB)"},
+    {CYF_PREPARE_ROW_memory_bytes, 0, "SIZE",
+     "memory a rank may take, such as 2G or 800M (default: a quarter of the machine's or the job's for its ranks, at "
+     "most 4G)"},
+    {CYF_PREPARE_ROW_compress, 0, "none|gzip",
+     "gzip: shards of about 0.4 of the size, for disks below 0.2 GB/s a core (default none)"},
+    {CYF_PREPARE_ROW_dry_run, 0, NULL,
+     "print sizes, memory and time, and write nothing; cells are counted before --min-genes"},
+    {CYF_PREPARE_ROW_fresh, 0, NULL, "begin anew where a stopped run could be gone on with"},
+    {CYF_PREPARE_ROW_force, 0, NULL, "replace an existing atlas"},
+};
+
+_Static_assert(sizeof(option_lines) / sizeof(*option_lines) == N_OPTIONS, "an option lacks its help");
+
+static void *field_of(arguments *a, size_t offset) {
+  return (char *)&a->prepare + offset;
 }
 
-static const arguments defaults = {.prepare = {.min_genes = 10, .min_cells = 3}, .compress = "none"};
+/* How the command line reads a row, and where to. */
+static cyf_option_kind how_read(arguments *a, int row, void **ret_target) {
+  const cyf_prepare_option *option = &cyf_prepare_option_table[row];
+  *ret_target = field_of(a, option->offset);
+  switch (option->kind) {
+    case CYF_PREPARE_TEXT:
+    case CYF_PREPARE_MATRIX:
+    case CYF_PREPARE_FILE:
+      return CYF_OPTION_TEXT;
+    case CYF_PREPARE_INTEGER:
+    case CYF_PREPARE_SEED: /* checked to be no less than 0 */
+      return CYF_OPTION_INT;
+    case CYF_PREPARE_REAL:
+      return CYF_OPTION_REAL;
+    case CYF_PREPARE_FLAG:
+      return CYF_OPTION_FLAG;
+    case CYF_PREPARE_SIZE:
+    case CYF_PREPARE_GZIP:
+    case CYF_PREPARE_DUPLICATES:
+      *ret_target = &a->text[row];
+      return CYF_OPTION_TEXT;
+    case CYF_PREPARE_TEXTS:
+    case CYF_PREPARE_INPUTS:
+    case CYF_PREPARE_BINS:
+      break;
+  }
+  *ret_target = &a->list[row];
+  return CYF_OPTION_LIST;
+}
+
+static void list_options(arguments *a, cyf_option *o) {
+  for (int i = 0; i < N_OPTIONS; i++) {
+    const int row = option_lines[i].row;
+    o[i] = (cyf_option){"inputs-from",   option_lines[i].letter,     CYF_OPTION_TEXT,
+                        &a->inputs_from, option_lines[i].value_name, option_lines[i].help};
+    if (row == INPUTS_FROM) continue;
+    o[i].name = cyf_prepare_option_table[row].name;
+    o[i].kind = how_read(a, row, &o[i].target);
+  }
+}
+
+static const arguments defaults = {.prepare = {.min_genes = 10, .min_cells = 3}};
 
 static void help(FILE *stream) {
   arguments a = defaults;
@@ -98,15 +145,20 @@ static void help(FILE *stream) {
   cyf_options_print_help(&usage, options, N_OPTIONS, stream);
 }
 
-static cyf_status read_duplicates(const char *text, cyf_duplicates *ret_duplicates) {
-  static const char *const names[] = {"keep", "refuse", "drop"};
-  *ret_duplicates = CYF_DUPLICATES_KEEP;
-  for (int i = 0; text != NULL && i < 3; i++) {
+static cyf_status parse_duplicates(const char *text, cyf_duplicates *ret_duplicates) {
+  for (int i = 0; i < CYF_N_DUPLICATES; i++) {
+    if (strcmp(text, cyf_duplicates_name[i]) != 0) continue;
     *ret_duplicates = (cyf_duplicates)i;
-    if (strcmp(text, names[i]) == 0) return CYF_OK;
+    return CYF_OK;
   }
-  return text == NULL ? CYF_OK
-                      : CYF_FAIL(CYF_ERR_USAGE, "prepare: --duplicates wants keep, refuse or drop, not '%s'", text);
+  return CYF_FAIL(CYF_ERR_USAGE, "prepare: --duplicates wants keep, refuse or drop, not '%s'", text);
+}
+
+static cyf_status parse_gzip(const char *text, const char *name, bool *ret_gzip) {
+  *ret_gzip = strcmp(text, "gzip") == 0;
+  if (!*ret_gzip && strcmp(text, "none") != 0)
+    return CYF_FAIL(CYF_ERR_USAGE, "prepare: --%s wants none or gzip, not '%s'", name, text);
+  return CYF_OK;
 }
 
 static cyf_status check(arguments *a, const cyf_texts *inputs) {
@@ -114,21 +166,20 @@ static cyf_status check(arguments *a, const cyf_texts *inputs) {
   CYF_TRY(cyf_need(&usage, a->prepare.output, "-o ATLAS"));
   if (!(a->prepare.holdout >= 0 && a->prepare.holdout < 1))
     return CYF_FAIL(CYF_ERR_USAGE, "prepare: --holdout wants a share in [0, 1), not %g", a->prepare.holdout);
-  CYF_TRY(read_duplicates(a->duplicates, &a->prepare.duplicates));
-  if (strcmp(a->compress, "none") != 0 && strcmp(a->compress, "gzip") != 0)
-    return CYF_FAIL(CYF_ERR_USAGE, "prepare: --compress wants none or gzip, not '%s'", a->compress);
-  if (a->seed < 0 || a->prepare.min_genes < 0 || a->prepare.min_cells < 0 || a->prepare.cells_per_shard < 0)
+  if ((int64_t)a->prepare.seed < 0 || a->prepare.min_genes < 0 || a->prepare.min_cells < 0 ||
+      a->prepare.cells_per_shard < 0)
     return CYF_FAIL(CYF_ERR_USAGE, "prepare: --seed, --min-genes, --min-cells and --shard-cells cannot be negative");
   return CYF_OK;
 }
 
 /* Each names one of the labels, once. */
 static cyf_status check_bins(const arguments *a, int64_t i) {
+  const cyf_texts *labels = &a->list[CYF_PREPARE_ROW_labels];
   const char *name = a->parsed_bins[i].attribute;
   bool is_label = false;
-  for (int64_t k = 0; k < a->labels.n; k++) {
-    const size_t length = strcspn(a->labels.item[k], "="); /* NAME, or NAME=COLUMN1,COLUMN2 */
-    is_label = is_label || (strlen(name) == length && strncmp(a->labels.item[k], name, length) == 0);
+  for (int64_t k = 0; k < labels->n; k++) {
+    const size_t length = strcspn(labels->item[k], "="); /* NAME, or NAME=COLUMN1,COLUMN2 */
+    is_label = is_label || (strlen(name) == length && strncmp(labels->item[k], name, length) == 0);
   }
   if (!is_label) return CYF_FAIL(CYF_ERR_USAGE, "prepare: --bins of '%s' needs --label %s", name, name);
   for (int64_t k = 0; k < i; k++)
@@ -137,39 +188,62 @@ static cyf_status check_bins(const arguments *a, int64_t i) {
   return CYF_OK;
 }
 
-static cyf_status parse_bins(arguments *a) {
-  CYF_TRY(CYF_NEW(&a->parsed_bins, a->bins.n));
-  for (int64_t i = 0; i < a->bins.n; i++) {
-    CYF_TRY(cyf_label_bins_parse(a->bins.item[i], &a->parsed_bins[i]));
+static cyf_status parse_bins(arguments *a, const cyf_texts *bins) {
+  CYF_TRY(CYF_NEW(&a->parsed_bins, bins->n));
+  for (int64_t i = 0; i < bins->n; i++) {
+    CYF_TRY(cyf_label_bins_parse(bins->item[i], &a->parsed_bins[i]));
     CYF_TRY(check_bins(a, i));
   }
-  a->prepare.bins = a->parsed_bins;
-  a->prepare.n_bins = a->bins.n;
+  return CYF_OK;
+}
+
+/* Fills the field of a row that was given as a text. */
+static cyf_status parse_text(arguments *a, int row) {
+  const cyf_prepare_option *option = &cyf_prepare_option_table[row];
+  void *field = field_of(a, option->offset);
+  if (a->text[row] == NULL) return CYF_OK;
+  if (option->kind == CYF_PREPARE_DUPLICATES) return parse_duplicates(a->text[row], field);
+  if (option->kind == CYF_PREPARE_GZIP) return parse_gzip(a->text[row], option->name, field);
+  char name[32];
+  snprintf(name, sizeof(name), "--%s", option->name);
+  return cyf_parse_size(a->text[row], name, field);
+}
+
+/* Fills the field of a row that was given as a list. */
+static cyf_status take_list(arguments *a, int row) {
+  const cyf_prepare_option *option = &cyf_prepare_option_table[row];
+  if (option->name[0] == '\0' || option->count_offset == 0) return CYF_OK;
+  const void *list = a->list[row].item;
+  if (option->kind == CYF_PREPARE_BINS) {
+    CYF_TRY(parse_bins(a, &a->list[row]));
+    list = a->parsed_bins;
+  }
+  memcpy(field_of(a, option->offset), &list, sizeof(list));
+  *(int64_t *)field_of(a, option->count_offset) = a->list[row].n;
+  return CYF_OK;
+}
+
+static cyf_status parse_given(arguments *a) {
+  for (int row = 0; row < CYF_PREPARE_N_OPTIONS; row++) {
+    CYF_TRY(parse_text(a, row));
+    CYF_TRY(take_list(a, row));
+  }
   return CYF_OK;
 }
 
 static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *inputs) {
   cyf_names paths = {0};
   cyf_status status = check(a, inputs);
-  if (status == CYF_OK) status = parse_bins(a);
-  if (status == CYF_OK && a->memory) status = cyf_parse_size(a->memory, "--memory", &a->prepare.memory_bytes);
+  if (status == CYF_OK) status = parse_given(a);
   CYF_TRY(cyf_comm_agree(context->comm, status));
   CYF_TRY(cyf_input_list_make(context->comm, inputs->item, inputs->n, a->inputs_from, &paths));
   a->prepare.inputs = (const char *const *)paths.name;
   a->prepare.n_inputs = paths.n;
-  a->prepare.labels = a->labels.item;
-  a->prepare.n_labels = a->labels.n;
-  a->prepare.keep = a->keep.item;
-  a->prepare.n_keep = a->keep.n;
-  a->prepare.holdout_where = a->holdout_where.item;
-  a->prepare.n_holdout_where = a->holdout_where.n;
-  a->prepare.seed = (uint64_t)a->seed;
-  a->prepare.compress = strcmp(a->compress, "gzip") == 0;
   a->prepare.command_line = context->command_line;
   cyf_device *device = NULL; /* for its share of the machine's threads, which inflate gzip-compressed inputs */
   CYF_TRY(cyf_open_device(context->comm, 0, &device));
   cyf_device_destroy(&device);
-  if (a->labels.n == 0)
+  if (a->prepare.n_labels == 0)
     cyf_warn("no --label was given: the model will have no classifiers, so cells of a type cannot be asked for");
   cyf_prepare_summary s;
   status = cyf_prepare(context->comm, &a->prepare, &s);
@@ -185,7 +259,8 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   list_options(&a, options);
   cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(&usage, argc, argv, options, N_OPTIONS, &inputs));
   if (status == CYF_OK) status = prepare(context, &a, &inputs);
-  for (int64_t i = 0; a.parsed_bins != NULL && i < a.bins.n; i++) cyf_label_bins_destroy(&a.parsed_bins[i]);
+  for (int64_t i = 0; a.parsed_bins != NULL && i < a.list[CYF_PREPARE_ROW_bins].n; i++)
+    cyf_label_bins_destroy(&a.parsed_bins[i]);
   cyf_free(a.parsed_bins);
   cyf_options_free(options, N_OPTIONS, &inputs);
   return status;

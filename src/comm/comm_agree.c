@@ -10,7 +10,7 @@
 /* What the lowest failed rank tells the others. */
 typedef struct failure_text {
   int64_t code;
-  char message[2048];
+  char message[CYF_MESSAGE_BYTES];
 } failure_text;
 
 static cyf_status take_over(cyf_comm *comm, int failed_rank, bool with_rank, cyf_status local) {

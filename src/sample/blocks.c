@@ -2,10 +2,9 @@
 #include "sample/blocks.h"
 
 #include <omp.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "base/clock.h"
+#include "base/failure.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -34,26 +33,14 @@ static cyf_status prepare_block(const cyf_block_job *job, int64_t index, cyf_blo
   return CYF_NEW(&block->latent, job->block_cells * job->width);
 }
 
-/* This rank's blocks of a round, one a thread. Messages are kept a thread, so the first failure is carried over to the
- * calling one. */
+/* This rank's blocks of a round, one a thread. */
 static cyf_status compute_round(runner *r, int64_t first, int64_t n) {
-  cyf_status failed = CYF_OK;
-  char message[1024] = "";
+  cyf_failure failure = CYF_FAILURE_NONE;
   for (int64_t i = 0; i < n; i++) CYF_TRY(prepare_block(r->job, first + i, &r->blocks[i]));
 #pragma omp parallel for schedule(static, 1) num_threads(r->job->n_threads)
-  for (int64_t i = 0; i < n; i++) {
-    cyf_status status = r->job->compute(r->job->context, omp_get_thread_num(), &r->blocks[i]);
-    if (status != CYF_OK) {
-#pragma omp critical(cyf_blocks_failure)
-      if (failed == CYF_OK) {
-        failed = status;
-        snprintf(message, sizeof message, "%s", cyf_status_message());
-      }
-      cyf_status_clear();
-    }
-  }
-  if (failed != CYF_OK) cyf_status_set(failed, message);
-  return failed;
+  for (int64_t i = 0; i < n; i++)
+    cyf_failure_note(&failure, r->job->compute(r->job->context, omp_get_thread_num(), &r->blocks[i]));
+  return cyf_failure_raise(&failure);
 }
 
 static cyf_status send_block(cyf_comm *comm, const cyf_block *block, int64_t width) {

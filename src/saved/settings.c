@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "data/latents/latents.h"
+#include "data/loader/loader.h"
 #include "model/diffusion/schedule.h"
 
 #define AT(member) offsetof(cyf_settings, member)

@@ -2,6 +2,7 @@
 #include "train/encode.h"
 
 #include "base/clock.h"
+#include "base/failure.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -41,24 +42,18 @@ static cyf_status decode_block(encoder *e, const cyf_block *block) {
     cells->indptr[i + 1] = cells->indptr[i] + cyf_block_row_nnz(block, block->first_cell + i);
   CYF_TRY(cyf_csr_buffer_reserve(cells, n, cells->indptr[n]));
   cells->n_cells = n;
-  int64_t failed = -1;
+  cyf_failure failure = CYF_FAILURE_NONE;
 #pragma omp parallel for schedule(dynamic, 16) num_threads(e->device->n_threads)
   for (int64_t i = 0; i < n; i++) {
     int32_t *indices = cells->indices + cells->indptr[i];
     float *values = cells->values + cells->indptr[i], total = 0;
     const cyf_block_row row = cyf_block_find_row(block, block->first_cell + i);
-    const cyf_status status = e->atlas->kind == CYF_EXPRESSION_COUNTS
-                                  ? cyf_block_decode_normalized(&row, e->atlas->n_genes, CYF_NORMALISED_TOTAL, false,
-                                                                NULL, indices, values, &total)
-                                  : cyf_block_decode_row(&row, e->atlas->n_genes, indices, values);
-    if (status == CYF_OK) continue;
-    cyf_status_clear(); /* messages are each thread's own: it is raised again below */
-#pragma omp atomic write
-    failed = row.cell;
+    cyf_failure_note(&failure, e->atlas->kind == CYF_EXPRESSION_COUNTS
+                                   ? cyf_block_decode_normalized(&row, e->atlas->n_genes, CYF_NORMALISED_TOTAL, false, NULL,
+                                                                 indices, values, &total)
+                                   : cyf_block_decode_row(&row, e->atlas->n_genes, indices, values));
   }
-  if (failed < 0) return CYF_OK;
-  const cyf_block_row row = cyf_block_find_row(block, failed);
-  return cyf_block_decode_row(&row, e->atlas->n_genes, cells->indices, cells->values);
+  return cyf_failure_raise(&failure);
 }
 
 /* Encodes e->cells into latents[n, width] (host). */

@@ -4,7 +4,7 @@
 #ifndef CYF_TRAIN_LATENT_BATCH_H
 #define CYF_TRAIN_LATENT_BATCH_H
 
-#include "data/latents/latents.h"
+#include "data/latents/latent_loader.h"
 #include "kernels/backend.h"
 #include "model/diffusion/schedule.h"
 #include "saved/settings.h"

@@ -3,7 +3,8 @@
  * as a run that was never stopped. */
 #include "base/memory.h"
 #include "cli.h"
-#include "data/prepare/spill_internal.h"
+#include "data/prepare/options.h"
+#include "data/prepare/spill.h"
 
 /* Runs prepare in the folder $1 on $2 ranks and kills it (a rank of it) with signal $5 once the folder
  * $1/atlas.partial/$3 holds $4 finished files. */
@@ -284,8 +285,23 @@ static void a_dry_run_counts_the_cells_that_are_held_out(void **state) {
   }
 }
 
+/* Each row of the table of options that has a name has one line there. */
+static void help_lists_every_option_once(void **state) {
+  (void)state;
+  cli_expect(0, "echo; $cytoforge prepare --help | grep -oE '^  (-., |    )--[a-z-]+' | sed 's/.*--/--/'");
+  for (int row = 0; row < CYF_PREPARE_N_OPTIONS; row++) {
+    const char *name = cyf_prepare_option_table[row].name;
+    char line[40];
+    if (name[0] == '\0') continue;
+    snprintf(line, sizeof line, "\n--%s\n", name);
+    const char *found = strstr(cli_output, line);
+    if (!found || strstr(found + 1, line)) fail_msg("--help lists --%s %s", name, found ? "twice" : "not at all");
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(help_lists_every_option_once),
       cmocka_unit_test(a_killed_run_goes_on_to_the_same_atlas),
       cmocka_unit_test(one_run_may_be_killed_again_and_again),
       cmocka_unit_test(a_changed_value_is_found_at_the_end),

@@ -37,7 +37,7 @@ static void counts_are_negative_binomial(void **state) {
   assert_ok(cyf_synth_scratch_make(model, &scratch));
   static double count[N_GENES], mean[N_GENES], zeros[N_GENES], p_zero[N_GENES], zero_variance[N_GENES],
       squares[N_GENES], variance[N_GENES];
-  const double theta = cyf_synth_size();
+  const double theta = CYF_SYNTH_SIZE;
   for (int64_t i = 0; i < N_CELLS; i++) {
     cyf_synth_cell cell;
     int64_t nnz = 0, e = 0;
@@ -88,7 +88,7 @@ static void counts_occur_as_often_as_they_should(void **state) {
       seen[scratch.values[e] < MOST ? (int)scratch.values[e] : MOST]++;
     }
     for (int64_t g = 0; g < options.n_genes; g++) {
-      const double mu = cyf_synth_expected_count(model, &cell, g), theta = cyf_synth_size(), q = mu / (mu + theta);
+      const double mu = cyf_synth_expected_count(model, &cell, g), theta = CYF_SYNTH_SIZE, q = mu / (mu + theta);
       double p = pow(1 - q, theta), rest = 1;
       for (int k = 0; k <= MOST; k++) {
         const double probability = k < MOST ? p : rest;

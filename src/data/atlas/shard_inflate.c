@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Shards under gzip: chunks are fetched as they are stored and inflated by whoever decodes, not by the thread that
  * fetches. */
+#include "base/failure.h"
 #include "base/memory.h"
 #include "data/atlas/shard.h"
 #include "data/hdf5/deflate.h"
@@ -56,10 +57,8 @@ void cyf_block_inflate_end(cyf_block *block) {
 cyf_status cyf_block_inflate(cyf_block *block) {
   CYF_TRY(cyf_block_inflate_begin(block));
   if (block->inflated_capacity == 0) return CYF_OK;
-  int64_t failed = block->n_chunks;
-#pragma omp parallel for schedule(dynamic) reduction(min : failed)
-  for (int64_t c = 0; c < block->n_chunks; c++)
-    if (cyf_block_inflate_chunk(block, c) != CYF_OK && c < failed) failed = c;
-  /* A message belongs to the thread that failed: this one fails again to have it. */
-  return failed < block->n_chunks ? cyf_block_inflate_chunk(block, failed) : CYF_OK;
+  cyf_failure failure = CYF_FAILURE_NONE;
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t c = 0; c < block->n_chunks; c++) cyf_failure_note(&failure, cyf_block_inflate_chunk(block, c));
+  return cyf_failure_raise(&failure);
 }

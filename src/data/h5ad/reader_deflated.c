@@ -3,6 +3,7 @@
  * the process, where HDF5's own filter works one chunk at a time at half the speed. */
 #include <string.h>
 
+#include "base/failure.h"
 #include "base/memory.h"
 #include "data/h5ad/reader_internal.h"
 #include "data/hdf5/deflate.h"
@@ -139,17 +140,19 @@ cyf_status cyf_h5ad_deflated_read(hid_t dataset, const cyf_deflated_form *form, 
   cyf_status status = fetch(dataset, form->chunk_values, first, n, &chunks, &all);
   if (status == CYF_OK && all) {
     const size_t scratch_bytes = 2 * (size_t)form->chunk_values * number_bytes(form->type);
+    cyf_failure failure = CYF_FAILURE_NONE;
     int n_failed = 0;
 #pragma omp parallel reduction(+ : n_failed)
     {
       uint8_t *scratch = NULL;
-      if (CYF_NEW(&scratch, scratch_bytes) != CYF_OK) n_failed++;
+      cyf_failure_note(&failure, CYF_NEW(&scratch, scratch_bytes));
 #pragma omp for schedule(dynamic)
       for (int64_t c = 0; c < chunks.n_chunks; c++)
         if (scratch && !expand(form, &chunks, c, first, n, scratch, integers, reals)) n_failed++;
       cyf_free(scratch);
     }
-    *ret_done = n_failed == 0; /* otherwise HDF5 reads it, and says what is wrong */
+    /* Otherwise HDF5 reads it, and says what is wrong. */
+    *ret_done = n_failed == 0 && !cyf_failure_is_noted(&failure);
   }
   cyf_free(chunks.bytes);
   cyf_free(chunks.start);

@@ -1,36 +1,19 @@
 /* SPDX-License-Identifier: MIT */
+/* The store's files. What is read is checked by HDF5 against the checksums of its chunks. */
 #include "data/latents/latents.h"
 
+#include <hdf5.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "data/h5ad/writer.h"
+#include "data/hdf5/hdf5_file.h"
 #include "data/latents/latents_internal.h"
-#include "data/loader/balance.h"
-#include "data/loader/plan.h"
 
-struct cyf_latent_loader {
-  const cyf_atlas *atlas;
-  cyf_lane_plan plan;
-  int64_t first_lane, n_lanes_local;
-  int64_t first_cell, n_cells_local;
-  cyf_latent_type type;
-  int64_t width;
-  void *values;   /* [n_cells_local, width] of `type`, in atlas order */
-  int32_t *codes; /* [n_attributes][n_cells_local] */
-  cyf_cell_weights weights;
-  bool *in_stream;     /* [n_cells_local] cells that are emitted at all (of the split, labelled) */
-  uint8_t *extra;      /* balanced sampling: scratch for a lane, see cyf_balance_extra */
-  int64_t *lane_count; /* [n_lanes] cells each emits an epoch */
-  int64_t *lane_start; /* [n_lanes_local + 1] into order */
-  int64_t *order;      /* the cells of the own lanes in this epoch's order */
-  int64_t n_cells, batches_per_epoch;
-  cyf_cursor cursor; /* of the next batch */
-  bool ordered;      /* `order` is that of cursor.epoch */
-  float *batch_latent;
-  int64_t *batch_cell, *batch_position;
-  int32_t *batch_codes;
-};
+enum { FORMAT_VERSION = 2, NAME_SIZE = 24, CHECKSUM_SIZE = 24 };
 
 void cyf_latents_narrow(int64_t n, const float *values, _Float16 *ret_halves) {
   for (int64_t i = 0; i < n; i++) ret_halves[i] = (_Float16)values[i];
@@ -60,17 +43,216 @@ void cyf_latents_part(const cyf_atlas *atlas, int64_t part, int64_t *ret_first, 
   *ret_end = *ret_first + cells < atlas->n_cells ? *ret_first + cells : atlas->n_cells;
 }
 
+static cyf_status part_path(const char *directory, int64_t part, char **ret_path) {
+  return cyf_format(ret_path, "%s/latents-%05lld.h5ad", directory, (long long)part);
+}
+
 bool cyf_latents_part_exists(const char *directory, int64_t part) {
   char *path = NULL;
-  const bool exists = cyf_latents_path(directory, part, &path) == CYF_OK && cyf_file_exists(path);
+  const bool exists = part_path(directory, part, &path) == CYF_OK && cyf_file_exists(path);
   cyf_free(path);
   return exists;
 }
 
 cyf_status cyf_latents_remove_part(const char *directory, int64_t part) {
   char *path = NULL;
-  CYF_TRY(cyf_latents_path(directory, part, &path));
+  CYF_TRY(part_path(directory, part, &path));
   const cyf_status status = cyf_remove_file(path);
+  cyf_free(path);
+  return status;
+}
+
+static void print_checksum(uint64_t model_checksum, char text[CHECKSUM_SIZE]) {
+  snprintf(text, CHECKSUM_SIZE, "%016" PRIx64, model_checksum);
+}
+
+/* ---- writing ---- */
+
+/* What a part holds. */
+typedef struct part_content {
+  int64_t first, n, width;
+  uint64_t model_checksum;
+  cyf_latent_type type;
+  const float *values;  /* [n, width] */
+  const int32_t *codes; /* [n_attributes][n] */
+} part_content;
+
+/* A matrix without genes, since AnnData files have one. */
+static cyf_status write_no_genes(cyf_h5ad_writer *writer, int64_t n) {
+  const cyf_names no_genes = {0};
+  int64_t *indptr = NULL;
+  CYF_TRY(CYF_NEW(&indptr, n + 1));
+  const cyf_csr rows = {.n_cells = n, .indptr = indptr};
+  cyf_status status = cyf_h5ad_writer_append_csr(writer, &rows);
+  cyf_free(indptr);
+  CYF_TRY(status);
+  return cyf_h5ad_writer_set_genes(writer, &no_genes);
+}
+
+/* Cells are named by their places in the atlas, so that parts can be put together. */
+static cyf_status write_cell_names(cyf_h5ad_writer *writer, const part_content *part) {
+  char(*text)[NAME_SIZE] = NULL;
+  const char **name = NULL;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(CYF_NEW(&text, part->n));
+  CYF_TRY_CLEANUP(CYF_NEW(&name, part->n));
+  for (int64_t i = 0; i < part->n; i++) {
+    snprintf(text[i], sizeof(text[i]), "%lld", (long long)(part->first + i));
+    name[i] = text[i];
+  }
+  status = cyf_h5ad_writer_set_cell_names(writer, name, part->n);
+cleanup:
+  cyf_free(name);
+  cyf_free(text);
+  return status;
+}
+
+static cyf_status write_latents(cyf_h5ad_writer *writer, const part_content *part) {
+  if (part->type == CYF_LATENT_FLOAT32)
+    return cyf_h5ad_writer_set_obsm(writer, "X_latent", part->n, part->width, part->values);
+  _Float16 *half = NULL;
+  CYF_TRY(CYF_NEW(&half, part->n * part->width));
+  cyf_latents_narrow(part->n * part->width, part->values, half);
+  cyf_status status = cyf_h5ad_writer_set_obsm_half(writer, "X_latent", part->n, part->width, half);
+  cyf_free(half);
+  return status;
+}
+
+static cyf_status write_content(cyf_h5ad_writer *writer, const cyf_atlas *atlas, const part_content *part) {
+  char checksum[CHECKSUM_SIZE];
+  print_checksum(part->model_checksum, checksum);
+  CYF_TRY(write_no_genes(writer, part->n));
+  CYF_TRY(write_cell_names(writer, part));
+  for (int64_t a = 0; a < atlas->n_attributes; a++) {
+    /* The writer reads these alone. */
+    const cyf_label_column column = {.attribute = atlas->attributes[a].name,
+                                     .categories = atlas->attributes[a].categories,
+                                     .code = (int32_t *)(uintptr_t)(part->codes + a * part->n),
+                                     .n_cells = part->n};
+    CYF_TRY(cyf_h5ad_writer_add_labels(writer, &column));
+  }
+  CYF_TRY(write_latents(writer, part));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "atlas_fingerprint", atlas->fingerprint));
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "model_checksum", checksum));
+  CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "latents_version", FORMAT_VERSION));
+  return cyf_h5ad_writer_set_uns_int(writer, "first_cell", part->first);
+}
+
+cyf_status cyf_latents_write_part(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                                  cyf_latent_type type, int64_t width, const float *values, const int32_t *codes) {
+  const cyf_h5ad_options options = {.format = CYF_MATRIX_CSR_FLOAT32, .chunk_values = 64, .checksums = true};
+  char *path = NULL;
+  cyf_h5ad_writer *writer = NULL;
+  cyf_status status = CYF_OK;
+  if (part < 0 || part >= cyf_latents_n_parts(atlas) || width < 1)
+    return CYF_FAIL(CYF_ERR_INTERNAL, "latents of part %lld of %lld, width %lld", (long long)part,
+                    (long long)cyf_latents_n_parts(atlas), (long long)width);
+  int64_t first = 0, end = 0;
+  cyf_latents_part(atlas, part, &first, &end);
+  const part_content content = {first, end - first, width, model_checksum, type, values, codes};
+  CYF_TRY_CLEANUP(cyf_make_directory(directory));
+  CYF_TRY_CLEANUP(part_path(directory, part, &path));
+  CYF_TRY_CLEANUP(cyf_h5ad_writer_create(path, 0, &options, &writer));
+  CYF_TRY_CLEANUP(write_content(writer, atlas, &content));
+  status = cyf_h5ad_writer_commit(&writer);
+cleanup:
+  cyf_h5ad_writer_abandon(&writer);
+  cyf_free(path);
+  return status;
+}
+
+/* ---- reading ---- */
+
+static cyf_status open_object(hid_t file, const char *path, const char *name, hid_t *ret_dataset) {
+  *ret_dataset = cyf_h5_object_type(file, name) == H5I_DATASET ? H5Dopen2(file, name, H5P_DEFAULT) : H5I_INVALID_HID;
+  if (*ret_dataset < 0)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: there is no array %s; it is no part of a latent store", path, name);
+  return CYF_OK;
+}
+
+/* Checks that a text of uns has the wanted value; `what` says whose latents they would otherwise be. */
+static cyf_status check_text(hid_t file, const char *path, const char *name, const char *wanted, const char *what) {
+  hid_t dataset = H5I_INVALID_HID;
+  char *text = NULL;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(open_object(file, path, name, &dataset));
+  CYF_TRY_CLEANUP(cyf_h5_read_text(dataset, path, name, &text));
+  if (strcmp(text, wanted) != 0)
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: these latents are of another %s (%s; wanted %s)", path, what, text, wanted);
+cleanup:
+  cyf_free(text);
+  cyf_h5_close_id(&dataset);
+  return status;
+}
+
+static cyf_status read_int(hid_t file, const char *path, const char *name, int64_t *ret_value) {
+  hid_t dataset = H5I_INVALID_HID;
+  CYF_TRY(open_object(file, path, name, &dataset));
+  hid_t space = H5Dget_space(dataset);
+  cyf_status status = CYF_OK;
+  if (H5Sget_simple_extent_npoints(space) != 1 ||
+      H5Dread(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, ret_value) < 0)
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s is not one integer", path, name);
+  cyf_h5_close_id(&space);
+  cyf_h5_close_id(&dataset);
+  return status;
+}
+
+static hid_t make_type(cyf_latent_type type) {
+  return type == CYF_LATENT_FLOAT16 ? cyf_h5_half_type() : H5Tcopy(H5T_IEEE_F32LE);
+}
+
+static cyf_status read_type(hid_t dataset, const char *path, cyf_latent_type *ret_type) {
+  hid_t stored = H5Dget_type(dataset), half = make_type(CYF_LATENT_FLOAT16), single = make_type(CYF_LATENT_FLOAT32);
+  cyf_status status = CYF_OK;
+  if (H5Tequal(stored, half) > 0) {
+    *ret_type = CYF_LATENT_FLOAT16;
+  } else if (H5Tequal(stored, single) > 0) {
+    *ret_type = CYF_LATENT_FLOAT32;
+  } else {
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: latents are neither float16 nor float32", path);
+  }
+  cyf_h5_close_id(&stored);
+  cyf_h5_close_id(&half);
+  cyf_h5_close_id(&single);
+  return status;
+}
+
+static cyf_status describe(hid_t file, const char *path, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                           cyf_latent_type *ret_type, int64_t *ret_width) {
+  char checksum[CHECKSUM_SIZE];
+  int64_t part_first = 0, part_end = 0, shape[4] = {0}, first = -1, version = 0;
+  int n_dims = 0;
+  hid_t dataset = H5I_INVALID_HID;
+  cyf_latents_part(atlas, part, &part_first, &part_end);
+  print_checksum(model_checksum, checksum);
+  CYF_TRY(check_text(file, path, "uns/cytoforge/atlas_fingerprint", atlas->fingerprint, "atlas"));
+  CYF_TRY(check_text(file, path, "uns/cytoforge/model_checksum", checksum, "autoencoder"));
+  CYF_TRY(read_int(file, path, "uns/cytoforge/first_cell", &first));
+  CYF_TRY(read_int(file, path, "uns/cytoforge/latents_version", &version));
+  CYF_TRY(open_object(file, path, "obsm/X_latent", &dataset));
+  cyf_status status = read_type(dataset, path, ret_type);
+  if (status == CYF_OK) status = cyf_h5_extent(dataset, path, "obsm/X_latent", &n_dims, shape);
+  cyf_h5_close_id(&dataset);
+  CYF_TRY(status);
+  if (version != FORMAT_VERSION || n_dims != 2 || shape[0] != part_end - part_first || shape[1] < 1 ||
+      first != part_first)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: these latents are not of cells %lld to %lld of the atlas; encode them again",
+                    path, (long long)part_first, (long long)part_end);
+  *ret_width = shape[1];
+  return CYF_OK;
+}
+
+cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                                cyf_latent_type *ret_type, int64_t *ret_width) {
+  char *path = NULL;
+  CYF_TRY(part_path(directory, part, &path));
+  hid_t file = H5I_INVALID_HID;
+  cyf_hdf5_lock();
+  cyf_status status = cyf_h5_open_file(path, &file);
+  if (status == CYF_OK) status = describe(file, path, atlas, part, model_checksum, ret_type, ret_width);
+  cyf_h5_close_id(&file);
+  cyf_hdf5_unlock();
   cyf_free(path);
   return status;
 }
@@ -82,7 +264,7 @@ bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_
   int64_t width = 0;
   const char *pending = cyf_status_message();
   const bool had_pending = pending[0] != '\0';
-  cyf_status status = cyf_latents_path(directory, part, &path);
+  cyf_status status = part_path(directory, part, &path);
   const bool there = status == CYF_OK && cyf_file_exists(path);
   if (there) status = cyf_latents_describe(directory, atlas, part, model_checksum, &stored, &width);
   /* A file of another model is no failure: it will be written anew. */
@@ -91,224 +273,50 @@ bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_
   return there && status == CYF_OK && stored == type;
 }
 
-/* Reads the own cells' latents and labels; every part must agree in type and width. */
-static cyf_status read_values(cyf_latent_loader *loader, const char *directory, uint64_t model_checksum) {
-  const cyf_atlas *atlas = loader->atlas;
-  const int64_t end_cell = loader->first_cell + loader->n_cells_local, n_parts = cyf_latents_n_parts(atlas);
-  CYF_TRY(cyf_latents_describe(directory, atlas, 0, model_checksum, &loader->type, &loader->width));
-  const size_t row_bytes = cyf_latent_type_bytes(loader->type) * (size_t)loader->width;
-  CYF_TRY(cyf_alloc((size_t)loader->n_cells_local, row_bytes, &loader->values));
-  for (int64_t p = 0; p < n_parts; p++) {
-    int64_t part_first = 0, part_end = 0;
-    cyf_latents_part(atlas, p, &part_first, &part_end);
-    const int64_t from = loader->first_cell > part_first ? loader->first_cell : part_first;
-    const int64_t to = end_cell < part_end ? end_cell : part_end, row = from - loader->first_cell;
-    if (from >= to) continue;
-    cyf_latent_type type;
-    int64_t width = 0;
-    CYF_TRY(cyf_latents_describe(directory, atlas, p, model_checksum, &type, &width));
-    if (type != loader->type || width != loader->width)
-      return CYF_FAIL(CYF_ERR_INPUT, "%s: latents of parts 0 and %lld differ in type or width; encode them again",
-                      directory, (long long)p);
-    CYF_TRY(cyf_latents_read(directory, atlas, p, type, width, from - part_first, to - from,
-                             (char *)loader->values + (size_t)row * row_bytes, loader->codes + row,
-                             loader->n_cells_local));
-  }
-  return CYF_OK;
-}
-
-/* Cells of one own lane: global [*ret_first, ...), *ret_n of them; returns their first row. */
-static int64_t lane_rows(const cyf_latent_loader *loader, int64_t l, int64_t *ret_n) {
-  const int64_t lane = loader->first_lane + l;
-  const int64_t first = cyf_lane_first_cell(loader->plan.n_cells, loader->plan.n_lanes, lane);
-  *ret_n = cyf_lane_first_cell(loader->plan.n_cells, loader->plan.n_lanes, lane + 1) - first;
-  return first - loader->first_cell;
-}
-
-/* Which cells are of the split and, where asked for, carry a label, and how many each own lane emits an epoch. */
-static cyf_status count_lanes(cyf_latent_loader *loader, int64_t label_attribute) {
-  const int32_t *wanted = label_attribute >= 0 ? loader->codes + label_attribute * loader->n_cells_local : NULL;
-  const int64_t balanced = loader->weights.attribute;
-  int64_t most = 0;
-  CYF_TRY(CYF_NEW(&loader->in_stream, loader->n_cells_local));
-  cyf_plan_split(&loader->plan, loader->first_cell, loader->n_cells_local, loader->in_stream);
-  for (int64_t i = 0; wanted && i < loader->n_cells_local; i++)
-    loader->in_stream[i] = loader->in_stream[i] && wanted[i] >= 0;
-  for (int64_t l = 0; l < loader->n_lanes_local; l++) {
-    int64_t n_cells = 0, n = 0;
-    const int64_t row = lane_rows(loader, l, &n_cells);
-    if (balanced >= 0) {
-      n = cyf_balance_count(&loader->weights, n_cells, loader->codes + balanced * loader->n_cells_local + row,
-                            loader->in_stream + row);
-    } else {
-      for (int64_t i = 0; i < n_cells; i++) n += loader->in_stream[row + i];
-    }
-    loader->lane_count[loader->first_lane + l] = n;
-    loader->lane_start[l + 1] = loader->lane_start[l] + n;
-    most = n_cells > most ? n_cells : most;
-  }
-  CYF_TRY(CYF_NEW(&loader->extra, (most + 7) / 8));
-  return CYF_NEW(&loader->order, loader->lane_start[loader->n_lanes_local]);
-}
-
-static cyf_status prepare_local(cyf_comm *comm, const char *directory, uint64_t model_checksum,
-                                const cyf_loader_options *options, int64_t label_attribute, cyf_latent_loader *loader) {
-  const cyf_atlas *atlas = loader->atlas;
-  const int rank = cyf_comm_rank(comm), size = cyf_comm_size(comm);
-  CYF_TRY(cyf_lane_plan_make(options, atlas->n_cells, size, &loader->plan));
-  if (label_attribute >= atlas->n_attributes)
-    return CYF_FAIL(CYF_ERR_INTERNAL, "attribute %lld of %lld", (long long)label_attribute,
-                    (long long)atlas->n_attributes);
-  loader->first_lane = cyf_lane_first_cell(options->n_lanes, size, rank);
-  loader->n_lanes_local = cyf_lane_first_cell(options->n_lanes, size, rank + 1) - loader->first_lane;
-  loader->first_cell = cyf_lane_first_cell(atlas->n_cells, options->n_lanes, loader->first_lane);
-  loader->n_cells_local =
-      cyf_lane_first_cell(atlas->n_cells, options->n_lanes, loader->first_lane + loader->n_lanes_local) -
-      loader->first_cell;
-  CYF_TRY(CYF_NEW(&loader->lane_count, options->n_lanes));
-  CYF_TRY(CYF_NEW(&loader->lane_start, loader->n_lanes_local + 1));
-  CYF_TRY(CYF_NEW(&loader->codes, atlas->n_attributes * loader->n_cells_local));
-  CYF_TRY(cyf_balance_make(atlas, options, &loader->weights));
-  if (loader->weights.attribute >= 0 && label_attribute >= 0)
-    return CYF_FAIL(CYF_ERR_INTERNAL, "balanced sampling of labelled cells alone");
-  CYF_TRY(read_values(loader, directory, model_checksum));
-  CYF_TRY(count_lanes(loader, label_attribute));
-  const int64_t most = loader->n_lanes_local * loader->plan.lane_batch;
-  CYF_TRY(CYF_NEW(&loader->batch_latent, most * loader->width));
-  CYF_TRY(CYF_NEW(&loader->batch_cell, most));
-  CYF_TRY(CYF_NEW(&loader->batch_position, most));
-  return CYF_NEW(&loader->batch_codes, most * atlas->n_attributes);
-}
-
-static cyf_status settle_epoch(cyf_cursor start, int64_t label_attribute, cyf_latent_loader *loader) {
-  for (int64_t l = 0; l < loader->plan.n_lanes; l++) loader->n_cells += loader->lane_count[l];
-  loader->batches_per_epoch = cyf_plan_batches(&loader->plan, loader->lane_count);
-  loader->cursor = start;
-  if (loader->n_cells == 0 && label_attribute >= 0 && loader->plan.split != CYF_SPLIT_VALIDATION)
-    return CYF_FAIL(CYF_ERR_CONFIG,
-                    "no training cell of '%s' carries a label of '%s' (data.validation is %g; lower it if cells with "
-                    "labels are few)",
-                    loader->atlas->directory, loader->atlas->attributes[label_attribute].name, loader->plan.validation);
-  if (loader->n_cells == 0) return cyf_plan_check_empty(&loader->plan, loader->atlas->directory);
-  return cyf_plan_check_cursor(loader->batches_per_epoch, &loader->cursor);
-}
-
-cyf_status cyf_latent_loader_create(cyf_comm *comm, const cyf_atlas *atlas, const char *directory,
-                                    uint64_t model_checksum, const cyf_loader_options *options, int64_t label_attribute,
-                                    cyf_cursor start, cyf_latent_loader **ret_loader) {
-  *ret_loader = NULL;
-  cyf_latent_loader *loader = NULL;
-  cyf_status status = CYF_NEW(&loader, 1);
-  if (status == CYF_OK) {
-    loader->atlas = atlas;
-    status = prepare_local(comm, directory, model_checksum, options, label_attribute, loader);
-  }
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
-  CYF_TRY_CLEANUP(cyf_comm_sum_int64(comm, loader->lane_count, options->n_lanes));
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, settle_epoch(start, label_attribute, loader)));
-  *ret_loader = loader;
-  return CYF_OK;
+/* Codes of the cells [first, first + n) of one attribute. */
+static cyf_status read_codes(hid_t file, const char *path, const cyf_attribute *attribute, int64_t first, int64_t n,
+                             int32_t *ret_codes) {
+  char *name = NULL;
+  hid_t dataset = H5I_INVALID_HID;
+  cyf_status status = CYF_OK;
+  CYF_TRY_CLEANUP(cyf_format(&name, "obs/%s/codes", attribute->name));
+  CYF_TRY_CLEANUP(open_object(file, path, name, &dataset));
+  CYF_TRY_CLEANUP(cyf_h5_read_range(dataset, H5T_NATIVE_INT32, sizeof(int32_t), first, n, -1, path, name, ret_codes));
+  for (int64_t i = 0; i < n && status == CYF_OK; i++)
+    if (ret_codes[i] < -1 || ret_codes[i] >= attribute->categories.n)
+      status = CYF_FAIL(CYF_ERR_INPUT, "%s: damaged: code %d of %lld labels \"%s\"", path, (int)ret_codes[i],
+                        (long long)attribute->categories.n, attribute->name);
 cleanup:
-  cyf_latent_loader_destroy(&loader);
+  cyf_h5_close_id(&dataset);
+  cyf_free(name);
   return status;
 }
 
-void cyf_latent_loader_destroy(cyf_latent_loader **loader_at) {
-  if (!loader_at || !*loader_at) return;
-  cyf_latent_loader *loader = *loader_at;
-  cyf_free_at(&loader->values);
-  cyf_free(loader->codes);
-  cyf_free(loader->lane_count);
-  cyf_free(loader->lane_start);
-  cyf_free(loader->in_stream);
-  cyf_free(loader->extra);
-  cyf_balance_destroy(&loader->weights);
-  cyf_free(loader->order);
-  cyf_free(loader->batch_latent);
-  cyf_free(loader->batch_cell);
-  cyf_free(loader->batch_position);
-  cyf_free(loader->batch_codes);
-  cyf_free(*loader_at);
+static cyf_status read_values(hid_t file, const char *path, cyf_latent_type type, int64_t width, int64_t first,
+                              int64_t n, void *ret_values) {
+  hid_t dataset = H5I_INVALID_HID;
+  CYF_TRY(open_object(file, path, "obsm/X_latent", &dataset));
+  hid_t number = make_type(type);
+  cyf_status status = cyf_h5_read_range(dataset, number, cyf_latent_type_bytes(type), first, n, width, path,
+                                        "obsm/X_latent", ret_values);
+  cyf_h5_close_id(&number);
+  cyf_h5_close_id(&dataset);
+  return status;
 }
 
-int64_t cyf_latent_loader_batches_per_epoch(const cyf_latent_loader *loader) {
-  return loader->batches_per_epoch;
-}
-
-int64_t cyf_latent_loader_n_cells(const cyf_latent_loader *loader) {
-  return loader->n_cells;
-}
-
-int64_t cyf_latent_loader_width(const cyf_latent_loader *loader) {
-  return loader->width;
-}
-
-/* Lists a lane's cells as often as the epoch emits them. */
-static void list_lane(cyf_latent_loader *loader, int64_t l) {
-  int64_t n = 0, at = loader->lane_start[l];
-  const int64_t row = lane_rows(loader, l, &n), balanced = loader->weights.attribute;
-  const int32_t *codes = balanced >= 0 ? loader->codes + balanced * loader->n_cells_local + row : NULL;
-  if (codes)
-    cyf_balance_extra(&loader->weights, loader->cursor.epoch, loader->first_lane + l, n, codes, loader->in_stream + row,
-                      loader->extra);
-  for (int64_t i = 0; i < n; i++) {
-    if (!loader->in_stream[row + i]) continue;
-    const int64_t times =
-        codes ? cyf_balance_whole(&loader->weights, codes[i]) + cyf_balance_has_extra(loader->extra, i) : 1;
-    for (int64_t t = 0; t < times; t++) loader->order[at++] = loader->first_cell + row + i;
-  }
-}
-
-static void order_lanes(cyf_latent_loader *loader) {
-  for (int64_t l = 0; l < loader->n_lanes_local; l++) {
-    list_lane(loader, l);
-    cyf_plan_shuffle_lane(&loader->plan, loader->cursor.epoch, loader->first_lane + l,
-                          loader->lane_start[l + 1] - loader->lane_start[l], loader->order + loader->lane_start[l]);
-  }
-  loader->ordered = true;
-}
-
-static void gather_latent(const cyf_latent_loader *loader, int64_t cell, float *ret_latent) {
-  const int64_t width = loader->width, row = cell - loader->first_cell;
-  if (loader->type == CYF_LATENT_FLOAT32) {
-    memcpy(ret_latent, (const float *)loader->values + row * width, (size_t)width * sizeof(*ret_latent));
-  } else {
-    cyf_latents_widen(width, (const _Float16 *)loader->values + row * width, ret_latent);
-  }
-}
-
-cyf_status cyf_latent_loader_next(cyf_latent_loader *loader, cyf_latent_batch *ret_batch) {
-  memset(ret_batch, 0, sizeof(*ret_batch));
-  if (loader->n_cells == 0) return CYF_FAIL(CYF_ERR_INTERNAL, "a batch was asked for of a split without cells");
-  if (loader->cursor.step == loader->batches_per_epoch) {
-    loader->cursor = (cyf_cursor){loader->cursor.epoch + 1, 0};
-    loader->ordered = false;
-  }
-  if (!loader->ordered) order_lanes(loader);
-  const int64_t step = loader->cursor.step;
-  int64_t n = 0;
-  for (int64_t l = 0; l < loader->n_lanes_local; l++) {
-    const int64_t lane = loader->first_lane + l;
-    const int64_t n_here = cyf_plan_lane_cells(&loader->plan, loader->lane_count[lane], step);
-    for (int64_t place = 0; place < n_here; place++, n++) {
-      const int64_t cell = loader->order[loader->lane_start[l] + step * loader->plan.lane_batch + place];
-      loader->batch_cell[n] = cell;
-      loader->batch_position[n] = lane * loader->plan.lane_batch + place;
-      gather_latent(loader, cell, loader->batch_latent + n * loader->width);
-    }
-  }
-  for (int64_t a = 0; a < loader->atlas->n_attributes; a++) {
-    const int32_t *codes = loader->codes + a * loader->n_cells_local;
-    for (int64_t i = 0; i < n; i++) loader->batch_codes[a * n + i] = codes[loader->batch_cell[i] - loader->first_cell];
-  }
-  *ret_batch = (cyf_latent_batch){.n_local = n,
-                                  .width = loader->width,
-                                  .latent = loader->batch_latent,
-                                  .cell = loader->batch_cell,
-                                  .position = loader->batch_position,
-                                  .codes = loader->batch_codes,
-                                  .n_global = cyf_plan_batch_cells(&loader->plan, loader->lane_count, step),
-                                  .cursor = loader->cursor};
-  loader->cursor.step++;
-  return CYF_OK;
+cyf_status cyf_latents_read(const char *directory, const cyf_atlas *atlas, int64_t part, cyf_latent_type type,
+                            int64_t width, int64_t first, int64_t n, void *ret_values, int32_t *ret_codes,
+                            int64_t stride) {
+  char *path = NULL;
+  CYF_TRY(part_path(directory, part, &path));
+  hid_t file = H5I_INVALID_HID;
+  cyf_hdf5_lock();
+  cyf_status status = cyf_h5_open_file(path, &file);
+  if (status == CYF_OK) status = read_values(file, path, type, width, first, n, ret_values);
+  for (int64_t a = 0; a < atlas->n_attributes && status == CYF_OK; a++)
+    status = read_codes(file, path, &atlas->attributes[a], first, n, ret_codes + a * stride);
+  cyf_h5_close_id(&file);
+  cyf_hdf5_unlock();
+  cyf_free(path);
+  return status;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Inside the latent store: its files. */
+ * Inside the latent store: what its loader reads of it. */
 #ifndef CYF_DATA_LATENTS_LATENTS_INTERNAL_H
 #define CYF_DATA_LATENTS_LATENTS_INTERNAL_H
 
@@ -18,8 +18,6 @@ static inline size_t cyf_latent_type_bytes(cyf_latent_type type) {
 void cyf_latents_narrow(int64_t n, const float *values, _Float16 *ret_halves);
 /** And back, exactly. */
 void cyf_latents_widen(int64_t n, const _Float16 *halves, float *ret_values);
-/** Path of a part's file; free with cyf_free. */
-cyf_status cyf_latents_path(const char *directory, int64_t part, char **ret_path);
 /** Reads type and width of a part's file after checking that it belongs to this atlas and model. Errors: CYF_ERR_INPUT.
  */
 cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,

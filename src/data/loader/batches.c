@@ -95,7 +95,7 @@ static cyf_status next_window(cyf_loader *loader, cyf_lane *lane, cyf_batch_slot
   }
   lane->window = cyf_loader_take_fetched(loader);
   *ret_stopped = lane->window == NULL;
-  if (lane->window && &loader->lane[lane->window->lane] != lane)
+  if (lane->window && &loader->lane[lane->window->lane_index] != lane)
     return CYF_FAIL(CYF_ERR_INTERNAL, "the loader's planner took another lane than the one that was due");
   return lane->window ? inflate_window(loader, lane->window) : CYF_OK;
 }
@@ -126,7 +126,7 @@ static cyf_status place_cell(cyf_loader *loader, cyf_lane *lane, int64_t place, 
   cells->indptr[i + 1] = end;
   cells->n_cells = i + 1;
   slot->cell[i] = cell;
-  slot->position[i] = lane->lane * loader->plan.lane_batch + place;
+  slot->position[i] = lane->number * loader->plan.lane_batch + place;
   slot->total[i] = 0;
   if (loader->form == CYF_BATCH_ROWS) {
     const int64_t first = cyf_lane_first_cell(loader->plan.n_cells, loader->plan.n_lanes, loader->first_lane);

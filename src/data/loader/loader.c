@@ -8,120 +8,25 @@
 #include "base/memory.h"
 #include "data/loader/loader_internal.h"
 
-/* ---- between the threads ---- */
-
-static cyf_window *pop(const cyf_loader *loader, cyf_window_queue *queue) {
-  cyf_window *window = queue->item[queue->first];
-  queue->first = (queue->first + 1) % loader->n_windows;
-  queue->n--;
-  return window;
-}
-
-static void append(const cyf_loader *loader, cyf_window_queue *queue, cyf_window *window) {
-  queue->item[(queue->first + queue->n++) % loader->n_windows] = window;
-}
-
-void cyf_loader_put_free(cyf_loader *loader, cyf_window *window) {
-  pthread_mutex_lock(&loader->mutex);
-  append(loader, &loader->free_windows, window);
-  pthread_cond_broadcast(&loader->changed);
-  pthread_mutex_unlock(&loader->mutex);
-}
-
-void cyf_loader_put_planned(cyf_loader *loader, cyf_window *window) {
-  pthread_mutex_lock(&loader->mutex);
-  window->fetched = false;
-  append(loader, &loader->unfetched_windows, window);
-  append(loader, &loader->coming_windows, window);
-  pthread_cond_broadcast(&loader->changed);
-  pthread_mutex_unlock(&loader->mutex);
-}
-
-/* NULL when stopping. */
-static cyf_window *take(cyf_loader *loader, cyf_window_queue *queue) {
-  pthread_mutex_lock(&loader->mutex);
-  while (!loader->stopping && queue->n == 0) pthread_cond_wait(&loader->changed, &loader->mutex);
-  cyf_window *window = loader->stopping ? NULL : pop(loader, queue);
-  pthread_mutex_unlock(&loader->mutex);
-  return window;
-}
-
-cyf_window *cyf_loader_take_free(cyf_loader *loader) {
-  return take(loader, &loader->free_windows);
-}
-
-static bool next_is_fetched(const cyf_loader *loader) {
-  const cyf_window_queue *queue = &loader->coming_windows;
-  return queue->n > 0 && queue->item[queue->first]->fetched;
-}
-
-cyf_window *cyf_loader_take_fetched(cyf_loader *loader) {
-  pthread_mutex_lock(&loader->mutex);
-  while (!loader->stopping && loader->failure == CYF_OK && !next_is_fetched(loader))
-    pthread_cond_wait(&loader->changed, &loader->mutex);
-  cyf_window *window = loader->stopping || !next_is_fetched(loader) ? NULL : pop(loader, &loader->coming_windows);
-  pthread_mutex_unlock(&loader->mutex);
-  return window;
-}
-
-static void tell_fetched(cyf_loader *loader, cyf_window *window) {
-  pthread_mutex_lock(&loader->mutex);
-  window->fetched = true;
-  pthread_cond_broadcast(&loader->changed);
-  pthread_mutex_unlock(&loader->mutex);
-}
-
-/* Waits for a free slot; NULL when the loader is being destroyed. */
-static cyf_batch_slot *await_free_slot(cyf_loader *loader) {
-  pthread_mutex_lock(&loader->mutex);
-  while (!loader->stopping && loader->n_filled - loader->n_taken + (loader->holding ? 1 : 0) >= loader->n_slots)
-    pthread_cond_wait(&loader->changed, &loader->mutex);
-  cyf_batch_slot *slot = loader->stopping ? NULL : &loader->slot[loader->n_filled % loader->n_slots];
-  pthread_mutex_unlock(&loader->mutex);
-  return slot;
-}
-
-static void publish_batch(cyf_loader *loader) {
-  pthread_mutex_lock(&loader->mutex);
-  loader->n_filled++;
-  pthread_cond_broadcast(&loader->changed);
-  pthread_mutex_unlock(&loader->mutex);
-}
-
-/* The first failure of a thread is the loader's. */
-static void publish_failure(cyf_loader *loader, cyf_status status) {
-  char *message = NULL;
-  /* The pending message belongs to this thread; without memory for a copy the code alone is handed over. */
-  (void)cyf_strdup(cyf_status_message(), &message);
-  cyf_status_clear();
-  pthread_mutex_lock(&loader->mutex);
-  if (loader->failure == CYF_OK) {
-    loader->failure = status;
-    loader->failure_message = message;
-    message = NULL;
-  }
-  pthread_cond_broadcast(&loader->changed);
-  pthread_mutex_unlock(&loader->mutex);
-  cyf_free(message);
-}
+/* ---- the threads ---- */
 
 static void *planner_main(void *argument) {
   cyf_loader *loader = argument;
   const cyf_status status = cyf_windows_plan(loader);
-  if (status != CYF_OK) publish_failure(loader, status);
+  if (status != CYF_OK) cyf_loader_publish_failure(loader, status);
   return NULL;
 }
 
 static void *fetcher_main(void *argument) {
   cyf_loader *loader = argument;
   cyf_window *window = NULL;
-  while ((window = take(loader, &loader->unfetched_windows)) != NULL) {
+  while ((window = cyf_loader_take_planned(loader)) != NULL) {
     const cyf_status status = cyf_window_fetch(loader, window);
     if (status != CYF_OK) {
-      publish_failure(loader, status);
+      cyf_loader_publish_failure(loader, status);
       return NULL;
     }
-    tell_fetched(loader, window);
+    cyf_loader_tell_fetched(loader, window);
   }
   return NULL;
 }
@@ -129,11 +34,11 @@ static void *fetcher_main(void *argument) {
 /* Makes batches until the loader stops or no window comes any more. */
 static cyf_status assemble(cyf_loader *loader) {
   cyf_batch_slot *slot = NULL;
-  while ((slot = await_free_slot(loader)) != NULL) {
+  while ((slot = cyf_loader_await_free_slot(loader)) != NULL) {
     bool stopped = false;
     CYF_TRY(cyf_batch_fill(loader, slot, &stopped));
     if (stopped) break;
-    publish_batch(loader);
+    cyf_loader_publish_batch(loader);
   }
   return CYF_OK;
 }
@@ -141,7 +46,7 @@ static cyf_status assemble(cyf_loader *loader) {
 static void *assembler_main(void *argument) {
   cyf_loader *loader = argument;
   const cyf_status status = assemble(loader);
-  if (status != CYF_OK) publish_failure(loader, status);
+  if (status != CYF_OK) cyf_loader_publish_failure(loader, status);
   pthread_mutex_lock(&loader->mutex);
   loader->ended = true;
   pthread_cond_broadcast(&loader->changed);
@@ -168,6 +73,7 @@ static cyf_status start_threads(int decode_threads, cyf_loader *loader) {
     return CYF_FAIL(CYF_ERR_MEMORY, "no condition variable for the loader");
   }
   loader->has_mutex = true;
+  loader->failure = CYF_FAILURE_NONE;
   CYF_TRY(cyf_loader_pool_create(decode_threads, &loader->pool));
   CYF_TRY(start_thread(planner_main, loader, &loader->planner, &loader->has_planner));
   /* One is enough where the system reads ahead; blocks that stay in memory and MPI-IO are for one thread. */
@@ -332,7 +238,6 @@ void cyf_loader_destroy(cyf_loader **loader_at) {
   cyf_free(loader->slot);
   cyf_resident_destroy(loader);
   cyf_free(loader->lane_count);
-  cyf_free(loader->failure_message);
   cyf_free(*loader_at);
 }
 
@@ -373,10 +278,8 @@ cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
   /* A failure is told when no batch from before it can come any more. */
   while (loader->n_filled == loader->n_taken && !loader->ended) pthread_cond_wait(&loader->changed, &loader->mutex);
   if (loader->n_filled == loader->n_taken) {
-    const cyf_status failure = loader->failure;
-    cyf_status_set(failure, loader->failure_message ? loader->failure_message : "a thread of the loader failed");
     pthread_mutex_unlock(&loader->mutex);
-    return failure;
+    return cyf_failure_raise(&loader->failure);
   }
   const cyf_batch_slot *slot = &loader->slot[loader->n_taken % loader->n_slots];
   loader->n_taken++;

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/failure.h"
 #include "data/atlas/shard.h"
 #include "data/loader/balance.h"
 #include "data/loader/loader.h"
@@ -26,10 +27,10 @@ enum { CYF_FETCHERS_MAX = 4 };
 
 /** Blocks of one lane that are shuffled together, in memory. */
 typedef struct cyf_window {
-  int64_t lane;    /**< index among this rank's lanes */
-  cyf_block *own;  /**< [window_blocks] memory for blocks that are streamed, but for their stored bytes */
-  uint8_t *memory; /**< those, in one piece: large enough for huge pages */
-  uint8_t *bytes;  /**< where they begin in it, aligned for reads past the page cache */
+  int64_t lane_index; /**< index among this rank's lanes */
+  cyf_block *own;     /**< [window_blocks] memory for blocks that are streamed, but for their stored bytes */
+  uint8_t *memory;    /**< those, in one piece: large enough for huge pages */
+  uint8_t *bytes;     /**< where they begin in it, aligned for reads past the page cache */
   int64_t bytes_capacity;
   bool fetched;      /**< guarded by the loader's mutex */
   cyf_block **block; /**< [window_blocks] the blocks: own ones, or resident ones */
@@ -40,7 +41,7 @@ typedef struct cyf_window {
 
 /** One of this rank's lanes. The planner's members change with its walk, up to an epoch ahead of the assembler's. */
 typedef struct cyf_lane {
-  int64_t lane; /**< global number */
+  int64_t number; /**< global number */
   int64_t first_cell, n_cells;
   int64_t n_blocks;
   int64_t count; /**< cells it emits an epoch */
@@ -130,6 +131,7 @@ struct cyf_loader {
   pthread_mutex_t mutex;
   pthread_cond_t changed;
   bool has_planner, has_fetcher[CYF_FETCHERS_MAX], has_assembler, has_mutex;
+  cyf_failure failure; /**< of a thread; guarded by itself */
   /** guarded by mutex, as is all below */
   bool stopping;
   cyf_window_queue free_windows;
@@ -138,11 +140,9 @@ struct cyf_loader {
   int64_t n_filled, n_taken;          /**< batches since the start */
   bool ended;                         /**< the assembler makes no more */
   bool holding;                       /**< the consumer holds a slot */
-  cyf_status failure;                 /**< of a thread, with its message */
-  char *failure_message;
 };
 
-/* ---- loader_windows.c ---- */
+/* ---- windows.c ---- */
 
 /** Counts what each own lane emits (lane->count). Not collective. */
 cyf_status cyf_lanes_make(cyf_loader *loader);
@@ -155,17 +155,37 @@ cyf_status cyf_windows_plan(cyf_loader *loader);
 /** Reads the stored chunks of a planned window. Thread-safe for different windows that are streamed. */
 cyf_status cyf_window_fetch(cyf_loader *loader, cyf_window *window);
 
-/* ---- loader.c: the queue between the threads ---- */
+/* ---- queue.c: between the threads ---- */
 
-/** Waits for a window to fill; NULL when the loader is stopping. */
+/** @{ */
+/** The planner waits for a window to fill, puts it where the fetchers and, in this order, the assembler find it; NULL
+ * when the loader is stopping. */
 cyf_window *cyf_loader_take_free(cyf_loader *loader);
-/** For the fetchers and, in this order, for the assembler. */
 void cyf_loader_put_planned(cyf_loader *loader, cyf_window *window);
+/** @} */
+
+/** @{ */
+/** A fetcher waits for a planned window and tells when it is fetched; NULL when the loader is stopping. */
+cyf_window *cyf_loader_take_planned(cyf_loader *loader);
+void cyf_loader_tell_fetched(cyf_loader *loader, cyf_window *window);
+/** @} */
+
 /** Waits for the next planned window to be fetched; NULL when stopping or after a failure of a thread before it. */
 cyf_window *cyf_loader_take_fetched(cyf_loader *loader);
+/** Gives a window back whose cells are all in batches. */
 void cyf_loader_put_free(cyf_loader *loader, cyf_window *window);
 
-/* ---- loader_compact.c ---- */
+/** @{ */
+/** The assembler waits for a slot that the consumer has done with, and hands over the batch that it made there; NULL
+ * when the loader is stopping. */
+cyf_batch_slot *cyf_loader_await_free_slot(cyf_loader *loader);
+void cyf_loader_publish_batch(cyf_loader *loader);
+/** @} */
+
+/** For a thread that fails: its pending message goes to the consumer, unless another thread has failed before. */
+void cyf_loader_publish_failure(cyf_loader *loader, cyf_status status);
+
+/* ---- compact.c ---- */
 
 /** The types that hold every stored number of this rank's cells. */
 void cyf_compact_choose_types(cyf_loader *loader);
@@ -176,14 +196,14 @@ void cyf_compact_destroy(const cyf_loader *loader, cyf_compact_memory *memory);
 cyf_status cyf_compact_gather(const cyf_loader *loader, const cyf_block_row *row, int64_t i, int64_t at,
                               const cyf_block_row *next, cyf_compact_memory *memory, float *ret_total);
 
-/* ---- loader_resident.c ---- */
+/* ---- resident.c ---- */
 
 /** Reads this rank's cells of the split into the device's memory. Errors: CYF_ERR_CONFIG naming the bytes where they do
  * not fit, CYF_ERR_INPUT. Not collective. */
 cyf_status cyf_resident_make(cyf_loader *loader);
 void cyf_resident_destroy(cyf_loader *loader);
 
-/* ---- loader_batch.c: the assembler ---- */
+/* ---- batches.c: the assembler ---- */
 
 /** @{ */
 /** Makes the batch at loader->cursor in the slot and moves the cursor on; *ret_stopped where windows have ended. */

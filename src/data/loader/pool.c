@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/failure.h"
 #include "base/memory.h"
 
 struct cyf_loader_pool {
@@ -19,28 +20,13 @@ struct cyf_loader_pool {
   bool stopping;
   int64_t round; /* loops begun */
   int n_working; /* threads within the present loop */
-  cyf_status failure;
-  char *failure_message;
   /* the present loop */
   cyf_pool_work work;
   void *context;
   int64_t end, piece;
   atomic_llong next;
+  cyf_failure failure;
 };
-
-static void note_failure(cyf_loader_pool *pool, cyf_status status) {
-  char *message = NULL;
-  (void)cyf_strdup(cyf_status_message(), &message); /* the message is this thread's own */
-  cyf_status_clear();
-  pthread_mutex_lock(&pool->mutex);
-  if (pool->failure == CYF_OK) {
-    pool->failure = status;
-    pool->failure_message = message;
-    message = NULL;
-  }
-  pthread_mutex_unlock(&pool->mutex);
-  cyf_free(message);
-}
 
 static void take_pieces(cyf_loader_pool *pool) {
   for (;;) {
@@ -48,7 +34,7 @@ static void take_pieces(cyf_loader_pool *pool) {
     if (first >= pool->end) return;
     const cyf_status status =
         pool->work(pool->context, first, pool->end - first < pool->piece ? pool->end : first + pool->piece);
-    if (status != CYF_OK) note_failure(pool, status);
+    cyf_failure_note(&pool->failure, status);
   }
 }
 
@@ -73,6 +59,7 @@ static void *thread_main(void *argument) {
 static cyf_status start(cyf_loader_pool *pool, int n_threads) {
   if (pthread_mutex_init(&pool->mutex, NULL) != 0) return CYF_FAIL(CYF_ERR_MEMORY, "no mutex for the decode pool");
   pool->has_mutex = true;
+  pool->failure = CYF_FAILURE_NONE;
   if (pthread_cond_init(&pool->begun, NULL) != 0 || pthread_cond_init(&pool->ended, NULL) != 0)
     return CYF_FAIL(CYF_ERR_MEMORY, "no condition variable for the decode pool");
   CYF_TRY(CYF_NEW(&pool->thread, n_threads));
@@ -116,7 +103,6 @@ void cyf_loader_pool_destroy(cyf_loader_pool **pool_at) {
     pthread_mutex_destroy(&pool->mutex);
   }
   cyf_free(pool->thread);
-  cyf_free(pool->failure_message);
   cyf_free(*pool_at);
 }
 
@@ -131,7 +117,7 @@ cyf_status cyf_loader_pool_run(cyf_loader_pool *pool, int64_t first, int64_t end
   pool->context = context;
   pool->end = end;
   pool->piece = piece;
-  pool->failure = CYF_OK;
+  cyf_failure_forget(&pool->failure);
   atomic_store(&pool->next, first);
   pool->round++;
   pthread_cond_broadcast(&pool->begun);
@@ -139,9 +125,6 @@ cyf_status cyf_loader_pool_run(cyf_loader_pool *pool, int64_t first, int64_t end
   take_pieces(pool);
   pthread_mutex_lock(&pool->mutex);
   while (pool->n_working > 0) pthread_cond_wait(&pool->ended, &pool->mutex);
-  const cyf_status status = pool->failure;
-  if (status != CYF_OK) cyf_status_set(status, pool->failure_message ? pool->failure_message : "decoding failed");
-  cyf_free(pool->failure_message);
   pthread_mutex_unlock(&pool->mutex);
-  return status;
+  return cyf_failure_raise(&pool->failure);
 }

@@ -124,7 +124,7 @@ static cyf_status fill(filling *f) {
     cyf_lane *lane = &loader->lane[l];
     for (int64_t b = 0; b < lane->n_blocks; b++) {
       int64_t first = 0, end = 0;
-      cyf_plan_block_range(&loader->plan, lane->lane, b, &first, &end);
+      cyf_plan_block_range(&loader->plan, lane->number, b, &first, &end);
       CYF_TRY(cyf_block_read(&loader->shards, first, end, &lane->resident[b]));
       atomic_fetch_add_explicit(&loader->bytes_read, lane->resident[b].n_bytes, memory_order_relaxed);
       CYF_TRY(add_block(f, &lane->resident[b]));

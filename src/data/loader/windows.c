@@ -31,7 +31,7 @@ static int64_t times_emitted(const cyf_loader *loader, const cyf_lane *lane, int
 static cyf_status count_blocks(cyf_loader *loader, cyf_lane *lane, int64_t epoch) {
   CYF_TRY(survey_lane(loader, lane));
   if (loader->balance.attribute >= 0)
-    cyf_balance_extra(&loader->balance, epoch, lane->lane, lane->n_cells, loader->lane_codes, loader->in_split,
+    cyf_balance_extra(&loader->balance, epoch, lane->number, lane->n_cells, loader->lane_codes, loader->in_split,
                       lane->extra);
   memset(lane->block_count, 0, (size_t)lane->n_blocks * sizeof(*lane->block_count));
   for (int64_t i = 0; i < lane->n_cells; i++)
@@ -43,7 +43,7 @@ static cyf_status count_blocks(cyf_loader *loader, cyf_lane *lane, int64_t epoch
 
 static cyf_status make_lane(cyf_loader *loader, int64_t number, cyf_lane *lane) {
   const cyf_lane_plan *plan = &loader->plan;
-  lane->lane = number;
+  lane->number = number;
   lane->first_cell = cyf_lane_first_cell(plan->n_cells, plan->n_lanes, number);
   lane->n_cells = cyf_lane_first_cell(plan->n_cells, plan->n_lanes, number + 1) - lane->first_cell;
   lane->n_blocks = cyf_plan_n_blocks(plan, number);
@@ -119,7 +119,7 @@ void cyf_windows_destroy(cyf_loader *loader) {
 
 static int64_t window_cells(const cyf_loader *loader, const cyf_lane *lane, int64_t window) {
   int64_t first = 0, end = 0, n = 0;
-  cyf_plan_window(&loader->plan, lane->lane, lane->n_blocks, window, &first, &end);
+  cyf_plan_window(&loader->plan, lane->number, lane->n_blocks, window, &first, &end);
   for (int64_t i = first; i < end; i++) n += lane->block_count[lane->order[i]];
   return n;
 }
@@ -131,7 +131,7 @@ static cyf_status begin_walk(cyf_loader *loader, cyf_cursor cursor) {
   for (int64_t l = 0; l < loader->n_lanes_local; l++) {
     cyf_lane *lane = &loader->lane[l];
     if (loader->balance.attribute >= 0) CYF_TRY(count_blocks(loader, lane, cursor.epoch));
-    cyf_plan_block_order(&loader->plan, cursor.epoch, lane->lane, lane->n_blocks, lane->order);
+    cyf_plan_block_order(&loader->plan, cursor.epoch, lane->number, lane->n_blocks, lane->order);
     lane->next_window = lane->ahead = 0;
     lane->skip = cursor.step * loader->plan.lane_batch;
     if (lane->skip > lane->count) lane->skip = lane->count;
@@ -190,8 +190,8 @@ static cyf_status plan_window(cyf_loader *loader, cyf_lane *lane, cyf_window *wi
   const int64_t number = lane->next_window++;
   int64_t first = 0, end = 0;
   CYF_TRY(reserve_entries(window, window_cells(loader, lane, number)));
-  cyf_plan_window(&loader->plan, lane->lane, lane->n_blocks, number, &first, &end);
-  window->lane = lane - loader->lane;
+  cyf_plan_window(&loader->plan, lane->number, lane->n_blocks, number, &first, &end);
+  window->lane_index = lane - loader->lane;
   window->n_blocks = end - first;
   for (int64_t i = first; i < end; i++) {
     const int64_t b = lane->order[i];
@@ -200,12 +200,12 @@ static cyf_status plan_window(cyf_loader *loader, cyf_lane *lane, cyf_window *wi
     if (lane->block_count[b] == 0) continue;
     if (!lane->resident || block->end_cell == 0) {
       int64_t first_cell = 0, end_cell = 0;
-      cyf_plan_block_range(&loader->plan, lane->lane, b, &first_cell, &end_cell);
+      cyf_plan_block_range(&loader->plan, lane->number, b, &first_cell, &end_cell);
       CYF_TRY(cyf_block_plan(&loader->shards, first_cell, end_cell, block));
     }
     list_block(loader, lane, (int32_t)(i - first), block, window);
   }
-  cyf_plan_shuffle_window(&loader->plan, loader->walk.epoch, lane->lane, number, window->n_entries, window->entry);
+  cyf_plan_shuffle_window(&loader->plan, loader->walk.epoch, lane->number, number, window->n_entries, window->entry);
   window->next_entry = lane->skip;
   lane->ahead += window->n_entries - lane->skip;
   lane->skip = 0;

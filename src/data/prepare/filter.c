@@ -342,17 +342,8 @@ cleanup:
   return status;
 }
 
-static cyf_status fates_make(int64_t n_cells, cyf_cell_fates *fates) {
-  fates->n_words = (n_cells + CYF_WORD_BITS - 1) / CYF_WORD_BITS;
-  CYF_TRY(CYF_NEW(&fates->dropped, fates->n_words));
-  CYF_TRY(CYF_NEW(&fates->kept, fates->n_words));
-  CYF_TRY(CYF_NEW(&fates->heldout, fates->n_words));
-  CYF_TRY(CYF_NEW(&fates->kept_before, fates->n_words + 1));
-  return CYF_NEW(&fates->heldout_before, fates->n_words + 1);
-}
-
 cyf_status cyf_prepare_filter_cells(cyf_prepare_job *job) {
-  CYF_TRY(cyf_comm_agree(job->comm, fates_make(job->summary.n_cells_in, &job->fates)));
+  CYF_TRY(cyf_comm_agree(job->comm, cyf_cell_fates_make(job->summary.n_cells_in, &job->fates)));
   if (job->rules.n_terms > 0) CYF_TRY(apply_rules(job));
   CYF_TRY(cyf_prepare_find_duplicates(job));
   const bool any_repeated_dropped =

@@ -6,7 +6,7 @@
 
 #include "data/prepare/job.h"
 
-/* ---- genes: prepare_genes.c ---- */
+/* ---- genes: genes.c ---- */
 /** Places the file's genes among those in use; without a gene list, new ones are added. `seen` collects the names of
  * all inputs. Local. */
 cyf_status cyf_prepare_map_genes(cyf_prepare_job *job, cyf_h5ad *file, cyf_names *seen, cyf_prepare_input *input);
@@ -14,7 +14,7 @@ cyf_status cyf_prepare_map_genes(cyf_prepare_job *job, cyf_h5ad *file, cyf_names
  * CYF_ERR_INPUT for an input of which no gene matches. */
 cyf_status cyf_prepare_check_genes(const cyf_prepare_job *job);
 
-/* ---- labels: prepare_labels.c ---- */
+/* ---- labels: labels.c ---- */
 /** Reads what labels the options ask for, and the label map; makes the attributes, without categories. Local. */
 cyf_status cyf_prepare_start_labels(cyf_prepare_job *job);
 /** Finds the file's label columns and adds their values, by way of the label map, to the attributes' categories. Local.
@@ -32,7 +32,7 @@ cyf_status cyf_prepare_drop_categories(cyf_prepare_job *job);
 void cyf_prepare_destroy_labels(cyf_prepare_job *job);
 /** @} */
 
-/* ---- duplicates: prepare_duplicates.c ---- */
+/* ---- duplicates: duplicates.c ---- */
 /** Finds the cells whose id an earlier cell has, dropped cells aside, and does with them what the options say.
  * Collective. Errors: CYF_ERR_INPUT where they are refused, and where an input's ids are only row numbers; agreed. */
 cyf_status cyf_prepare_find_duplicates(cyf_prepare_job *job);
@@ -42,17 +42,6 @@ cyf_status cyf_prepare_find_duplicates(cyf_prepare_job *job);
 static inline cyf_status cyf_prepare_check_early_signal(void) {
   return cyf_interrupt_requested() == 0 ? CYF_OK
                                         : CYF_FAIL(CYF_ERR_INTERRUPTED, "a signal came before anything was written");
-}
-
-/** ---- bits ---- */
-enum { CYF_WORD_BITS = 64 };
-
-static inline bool cyf_bit_get(const int64_t *words, int64_t i) {
-  return (uint64_t)words[i / CYF_WORD_BITS] >> (i % CYF_WORD_BITS) & 1;
-}
-/** Words are int64 so that ranks' bits, which never overlap, can be joined by a sum. */
-static inline void cyf_bit_set(int64_t *words, int64_t i) {
-  words[i / CYF_WORD_BITS] = (int64_t)((uint64_t)words[i / CYF_WORD_BITS] | UINT64_C(1) << (i % CYF_WORD_BITS));
 }
 
 /** The input that holds a cell of that number over all inputs. */

@@ -16,6 +16,7 @@
 #include "data/h5ad/reader.h"
 #include "data/h5ad/writer.h"
 #include "data/prepare/counts.h"
+#include "data/prepare/fates.h"
 #include "data/prepare/obs_rules.h"
 #include "data/prepare/plan.h"
 #include "data/prepare/prepare.h"
@@ -34,17 +35,6 @@ typedef struct cyf_prepare_input {
   int64_t *n_categories; /**< [n_labels] of the file */
   int32_t **category;    /**< [n_labels][n_categories] merged code, -1: no label */
 } cyf_prepare_input;
-
-/** What becomes of each input cell: three bits a cell, over all inputs, on every rank. */
-typedef struct cyf_cell_fates {
-  int64_t n_words;
-  int64_t *dropped;        /**< [n_words] by --keep or as duplicates, before the matrix is read */
-  bool is_selected;        /**< `kept` is known */
-  int64_t *kept;           /**< [n_words] enough genes */
-  int64_t *heldout;        /**< [n_words] kept but held out */
-  int64_t *kept_before;    /**< [n_words + 1] kept cells before each word */
-  int64_t *heldout_before; /**< [n_words + 1] */
-} cyf_cell_fates;
 
 typedef struct cyf_prepare_job {
   cyf_comm *comm;
@@ -106,7 +96,7 @@ static inline cyf_status cyf_prepare_check_signal(const cyf_prepare_job *job) {
                         "a signal came; %s holds what is done, and the same command goes on from there", job->partial);
 }
 
-/* ---- pass 0: prepare_inputs.c ---- */
+/* ---- pass 0: inputs.c ---- */
 /** Reads sizes, genes and label columns of every input on every rank and unifies them. Local (the same on each rank).
  */
 cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job);
@@ -117,7 +107,7 @@ cyf_status cyf_prepare_detect_kind(cyf_prepare_job *job);
 void cyf_prepare_close_inputs(cyf_prepare_job *job);
 /** @} */
 
-/** ---- blocks: prepare_blocks.c ---- */
+/** ---- blocks: blocks.c ---- */
 typedef struct cyf_prepare_block {
   const cyf_prepare_input *input;
   int64_t first_cell;          /**< over all inputs */
@@ -136,7 +126,7 @@ cyf_status cyf_block_reader_visit(cyf_block_reader *reader, int64_t first_cell, 
                                   cyf_prepare_visitor visit, void *context);
 void cyf_block_reader_destroy(cyf_block_reader **reader); /**< NULL-safe */
 
-/** ---- units: prepare_units.c ---- */
+/** ---- units: units.c ---- */
 typedef struct cyf_unit_visitor {
   const char *what; /**< for messages */
   bool with_obs;
@@ -168,9 +158,12 @@ cyf_status cyf_prepare_load_result(const cyf_prepare_job *job, const char *kind,
 cyf_status cyf_prepare_provenance(const cyf_prepare_options *options, const cyf_prepare_summary *summary,
                                   char **ret_text);
 
-/* ---- OUTPUT.partial: prepare_journal.c ---- */
-/** Rank 0: makes OUTPUT.partial, or takes it over where its journal tells of the same options and inputs. Errors:
- * CYF_ERR_IO, also while another run holds it. */
+/* ---- OUTPUT.partial: journal.c, journal_text.c ---- */
+/** The options that change the atlas and what the input files are, as text: equal text, equal atlas. Reads nothing of
+ * the job but options, partial and input[n_inputs]. In fresh memory (cyf_free). */
+cyf_status cyf_prepare_journal_text(const cyf_prepare_job *job, char **ret_text);
+/** Rank 0: makes OUTPUT.partial, or takes it over where its journal is this job's. Errors: CYF_ERR_IO, also while
+ * another run holds it. */
 cyf_status cyf_prepare_claim_partial(cyf_prepare_job *job);
 /** Rank 0: removes what pass 2 and the writing of files have left. */
 cyf_status cyf_prepare_clear_files(const cyf_prepare_job *job);
@@ -179,44 +172,31 @@ cyf_status cyf_prepare_clear_work(const cyf_prepare_job *job);
 /** Ends the claim; OUTPUT.partial stays as it is. NULL-safe fields. */
 void cyf_prepare_release_partial(cyf_prepare_job *job);
 
-/* ---- the plan: prepare_budget.c ---- */
+/* ---- the plan: budget.c ---- */
 /** Plans with what is known so far (before pass 1 from the files' sizes, after it from the cells kept). The same on
  * each rank. Errors: CYF_ERR_USAGE. */
 cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected);
 /** --dry-run: prints the plan. Collective. */
 cyf_status cyf_prepare_print_plan(cyf_prepare_job *job);
 
-/* ---- which cells the obs lets through: prepare_filter.c, prepare_duplicates.c ---- */
+/* ---- which cells the obs lets through: filter.c, duplicates.c ---- */
 /** Makes the fates; fills `dropped` and, for --holdout-where, `heldout`; labels that no cell is left with leave.
  * Collective. Errors: CYF_ERR_INPUT listing what is possible; agreed. */
 cyf_status cyf_prepare_filter_cells(cyf_prepare_job *job);
 
-/* ---- pass 1: prepare_select.c ---- */
+/* ---- pass 1: select.c ---- */
 /** Which cells are kept and which held out. Collective. */
 cyf_status cyf_prepare_select_cells(cyf_prepare_job *job);
 /** Of n_kept cells, n_chosen of them by --holdout-where, how many --holdout draws besides. Asked before pass 1 with the
  * cells that their obs lets through, which finds early what fails for any part of them. Local, the same on each rank.
  * Errors: CYF_ERR_INPUT where no cell is left to train on, or none of those that --holdout-where names. */
 cyf_status cyf_prepare_count_drawn(const cyf_prepare_job *job, int64_t n_kept, int64_t n_chosen, int64_t *ret_n_drawn);
-void cyf_cell_fates_destroy(cyf_cell_fates *fates);
-
-/** @{ */
-/** Whether any of these cells may still be kept. */
-bool cyf_cells_are_wanted(const cyf_cell_fates *fates, int64_t first, int64_t n);
-bool cyf_cell_is_kept(const cyf_cell_fates *fates, int64_t cell);
-bool cyf_cell_is_heldout(const cyf_cell_fates *fates, int64_t cell);
-/** @} */
-
-/** Index among the training cells of a kept cell that is not held out. */
-int64_t cyf_cell_train_index(const cyf_cell_fates *fates, int64_t cell);
-/** Index among the held-out cells of one of them. */
-int64_t cyf_cell_heldout_index(const cyf_cell_fates *fates, int64_t cell);
 /** Place in the atlas of a training cell. */
 static inline uint64_t cyf_prepare_train_place(const cyf_prepare_job *job, int64_t train_index) {
   return cyf_rng_permute(job->shuffle_key, (uint64_t)job->summary.n_cells_train, (uint64_t)train_index);
 }
 
-/* ---- pass 2: prepare_distribute.c ---- */
+/* ---- pass 2: distribute.c ---- */
 /** Bins of the spill: one a shard, then these two (used when cells are held out). */
 static inline int64_t cyf_bin_heldout(const cyf_prepare_job *job) {
   return job->n_shards;
@@ -227,7 +207,7 @@ static inline int64_t cyf_bin_train(const cyf_prepare_job *job) {
 /** Decides on shards, sends every kept cell to its bin, counts genes and labels; then drops rare genes. Collective. */
 cyf_status cyf_prepare_distribute(cyf_prepare_job *job);
 
-/* ---- shards: prepare_shards.c, prepare_verify.c, prepare_heldout.c ---- */
+/* ---- shards: shards.c, verify.c, heldout.c ---- */
 /** Writes, reads back and puts in place every shard and the files of held-out cells that are not there yet, and fills
  * shard and shard_* of all. Collective. */
 cyf_status cyf_prepare_write_files(cyf_prepare_job *job);
@@ -259,6 +239,8 @@ cyf_status cyf_prepare_write_heldout(const cyf_prepare_job *job, const cyf_spill
 /** How often each name of a bin in input order has occurred in it before (at most 255), from the units' summaries:
  * ret_repeat[n_cells]. Memory: a byte a cell and a fixed space. Local. */
 cyf_status cyf_prepare_count_repeats(const cyf_prepare_job *job, bool train, int64_t n_cells, uint8_t **ret_repeat);
+
+/* ---- what their files have in common: shard_files.c ---- */
 /** The form in which the atlas' matrices are stored, given their largest value. */
 cyf_h5ad_options cyf_prepare_format(const cyf_prepare_job *job, double largest);
 /** A row, in place, over the atlas' genes: the entries of dropped genes leave. Returns the number left. */

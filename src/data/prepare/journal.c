@@ -3,12 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/files.h"
@@ -20,57 +16,6 @@ static const char journal_name[] = "journal.txt", lock_name[] = "lock";
 /* Folders of units' results and the spill; "cut" tells how shards are cut. */
 static const char *const work_folders[] = {"select", "spill", "shards", "cut"};
 enum { N_WORK_FOLDERS = 4, N_FILE_FOLDERS = 3 /* all but the first belong to the files */ };
-
-static void print_options(FILE *stream, const cyf_prepare_options *o) {
-  fprintf(stream, "cytoforge prepare journal 2\nversion %s\n", CYF_VERSION);
-  fprintf(stream, "matrix %s\ngene column %s\n", o->matrix ? o->matrix : "X", o->gene_column ? o->gene_column : "");
-  fprintf(stream,
-          "min genes %" PRId64 "\nmin cells %" PRId64 "\nholdout %.17g\nseed %" PRIu64 "\nshard cells %" PRId64 "\n",
-          o->min_genes, o->min_cells, o->holdout, o->seed, o->cells_per_shard);
-  fprintf(stream, "compress %s\n", o->compress ? "gzip" : "none");
-  for (int64_t i = 0; i < o->n_labels; i++) fprintf(stream, "label %s\n", o->labels[i]);
-  for (int64_t i = 0; i < o->n_keep; i++) fprintf(stream, "keep %s\n", o->keep[i]);
-  for (int64_t i = 0; i < o->n_holdout_where; i++) fprintf(stream, "holdout where %s\n", o->holdout_where[i]);
-  for (int64_t i = 0; i < o->n_bins; i++) {
-    fprintf(stream, "bins %s", o->bins[i].attribute);
-    for (int e = 0; e < o->bins[i].n_edges; e++) fprintf(stream, " %.17g", o->bins[i].edge[e]);
-    fputc('\n', stream);
-  }
-  fprintf(stream, "duplicates %d\nid column %s\n", (int)o->duplicates, o->id_column ? o->id_column : "");
-}
-
-static void print_file(FILE *stream, const char *what, const char *path) {
-  struct stat info = {0};
-  const bool there = stat(path, &info) == 0;
-  fprintf(stream, "%s %s: %lld bytes, %lld.%09ld", what, path, there ? (long long)info.st_size : -1,
-          (long long)info.st_mtim.tv_sec, (long)info.st_mtim.tv_nsec);
-}
-
-/* Everything that the atlas follows from, as text: equal text, equal atlas. Every option that changes the atlas must
- * stand here. */
-static cyf_status make_journal(const cyf_prepare_job *job, char **ret_text) {
-  char *text = NULL;
-  size_t size = 0;
-  FILE *stream = open_memstream(&text, &size);
-  if (!stream) return CYF_FAIL(CYF_ERR_MEMORY, "no memory for the journal of %s", job->partial);
-  print_options(stream, job->options);
-  if (job->options->genes_path) {
-    print_file(stream, "genes", job->options->genes_path);
-    fputc('\n', stream);
-  }
-  if (job->options->label_map_path) {
-    print_file(stream, "label map", job->options->label_map_path);
-    fputc('\n', stream);
-  }
-  for (int64_t i = 0; i < job->options->n_inputs; i++) {
-    print_file(stream, "input", job->input[i].path);
-    fprintf(stream, ", %" PRId64 " cells, %" PRId64 " genes\n", job->input[i].n_cells, job->input[i].n_genes);
-  }
-  const cyf_status status =
-      fclose(stream) == 0 ? cyf_strdup(text, ret_text) : CYF_FAIL(CYF_ERR_MEMORY, "no memory for the journal");
-  free(text); /* from open_memstream */
-  return status;
-}
 
 static cyf_status has_entries(const char *directory, bool *ret_has) {
   *ret_has = false;
@@ -202,7 +147,7 @@ cyf_status cyf_prepare_claim_partial(cyf_prepare_job *job) {
   CYF_TRY_CLEANUP(cyf_make_directory(job->partial));
   CYF_TRY_CLEANUP(lock_partial(job));
   CYF_TRY_CLEANUP(cyf_path_join(job->partial, journal_name, &path));
-  CYF_TRY_CLEANUP(make_journal(job, &journal));
+  CYF_TRY_CLEANUP(cyf_prepare_journal_text(job, &journal));
   CYF_TRY_CLEANUP(judge_journal(job, path, journal, &goes_on));
   CYF_TRY_CLEANUP(make_folders(job));
   if (!goes_on) status = cyf_write_text_file(path, journal);

@@ -4,48 +4,11 @@
 #ifndef CYF_DATA_PREPARE_PREPARE_H
 #define CYF_DATA_PREPARE_PREPARE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
 #include "comm/comm.h"
-#include "data/tables/label_bins.h"
-
-/** What becomes of a cell whose id an earlier cell of the inputs has. Barcodes of different samples may be equal, so
- * the default keeps them all and only says how many there are. */
-typedef enum cyf_duplicates { CYF_DUPLICATES_KEEP, CYF_DUPLICATES_REFUSE, CYF_DUPLICATES_DROP } cyf_duplicates;
-
-typedef struct cyf_prepare_options {
-  const char *const *inputs;
-  int64_t n_inputs;
-  const char *output;        /**< atlas directory */
-  const char *matrix;        /**< NULL: X */
-  const char *const *labels; /**< "COLUMN", or "NAME=COLUMN1,COLUMN2": the first of these obs columns that a file has */
-  int64_t n_labels;
-  const cyf_label_bins *bins; /**< numeric labels that become classes of ranges; attributes are labels' names */
-  int64_t n_bins;
-  const char *label_map_path; /**< label_map.h; NULL: none */
-  const char *genes_path;     /**< gene list, one name a line; NULL: the union of the inputs' genes */
-  const char *gene_column; /**< NULL: var index; "COLUMN1,COLUMN2": the first that a file has, "index" is the index */
-  const char *const *keep; /**< obs_rules.h: cells that meet these stay. '=' values of one column are alternatives,
-                              different columns and '!=' must all be met */
-  int64_t n_keep;
-  const char *const *holdout_where; /**< obs_rules.h: cells that meet all terms of one of these are held out */
-  int64_t n_holdout_where;
-  cyf_duplicates duplicates; /**< among the cells that `keep` leaves, in input order */
-  const char *id_column;     /**< obs column that identifies cells; NULL: the index */
-  int64_t min_genes;         /**< cells with fewer detected genes are dropped; 10 */
-  int64_t min_cells;         /**< genes in fewer training cells are dropped (not when a gene list is given); 3 */
-  double holdout;            /**< fraction held out of the cells that holdout_where leaves, [0, 1) */
-  uint64_t seed;
-  int64_t cells_per_shard;  /**< 0: a sensible default */
-  int64_t memory_bytes;     /**< a rank may take; 0: cyf_prepare_default_memory */
-  bool compress;            /**< shards and files for evaluation under gzip */
-  bool force;               /**< replace an existing atlas */
-  bool fresh;               /**< begin anew although OUTPUT.partial could be gone on with */
-  bool dry_run;             /**< print the plan and write nothing */
-  const char *command_line; /**< for provenance; may be NULL */
-} cyf_prepare_options;
+#include "data/prepare/options.h"
 
 typedef struct cyf_prepare_summary {
   int64_t n_cells_in;
@@ -58,7 +21,7 @@ typedef struct cyf_prepare_summary {
   int64_t sum_counts; /**< 0 where values are no counts */
 } cyf_prepare_summary;
 
-/** Genes are matched by name (h5ad_reader.h), labels by name over all inputs; `keep` and `holdout_where` mean a label
+/** Genes are matched by name (h5ad/reader.h), labels by name over all inputs; `keep` and `holdout_where` mean a label
  * of the atlas where there is one of that name, an obs column otherwise, and read a file's columns once. A rank's share
  * of the cell ids, compared for `duplicates`, takes 200 MB at most.
  *

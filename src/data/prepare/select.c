@@ -7,54 +7,6 @@
 #include "base/memory.h"
 #include "data/prepare/inputs.h"
 
-/* Set bits before bit i, given those before each word. */
-static int64_t bits_before(const int64_t *words, const int64_t *before, int64_t i) {
-  const uint64_t below = (UINT64_C(1) << (i % CYF_WORD_BITS)) - 1;
-  return before[i / CYF_WORD_BITS] + __builtin_popcountll((uint64_t)words[i / CYF_WORD_BITS] & below);
-}
-
-static void count_words(const int64_t *words, int64_t n_words, int64_t *before) {
-  before[0] = 0;
-  for (int64_t w = 0; w < n_words; w++) before[w + 1] = before[w] + __builtin_popcountll((uint64_t)words[w]);
-}
-
-bool cyf_cell_is_kept(const cyf_cell_fates *fates, int64_t cell) {
-  return cyf_bit_get(fates->kept, cell);
-}
-
-bool cyf_cell_is_heldout(const cyf_cell_fates *fates, int64_t cell) {
-  return cyf_bit_get(fates->heldout, cell);
-}
-
-int64_t cyf_cell_train_index(const cyf_cell_fates *fates, int64_t cell) {
-  return bits_before(fates->kept, fates->kept_before, cell) - bits_before(fates->heldout, fates->heldout_before, cell);
-}
-
-int64_t cyf_cell_heldout_index(const cyf_cell_fates *fates, int64_t cell) {
-  return bits_before(fates->heldout, fates->heldout_before, cell);
-}
-
-void cyf_cell_fates_destroy(cyf_cell_fates *fates) {
-  cyf_free(fates->dropped);
-  cyf_free(fates->kept);
-  cyf_free(fates->heldout);
-  cyf_free(fates->kept_before);
-  cyf_free(fates->heldout_before);
-}
-
-bool cyf_cells_are_wanted(const cyf_cell_fates *fates, int64_t first, int64_t n) {
-  for (int64_t i = first; i < first + n; i++) {
-    const int64_t word = i / CYF_WORD_BITS;
-    const int64_t bits = fates->is_selected ? fates->kept[word] : ~fates->dropped[word];
-    if (bits == 0) {
-      i = (word + 1) * CYF_WORD_BITS - 1; /* none here: on to the next word */
-    } else if (cyf_bit_get(&bits, i % CYF_WORD_BITS)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /* What pass 1 finds out about one unit of cells; on disk as these words and the selection bits. */
 typedef struct selection {
   int64_t first_cell, n_words;
@@ -199,9 +151,9 @@ static cyf_status select_kept(cyf_prepare_job *job) {
   CYF_TRY(cyf_comm_sum_int64(job->comm, &job->nnz_kept, 1));
   CYF_TRY(cyf_comm_max_double(job->comm, &job->largest, 1));
   fates->is_selected = true;
-  count_words(fates->kept, fates->n_words, fates->kept_before);
+  cyf_count_words(fates->kept, fates->n_words, fates->kept_before);
   for (int64_t w = 0; w < fates->n_words; w++) fates->heldout[w] &= fates->kept[w];
-  count_words(fates->heldout, fates->n_words, fates->heldout_before);
+  cyf_count_words(fates->heldout, fates->n_words, fates->heldout_before);
   return CYF_OK;
 }
 
@@ -215,7 +167,7 @@ cyf_status cyf_prepare_select_cells(cyf_prepare_job *job) {
   job->partial_useless = suitable != CYF_OK;
   CYF_TRY(cyf_comm_agree(job->comm, suitable));
   if (n_drawn > 0) CYF_TRY(draw_heldout(job, n_kept - n_chosen, n_drawn));
-  count_words(fates->heldout, fates->n_words, fates->heldout_before);
+  cyf_count_words(fates->heldout, fates->n_words, fates->heldout_before);
   const bool drops_repeated = job->options->duplicates == CYF_DUPLICATES_DROP;
   summary->n_cells_few_genes = summary->n_cells_in - summary->n_cells_filtered - n_kept;
   if (drops_repeated) summary->n_cells_few_genes -= summary->n_cells_repeated;

@@ -91,17 +91,6 @@ static cyf_status gather_cells(shard_work *work, int64_t shard, shard_cells *cel
   return CYF_OK;
 }
 
-int64_t cyf_prepare_atlas_row(const cyf_prepare_job *job, int64_t nnz, int32_t *indices, float *values) {
-  int64_t n = 0;
-  for (int64_t e = 0; e < nnz; e++) {
-    const int32_t gene = job->gene_new[indices[e]];
-    indices[n] = gene;
-    values[n] = values[e];
-    n += gene >= 0;
-  }
-  return n;
-}
-
 /* Adds one cell, over the atlas' genes, to what the shard holds. */
 static void sum_row(const shard_work *work, int64_t cell, int64_t nnz, const int32_t *indices, const float *values,
                     cyf_shard_sums *sums) {
@@ -163,41 +152,6 @@ static cyf_status append_cells(shard_work *work, const shard_cells *cells, cyf_h
 cleanup:
   cyf_csr_buffer_destroy(&rows);
   return status;
-}
-
-cyf_status cyf_prepare_finish_file(const cyf_prepare_job *job, cyf_h5ad_writer **writer, int64_t n_cells,
-                                   char *const *names, int32_t *const *codes) {
-  /* Barcodes may repeat between inputs; anndata warns of names that are not unique. */
-  cyf_names unique = {0};
-  cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_names_add_unique(&unique, names, n_cells, NULL));
-  CYF_TRY_CLEANUP(cyf_h5ad_writer_set_genes(*writer, &job->atlas_genes));
-  CYF_TRY_CLEANUP(cyf_h5ad_writer_set_cell_names(*writer, (const char *const *)unique.name, n_cells));
-  for (int64_t a = 0; a < job->options->n_labels; a++) {
-    const cyf_label_column column = {job->attribute[a].name, job->attribute[a].categories, codes[a], n_cells};
-    CYF_TRY_CLEANUP(cyf_h5ad_writer_add_labels(*writer, &column));
-  }
-  CYF_TRY_CLEANUP(cyf_h5ad_writer_set_uns_text(*writer, "expression", cyf_expression_kind_name(job->kind)));
-  status = cyf_h5ad_writer_commit(writer);
-cleanup:
-  cyf_names_destroy(&unique);
-  cyf_h5ad_writer_abandon(writer);
-  return status;
-}
-
-cyf_h5ad_options cyf_prepare_format(const cyf_prepare_job *job, double largest) {
-  /* Level 6 stores 2 % less and takes half as long again; level 1 stores 8 % more. */
-  const int gzip_level = job->options->compress ? 4 : 0;
-  if (job->kind == CYF_EXPRESSION_LOG_NORMALIZED)
-    return (cyf_h5ad_options){.format = CYF_MATRIX_CSR_FLOAT32, .gzip_level = gzip_level};
-  if (gzip_level > 0)
-    return (cyf_h5ad_options){
-        .format = CYF_MATRIX_CSR_NBIT, .data_bits = 32, .index_bits = 32, .gzip_level = gzip_level};
-  return (cyf_h5ad_options){.format = CYF_MATRIX_CSR_NBIT,
-                            .data_bits = largest <= INT8_MAX    ? 8
-                                         : largest <= INT16_MAX ? 16
-                                                                : 32,
-                            .index_bits = job->atlas_genes.n <= INT16_MAX ? 16 : 32};
 }
 
 /* Writes a shard under `path`, which is not yet its name. */

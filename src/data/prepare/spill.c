@@ -10,7 +10,6 @@
 #include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
-#include "data/prepare/spill_internal.h"
 
 typedef struct bin_buffer {
   uint8_t *bytes;

@@ -10,7 +10,6 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "data/prepare/spill.h"
-#include "data/prepare/spill_internal.h"
 
 typedef struct unit_spill {
   char *path;

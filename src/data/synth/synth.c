@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failure.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -71,10 +72,9 @@ static cyf_status draw_piece(synth_run *run, int64_t first, int64_t n, cyf_synth
   return CYF_OK;
 }
 
-/* Draws the cells [first, first + n) by all threads. A failure can only be one of memory; its message is the drawing
- * thread's. */
+/* Draws the cells [first, first + n) by all threads. */
 static cyf_status draw_block(synth_run *run, int64_t first, int64_t n) {
-  int failed = 0;
+  cyf_failure failure = CYF_FAILURE_NONE;
   const int n_threads = run->options->n_threads > 0 ? run->options->n_threads : omp_get_max_threads();
   const int64_t n_pieces = (n + PIECE_CELLS - 1) / PIECE_CELLS;
 #pragma omp parallel num_threads(n_threads)
@@ -87,13 +87,10 @@ static cyf_status draw_block(synth_run *run, int64_t first, int64_t n) {
       if (status == CYF_OK)
         status = draw_piece(run, first + start, left < PIECE_CELLS ? left : PIECE_CELLS, &scratch, &run->piece[p]);
     }
-    if (status != CYF_OK) {
-#pragma omp atomic write
-      failed = 1;
-    }
+    cyf_failure_note(&failure, status);
     cyf_synth_scratch_destroy(&scratch);
   }
-  if (failed) return CYF_FAIL(CYF_ERR_MEMORY, "not enough memory to draw %lld cells", (long long)n);
+  CYF_TRY(cyf_failure_raise(&failure));
   for (int64_t p = 0; p < n_pieces; p++) {
     const cyf_csr rows = cyf_csr_view(&run->piece[p]);
     CYF_TRY(cyf_h5ad_writer_append_csr(run->writer, &rows));

@@ -31,7 +31,7 @@ typedef struct cyf_synth_options {
   double expressed_fraction; /**< target share of non-zero entries, about */
   uint64_t seed;
   int n_threads; /**< 0: all that OpenMP has */
-  bool compact;  /**< the atlas' integers (h5ad_writer.h) in place of float32 values and 32-bit indices */
+  bool compact;  /**< the atlas' integers (h5ad/writer.h) in place of float32 values and 32-bit indices */
   bool force;
 } cyf_synth_options;
 

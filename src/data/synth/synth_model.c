@@ -18,10 +18,6 @@ static const double base_ratio = 0.5;
 /* Finer slots mean fewer proposals in vain and larger tables: at 8 one in fifteen is in vain. */
 enum { SLOTS_A_GENE = 8 };
 
-double cyf_synth_size(void) {
-  return CYF_SYNTH_SIZE;
-}
-
 /* Rate of clusters of a gene with expected count mu: -log P(count = 0). */
 static double cluster_rate(double mu) {
   return CYF_SYNTH_SIZE * log1p(mu / CYF_SYNTH_SIZE);

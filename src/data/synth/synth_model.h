@@ -85,7 +85,5 @@ double cyf_synth_expected_count(const cyf_synth_model *model, const cyf_synth_ce
 /** A count that no cell will have: sixteen times the largest expected one, which even the largest cells pass once in
  * 10^12 entries of their most expressed gene. */
 double cyf_synth_count_bound(const cyf_synth_model *model);
-/** Size parameter theta of the negative binomial. */
-double cyf_synth_size(void);
 
 #endif

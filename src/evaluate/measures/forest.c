@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/failure.h"
 #include "base/memory.h"
 #include "evaluate/measures/metrics.h"
 #include "evaluate/measures/rows.h"
@@ -14,28 +15,24 @@ enum { LEAST_POINTS_A_SET = 4 };
 static cyf_status grow_trees(const cyf_tree_data *data, const cyf_forest_options *options, int64_t n_nodes,
                              cyf_tree_node *nodes) {
   cyf_rng_key key = cyf_rng_key_make(options->seed, CYF_RNG_EVALUATE);
-  cyf_status failed = CYF_OK;
+  cyf_failure failure = CYF_FAILURE_NONE;
 #pragma omp parallel
   {
     cyf_tree_workspace workspace;
     cyf_status status = cyf_tree_workspace_create(data, &workspace);
-    if (status != CYF_OK) {
-#pragma omp critical(cyf_forest_failed)
-      failed = status;
-      cyf_status_clear(); /* the message lies with this thread; the caller's is written below */
-    }
+    cyf_failure_note(&failure, status);
 #pragma omp barrier
+    const bool failed = cyf_failure_is_noted(&failure); /* in any of the threads */
 #pragma omp for schedule(dynamic)
     for (int64_t t = 0; t < options->n_trees; t++) {
-      if (failed != CYF_OK) continue;
+      if (failed) continue;
       cyf_rng_stream stream;
       cyf_rng_stream_init(&stream, key, CYF_USE_FOREST, (uint64_t)t);
       cyf_tree_grow(data, &stream, &workspace, nodes + t * n_nodes);
     }
     if (status == CYF_OK) cyf_tree_workspace_destroy(&workspace);
   }
-  if (failed != CYF_OK) return CYF_FAIL(failed, "out of memory growing trees on %lld cells", (long long)data->n);
-  return CYF_OK;
+  return cyf_failure_raise(&failure);
 }
 
 cyf_status cyf_forest_predict(int64_t n, int64_t n_dims, const double *points, const uint8_t *label, int64_t n_new,

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/failure.h"
 #include "base/memory.h"
 #include "evaluate/measures/metrics.h"
 #include "evaluate/measures/points.h"
@@ -105,7 +106,7 @@ cyf_status cyf_lisi(int64_t n_a, int64_t n_b, int64_t n_dims, const double *poin
     return CYF_OK;
   }
   double used_perplexity = fmax(1.0, fmin(perplexity, (double)(n_neighbours + 1) / 3.0));
-  cyf_status failed = CYF_OK;
+  cyf_failure failure = CYF_FAILURE_NONE;
 #pragma omp parallel
   {
     neighbour *heap = NULL;
@@ -114,15 +115,12 @@ cyf_status cyf_lisi(int64_t n_a, int64_t n_b, int64_t n_dims, const double *poin
     cyf_status status = CYF_NEW(&heap, n_neighbours);
     if (status == CYF_OK) status = CYF_NEW(&distance, 2 * n_neighbours);
     if (status == CYF_OK) status = CYF_NEW(&is_b, n_neighbours);
-    if (status != CYF_OK) {
-#pragma omp critical(cyf_lisi_failed)
-      failed = status;
-      cyf_status_clear(); /* the message lies with this thread; the caller's is written below */
-    }
+    cyf_failure_note(&failure, status);
 #pragma omp barrier
+    const bool failed = cyf_failure_is_noted(&failure); /* in any of the threads */
 #pragma omp for schedule(dynamic, 32)
     for (int64_t i = 0; i < n; i++) {
-      if (failed != CYF_OK) continue;
+      if (failed) continue;
       find_nearest(n, n_dims, points, i, n_neighbours, heap);
       for (int64_t k = 0; k < n_neighbours; k++) {
         distance[k] = sqrt(heap[k].d2);
@@ -134,6 +132,5 @@ cyf_status cyf_lisi(int64_t n_a, int64_t n_b, int64_t n_dims, const double *poin
     cyf_free(distance);
     cyf_free(is_b);
   }
-  if (failed != CYF_OK) return CYF_FAIL(failed, "out of memory for the nearest neighbours of %lld cells", (long long)n);
-  return CYF_OK;
+  return cyf_failure_raise(&failure);
 }

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* The journal's text: everything that the atlas follows from, so that equal text means an equal atlas. Which options
+ * these are is the table's to say (options.h). */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/memory.h"
+#include "data/prepare/job.h"
+
+/* One line's worth: no value can look like two lines. */
+static void print_text(FILE *stream, const char *text) {
+  for (const char *c = text; *c; c++) {
+    if (*c == '\n' || *c == '\\') fputc('\\', stream);
+    fputc(*c == '\n' ? 'n' : *c, stream);
+  }
+}
+
+static void print_file(FILE *stream, const char *path) {
+  struct stat info = {0};
+  const bool there = stat(path, &info) == 0;
+  print_text(stream, path);
+  fprintf(stream, ": %lld bytes, %lld.%09ld", there ? (long long)info.st_size : -1, (long long)info.st_mtim.tv_sec,
+          (long)info.st_mtim.tv_nsec);
+}
+
+static void print_bins(FILE *stream, const cyf_label_bins *bins) {
+  print_text(stream, bins->attribute);
+  for (int e = 0; e < bins->n_edges; e++) fprintf(stream, " %.17g", bins->edge[e]);
+}
+
+/* Item i of a list, without its word. */
+static void print_item(FILE *stream, const cyf_prepare_job *job, const cyf_prepare_option *option, const void *list,
+                       int64_t i) {
+  const char *const *texts = list;
+  if (option->kind == CYF_PREPARE_BINS) {
+    print_bins(stream, (const cyf_label_bins *)list + i);
+  } else if (option->kind == CYF_PREPARE_INPUTS) {
+    print_file(stream, texts[i]);
+    fprintf(stream, ", %" PRId64 " cells, %" PRId64 " genes", job->input[i].n_cells, job->input[i].n_genes);
+  } else {
+    print_text(stream, texts[i]);
+  }
+}
+
+/* The value of an option that is no list, without its word. */
+static void print_value(FILE *stream, const cyf_prepare_option *option, const void *value) {
+  const char *text = NULL;
+  switch (option->kind) {
+    case CYF_PREPARE_TEXT:
+    case CYF_PREPARE_MATRIX:
+      text = *(const char *const *)value;
+      print_text(stream, text ? text : option->kind == CYF_PREPARE_MATRIX ? "X" : "");
+      break;
+    case CYF_PREPARE_FILE:
+      print_file(stream, *(const char *const *)value);
+      break;
+    case CYF_PREPARE_INTEGER:
+    case CYF_PREPARE_SIZE:
+      fprintf(stream, "%" PRId64, *(const int64_t *)value);
+      break;
+    case CYF_PREPARE_SEED:
+      fprintf(stream, "%" PRIu64, *(const uint64_t *)value);
+      break;
+    case CYF_PREPARE_REAL:
+      fprintf(stream, "%.17g", *(const double *)value);
+      break;
+    case CYF_PREPARE_FLAG:
+      fputs(*(const bool *)value ? "yes" : "no", stream);
+      break;
+    case CYF_PREPARE_GZIP:
+      fputs(*(const bool *)value ? "gzip" : "none", stream);
+      break;
+    case CYF_PREPARE_DUPLICATES:
+      fprintf(stream, "%d", (int)*(const cyf_duplicates *)value);
+      break;
+    case CYF_PREPARE_TEXTS:
+    case CYF_PREPARE_INPUTS:
+    case CYF_PREPARE_BINS:
+      break; /* lists */
+  }
+}
+
+static void print_option(FILE *stream, const cyf_prepare_job *job, const cyf_prepare_option *option) {
+  const char *options = (const char *)job->options, *value = options + option->offset;
+  if (option->count_offset > 0) {
+    const int64_t n = *(const int64_t *)(options + option->count_offset);
+    const void *list = NULL;
+    memcpy(&list, value, sizeof(list));
+    for (int64_t i = 0; i < n; i++) {
+      fprintf(stream, "%s ", option->journal);
+      print_item(stream, job, option, list, i);
+      fputc('\n', stream);
+    }
+  } else if (option->kind != CYF_PREPARE_FILE || *(const char *const *)value) {
+    fprintf(stream, "%s ", option->journal);
+    print_value(stream, option, value);
+    fputc('\n', stream);
+  }
+}
+
+cyf_status cyf_prepare_journal_text(const cyf_prepare_job *job, char **ret_text) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *stream = open_memstream(&text, &size);
+  if (!stream) return CYF_FAIL(CYF_ERR_MEMORY, "no memory for the journal of %s", job->partial);
+  fprintf(stream, "cytoforge prepare journal 2\nversion %s\n", CYF_VERSION);
+  for (int i = 0; i < CYF_PREPARE_N_OPTIONS; i++)
+    if (cyf_prepare_option_table[i].journal) print_option(stream, job, &cyf_prepare_option_table[i]);
+  const cyf_status status =
+      fclose(stream) == 0 ? cyf_strdup(text, ret_text) : CYF_FAIL(CYF_ERR_MEMORY, "no memory for the journal");
+  free(text); /* from open_memstream */
+  return status;
+}
