@@ -13,7 +13,7 @@
 
 static const cyf_usage usage = {
     .command = "bench sample",
-    .arguments = "[-m MODEL] [--method ddpm|ddim|dpm++] [--steps K] [--guidance W] [options]",
+    .arguments = "[-m MODEL] [--method " CYF_SAMPLER_WORDS "] [--steps K] [--guidance W] [options]",
     .text =
         "Measures how fast the reverse process makes latents (without decoding them), all ranks together, beside a "
         "large\n"
@@ -40,7 +40,7 @@ static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OWN] = {
       {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run (default: made up)"},
       {"cells", 'n', CYF_OPTION_INT, &a->n_cells, "N", "cells to sample (default 10000)"},
-      {"method", 0, CYF_OPTION_TEXT, &a->method, "ddpm|ddim|dpm++", "reverse process (default: the model's)"},
+      {"method", 0, CYF_OPTION_TEXT, &a->method, CYF_SAMPLER_WORDS, "reverse process (default: the model's)"},
       {"steps", 0, CYF_OPTION_TEXT, &a->steps, "K", "steps, as for sample (default: the model's)"},
       {"guidance", 0, CYF_OPTION_REAL, &a->guidance, "W",
        "guide by labels of the model's first attribute that can (default 0: not)"},

@@ -3,29 +3,18 @@
 
 #include <string.h>
 
-static const char *const METHODS[] = {
-    [CYF_SAMPLER_DDPM] = "ddpm", [CYF_SAMPLER_DDIM] = "ddim", [CYF_SAMPLER_DPM] = "dpm++"};
-/* What "auto" steps are: for dpm++ few that come within noise of ddpm over all timesteps, for ddim where more change
- * little (benchmarks/results/steps.md). */
-static const char *const STEPS[] = {
-    [CYF_SAMPLER_DDPM] = "all", [CYF_SAMPLER_DDIM] = "50", [CYF_SAMPLER_DPM] = "lambda15"};
-enum { N_METHODS = sizeof METHODS / sizeof METHODS[0] };
-
-const char *cyf_method_name(cyf_sampler_method method) {
-  return METHODS[method];
-}
-
 cyf_status cyf_choose_method(const cyf_usage *usage, const cyf_settings *settings, const char *method,
                              const char *steps, cyf_sampler_method *ret_method, const char **ret_steps) {
   int chosen = settings->sample.method;
   if (method != NULL) {
-    for (chosen = 0; chosen < N_METHODS && strcmp(METHODS[chosen], method) != 0; chosen++) continue;
-    if (chosen == N_METHODS)
-      return CYF_FAIL(CYF_ERR_USAGE, "%s: --method wants ddpm, ddim or dpm++, not '%s'", usage->command, method);
+    for (chosen = 0; chosen < CYF_SAMPLER_N_METHODS && strcmp(cyf_methods[chosen].name, method) != 0; chosen++)
+      continue;
+    if (chosen == CYF_SAMPLER_N_METHODS)
+      return CYF_FAIL(CYF_ERR_USAGE, "%s: --method is " CYF_SAMPLER_WORDS ", not '%s'", usage->command, method);
   }
   *ret_method = (cyf_sampler_method)chosen;
   if (steps == NULL) steps = chosen == settings->sample.method ? settings->sample.steps : "auto";
-  *ret_steps = strcmp(steps, "auto") == 0 ? STEPS[chosen] : steps;
+  *ret_steps = strcmp(steps, "auto") == 0 ? cyf_methods[chosen].steps : steps;
   return CYF_OK;
 }
 

@@ -14,8 +14,6 @@
  * Errors: CYF_ERR_USAGE for an unknown name. */
 cyf_status cyf_choose_method(const cyf_usage *usage, const cyf_settings *settings, const char *method,
                              const char *steps, cyf_sampler_method *ret_method, const char **ret_steps);
-/** "ddpm", "ddim", "dpm++" */
-const char *cyf_method_name(cyf_sampler_method method);
 
 typedef enum cyf_guidance_mode { CYF_GUIDANCE_AUTO, CYF_GUIDANCE_CLASSIFIER, CYF_GUIDANCE_FREE } cyf_guidance_mode;
 

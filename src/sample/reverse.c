@@ -5,7 +5,7 @@
 
 void cyf_reverse_list_options(cyf_reverse *r, cyf_option *o) {
   const cyf_option table[CYF_REVERSE_OPTIONS] = {
-      {"method", 0, CYF_OPTION_TEXT, &r->method, "ddpm|ddim|dpm++",
+      {"method", 0, CYF_OPTION_TEXT, &r->method, CYF_SAMPLER_WORDS,
        "reverse process (default: the model's, mostly dpm++)"},
       {"steps", 0, CYF_OPTION_TEXT, &r->steps, "K",
        "steps: a number, all, lambdaK, ddimK, K1,K2,.. a section, or auto (default: the model's)"},
