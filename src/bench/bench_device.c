@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a device reaches at best: the rates that steps are set beside. */
 #include "base/clock.h"
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "kernels/backend.h"
 
 /* Square matrices [n, n] on the device. */

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/memory.h"
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "cli/resources.h"
 
 /* Drops the caches on every machine. Collective. */

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "cli/bench.h"
+#include "bench/bench.h"
 
 enum { READ_BYTES = 4 << 20 };
 

@@ -2,6 +2,8 @@
 /* `cytoforge bench`: how fast an atlas streams on this machine; `bench train` and `bench sample` have files of their
  * own.
  */
+#include "cli/cmd_bench.h"
+
 #include <string.h>
 
 #include "base/clock.h"
@@ -9,7 +11,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "bench/bench_loader.h"
-#include "cli/bench.h"
 #include "cli/command.h"
 #include "cli/resources.h"
 #include "data/loader/loader.h"
@@ -185,13 +186,11 @@ static void print_text(cyf_comm *comm, const arguments *a, const cyf_atlas *atla
 static cyf_status bench(cyf_context *context, arguments *a, const cyf_texts *extra) {
   cyf_comm *comm = context->comm;
   cyf_atlas *atlas = NULL;
-  cyf_device *device = NULL;
   cyf_loader_bench measured = {0};
   cyf_status status = check(a, extra);
-  if (status == CYF_OK) status = cyf_open_device(comm, a->threads, &device);
   if (status == CYF_OK) status = cyf_atlas_open(a->data, &atlas);
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
-  a->loader.decode_threads = device->n_threads;
+  a->loader.decode_threads = cyf_choose_threads(comm, a->threads);
   CYF_TRY_CLEANUP(cyf_loader_bench_run(comm, atlas, &a->loader, a->cold, a->seconds, a->epochs, &measured));
   int64_t memory = cyf_peak_memory_bytes();
   CYF_TRY_CLEANUP(cyf_comm_max_int64(comm, &memory, 1));
@@ -199,7 +198,6 @@ static cyf_status bench(cyf_context *context, arguments *a, const cyf_texts *ext
 cleanup:
   cyf_loader_bench_destroy(&measured);
   cyf_atlas_close(&atlas);
-  cyf_device_destroy(&device);
   return status;
 }
 

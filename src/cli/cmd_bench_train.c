@@ -8,8 +8,9 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "bench/bench.h"
 #include "bench/bench_steps.h"
-#include "cli/bench.h"
+#include "cli/cmd_bench.h"
 #include "cli/device_options.h"
 #include "kernels/backend.h"
 

@@ -240,9 +240,7 @@ static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *i
   a->prepare.inputs = (const char *const *)paths.name;
   a->prepare.n_inputs = paths.n;
   a->prepare.command_line = context->command_line;
-  cyf_device *device = NULL; /* for its share of the machine's threads, which inflate gzip-compressed inputs */
-  CYF_TRY(cyf_open_device(context->comm, 0, &device));
-  cyf_device_destroy(&device);
+  (void)cyf_choose_threads(context->comm, 0); /* they inflate gzip-compressed inputs */
   if (a->prepare.n_labels == 0)
     cyf_warn("no --label was given: the model will have no classifiers, so cells of a type cannot be asked for");
   cyf_prepare_summary s;

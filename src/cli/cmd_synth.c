@@ -72,11 +72,8 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
 
 static cyf_status simulate(cyf_context *context, arguments *a, const cyf_texts *extra) {
   cyf_comm *comm = context->comm;
-  cyf_device *device = NULL;
   CYF_TRY(cyf_comm_agree(comm, check(a, extra)));
-  CYF_TRY(cyf_open_device(comm, a->threads, &device));
-  a->synth.n_threads = device->n_threads;
-  cyf_device_destroy(&device);
+  a->synth.n_threads = cyf_choose_threads(comm, a->threads);
   cyf_comm_set_timeout(comm, FILE_TIMEOUT_S);
   if (a->n_files > 0) {
     CYF_TRY(cyf_synth_files(comm, &a->synth, a->n_files));

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "kernels/device.h"
 
 /* Found out before the work, not after it. */
 static cyf_status check_folder_of(const char *path) {
@@ -48,19 +49,20 @@ cyf_status cyf_need(const cyf_usage *usage, const void *value, const char *what)
   return CYF_FAIL(CYF_ERR_USAGE, "%s: %s is needed; see cytoforge %s --help", usage->command, what, usage->command);
 }
 
-cyf_status cyf_open_device(cyf_comm *comm, int64_t threads, cyf_device **ret_device) {
+int cyf_choose_threads(const cyf_comm *comm, int64_t asked) {
   int n_online = (int)sysconf(_SC_NPROCESSORS_ONLN), n_local = cyf_comm_local_size(comm);
   int allowed = cyf_cpus_allowed();
   const char *from_environment = getenv("OMP_NUM_THREADS");
   int share = n_online / n_local > 1 ? n_online / n_local : 1;
   int n = allowed < share ? allowed : share;
   if (from_environment != NULL && atoi(from_environment) > 0) n = atoi(from_environment);
-  if (threads > 0) n = (int)threads;
-  bool starved = threads <= 0 && from_environment == NULL && allowed * n_local < n_online;
+  if (asked > 0) n = (int)asked;
+  bool starved = asked <= 0 && from_environment == NULL && allowed * n_local < n_online;
   if (starved && cyf_comm_local_rank(comm) == 0)
     cyf_log_any_rank(CYF_LOG_WARN,
                      "mpirun binds each of the %d ranks here to %d of %d CPUs; give it --bind-to none (or --map-by "
                      "slot:PE=%d) to use them all",
                      n_local, allowed, n_online, share);
-  return cyf_device_create_cpu(n, ret_device);
+  cyf_set_threads(n);
+  return n;
 }

@@ -9,7 +9,6 @@
 #include "base/status.h"
 #include "cli/options.h"
 #include "comm/comm.h"
-#include "kernels/device.h"
 
 /** What a running command gets. */
 typedef struct cyf_context {
@@ -30,10 +29,10 @@ extern const cyf_command cyf_cmd_prepare, cyf_cmd_train, cyf_cmd_sample, cyf_cmd
     cyf_cmd_evaluate, cyf_cmd_info, cyf_cmd_synth, cyf_cmd_config, cyf_cmd_import, cyf_cmd_export, cyf_cmd_interpolate,
     cyf_cmd_bench;
 
-/** The device of this rank with its fair share of the node's CPUs: its affinity mask, or the mask divided among the
- * local ranks where they share it; OMP_NUM_THREADS is respected. Warns where mpirun's binding starves the rank.
- * Collective. threads > 0 overrides. */
-cyf_status cyf_open_device(cyf_comm *comm, int64_t threads, cyf_device **ret_device);
+/** Threads of this rank, at least 1, which the process then takes (cyf_set_threads): `asked`, or where that is 0
+ * OMP_NUM_THREADS, or its fair share of the machine's CPUs, which is its affinity mask or the mask divided among the
+ * ranks that share it. Warns where mpirun's binding starves the rank. Not collective. */
+int cyf_choose_threads(const cyf_comm *comm, int64_t asked);
 
 /** Before any work, for a file that a command is to write: refuses an existing one unless force, one that cannot be
  * replaced (cyf_output_target) even then, and a folder that cannot be written to. Errors: CYF_ERR_IO. */

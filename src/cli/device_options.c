@@ -71,13 +71,11 @@ cyf_status cyf_open_wished_device(cyf_comm *comm, const cyf_device_options *opti
   int products = (int)precision;
   *ret_device = NULL;
   CYF_TRY(cyf_comm_agree(comm, choose(comm, options, &situation, &products, &choice)));
-  cyf_status status = cyf_open_device(comm, options->threads, ret_device);
-  if (status == CYF_OK && choice.is_cuda) {
-    const int n_threads = (*ret_device)->n_threads;
-    cyf_device_destroy(ret_device);
-    status = cyf_device_create_cuda(choice.ordinal, n_threads, (cyf_precision)products, ret_device);
-    if (status == CYF_OK) (*ret_device)->is_shared = choice.is_shared;
-  }
+  const int n_threads = cyf_choose_threads(comm, options->threads);
+  cyf_status status = choice.is_cuda
+                          ? cyf_device_create_cuda(choice.ordinal, n_threads, (cyf_precision)products, ret_device)
+                          : cyf_device_create_cpu(n_threads, ret_device);
+  if (status == CYF_OK && choice.is_cuda) (*ret_device)->is_shared = choice.is_shared;
   status = cyf_comm_agree(comm, status);
   if (status == CYF_OK)
     say(&situation, *ret_device, choice.is_cuda);

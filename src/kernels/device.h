@@ -29,8 +29,11 @@ typedef struct cyf_device {
  */
 typedef enum cyf_precision { CYF_PRECISION_FP32, CYF_PRECISION_TF32, CYF_PRECISION_BF16 } cyf_precision;
 
-/** The CPU device. n_threads <= 0: as many as the CPU mask of the process allows. Also sets OpenMP's and OpenBLAS's
- * thread numbers. Not collective. */
+/** How many threads this process' parallel regions (OpenMP) and matrix products (OpenBLAS) take from now on; n >= 1. */
+void cyf_set_threads(int n);
+
+/** The CPU device. n_threads <= 0: as many as the CPU mask of the process allows. Also calls cyf_set_threads. Not
+ * collective. */
 cyf_status cyf_device_create_cpu(int n_threads, cyf_device **ret_device);
 void cyf_device_destroy(cyf_device **device);
 

@@ -50,10 +50,9 @@ cyf_status cyf_classifier_train_step(cyf_classifier *classifier, int64_t n, cons
 cyf_status cyf_classifier_logits(const cyf_classifier *classifier, cyf_scratch *scratch, int64_t n, const float *x_t,
                                  const int32_t *t_host, float *logits);
 /** gradient[n, latent] += d/dx_t sum_k weight[k*n+i] log p(label[k*n+i] | x_t[i], t), k < n_terms, running statistics,
- * one timestep for all. label, weight [n_terms][n] device; label -1: no term. */
-cyf_status cyf_classifier_guidance(const cyf_classifier *classifier, cyf_scratch *scratch, int64_t n, const float *x_t,
-                                   int32_t t, int n_terms, const int32_t *label, const float *weight, float *gradient);
-/** The same with the timestep in device memory (rows->row NULL): operations of the work queue alone. */
+ * one timestep for all (rows: one row, rows->row NULL). label, weight [n_terms][n] device; label -1: no term.
+ * Operations of the work queue alone, so that it can be part of a graph (kernels/backend.h). Thread-safe with one's own
+ * scratch. */
 cyf_status cyf_classifier_guidance_rows(const cyf_classifier *classifier, cyf_scratch *scratch, int64_t n,
                                         const float *x_t, const cyf_time_rows *rows, int n_terms, const int32_t *label,
                                         const float *weight, float *gradient);

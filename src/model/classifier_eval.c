@@ -80,15 +80,3 @@ cyf_status cyf_classifier_guidance_rows(const cyf_classifier *classifier, cyf_sc
   cyf_scratch_release(scratch, mark);
   return status;
 }
-
-cyf_status cyf_classifier_guidance(const cyf_classifier *classifier, cyf_scratch *scratch, int64_t n, const float *x_t,
-                                   int32_t t, int n_terms, const int32_t *label, const float *weight, float *gradient) {
-  const size_t mark = cyf_scratch_mark(scratch);
-  cyf_time_rows rows;
-  cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_time_rows_single(classifier->parameters.device, scratch, t, &rows));
-  CYF_TRY_CLEANUP(cyf_classifier_guidance_rows(classifier, scratch, n, x_t, &rows, n_terms, label, weight, gradient));
-cleanup:
-  cyf_scratch_release(scratch, mark);
-  return status;
-}

@@ -53,22 +53,14 @@ cyf_status cyf_denoiser_rows_find(const cyf_denoiser *denoiser, cyf_scratch *scr
 cyf_status cyf_denoiser_rows_find_labels(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n,
                                          const int32_t *label_host, cyf_denoiser_rows *ret_rows);
 
-/** Adds the gradient of sum_local (out - eps)^2 / (n_global * latent). t[n] is on the host AND small (timesteps); x_t,
- * eps [n, latent] on the device. The time path runs once per distinct timestep of the batch (at most T rows).
- * label_host [n_conditions][n] on the host, -1: without a label; NULL: all are. *ret_sum_squared, the local sum of
- * squares, is written by the device's next synchronize() and must live until then. n may be 0. */
-cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const float *x_t, const int32_t *t_host,
-                                   const int32_t *label_host, const float *eps, int64_t n_global,
-                                   double *ret_sum_squared);
-/** The same of rows that were found before: operations of the work queue alone, so that it can be part of a graph
- * (kernels/backend.h). */
+/** Adds the gradient of sum_local (out - eps)^2 / (n_global * latent); x_t, eps [n, latent] on the device. The time
+ * path runs once per distinct timestep of the batch (at most T rows). *ret_sum_squared, the local sum of squares, is
+ * written by the device's next synchronize() and must live until then. n may be 0. Operations of the work queue alone,
+ * so that it can be part of a graph (kernels/backend.h). */
 cyf_status cyf_denoiser_train_rows(cyf_denoiser *denoiser, int64_t n, const float *x_t, const cyf_denoiser_rows *rows,
                                    const float *eps, int64_t n_global, double *ret_sum_squared);
-/** out[n, latent] for one timestep shared by all cells: the time path is evaluated once. label_host as above.
- * Thread-safe with one's own scratch. */
-cyf_status cyf_denoiser_eval(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t, int32_t t,
-                             const int32_t *label_host, float *out);
-/** As above with a timestep a cell (host array): for validation. */
+/** out[n, latent] with a timestep a cell and labels as cyf_denoiser_rows_find takes them: for validation. Thread-safe
+ * with one's own scratch. */
 cyf_status cyf_denoiser_eval_many(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t,
                                   const int32_t *t_host, const int32_t *label_host, float *out);
 /** The same of rows that were found before: operations of the work queue alone. */

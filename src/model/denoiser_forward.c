@@ -60,20 +60,6 @@ cyf_status cyf_denoiser_eval_rows(const cyf_denoiser *denoiser, cyf_scratch *scr
   return status;
 }
 
-cyf_status cyf_denoiser_eval(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t, int32_t t,
-                             const int32_t *label_host, float *out) {
-  if (n == 0) return CYF_OK;
-  const size_t mark = cyf_scratch_mark(scratch);
-  cyf_denoiser_rows rows = {0};
-  cyf_status status = CYF_OK;
-  CYF_TRY_CLEANUP(cyf_time_rows_single(denoiser->parameters.device, scratch, t, &rows.time));
-  CYF_TRY_CLEANUP(cyf_denoiser_rows_find_labels(denoiser, scratch, n, label_host, &rows));
-  CYF_TRY_CLEANUP(cyf_denoiser_eval_rows(denoiser, scratch, n, x_t, &rows, out));
-cleanup:
-  cyf_scratch_release(scratch, mark);
-  return status;
-}
-
 cyf_status cyf_denoiser_eval_many(const cyf_denoiser *denoiser, cyf_scratch *scratch, int64_t n, const float *x_t,
                                   const int32_t *t_host, const int32_t *label_host, float *out) {
   if (n == 0) return CYF_OK;

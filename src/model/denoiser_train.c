@@ -104,17 +104,3 @@ cyf_status cyf_denoiser_train_rows(cyf_denoiser *denoiser, int64_t n, const floa
   cyf_scratch_release(denoiser->scratch, mark);
   return status;
 }
-
-cyf_status cyf_denoiser_train_step(cyf_denoiser *denoiser, int64_t n, const float *x_t, const int32_t *t_host,
-                                   const int32_t *label_host, const float *eps, int64_t n_global,
-                                   double *ret_sum_squared) {
-  const size_t mark = cyf_scratch_mark(denoiser->scratch);
-  cyf_denoiser_rows rows = {0};
-  cyf_status status = CYF_OK;
-  *ret_sum_squared = 0.0;
-  if (n > 0) CYF_TRY_CLEANUP(cyf_denoiser_rows_find(denoiser, denoiser->scratch, n, t_host, label_host, &rows));
-  CYF_TRY_CLEANUP(cyf_denoiser_train_rows(denoiser, n, x_t, &rows, eps, n_global, ret_sum_squared));
-cleanup:
-  cyf_scratch_release(denoiser->scratch, mark);
-  return status;
-}

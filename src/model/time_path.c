@@ -69,14 +69,6 @@ cleanup:
   return status;
 }
 
-cyf_status cyf_time_rows_single(cyf_device *device, cyf_scratch *scratch, int32_t t, cyf_time_rows *ret_rows) {
-  int32_t *t_device = NULL;
-  CYF_TRY(cyf_scratch_int32(scratch, 1, &t_device));
-  CYF_TRY(device->ops->upload(device, t_device, &t, sizeof(t)));
-  *ret_rows = (cyf_time_rows){.n_rows = 1, .t = t_device, .row = NULL};
-  return CYF_OK;
-}
-
 /* ---- the path ---- */
 
 cyf_status cyf_time_path_forward(const cyf_parameters *parameters, const cyf_time_path *path, const cyf_time_rows *rows,

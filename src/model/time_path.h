@@ -38,8 +38,6 @@ cyf_status cyf_time_path_init(cyf_parameters *parameters, const cyf_time_path *p
  * for a negative timestep. */
 cyf_status cyf_time_rows_find(cyf_device *device, cyf_scratch *scratch, int64_t n, const int32_t *t_host,
                               cyf_time_rows *ret_rows);
-/** The one row of a timestep shared by all cells. */
-cyf_status cyf_time_rows_single(cyf_device *device, cyf_scratch *scratch, int32_t t, cyf_time_rows *ret_rows);
 
 cyf_status cyf_time_path_forward(const cyf_parameters *parameters, const cyf_time_path *path, const cyf_time_rows *rows,
                                  cyf_scratch *scratch, cyf_time_state *ret_state);

@@ -1,35 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #include "sample/choice.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static const char *const METHODS[] = {
-    [CYF_SAMPLER_DDPM] = "ddpm", [CYF_SAMPLER_DDIM] = "ddim", [CYF_SAMPLER_DPM] = "dpm++"};
-/* What "auto" steps are: for dpm++ few that come within noise of ddpm over all timesteps, for ddim where more change
- * little (benchmarks/results/steps.md). */
-static const char *const STEPS[] = {
-    [CYF_SAMPLER_DDPM] = "all", [CYF_SAMPLER_DDIM] = "50", [CYF_SAMPLER_DPM] = "lambda15"};
-enum { N_METHODS = sizeof METHODS / sizeof METHODS[0] };
-
-const char *cyf_method_name(cyf_sampler_method method) {
-  return METHODS[method];
+/* "ddpm, ddim or dpm++" */
+static cyf_status unknown_method(const char *command, const char *method) {
+  char known[256] = "";
+  size_t at = 0;
+  for (int m = 0; m < CYF_SAMPLER_N_METHODS && at < sizeof known; m++)
+    at += (size_t)snprintf(known + at, sizeof known - at, "%s%s",
+                           m == 0                           ? ""
+                           : m + 1 == CYF_SAMPLER_N_METHODS ? " or "
+                                                            : ", ",
+                           cyf_methods[m].name);
+  return CYF_FAIL(CYF_ERR_USAGE, "%s: --method wants %s, not '%s'", command, known, method);
 }
 
-cyf_status cyf_choose_method(const cyf_usage *usage, const cyf_settings *settings, const char *method,
-                             const char *steps, cyf_sampler_method *ret_method, const char **ret_steps) {
+cyf_status cyf_choose_method(const char *command, const cyf_settings *settings, const char *method, const char *steps,
+                             cyf_sampler_method *ret_method, const char **ret_steps) {
   int chosen = settings->sample.method;
   if (method != NULL) {
-    for (chosen = 0; chosen < N_METHODS && strcmp(METHODS[chosen], method) != 0; chosen++) continue;
-    if (chosen == N_METHODS)
-      return CYF_FAIL(CYF_ERR_USAGE, "%s: --method wants ddpm, ddim or dpm++, not '%s'", usage->command, method);
+    for (chosen = 0; chosen < CYF_SAMPLER_N_METHODS && strcmp(cyf_methods[chosen].name, method) != 0; chosen++)
+      continue;
+    if (chosen == CYF_SAMPLER_N_METHODS) return unknown_method(command, method);
   }
   *ret_method = (cyf_sampler_method)chosen;
   if (steps == NULL) steps = chosen == settings->sample.method ? settings->sample.steps : "auto";
-  *ret_steps = strcmp(steps, "auto") == 0 ? STEPS[chosen] : steps;
+  *ret_steps = strcmp(steps, "auto") == 0 ? cyf_methods[chosen].steps : steps;
   return CYF_OK;
 }
 
-cyf_status cyf_guidance_mode_parse(const cyf_usage *usage, const char *text, cyf_guidance_mode *ret_mode) {
+cyf_status cyf_guidance_mode_parse(const char *command, const char *text, cyf_guidance_mode *ret_mode) {
   static const char *const modes[] = {
       [CYF_GUIDANCE_AUTO] = "auto", [CYF_GUIDANCE_CLASSIFIER] = "classifier", [CYF_GUIDANCE_FREE] = "free"};
   *ret_mode = CYF_GUIDANCE_AUTO;
@@ -39,7 +41,7 @@ cyf_status cyf_guidance_mode_parse(const cyf_usage *usage, const char *text, cyf
     *ret_mode = (cyf_guidance_mode)i;
     return CYF_OK;
   }
-  return CYF_FAIL(CYF_ERR_USAGE, "%s: --guidance-mode wants auto, classifier or free, not '%s'", usage->command, text);
+  return CYF_FAIL(CYF_ERR_USAGE, "%s: --guidance-mode wants auto, classifier or free, not '%s'", command, text);
 }
 
 cyf_status cyf_choose_guide(const cyf_model *model, int64_t attribute, cyf_guidance_mode mode, cyf_guide *ret_guide) {

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "data/latents/latents.h"
 #include "data/loader/loader.h"
+#include "model/diffusion/methods.h"
 #include "model/diffusion/schedule.h"
 
 #define AT(member) offsetof(cyf_settings, member)
@@ -177,11 +178,11 @@ static const cyf_config_field fields[] = {
     STAGE_FIELDS("classifier", "20_000", "128", "3e-4", "0", "constant", "0", "true"),
 #undef STAGE
 
-    {"sample.method", CYF_CONFIG_CHOICE, AT(sample.method), "dpm++", UNBOUNDED, "ddpm|ddim|dpm++",
+    {"sample.method", CYF_CONFIG_CHOICE, AT(sample.method), "dpm++", UNBOUNDED, CYF_SAMPLER_WORDS,
      "reverse process of sampling unless --method says otherwise"},
     {"sample.steps", CYF_CONFIG_STRING, AT(sample.steps), "auto", UNBOUNDED, NULL,
-     "its steps unless --steps says otherwise: a number, all, lambdaN, ddimN or numbers a section; auto: lambda15 "
-     "for dpm++, 50 for ddim, all for ddpm"},
+     "its steps unless --steps says otherwise: a number, all, lambdaN, ddimN or numbers a section; "
+     "auto: " CYF_SAMPLER_STEPS},
 
     {"checkpoint.every", CYF_CONFIG_INT, AT(checkpoint.every), "1000", 0, 1e12, NULL,
      "steps between checkpoints; 0: only at the end of a stage and when stopped"},

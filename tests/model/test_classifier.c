@@ -4,6 +4,7 @@
 #include "golden.h"
 #include "model/classifier.h"
 #include "model_check.h"
+#include "model_steps.h"
 
 static const char *const GOLDEN_FILES[] = {"classifier_1.h5", "classifier_2.h5"};
 static const double GOLDEN_TOLERANCE = 1e-5; /* float32 against float64; the contract is 1e-4 */
@@ -122,8 +123,8 @@ static void test_golden_eval(void **state) {
     assert_ok(cyf_classifier_logits(c.classifier, scratch, c.n, c.x_t, c.t, logits));
     golden_check(device, logits, c.file, "eval/logits", GOLDEN_TOLERANCE);
     for (int64_t k = 0; k < c.n; k++) { /* guidance takes one timestep, so cell by cell */
-      assert_ok(cyf_classifier_guidance(c.classifier, scratch, 1, c.x_t + k * c.latent, c.t[k], 1, c.label + k, weight,
-                                        gradient + k * c.latent));
+      assert_ok(guidance_at(c.classifier, scratch, 1, c.x_t + k * c.latent, c.t[k], 1, c.label + k, weight,
+                            gradient + k * c.latent));
     }
     golden_check(device, gradient, c.file, "eval/guidance", GOLDEN_TOLERANCE);
     assert_int_equal(cyf_scratch_mark(scratch), 0); /* nothing is left behind */
@@ -350,7 +351,7 @@ static void test_guidance_of_two_terms(void **state) {
   }
   int32_t *label = int32_to_device(device, labels, 2 * N_CELLS);
   float *weight = to_device(device, weights, 2 * N_CELLS), *gradient = to_device(device, NULL, N_CELLS * N_LATENT);
-  assert_ok(cyf_classifier_guidance(b.classifier, scratch, N_CELLS, b.x_t, 40, 2, label, weight, gradient));
+  assert_ok(guidance_at(b.classifier, scratch, N_CELLS, b.x_t, 40, 2, label, weight, gradient));
   float *direction = random_normals(device, 77, N_CELLS, N_LATENT),
         *moved = to_device(device, NULL, N_CELLS * N_LATENT);
   float *g = to_host(device, gradient, N_CELLS * N_LATENT), *v = to_host(device, direction, N_CELLS * N_LATENT);
@@ -367,7 +368,7 @@ static void test_guidance_of_two_terms(void **state) {
   }
   assert_true(fabs((values[0] - values[1]) / (2.0 * h) - slope) < 2e-3 * sqrt(norm));
 
-  assert_ok(cyf_classifier_guidance(b.classifier, scratch, N_CELLS, b.x_t, 40, 2, label, weight, gradient));
+  assert_ok(guidance_at(b.classifier, scratch, N_CELLS, b.x_t, 40, 2, label, weight, gradient));
   float *twice = to_host(device, gradient, N_CELLS * N_LATENT);
   for (int e = 0; e < N_CELLS * N_LATENT; e++) assert_true(fabsf(twice[e] - 2.0f * g[e]) <= 1e-6f);
   cyf_free(twice);

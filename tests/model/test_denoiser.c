@@ -3,6 +3,7 @@
 #include "golden.h"
 #include "model/denoiser.h"
 #include "model_check.h"
+#include "model_steps.h"
 
 static const char *const GOLDEN_FILES[] = {"denoiser_1.h5", "denoiser_2.h5"};
 static const double GOLDEN_TOLERANCE = 1e-5; /* float32 against float64; the contract is 1e-4 */
@@ -70,7 +71,7 @@ static void test_golden_train_step(void **state) {
   for (int i = 0; i < 2; i++) {
     golden_case c = open_golden(GOLDEN_FILES[i]);
     double sum = 0.0;
-    assert_ok(cyf_denoiser_train_step(c.denoiser, c.n, c.x_t, c.t, NULL, c.eps, c.n, &sum));
+    assert_ok(denoiser_step(c.denoiser, c.n, c.x_t, c.t, NULL, c.eps, c.n, &sum));
     assert_ok(device->ops->synchronize(device));
     const double expected = golden_scalar(c.file, "loss");
     assert_true(fabs(sum / (double)(c.n * c.latent) - expected) < 1e-6 * expected);
@@ -95,7 +96,7 @@ static void test_golden_adamw_ema(void **state) {
     assert_ok(device->ops->copy(device, ema, c.p->value, (size_t)total * sizeof(float)));
     double sum = 0.0;
     for (int step = 0; step < 3; step++) {
-      assert_ok(cyf_denoiser_train_step(c.denoiser, c.n, c.x_t, c.t, NULL, c.eps, c.n, &sum));
+      assert_ok(denoiser_step(c.denoiser, c.n, c.x_t, c.t, NULL, c.eps, c.n, &sum));
       settings.step = step + 1;
       assert_ok(device->ops->adamw(device, total, &settings, c.p->value, c.p->gradient, first, second, ema, 0.9));
     }
@@ -135,7 +136,7 @@ typedef struct loss_context {
 static double train_loss(void *context) {
   const loss_context *c = context;
   double sum = 0.0;
-  assert_ok(cyf_denoiser_train_step(c->denoiser, N_CELLS, c->x_t, TIMESTEPS, c->labels, c->eps, N_CELLS, &sum));
+  assert_ok(denoiser_step(c->denoiser, N_CELLS, c->x_t, TIMESTEPS, c->labels, c->eps, N_CELLS, &sum));
   return sum / (N_CELLS * N_LATENT);
 }
 
@@ -171,7 +172,7 @@ static void test_labels_pick_their_rows(void **state) {
   float *out = to_device(device, NULL, N_CELLS * N_LATENT);
   assert_ok(cyf_scratch_create(device, &scratch));
   for (int i = 0; i < 2 * N_CELLS; i++) labels[i] = i < N_CELLS ? (i == 4 ? 2 : -1) : 0; /* 4 is of class 2, all of 0 */
-  assert_ok(cyf_denoiser_train_step(denoiser, N_CELLS, x_t, TIMESTEPS, labels, eps, N_CELLS, &sum));
+  assert_ok(denoiser_step(denoiser, N_CELLS, x_t, TIMESTEPS, labels, eps, N_CELLS, &sum));
   const char *const names[] = {"layers.1.label_layer.0.weight", "reverse_layers.1.label_layer.1.weight"};
   const bool used[2][4] = {{false, false, true, true}, {true, false, false, false}};
   for (int k = 0; k < 2; k++) {
@@ -196,7 +197,7 @@ static void test_labels_pick_their_rows(void **state) {
     assert_true((before[e] == after[e]) == (cell != 4 && cell != 9));
   }
   labels[0] = 3;
-  assert_int_equal(cyf_denoiser_eval(denoiser, scratch, N_CELLS, x_t, 5, labels, out), CYF_ERR_INTERNAL);
+  assert_int_equal(denoiser_at(denoiser, scratch, N_CELLS, x_t, 5, labels, out), CYF_ERR_INTERNAL);
   assert_non_null(strstr(cyf_status_message(), "label 3"));
   cyf_status_clear();
   assert_int_equal(cyf_scratch_mark(scratch), 0);
@@ -218,14 +219,14 @@ static void test_shares_add_up(void **state) {
   float *x_t = random_normals(device, 1, N_CELLS, N_LATENT), *eps = random_normals(device, 2, N_CELLS, N_LATENT);
   const int64_t bounds[] = {0, 7, 7, 8, N_CELLS};
   double sum = 0.0, sum_of_parts = 0.0;
-  assert_ok(cyf_denoiser_train_step(whole, N_CELLS, x_t, TIMESTEPS, LABELS, eps, N_CELLS, &sum));
+  assert_ok(denoiser_step(whole, N_CELLS, x_t, TIMESTEPS, LABELS, eps, N_CELLS, &sum));
   for (int i = 0; i < 4; i++) {
     double part = -1.0;
     const int64_t from = bounds[i], n = bounds[i + 1] - from;
     int32_t labels[2 * N_CELLS];
     for (int64_t j = 0; j < 2 * n; j++) labels[j] = LABELS[j / n * N_CELLS + from + j % n];
-    assert_ok(cyf_denoiser_train_step(parts, n, x_t + from * N_LATENT, TIMESTEPS + from, labels, eps + from * N_LATENT,
-                                      N_CELLS, &part));
+    assert_ok(denoiser_step(parts, n, x_t + from * N_LATENT, TIMESTEPS + from, labels, eps + from * N_LATENT, N_CELLS,
+                            &part));
     if (n == 0) assert_true(part == 0.0);
     sum_of_parts += part;
   }
@@ -249,14 +250,14 @@ static void test_shared_timestep(void **state) {
   assert_ok(cyf_scratch_create(device, &scratch));
   for (int32_t value = 0; value < 1000; value += 333) {
     for (int i = 0; i < N_CELLS; i++) t[i] = value;
-    assert_ok(cyf_denoiser_eval(denoiser, scratch, N_CELLS, x_t, value, LABELS, out));
+    assert_ok(denoiser_at(denoiser, scratch, N_CELLS, x_t, value, LABELS, out));
     assert_ok(cyf_denoiser_eval_many(denoiser, scratch, N_CELLS, x_t, t, LABELS, many));
     assert_true(device_error(device, many, out, N_CELLS * N_LATENT) < 1e-6);
   }
   assert_ok(cyf_denoiser_eval_many(denoiser, scratch, N_CELLS, x_t, TIMESTEPS, LABELS, many));
   for (int i = 0; i < N_CELLS; i++) {
     const int32_t labels[2] = {LABELS[i], LABELS[N_CELLS + i]};
-    assert_ok(cyf_denoiser_eval(denoiser, scratch, 1, x_t + i * N_LATENT, TIMESTEPS[i], labels, out));
+    assert_ok(denoiser_at(denoiser, scratch, 1, x_t + i * N_LATENT, TIMESTEPS[i], labels, out));
     assert_true(device_error(device, out, many + i * N_LATENT, N_LATENT) < 1e-5);
   }
   assert_int_equal(cyf_scratch_mark(scratch), 0); /* nothing is left behind */
@@ -279,9 +280,9 @@ static void test_refusals(void **state) {
   denoiser = small_denoiser(2);
   float *x_t = random_normals(device, 1, 1, N_LATENT);
   const int32_t negative = -1;
-  assert_int_equal(cyf_denoiser_train_step(denoiser, 1, x_t, &negative, NULL, x_t, 1, &sum), CYF_ERR_INTERNAL);
+  assert_int_equal(denoiser_step(denoiser, 1, x_t, &negative, NULL, x_t, 1, &sum), CYF_ERR_INTERNAL);
   cyf_status_clear();
-  assert_int_equal(cyf_denoiser_train_step(denoiser, 1, x_t, TIMESTEPS, NULL, x_t, 0, &sum), CYF_ERR_INTERNAL);
+  assert_int_equal(denoiser_step(denoiser, 1, x_t, TIMESTEPS, NULL, x_t, 0, &sum), CYF_ERR_INTERNAL);
   cyf_status_clear();
   device->ops->free(device, x_t);
   cyf_denoiser_destroy(&denoiser);

@@ -4,6 +4,7 @@
 #include "golden.h"
 #include "model/diffusion/sampler.h"
 #include "model_check.h"
+#include "model_steps.h"
 
 enum { N_CELLS = 23, N_LATENT = 5, COUNT = N_CELLS * N_LATENT, N_STEPS = 6 };
 /* Of condition 0 (4 classes) and condition 1 (3 classes). */
@@ -58,7 +59,7 @@ static void answer(const float *x, int32_t t, const int32_t *first, const int32_
     both[N_CELLS + i] = second != NULL ? second[i] : -1;
   }
   float *out = to_device(device, NULL, COUNT);
-  assert_ok(cyf_denoiser_eval(denoiser, scratch, N_CELLS, x, t, both, out));
+  assert_ok(denoiser_at(denoiser, scratch, N_CELLS, x, t, both, out));
   float *host = to_host(device, out, COUNT);
   for (int e = 0; e < COUNT; e++) eps[e] = (double)host[e];
   cyf_free(host);

@@ -7,6 +7,7 @@
 #include "model/autoencoder.h"
 #include "model/classifier.h"
 #include "model/denoiser.h"
+#include "model_steps.h"
 
 enum { N = 6, GENES = 40, LATENT = 8, N_MOST = 512, N_CLASSES = 3 };
 
@@ -109,7 +110,7 @@ static void denoiser_announces(void **state) {
   assert_ok(cyf_denoiser_init(model, 1));
   cyf_parameters *parameters = cyf_denoiser_parameters(model);
   listen(parameters, &heard);
-  assert_ok(cyf_denoiser_train_step(model, N, x, t, label, eps, N, &sum));
+  assert_ok(denoiser_step(model, N, x, t, label, eps, N, &sum));
   check_and_forget(parameters, &heard);
   assert_true(share_in_order(&heard) > 0.6);
   cyf_denoiser_destroy(&model);

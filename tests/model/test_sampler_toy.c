@@ -4,6 +4,7 @@
 #include "golden.h"
 #include "model/diffusion/sampler.h"
 #include "model_check.h"
+#include "model_steps.h"
 
 static cyf_device *device;
 
@@ -72,7 +73,7 @@ static toy train_toy(void) {
     float *x_t = to_device(device, b->x_t, TOY_BATCH * TOY_LATENT),
           *eps = to_device(device, b->eps, TOY_BATCH * TOY_LATENT);
     int32_t *label = int32_to_device(device, b->label, TOY_BATCH);
-    assert_ok(cyf_denoiser_train_step(m.denoiser, TOY_BATCH, x_t, b->t, NULL, eps, TOY_BATCH, &sum));
+    assert_ok(denoiser_step(m.denoiser, TOY_BATCH, x_t, b->t, NULL, eps, TOY_BATCH, &sum));
     assert_ok(cyf_classifier_train_step(m.classifier, TOY_BATCH, x_t, b->t, label, NULL, TOY_BATCH, TOY_BATCH, NULL,
                                         NULL, &result));
     toy_update(p, p_moments, step);

@@ -15,6 +15,11 @@ int cyf_cpus_allowed(void) {
   return count > 0 ? count : 1;
 }
 
+void cyf_set_threads(int n) {
+  omp_set_num_threads(n);
+  openblas_set_num_threads(n);
+}
+
 cyf_status cyf_device_create_cpu(int n_threads, cyf_device **ret_device) {
   cyf_device *device;
   *ret_device = NULL;
@@ -22,8 +27,7 @@ cyf_status cyf_device_create_cpu(int n_threads, cyf_device **ret_device) {
   device->ops = &cyf_cpu_ops;
   device->host_memory = true;
   device->n_threads = n_threads > 0 ? n_threads : cyf_cpus_allowed();
-  omp_set_num_threads(device->n_threads);
-  openblas_set_num_threads(device->n_threads);
+  cyf_set_threads(device->n_threads);
   *ret_device = device;
   return CYF_OK;
 }

@@ -3,9 +3,7 @@
 
 #include <math.h>
 
-static double lambda(double alpha_bar) {
-  return 0.5 * log(alpha_bar / (1.0 - alpha_bar));
-}
+#include "model/diffusion/sampler_internal.h"
 
 /* With h = lambda_t - lambda_s and r = h_before / h:
  *   D = (1 + 1 / (2r)) x0_s - 1 / (2r) x0_before,  x_t = (sigma_t / sigma_s) x_s - alpha_t (exp(-h) - 1) D. */
@@ -15,8 +13,8 @@ cyf_multistep cyf_multistep_make(const cyf_schedule *schedule, int i, bool clip)
   const double weight = sqrt(to) - ratio * sqrt(alpha_bar);  /* alpha_t (1 - exp(-h)) */
   double before = 0.0;
   if (i > 0 && i + 1 < schedule->n) {
-    const double h = lambda(to) - lambda(alpha_bar);
-    const double h_before = lambda(alpha_bar) - lambda(schedule->alpha_bar[i + 1]);
+    const double h = cyf_schedule_log_snr(to) - cyf_schedule_log_snr(alpha_bar);
+    const double h_before = cyf_schedule_log_snr(alpha_bar) - cyf_schedule_log_snr(schedule->alpha_bar[i + 1]);
     before = 0.5 * h / h_before;
   }
   return (cyf_multistep){.sqrt_one_minus_alpha_bar = sqrt(1.0 - alpha_bar),
@@ -26,4 +24,12 @@ cyf_multistep cyf_multistep_make(const cyf_schedule *schedule, int i, bool clip)
                          .coef_x0 = weight * (1.0 + before),
                          .coef_x0_before = -weight * before,
                          .clip = clip};
+}
+
+cyf_status cyf_sampler_step_multistep(const sampler_run *run, int i, const float *guidance, const float *noise,
+                                      float *x) {
+  const cyf_multistep step = cyf_multistep_make(run->config->schedule, i, run->config->clip);
+  (void)noise;
+  return run->device->ops->multistep_step(run->device, run->n * run->latent, &step, x, run->eps, guidance,
+                                          run->x0_before, x);
 }

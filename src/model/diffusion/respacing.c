@@ -73,20 +73,19 @@ static cyf_status keep_sections(const char *spacing, int n, bool *keep) {
   return CYF_OK;
 }
 
-static double log_snr(double alpha_bar) {
-  return 0.5 * log(alpha_bar / (1.0 - alpha_bar));
-}
-
 /* Keeps `wanted` steps, the first and the last among them, evenly spaced in half the log signal-to-noise ratio. Each is
  * the step nearest to its place that leaves one for every step still to come: near 0 the ratio changes faster than
  * whole timesteps can follow. */
 static cyf_status keep_log_snr(const char *spacing, const cyf_schedule *full, int wanted, bool *keep) {
   const int n = full->n;
   if (wanted > n) return CYF_FAIL(CYF_ERR_USAGE, "steps \"%s\": there are only %d steps", spacing, n);
-  const double highest = log_snr(full->alpha_bar[0]), lowest = log_snr(full->alpha_bar[n - 1]);
+  const double highest = cyf_schedule_log_snr(full->alpha_bar[0]),
+               lowest = cyf_schedule_log_snr(full->alpha_bar[n - 1]);
   for (int i = 0, t = 0; i < wanted; i++, t++) {
     const double place = wanted > 1 ? highest + (lowest - highest) * i / (wanted - 1) : lowest;
-    while (t < n - wanted + i && log_snr(full->alpha_bar[t]) + log_snr(full->alpha_bar[t + 1]) > 2.0 * place) t++;
+    while (t < n - wanted + i &&
+           cyf_schedule_log_snr(full->alpha_bar[t]) + cyf_schedule_log_snr(full->alpha_bar[t + 1]) > 2.0 * place)
+      t++;
     keep[t] = true;
   }
   return CYF_OK;

@@ -4,32 +4,11 @@
 #include <math.h>
 
 #include "base/memory.h"
-#include "model/diffusion/multistep.h"
 #include "model/diffusion/sampler_internal.h"
 
 int64_t cyf_sampler_block(const cyf_device *device) {
   if (device->block_cells <= 0) return CYF_SAMPLER_BLOCK;
   return device->block_cells < CYF_SAMPLER_BLOCK_MAX ? device->block_cells : CYF_SAMPLER_BLOCK_MAX;
-}
-
-/* Coefficients of step i of the schedule, all in double: with hundreds of steps an error here grows much more than one
- * in x. */
-static cyf_reverse_step make_step(const cyf_sampler_config *config, int i) {
-  const cyf_schedule *s = config->schedule;
-  const double alpha_bar = s->alpha_bar[i], alpha_bar_prev = s->alpha_bar_prev[i];
-  return (cyf_reverse_step){
-      .alpha_bar = alpha_bar,
-      .alpha_bar_prev = alpha_bar_prev,
-      .sqrt_recip_alpha_bar = sqrt(1.0 / alpha_bar),
-      .sqrt_recip_m1_alpha_bar = sqrt(1.0 / alpha_bar - 1.0),
-      .mean_coef_x0 = s->posterior_coef_x0[i],
-      .mean_coef_xt = s->posterior_coef_xt[i],
-      .variance = s->reverse_variance[i],
-      .log_variance = s->reverse_log_variance[i],
-      /* Song et al. 2021, eq. 16. */
-      .sigma = config->eta * sqrt((1.0 - alpha_bar_prev) / (1.0 - alpha_bar) * (1.0 - alpha_bar / alpha_bar_prev)),
-      .clip = config->clip,
-  };
 }
 
 static cyf_status upload_fixed_noise(const sampler_run *run, int i) {
@@ -42,8 +21,8 @@ static cyf_status upload_fixed_noise(const sampler_run *run, int i) {
 }
 
 static bool takes_noise(const cyf_sampler_config *config, int i) {
-  if (i == 0 || config->method == CYF_SAMPLER_DPM) return false;
-  return config->method != CYF_SAMPLER_DDIM || config->eta != 0.0;
+  const cyf_method_noise noise = cyf_methods[config->method].noise;
+  return i > 0 && (noise == CYF_NOISE_ALWAYS || (noise == CYF_NOISE_WITH_ETA && config->eta != 0.0));
 }
 
 /* run->noise for step i; *ret_noise NULL where the step takes none. Counters are the original timestep and the cell's
@@ -59,21 +38,11 @@ static cyf_status draw_noise(const sampler_run *run, int i, const float **ret_no
 
 /* Operations of the work queue alone: one graph. */
 static cyf_status reverse_step(const sampler_run *run, int i, float *x) {
-  cyf_device *d = run->device;
-  const int64_t count = run->n * run->latent;
   const float *guidance = NULL, *noise = NULL;
   CYF_TRY(cyf_sampler_predict(run, i, x));
   CYF_TRY(cyf_sampler_sum_gradients(run, i, x, &guidance));
-  if (run->config->method == CYF_SAMPLER_DPM) {
-    const cyf_multistep multistep = cyf_multistep_make(run->config->schedule, i, run->config->clip);
-    return d->ops->multistep_step(d, count, &multistep, x, run->eps, guidance, run->x0_before, x);
-  }
-  const cyf_reverse_step step = make_step(run->config, i);
   CYF_TRY(draw_noise(run, i, &noise));
-  if (run->config->method == CYF_SAMPLER_DDPM) {
-    return d->ops->ddpm_step(d, count, &step, x, run->eps, guidance, noise, x);
-  }
-  return d->ops->ddim_step(d, count, &step, x, run->eps, guidance, noise, x);
+  return cyf_methods[run->config->method].step(run, i, guidance, noise, x);
 }
 
 static cyf_status launch_step(const sampler_run *run, int i, float *x) {
@@ -163,4 +132,21 @@ cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser 
 cyf_status cyf_sampler_start(cyf_device *device, uint64_t seed, int64_t latent, int64_t first, int64_t n, float *x) {
   if (n == 0) return CYF_OK;
   return device->ops->fill_normal(device, n, latent, cyf_rng_key_make(seed, CYF_RNG_START), 0, NULL, first, x);
+}
+
+cyf_status cyf_sampler_start_from(cyf_device *device, const cyf_schedule *schedule, uint64_t seed, int64_t latent,
+                                  cyf_scratch *scratch, int64_t first, int64_t n, float *x) {
+  const double alpha_bar = schedule->alpha_bar[schedule->n - 1];
+  const size_t mark = cyf_scratch_mark(scratch);
+  float *noise = NULL;
+  if (n == 0) return CYF_OK;
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_scratch_floats(scratch, n * latent, &noise));
+  CYF_TRY_CLEANUP(cyf_sampler_start(device, seed, latent, first, n, noise));
+  CYF_TRY_CLEANUP(device->ops->scale(device, n * latent, sqrt(alpha_bar), x));
+  CYF_TRY_CLEANUP(device->ops->axpy(device, n * latent, sqrt(1.0 - alpha_bar), noise, x));
+  status = device->ops->synchronize(device);
+cleanup:
+  cyf_scratch_release(scratch, mark);
+  return status;
 }

@@ -8,13 +8,13 @@
 
 #include "model/classifier.h"
 #include "model/denoiser.h"
+#include "model/diffusion/methods.h"
 #include "model/diffusion/schedule.h"
 
 enum { CYF_SAMPLER_BLOCK = 256, CYF_SAMPLER_BLOCK_MAX = 2048, CYF_GUIDES_MAX = 16 };
 
 /** Cells of a block on this device: CYF_SAMPLER_BLOCK, or what the device wants, at most CYF_SAMPLER_BLOCK_MAX. */
 int64_t cyf_sampler_block(const cyf_device *device);
-typedef enum cyf_sampler_method { CYF_SAMPLER_DDPM, CYF_SAMPLER_DDIM, CYF_SAMPLER_DPM } cyf_sampler_method;
 
 /** One attribute with n_terms weighted targets a cell. Two terms of one attribute are the paper's Gradient
  * Interpolation.

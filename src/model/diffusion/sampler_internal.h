@@ -35,4 +35,11 @@ cyf_status cyf_sampler_predict(const sampler_run *run, int i, const float *x);
  * where no classifier acts. */
 cyf_status cyf_sampler_sum_gradients(const sampler_run *run, int i, const float *x, const float **ret_guidance);
 
+/* The steps of cyf_methods: cyf_sampler_step_ddpm and so on. */
+#define CYF_METHOD_STEP(enumerator, name, steps, noise, step)                                                  \
+  cyf_status cyf_sampler_step_##step(const sampler_run *run, int i, const float *guidance, const float *draws, \
+                                     float *x);
+#define CYF_METHOD_NOTHING()
+CYF_SAMPLER_METHODS(CYF_METHOD_STEP, CYF_METHOD_NOTHING)
+
 #endif

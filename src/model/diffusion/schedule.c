@@ -99,6 +99,10 @@ cleanup:
   return status;
 }
 
+double cyf_schedule_log_snr(double alpha_bar) {
+  return 0.5 * log(alpha_bar / (1.0 - alpha_bar));
+}
+
 void cyf_schedule_destroy(cyf_schedule **schedule) {
   if (schedule == NULL || *schedule == NULL) return;
   cyf_schedule *s = *schedule;

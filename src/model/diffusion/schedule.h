@@ -34,4 +34,8 @@ cyf_status cyf_schedule_respace(const cyf_schedule *full, const char *spacing, i
                                 cyf_schedule **ret_schedule);
 void cyf_schedule_destroy(cyf_schedule **schedule);
 
+/** Half the log signal-to-noise ratio at an alpha_bar, log(sqrt(alpha_bar) / sqrt(1 - alpha_bar)): the lambda of Lu et
+ * al. 2022. */
+double cyf_schedule_log_snr(double alpha_bar);
+
 #endif

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Measurements that `cytoforge bench` shares. */
-#ifndef CYF_CLI_BENCH_H
-#define CYF_CLI_BENCH_H
+ * What a machine reaches: plain reads of an atlas, a device's products and copies. */
+#ifndef CYF_BENCH_BENCH_H
+#define CYF_BENCH_BENCH_H
 
 #include <stdint.h>
 
 #include "base/status.h"
-#include "cli/command.h"
 #include "data/atlas/atlas.h"
 #include "kernels/device.h"
 
@@ -21,17 +20,5 @@ cyf_status cyf_bench_read(const cyf_atlas *atlas, int rank, int size, int64_t *r
  * GPU and 1,024 on the CPU, and bytes a second, read and written, in a copy of one. Takes some tenths of a second. Not
  * collective. Errors: CYF_ERR_MEMORY, CYF_ERR_DEVICE. */
 cyf_status cyf_bench_device(cyf_device *device, double *ret_flops_per_s, double *ret_copy_bytes_per_s);
-
-/** @{ */
-/** `bench sample`: cells a second of the reverse process. Collective. */
-cyf_status cyf_bench_sample(cyf_context *context, int argc, char **argv);
-void cyf_bench_sample_help(FILE *stream);
-/** @} */
-
-/** @{ */
-/** `bench train`: the time of a training step. Collective. */
-cyf_status cyf_bench_train(cyf_context *context, int argc, char **argv);
-void cyf_bench_train_help(FILE *stream);
-/** @} */
 
 #endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/** @file
+ * The sampling methods, once: the setting sample.method, the option --method, help texts, messages and the sampler read
+ * this list. A new method is a file with its step function and a line here. */
+#ifndef CYF_MODEL_DIFFUSION_METHODS_H
+#define CYF_MODEL_DIFFUSION_METHODS_H
+
+#include "base/status.h"
+
+/* METHOD(enumerator, name, steps, noise, step): `steps` are those of "auto" (benchmarks/results/steps.md): for dpm++
+ * few that come within noise of ddpm over all timesteps, for ddim where more change little. `noise` is a
+ * cyf_method_noise without its prefix, `step` names cyf_sampler_step_.... The order is that of the words in texts;
+ * AND() stands between lines. */
+#define CYF_SAMPLER_METHODS(METHOD, AND)     \
+  METHOD(DDPM, "ddpm", "all", ALWAYS, ddpm)  \
+  AND()                                      \
+  METHOD(DDIM, "ddim", "50", WITH_ETA, ddim) \
+  AND()                                      \
+  METHOD(DPM, "dpm++", "lambda15", NEVER, multistep)
+
+#define CYF_METHOD_ENUMERATOR(enumerator, name, steps, noise, step) CYF_SAMPLER_##enumerator
+#define CYF_METHOD_WORD(enumerator, name, steps, noise, step) name
+#define CYF_METHOD_STEPS(enumerator, name, steps, noise, step) steps " for " name
+#define CYF_METHOD_COMMA() ,
+#define CYF_METHOD_BAR() "|"
+#define CYF_METHOD_COMMA_TEXT() ", "
+
+/** CYF_SAMPLER_DDPM, CYF_SAMPLER_DDIM, CYF_SAMPLER_DPM: places in cyf_methods, and values of the setting sample.method.
+ */
+typedef enum cyf_sampler_method {
+  CYF_SAMPLER_METHODS(CYF_METHOD_ENUMERATOR, CYF_METHOD_COMMA),
+  CYF_SAMPLER_N_METHODS
+} cyf_sampler_method;
+
+/** "ddpm|ddim|dpm++" */
+#define CYF_SAMPLER_WORDS CYF_SAMPLER_METHODS(CYF_METHOD_WORD, CYF_METHOD_BAR)
+/** "all for ddpm, 50 for ddim, lambda15 for dpm++" */
+#define CYF_SAMPLER_STEPS CYF_SAMPLER_METHODS(CYF_METHOD_STEPS, CYF_METHOD_COMMA_TEXT)
+
+/** Whether a step draws noise; the step to x_0 never does. WITH_ETA: where eta is not 0. */
+typedef enum cyf_method_noise { CYF_NOISE_NEVER, CYF_NOISE_WITH_ETA, CYF_NOISE_ALWAYS } cyf_method_noise;
+
+struct sampler_run; /* sampler_internal.h */
+
+typedef struct cyf_method {
+  const char *name;
+  const char *steps; /**< of "auto", as cyf_schedule_respace takes them */
+  cyf_method_noise noise;
+  /** x[n, latent] (device) from step i of the schedule to step i - 1, or to x_0 where i is 0. run->eps holds the
+   * denoiser's prediction at x; guidance[n, latent] and noise[n, latent] are NULL where there are none. Operations of
+   * the work queue alone, so that a step can be a graph (kernels/backend.h). */
+  cyf_status (*step)(const struct sampler_run *run, int i, const float *guidance, const float *noise, float *x);
+} cyf_method;
+
+/** By cyf_sampler_method. */
+extern const cyf_method cyf_methods[CYF_SAMPLER_N_METHODS];
+
+/** "ddpm", "ddim", "dpm++" */
+const char *cyf_method_name(cyf_sampler_method method);
+
+#endif
