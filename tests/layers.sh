@@ -54,6 +54,7 @@ vendor cuRAND     curand.*\.h             curand[A-Z_].*         kernels/cuda/.*
 plain (assert|ctype|errno|float|inttypes|limits|math|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|time)\.h
 plain (dirent|dlfcn|fcntl|ftw|glob|libgen|poll|pthread|sched|strings|termios|unistd|spawn|sys/[a-z]+)\.h
 plain (immintrin|omp)\.h
+plain type_traits
 ends cli/main\.c|base/interrupt\.c|comm/comm\.c
 circle base/config/.*
 RULES

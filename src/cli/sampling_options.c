@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/sampling_options.h"
 
+#include "kernels/math/normalisation.h"
 #include "model/diffusion/methods.h"
 
 void cyf_reverse_list_options(cyf_reverse *r, cyf_option *o) {

@@ -32,16 +32,4 @@ void cyf_pca_destroy(cyf_pca *pca); /**< NULL-safe, zeroes */
 /** scores [n_cells, n_components] = (cells - mean) loadings. */
 cyf_status cyf_pca_project(const cyf_pca *pca, const cyf_rows *cells, double *scores);
 
-/** @{ */
-/** Internal to the fit, by file. Each fills loadings (orthonormal columns) and variance for n_components wanted and
- * lowers n_components to the numerical rank. `pca->mean` and `n_genes` are set. */
-cyf_status cyf_pca_fit_cell_gram(const cyf_rows *cells, cyf_pca *pca);
-cyf_status cyf_pca_fit_gene_gram(const cyf_rows *cells, cyf_pca *pca);
-cyf_status cyf_pca_fit_randomised(const cyf_rows *cells, uint64_t seed, cyf_pca *pca);
-/** @} */
-
-/** The n_wanted largest eigenvalues, descending, and their eigenvectors of the symmetric matrix [n, n] of which the
- * upper triangle in row-major order is set (overwritten): vectors[j * n + i] is entry i of vector j. */
-cyf_status cyf_symmetric_leading(int64_t n, double *matrix, int64_t n_wanted, double *values, double *vectors);
-
 #endif
