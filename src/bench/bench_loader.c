@@ -8,7 +8,6 @@
 #include "base/interrupt.h"
 #include "base/memory.h"
 #include "bench/bench.h"
-#include "cli/resources.h"
 
 /* Drops the caches on every machine. Collective. */
 static cyf_status drop_cache(cyf_comm *comm, const cyf_atlas *atlas) {

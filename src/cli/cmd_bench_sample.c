@@ -9,8 +9,7 @@
 #include "cli/cmd_bench.h"
 #include "cli/device_options.h"
 #include "kernels/backend.h"
-#include "sample/blocks.h"
-#include "sample/choice.h"
+#include "sample/generator.h"
 
 static const cyf_usage usage = {
     .command = "bench sample",
@@ -62,17 +61,7 @@ void cyf_bench_sample_help(FILE *stream) {
 typedef struct bench {
   const arguments *arguments;
   cyf_device *device;
-  cyf_model *model;      /* NULL: made up, and then the next three are owned */
-  cyf_settings settings; /* likewise */
-  cyf_denoiser *denoiser;
-  cyf_classifier *classifier;
-  cyf_schedule *full;     /* likewise */
-  cyf_schedule *schedule; /* respaced */
-  cyf_sampler_config config;
-  cyf_guide guide; /* without labels and weights */
-  int64_t n_classes;
-  cyf_scratch **scratch; /* [threads] */
-  cyf_graph **graph;     /* [threads] */
+  cyf_generator generator;
 } bench;
 
 static cyf_status check(const arguments *a, const cyf_texts *extra) {
@@ -85,118 +74,69 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   return CYF_OK;
 }
 
-/* The first attribute that can guide. */
-static cyf_status choose_guide(bench *b) {
-  for (int64_t k = 0; k < b->model->n_attributes; k++) {
-    b->n_classes = b->model->attributes[k].categories.n;
-    if (cyf_choose_guide(b->model, k, CYF_GUIDANCE_AUTO, &b->guide) == CYF_OK) return CYF_OK;
+/* A model of the settings' widths, with a classifier of one attribute that has no names. */
+static cyf_status make_model(const arguments *a, cyf_device *device, cyf_model *model) {
+  int64_t n_classes[CYF_DENOISER_CONDITIONS_MAX];
+  cyf_settings *settings = &model->settings;
+  cyf_model_attribute *attribute = NULL;
+  for (int k = 0; k < CYF_DENOISER_CONDITIONS_MAX; k++) n_classes[k] = a->n_classes;
+  CYF_TRY(cyf_settings_load(NULL, a->overrides.n, (const char *const *)a->overrides.item, settings));
+  const cyf_denoiser_config denoiser = cyf_settings_denoiser(settings, n_classes);
+  const cyf_classifier_config classifier = cyf_settings_classifier(settings, a->n_classes);
+  model->device = device;
+  model->latent_scale = cyf_settings_latent_scale(settings);
+  CYF_TRY(cyf_denoiser_create(device, &denoiser, 0, &model->denoiser));
+  CYF_TRY(cyf_denoiser_init(model->denoiser, 0));
+  CYF_TRY(cyf_model_make_place(model, "made up", &attribute));
+  CYF_TRY(cyf_strdup("made up", &attribute->name));
+  CYF_TRY(cyf_classifier_create(device, &classifier, 0, &attribute->classifier));
+  CYF_TRY(cyf_classifier_init(attribute->classifier, 0));
+  return cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, (int)settings->diffusion.timesteps,
+                             &model->schedule);
+}
+
+/* Labels in turn, all of the same weight, of the first attribute that can guide. */
+static cyf_status make_conditions(const arguments *a, int64_t n_cells, cyf_generator *g) {
+  cyf_condition *condition = NULL;
+  cyf_guide guide;
+  int64_t attribute = 0;
+  while (attribute < g->model->n_attributes &&
+         cyf_choose_guide(g->model, attribute, CYF_GUIDANCE_AUTO, &guide) != CYF_OK) {
     cyf_status_clear();
+    attribute++;
   }
-  return CYF_FAIL(CYF_ERR_USAGE, "bench sample: %s has no attribute that could guide", b->arguments->model);
+  if (attribute == g->model->n_attributes)
+    return CYF_FAIL(CYF_ERR_USAGE, "bench sample: %s has no attribute that could guide", a->model);
+  const int64_t n_classes = a->model != NULL ? g->model->attributes[attribute].categories.n : a->n_classes;
+  g->conditions.n_cells = n_cells;
+  CYF_TRY(cyf_conditions_add(g->model, attribute, &g->conditions, &condition));
+  for (int64_t i = 0; i < n_cells; i++) {
+    condition->code[i] = (int32_t)(i % n_classes);
+    condition->weight[i] = (float)a->guidance;
+  }
+  return CYF_OK;
 }
 
-static cyf_status open_model(bench *b) {
-  CYF_TRY(cyf_model_load(b->arguments->model, b->device, &b->model));
-  if (b->model->denoiser == NULL)
-    return CYF_FAIL(CYF_ERR_INPUT, "%s has no denoiser, so it cannot sample", b->arguments->model);
-  b->denoiser = b->model->denoiser;
-  b->full = b->model->schedule;
-  return b->arguments->guidance > 0 ? choose_guide(b) : CYF_OK;
-}
-
-static cyf_status make_model(bench *b) {
+static cyf_status open_bench(bench *b, int64_t n_cells) {
   const arguments *a = b->arguments;
-  CYF_TRY(cyf_settings_load(NULL, a->overrides.n, (const char *const *)a->overrides.item, &b->settings));
-  const cyf_denoiser_config denoiser = cyf_settings_denoiser(&b->settings, NULL);
-  const cyf_classifier_config classifier = cyf_settings_classifier(&b->settings, a->n_classes);
-  CYF_TRY(cyf_denoiser_create(b->device, &denoiser, 0, &b->denoiser));
-  CYF_TRY(cyf_denoiser_init(b->denoiser, 0));
-  CYF_TRY(cyf_classifier_create(b->device, &classifier, 0, &b->classifier));
-  CYF_TRY(cyf_classifier_init(b->classifier, 0));
-  b->guide.classifier = b->classifier;
-  b->n_classes = a->n_classes;
-  return cyf_schedule_create((cyf_beta_schedule)b->settings.diffusion.betas, (int)b->settings.diffusion.timesteps,
-                             &b->full);
-}
-
-static cyf_status open_bench(bench *b) {
-  const arguments *a = b->arguments;
-  const char *steps = NULL;
-  CYF_TRY(a->model != NULL ? open_model(b) : make_model(b));
-  const cyf_settings *settings = b->model != NULL ? &b->model->settings : &b->settings;
-  CYF_TRY(cyf_choose_method(&usage, settings, a->method, a->steps, &b->config.method, &steps));
-  CYF_TRY(cyf_schedule_respace(b->full, steps, -1, &b->schedule));
-  b->config.schedule = b->schedule;
-  b->config.guide_below = (int)settings->diffusion.guide_below;
-  CYF_TRY(CYF_NEW(&b->scratch, b->device->n_threads));
-  CYF_TRY(CYF_NEW(&b->graph, b->device->n_threads));
-  for (int t = 0; t < b->device->n_threads; t++) CYF_TRY(cyf_scratch_create(b->device, &b->scratch[t]));
-  return CYF_OK;
-}
-
-static void close_bench(bench *b) {
-  for (int t = 0; b->scratch != NULL && t < b->device->n_threads; t++) cyf_scratch_destroy(&b->scratch[t]);
-  for (int t = 0; b->graph != NULL && t < b->device->n_threads; t++)
-    b->device->ops->graph_destroy(b->device, b->graph[t]);
-  cyf_free(b->scratch);
-  cyf_free(b->graph);
-  cyf_schedule_destroy(&b->schedule);
-  if (b->model == NULL) {
-    cyf_schedule_destroy(&b->full);
-    cyf_denoiser_destroy(&b->denoiser);
-    cyf_classifier_destroy(&b->classifier);
-    cyf_settings_destroy(&b->settings);
+  cyf_generator *g = &b->generator;
+  const cyf_generator_asked asked = {.command = usage.command,
+                                     .reverse = {.method = a->method, .steps = a->steps},
+                                     .t_last = -1,
+                                     .is_latents_only = true};
+  g->device = b->device;
+  if (a->model != NULL) {
+    CYF_TRY(cyf_generator_load(a->model, b->device, g));
+  } else {
+    CYF_TRY(CYF_NEW(&g->model, 1));
+    CYF_TRY(make_model(a, b->device, g->model));
   }
-  cyf_model_destroy(&b->model);
-  cyf_device_destroy(&b->device);
-}
-
-/* Labels in turn, all of the same weight. */
-static cyf_status fill_guide(const bench *b, cyf_scratch *scratch, int64_t first, int64_t n, cyf_guide *guide) {
-  int32_t label_host[CYF_SAMPLER_BLOCK_MAX], *label = NULL;
-  float weight_host[CYF_SAMPLER_BLOCK_MAX], *weight = NULL;
-  cyf_device *d = b->device;
-  for (int64_t i = 0; i < n; i++) {
-    label_host[i] = (int32_t)((first + i) % b->n_classes);
-    weight_host[i] = (float)b->arguments->guidance;
-  }
-  CYF_TRY(cyf_scratch_int32(scratch, n, &label));
-  CYF_TRY(cyf_scratch_floats(scratch, n, &weight));
-  CYF_TRY(d->ops->upload(d, label, label_host, sizeof(int32_t) * (size_t)n));
-  CYF_TRY(d->ops->upload(d, weight, weight_host, sizeof(float) * (size_t)n));
-  *guide = b->guide;
-  guide->n_terms = 1;
-  guide->label = label;
-  guide->weight = weight;
-  return CYF_OK;
-}
-
-static cyf_status sample_block(const bench *b, int thread, cyf_block *block) {
-  cyf_device *d = b->device;
-  cyf_scratch *scratch = b->scratch[thread];
-  const int64_t n = block->n_cells, first = block->index * cyf_sampler_block(d);
-  const int64_t width = cyf_denoiser_get_config(b->denoiser)->latent;
-  const int n_guides = b->arguments->guidance > 0;
-  cyf_sampler_config config = b->config;
-  cyf_guide guide = {0};
-  float *x = NULL;
-  config.graph = &b->graph[thread];
-  CYF_TRY(cyf_scratch_floats(scratch, n * width, &x));
-  CYF_TRY(cyf_sampler_start(d, 0, width, first, n, x));
-  if (n_guides > 0) CYF_TRY(fill_guide(b, scratch, first, n, &guide));
-  CYF_TRY(cyf_sampler_run(&config, b->denoiser, n_guides, &guide, scratch, first, n, x));
-  CYF_TRY(d->ops->download(d, block->latent, x, sizeof(float) * (size_t)(n * width)));
-  CYF_TRY(d->ops->synchronize(d));
-  for (int64_t i = 0; i < n; i++) CYF_TRY(cyf_csr_buffer_append(&block->rows, 0, NULL, NULL)); /* nothing is decoded */
-  return CYF_OK;
+  if (a->guidance > 0) CYF_TRY(make_conditions(a, n_cells, g));
+  return cyf_generator_open(g, &asked);
 }
 
 static cyf_status compute(void *context, int thread, cyf_block *block) {
-  const bench *b = context;
-  const size_t mark = cyf_scratch_mark(b->scratch[thread]);
-  const cyf_status status = sample_block(b, thread, block);
-  cyf_scratch_release(b->scratch[thread], mark);
-  return status;
+  return cyf_generator_block(&((const bench *)context)->generator, thread, block);
 }
 
 static cyf_status emit(void *context, const cyf_block *block) {
@@ -205,15 +145,10 @@ static cyf_status emit(void *context, const cyf_block *block) {
 }
 
 static cyf_status run_cells(cyf_comm *comm, bench *b, int64_t n_cells, double *ret_seconds) {
-  const cyf_block_job job = {.name = "bench sample",
-                             .n_cells = n_cells,
-                             .block_cells = cyf_sampler_block(b->device),
-                             .n_genes = 1,
-                             .width = cyf_denoiser_get_config(b->denoiser)->latent,
-                             .n_threads = b->device->n_threads,
-                             .context = b,
-                             .compute = compute,
-                             .emit = emit};
+  cyf_block_job job = cyf_generator_job(&b->generator, "bench sample", n_cells);
+  job.context = b;
+  job.compute = compute;
+  job.emit = emit;
   const double start_s = cyf_clock_s();
   CYF_TRY(cyf_run_blocks(comm, &job));
   *ret_seconds = cyf_clock_s() - start_s;
@@ -235,25 +170,29 @@ static double weights_of(const cyf_parameters *parameters) {
 /* Multiplications and additions a cell: a pass of the denoiser a step (two with classifier-free guidance), and where a
  * classifier guides, its pass forward and that to its input. */
 static double flops_per_cell(const bench *b) {
-  const bool guided = b->arguments->guidance > 0;
-  const cyf_classifier *classifier = guided ? b->guide.classifier : NULL;
-  const double denoiser = 2 * weights_of(cyf_denoiser_parameters(b->denoiser));
-  double flops = b->schedule->n * denoiser * (guided && classifier == NULL ? 2 : 1);
-  for (int i = 0; i < b->schedule->n && classifier != NULL; i++) {
-    if (b->schedule->timestep[i] < b->config.guide_below)
-      flops += 4 * weights_of(cyf_classifier_parameters((cyf_classifier *)classifier));
+  const cyf_generator *g = &b->generator;
+  const cyf_schedule *schedule = g->schedule;
+  const bool is_guided = g->conditions.n > 0;
+  cyf_guide guide = {0};
+  if (is_guided) (void)cyf_choose_guide(g->model, g->conditions.item[0].attribute, g->mode, &guide);
+  const double denoiser = 2 * weights_of(cyf_denoiser_parameters(g->model->denoiser));
+  double flops = schedule->n * denoiser * (is_guided && guide.classifier == NULL ? 2 : 1);
+  for (int i = 0; i < schedule->n && guide.classifier != NULL; i++) {
+    if (schedule->timestep[i] < g->config.guide_below)
+      flops += 4 * weights_of(cyf_classifier_parameters((cyf_classifier *)guide.classifier));
   }
   return flops;
 }
 
 static void print(const bench *b, int n_ranks, double seconds, double product_flops_per_s) {
   const arguments *a = b->arguments;
+  const cyf_generator *g = &b->generator;
   const double rate = (double)a->n_cells / seconds, flops = flops_per_cell(b);
   const double share = flops * rate / (product_flops_per_s * n_ranks);
   cyf_json json;
   if (!a->json) {
-    printf("%s, %d steps, guidance %g, %s, %d rank%s: %.0f cells/s\n", cyf_method_name(b->config.method),
-           b->schedule->n, a->guidance, b->device->ops->name, n_ranks, n_ranks > 1 ? "s" : "", rate);
+    printf("%s, %d steps, guidance %g, %s, %d rank%s: %.0f cells/s\n", cyf_method_name(g->config.method),
+           g->schedule->n, a->guidance, b->device->ops->name, n_ranks, n_ranks > 1 ? "s" : "", rate);
     printf("  %.3g MFLOP a cell, %.2f of the rate of a large matrix product (%.3g TFLOP/s a rank)\n", flops / 1e6,
            share, product_flops_per_s / 1e12);
     return;
@@ -261,8 +200,8 @@ static void print(const bench *b, int n_ranks, double seconds, double product_fl
   cyf_json_init(&json, stdout, true);
   cyf_json_object_begin(&json, NULL);
   cyf_json_text(&json, "model", a->model != NULL ? a->model : "made up");
-  cyf_json_text(&json, "method", cyf_method_name(b->config.method));
-  cyf_json_int(&json, "steps", b->schedule->n);
+  cyf_json_text(&json, "method", cyf_method_name(g->config.method));
+  cyf_json_int(&json, "steps", g->schedule->n);
   cyf_json_real(&json, "guidance", a->guidance);
   cyf_json_text(&json, "device", b->device->ops->name);
   cyf_json_int(&json, "ranks", n_ranks);
@@ -285,14 +224,15 @@ static cyf_status measure(cyf_context *context, const arguments *a, const cyf_te
   cyf_status status;
   CYF_TRY(cyf_comm_agree(comm, check(a, extra)));
   CYF_TRY(cyf_open_wished_device(comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &b.device));
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_bench(&b)));
   const int64_t round = (int64_t)n_ranks * b.device->n_threads * cyf_sampler_block(b.device);
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_bench(&b, round > a->n_cells ? round : a->n_cells)));
   CYF_TRY_CLEANUP(run_cells(comm, &b, round, &seconds));
   CYF_TRY_CLEANUP(run_cells(comm, &b, a->n_cells, &seconds));
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, cyf_bench_device(b.device, &flops_per_s, &copy_per_s)));
   if (cyf_comm_rank(comm) == 0) print(&b, n_ranks, seconds, flops_per_s);
 cleanup:
-  close_bench(&b);
+  cyf_generator_close(&b.generator);
+  cyf_device_destroy(&b.device);
   return status;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/device_options.h"
 #include "cli/resources.h"
+#include "cli/sampling_options.h"
 #include "kernels/backend.h"
 #include "sample/cells_in.h"
 #include "sample/cells_out.h"
@@ -124,7 +125,7 @@ static cyf_status open_conversion(conversion *c) {
     CYF_TRY(cyf_cells_in_open(c->input, a->matrix, a->gene_column, &c->model->genes, &c->in));
     c->n_cells = c->in.n_cells;
   } else {
-    CYF_TRY(cyf_decoding_make(&decode_usage, c->model, a->kind, a->seed, &c->decoding));
+    CYF_TRY(cyf_decoding_make(decode_usage.command, c->model, a->kind, a->seed, &c->decoding));
     CYF_TRY(open_latents(c));
   }
   CYF_TRY(CYF_NEW(&c->scratch, c->device->n_threads));

@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include "sample/choice.h"
 
+#include <stdio.h>
 #include <string.h>
 
-cyf_status cyf_choose_method(const cyf_usage *usage, const cyf_settings *settings, const char *method,
-                             const char *steps, cyf_sampler_method *ret_method, const char **ret_steps) {
+/* "ddpm, ddim or dpm++" */
+static cyf_status unknown_method(const char *command, const char *method) {
+  char known[256] = "";
+  size_t at = 0;
+  for (int m = 0; m < CYF_SAMPLER_N_METHODS && at < sizeof known; m++)
+    at += (size_t)snprintf(known + at, sizeof known - at, "%s%s",
+                           m == 0                           ? ""
+                           : m + 1 == CYF_SAMPLER_N_METHODS ? " or "
+                                                            : ", ",
+                           cyf_methods[m].name);
+  return CYF_FAIL(CYF_ERR_USAGE, "%s: --method wants %s, not '%s'", command, known, method);
+}
+
+cyf_status cyf_choose_method(const char *command, const cyf_settings *settings, const char *method, const char *steps,
+                             cyf_sampler_method *ret_method, const char **ret_steps) {
   int chosen = settings->sample.method;
   if (method != NULL) {
     for (chosen = 0; chosen < CYF_SAMPLER_N_METHODS && strcmp(cyf_methods[chosen].name, method) != 0; chosen++)
       continue;
-    if (chosen == CYF_SAMPLER_N_METHODS)
-      return CYF_FAIL(CYF_ERR_USAGE, "%s: --method is " CYF_SAMPLER_WORDS ", not '%s'", usage->command, method);
+    if (chosen == CYF_SAMPLER_N_METHODS) return unknown_method(command, method);
   }
   *ret_method = (cyf_sampler_method)chosen;
   if (steps == NULL) steps = chosen == settings->sample.method ? settings->sample.steps : "auto";
@@ -18,7 +31,7 @@ cyf_status cyf_choose_method(const cyf_usage *usage, const cyf_settings *setting
   return CYF_OK;
 }
 
-cyf_status cyf_guidance_mode_parse(const cyf_usage *usage, const char *text, cyf_guidance_mode *ret_mode) {
+cyf_status cyf_guidance_mode_parse(const char *command, const char *text, cyf_guidance_mode *ret_mode) {
   static const char *const modes[] = {
       [CYF_GUIDANCE_AUTO] = "auto", [CYF_GUIDANCE_CLASSIFIER] = "classifier", [CYF_GUIDANCE_FREE] = "free"};
   *ret_mode = CYF_GUIDANCE_AUTO;
@@ -28,7 +41,7 @@ cyf_status cyf_guidance_mode_parse(const cyf_usage *usage, const char *text, cyf
     *ret_mode = (cyf_guidance_mode)i;
     return CYF_OK;
   }
-  return CYF_FAIL(CYF_ERR_USAGE, "%s: --guidance-mode wants auto, classifier or free, not '%s'", usage->command, text);
+  return CYF_FAIL(CYF_ERR_USAGE, "%s: --guidance-mode wants auto, classifier or free, not '%s'", command, text);
 }
 
 cyf_status cyf_choose_guide(const cyf_model *model, int64_t attribute, cyf_guidance_mode mode, cyf_guide *ret_guide) {

@@ -2,6 +2,7 @@
 #include "sample/class_path.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/memory.h"

@@ -4,7 +4,6 @@
 #ifndef CYF_SAMPLE_CLASS_PATH_H
 #define CYF_SAMPLE_CLASS_PATH_H
 
-#include "cli/options.h"
 #include "model/diffusion/sampler.h"
 #include "saved/model_file.h"
 

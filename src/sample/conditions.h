@@ -4,7 +4,7 @@
 #ifndef CYF_SAMPLE_CONDITIONS_H
 #define CYF_SAMPLE_CONDITIONS_H
 
-#include "cli/options.h"
+#include "base/names.h"
 #include "data/h5ad/writer.h"
 #include "saved/model_file.h"
 

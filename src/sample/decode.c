@@ -8,21 +8,11 @@
 
 static const double TARGET_SUM = 1e4;
 
-cyf_option cyf_output_option(const char **text) {
-  return (cyf_option){"output",
-                      0,
-                      CYF_OPTION_TEXT,
-                      text,
-                      "counts|log|mean",
-                      "what X holds: drawn counts, log1p(counts / total x 1e4), or its smooth mean (default: counts "
-                      "where the model was trained on them, else log)"};
-}
-
 static const char *const OUTPUTS[] = {
     [CYF_OUTPUT_COUNTS] = "counts", [CYF_OUTPUT_LOG] = "log", [CYF_OUTPUT_MEAN] = "mean"};
 enum { N_OUTPUTS = sizeof OUTPUTS / sizeof OUTPUTS[0] };
 
-cyf_status cyf_decoding_make(const cyf_usage *usage, const cyf_model *model, const char *output, int64_t seed,
+cyf_status cyf_decoding_make(const char *command, const cyf_model *model, const char *output, int64_t seed,
                              cyf_decoding *ret_decoding) {
   const bool has_counts = model->settings.autoencoder.likelihood == CYF_LIKELIHOOD_NB;
   int chosen = has_counts ? CYF_OUTPUT_COUNTS : CYF_OUTPUT_LOG;
@@ -30,13 +20,13 @@ cyf_status cyf_decoding_make(const cyf_usage *usage, const cyf_model *model, con
     for (chosen = 0; chosen < N_OUTPUTS && strcmp(OUTPUTS[chosen], output) != 0; chosen++) continue;
     if (chosen == N_OUTPUTS)
       return CYF_FAIL(CYF_ERR_USAGE, "%s: --output wants counts, log or mean, not '%s' (the file to write is -o)",
-                      usage->command, output);
+                      command, output);
   }
   if (!has_counts && chosen != CYF_OUTPUT_LOG)
     return CYF_FAIL(CYF_ERR_USAGE,
                     "%s: --output %s needs a model trained on counts (--set autoencoder.likelihood=nb); this one "
                     "decodes to log-normalised expression: log",
-                    usage->command, output);
+                    command, output);
   *ret_decoding = (cyf_decoding){.model = model, .output = (cyf_expression_output)chosen, .seed = (uint64_t)seed};
   return CYF_OK;
 }

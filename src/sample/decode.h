@@ -4,7 +4,6 @@
 #ifndef CYF_SAMPLE_DECODE_H
 #define CYF_SAMPLE_DECODE_H
 
-#include "cli/options.h"
 #include "sample/blocks.h"
 #include "saved/model_file.h"
 
@@ -18,11 +17,9 @@ typedef struct cyf_decoding {
   uint64_t seed; /**< of the draws */
 } cyf_decoding;
 
-/** The row of a command's option table. */
-cyf_option cyf_output_option(const char **text);
 /** From "counts", "log", "mean", or NULL: counts where the model has a likelihood of them, else log. Errors:
  * CYF_ERR_USAGE, also where the model cannot give what is asked for. */
-cyf_status cyf_decoding_make(const cyf_usage *usage, const cyf_model *model, const char *output, int64_t seed,
+cyf_status cyf_decoding_make(const char *command, const cyf_model *model, const char *output, int64_t seed,
                              cyf_decoding *ret_decoding);
 
 /** Decodes latent[n, L] (device) with running statistics; positive values go to `rows` (host; cleared by the caller).

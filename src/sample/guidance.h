@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "cli/options.h"
+#include "base/names.h"
 #include "saved/model_file.h"
 
 typedef struct cyf_guidance {
