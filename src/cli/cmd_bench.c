@@ -26,7 +26,8 @@ static const cyf_usage usage = {
     .examples =
         "  cytoforge bench loader --data atlas --batch 4096\n"
         "  cytoforge bench loader --data atlas --cold --json\n"
-        "  mpirun -n 4 --bind-to none cytoforge bench loader --data atlas --batch 16384 --seconds 30\n"};
+        "  mpirun -n 4 --bind-to none cytoforge bench loader --data atlas --batch 16384 --seconds 30\n",
+    .groups = {{"data", "what is read"}, {"io", "how it is read"}, {"seconds", "the measurement"}}};
 
 typedef struct arguments {
   const char *data, *io, *residency;

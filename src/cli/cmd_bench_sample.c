@@ -21,7 +21,11 @@ static const cyf_usage usage = {
         "blocks is not counted.",
     .examples =
         "  cytoforge bench sample --method dpm++ --steps lambda15 --device cuda --json\n"
-        "  mpirun -n 2 cytoforge bench sample -m runs/first/model.h5 --guidance 2 -n 20000\n"};
+        "  mpirun -n 2 cytoforge bench sample -m runs/first/model.h5 --guidance 2 -n 20000\n",
+    .groups = {{"model", "what is sampled"},
+               {"classes", "a made-up model"},
+               {"json", "the measurement"},
+               {"device", "computing"}}};
 
 typedef struct arguments {
   const char *model, *method, *steps;

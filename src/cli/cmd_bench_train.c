@@ -25,7 +25,11 @@ static const cyf_usage usage = {
     .examples =
         "  cytoforge bench train --stage autoencoder --genes 28231 --nnz 1500 --batch 8192 --steps 50\n"
         "  cytoforge bench train --data atlas --residency device --batch 8192 --device cuda --json\n"
-        "  mpirun -n 2 cytoforge bench train --stage denoiser --batch 4096 --device cuda --precision bf16 --json\n"};
+        "  mpirun -n 2 cytoforge bench train --stage denoiser --batch 4096 --device cuda --precision bf16 --json\n",
+    .groups = {{"stage", "what is trained"},
+               {"genes", "made-up cells"},
+               {"batch", "the measurement"},
+               {"device", "computing"}}};
 
 typedef struct arguments {
   const char *stage, *data, *residency;

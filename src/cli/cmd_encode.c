@@ -30,7 +30,8 @@ static const cyf_usage encode_usage = {
         "command goes on after a stop, on any number of ranks.",
     .examples =
         "  mpirun -n 2 cytoforge encode -m runs/first/model.h5 atlas/heldout.h5ad -o heldout_latent.h5ad\n"
-        "  mpirun -n 8 cytoforge encode -m runs/first/model.h5 atlas -o latents --precision float32\n"};
+        "  mpirun -n 8 cytoforge encode -m runs/first/model.h5 atlas -o latents --precision float32\n",
+    .groups = {{"model", "model and output"}, {"matrix", "reading cells"}, {"device", "computing"}}};
 
 static const cyf_usage decode_usage = {
     .command = "decode",
@@ -42,7 +43,8 @@ static const cyf_usage decode_usage = {
         "latents of this model. A model that was trained on counts draws them, the same for the same seed.",
     .examples =
         "  mpirun -n 2 cytoforge decode -m runs/first/model.h5 heldout_latent.h5ad -o heldout_decoded.h5ad\n"
-        "  cytoforge decode -m runs/counts/model.h5 heldout_latent.h5ad --output mean -o heldout_means.h5ad\n"};
+        "  cytoforge decode -m runs/counts/model.h5 heldout_latent.h5ad --output mean -o heldout_means.h5ad\n",
+    .groups = {{"model", "model and output"}, {"output", "what is written"}, {"device", "computing"}}};
 
 typedef struct arguments {
   const char *model, *output, *matrix, *gene_column, *precision, *kind;

@@ -22,7 +22,8 @@ static const cyf_usage usage = {
         "    --label cell_type --report report      # a page with figures: report/index.html\n"
         "  cytoforge evaluate --real heldout.h5ad --synthetic cells.h5ad --json\n"
         "  cytoforge evaluate --real heldout.h5ad --synthetic cells.h5ad --label day --report report --path "
-        "path.h5ad\n"};
+        "path.h5ad\n",
+    .groups = {{"real", "cells to compare"}, {"report", "report"}, {"components", "measures"}, {"seed", "the run"}}};
 
 typedef struct arguments {
   const char *real, *synthetic, *train, *label, *output, *gene_column, *ceiling, *report, *path, *path_column,

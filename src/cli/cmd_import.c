@@ -24,7 +24,8 @@ static const cyf_usage usage = {
         "  cytoforge import --autoencoder model_seed=0_step=150000.pt --genes genes.txt --denoiser "
         "ema_0.9999_600000.pt "
         "\\\n"
-        "    --classifier cell_type=model200000.pt,cell_types.txt -o scdiffusion.h5\n"};
+        "    --classifier cell_type=model200000.pt,cell_types.txt -o scdiffusion.h5\n",
+    .groups = {{"autoencoder", "what is imported"}, {"genes", "genes and output"}}};
 
 typedef struct arguments {
   const char *autoencoder, *scimilarity, *denoiser, *genes, *output;

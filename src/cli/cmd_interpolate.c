@@ -25,7 +25,14 @@ static const cyf_usage usage = {
         "  cytoforge interpolate -m runs/first/model.h5 --attribute day --from 10 --to 11 --points 11 --start "
         "atlas/train.h5ad -n 500 -o path.h5ad\n"
         "  mpirun -n 2 cytoforge interpolate -m runs/first/model.h5 --attribute day --path 10,10.5,11 --points 21 "
-        "--start real.h5ad --t-init 400 --guidance 4 -o path.h5ad\n"};
+        "--start real.h5ad --t-init 400 --guidance 4 -o path.h5ad\n",
+    .groups = {{"model", "model and path"},
+               {"start", "start cells"},
+               {"guidance", "guidance"},
+               {"matrix", "reading the start cells"},
+               {"output", "what is written"},
+               {"method", "sampling"},
+               {"device", "computing"}}};
 
 typedef struct arguments {
   const char *model, *start, *output, *matrix, *gene_column, *kind;

@@ -33,7 +33,14 @@ static const cyf_usage usage = {
         "  mpirun -n 4 cytoforge prepare 'census/*.h5ad' -o atlas --label cell_type=cell_type,author_cell_type \\\n"
         "    --label donor=donor_id --label-map names.tsv --gene-column feature_name --keep is_primary_data=True \\\n"
         "    --keep tissue=blood --keep 'tissue=bone marrow' --duplicates drop \\\n"
-        "    --holdout-where 'donor=D12,cell_type=B cell' --holdout-where donor=D7\n"};
+        "    --holdout-where 'donor=D12,cell_type=B cell' --holdout-where donor=D7\n",
+    .groups = {{"out", "inputs and output"},
+               {"label", "labels"},
+               {"keep", "which cells"},
+               {"matrix", "values and genes"},
+               {"holdout", "held-out cells"},
+               {"seed", "the atlas on disk"},
+               {"dry-run", "the run"}}};
 
 /* What an option is given as, where that is not what cyf_prepare takes. */
 typedef struct arguments {

@@ -27,7 +27,13 @@ static const cyf_usage usage = {
         "  cytoforge sample -m runs/first/model.h5 -n 500 --where cell_type=\"B cell\" --where donor=d101 --guidance "
         "cell_type=2,donor=1 -o b_d101.h5ad\n"
         "  cytoforge sample -m runs/first/model.h5 --requests requests.csv -o many.h5ad\n"
-        "  cytoforge sample -m runs/counts/model.h5 -n 500 --output log -o log_normalised.h5ad\n"};
+        "  cytoforge sample -m runs/counts/model.h5 -n 500 --output log -o log_normalised.h5ad\n",
+    .groups = {{"model", "model and output"},
+               {"where", "which cells"},
+               {"guidance", "guidance"},
+               {"output", "what is written"},
+               {"method", "sampling"},
+               {"device", "computing"}}};
 
 typedef struct arguments {
   const char *model, *output, *like, *by, *requests, *guidance_mode, *kind;

@@ -18,7 +18,11 @@ static const cyf_usage usage = {
     .examples =
         "  cytoforge synth -o cells.h5ad --cells 4000 --genes 2000 --types 5\n"
         "  mpirun -n 2 cytoforge synth -o atlas_in --files 8 --compact --cells 2e6 --genes 28231 --types 30 \\\n"
-        "    --donors 20 --counts 3000 --expressed 0.053\n"};
+        "    --donors 20 --counts 3000 --expressed 0.053\n",
+    .groups = {{"out", "output and size"},
+               {"types", "what the cells are like"},
+               {"files", "many files"},
+               {"threads", "the run"}}};
 
 typedef struct arguments {
   cyf_synth_options synth;

@@ -24,7 +24,8 @@ static const cyf_usage usage = {
         "  mpirun -n 4 cytoforge train -c configs/quickstart.yaml --data atlas --out runs/first --resume auto\n"
         "  cytoforge train -c my.yaml --data atlas --out runs/b --stage classifier:donor --set "
         "classifier.steps=5000\n"
-        "  cytoforge train --stage classifier:donor --data atlas -m runs/first/model.h5\n"};
+        "  cytoforge train --stage classifier:donor --data atlas -m runs/first/model.h5\n",
+    .groups = {{"config", "what to train"}, {"resume", "going on and overriding"}, {"device", "computing"}}};
 
 typedef struct arguments {
   const char *config, *data, *out, *model, *stage, *resume;

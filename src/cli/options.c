@@ -125,20 +125,50 @@ cyf_status cyf_options_parse(const cyf_usage *usage, int argc, char **argv, cons
   return CYF_OK;
 }
 
+enum { HELP_INDENT = 30, HELP_COLUMNS = 100 };
+
+/* Words of the text in lines of HELP_COLUMNS; the first line begins behind HELP_INDENT columns already. */
+static void print_wrapped(const char *text, FILE *stream) {
+  size_t at = HELP_INDENT;
+  while (*text != '\0') {
+    const size_t word = strcspn(text, " ");
+    if (at > HELP_INDENT && at + 1 + word > HELP_COLUMNS) {
+      fprintf(stream, "\n%*s", HELP_INDENT, "");
+      at = HELP_INDENT;
+    }
+    at += (size_t)fprintf(stream, "%s%.*s", at > HELP_INDENT ? " " : "", (int)word, text);
+    text += word + strspn(text + word, " ");
+  }
+  fputc('\n', stream);
+}
+
+static void print_option(const cyf_option *o, FILE *stream) {
+  char left[80];
+  int n = o->letter != 0 ? snprintf(left, sizeof left, "-%c, --%s", o->letter, o->name)
+                         : snprintf(left, sizeof left, "    --%s", o->name);
+  if (o->value_name != NULL && n > 0 && (size_t)n < sizeof left)
+    snprintf(left + n, sizeof left - (size_t)n, " %s", o->value_name);
+  const bool fits = strlen(left) <= HELP_INDENT - 4;
+  if (fits)
+    fprintf(stream, "  %-*s  ", HELP_INDENT - 4, left);
+  else
+    fprintf(stream, "  %s\n%*s", left, HELP_INDENT, "");
+  print_wrapped(o->help, stream);
+}
+
+static const char *heading_of(const cyf_usage *usage, const cyf_option *option) {
+  for (int g = 0; g < CYF_OPTION_GROUPS_MAX && usage->groups[g].first != NULL; g++)
+    if (strcmp(usage->groups[g].first, option->name) == 0) return usage->groups[g].heading;
+  return NULL;
+}
+
 void cyf_options_print_help(const cyf_usage *usage, const cyf_option *options, size_t n_options, FILE *stream) {
   fprintf(stream, "usage: cytoforge %s %s\n\n%s\n", usage->command, usage->arguments, usage->text);
-  if (n_options > 0) fprintf(stream, "\noptions:\n");
   for (size_t i = 0; i < n_options; i++) {
-    char left[80];
-    const cyf_option *o = &options[i];
-    int n = o->letter != 0 ? snprintf(left, sizeof left, "-%c, --%s", o->letter, o->name)
-                           : snprintf(left, sizeof left, "    --%s", o->name);
-    if (o->value_name != NULL && n > 0 && (size_t)n < sizeof left)
-      snprintf(left + n, sizeof left - (size_t)n, " %s", o->value_name);
-    if (strlen(left) > 26)
-      fprintf(stream, "  %s\n  %-26s  %s\n", left, "", o->help);
-    else
-      fprintf(stream, "  %-26s  %s\n", left, o->help);
+    const char *heading = heading_of(usage, &options[i]);
+    if (heading == NULL && i == 0) heading = "options";
+    if (heading != NULL) fprintf(stream, "\n%s:\n", heading);
+    print_option(&options[i], stream);
   }
   fprintf(stream, "\nexamples:\n%s", usage->examples);
 }

@@ -29,11 +29,21 @@ typedef struct cyf_option {
   const char *help;
 } cyf_option;
 
+/** A group of options in the help: it begins with the option `first` of the table. */
+typedef struct cyf_option_group {
+  const char *first; /**< an option's name */
+  const char *heading;
+} cyf_option_group;
+
+enum { CYF_OPTION_GROUPS_MAX = 8 };
+
+/** What a command says of itself. */
 typedef struct cyf_usage {
-  const char *command;   /**< "sample" */
-  const char *arguments; /**< "-m MODEL -n N -o OUT.h5ad [options]" */
-  const char *text;      /**< a paragraph */
-  const char *examples;  /**< lines */
+  const char *command;                            /**< "sample" */
+  const char *arguments;                          /**< "-m MODEL -n N -o OUT.h5ad [options]" */
+  const char *text;                               /**< a paragraph */
+  const char *examples;                           /**< lines */
+  cyf_option_group groups[CYF_OPTION_GROUPS_MAX]; /**< in the table's order; none: all options in one */
 } cyf_usage;
 
 /** @{ */
