@@ -14,7 +14,7 @@
 #include "sample/cells_in.h"
 #include "sample/cells_out.h"
 #include "sample/decode.h"
-#include "train/checkpoint.h"
+#include "saved/parameters_file.h"
 #include "train/encode.h"
 
 static const cyf_usage encode_usage = {

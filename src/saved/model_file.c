@@ -192,6 +192,18 @@ void cyf_model_attribute_destroy(cyf_model_attribute *attribute) {
   cyf_classifier_destroy(&attribute->classifier);
 }
 
+cyf_status cyf_model_make_place(cyf_model *model, const char *name, cyf_model_attribute **ret_place) {
+  int64_t at = cyf_model_attribute_index(model, name);
+  if (at < 0) {
+    CYF_TRY(cyf_realloc((void **)&model->attributes, (size_t)model->n_attributes + 1, sizeof *model->attributes));
+    at = model->n_attributes++;
+  }
+  *ret_place = &model->attributes[at];
+  cyf_model_attribute_destroy(*ret_place);
+  **ret_place = (cyf_model_attribute){0};
+  return CYF_OK;
+}
+
 void cyf_model_destroy(cyf_model **model) {
   if (model == NULL || *model == NULL) return;
   cyf_model *m = *model;

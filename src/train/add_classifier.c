@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "saved/model_file.h"
+#include "saved/parameters_file.h"
 #include "train/encode.h"
 #include "train/stages.h"
 

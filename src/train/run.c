@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "saved/model_file.h"
+#include "saved/parameters_file.h"
 #include "train/stages.h"
 
 typedef struct run {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The autoencoder of a finished stage, and the latents it gives. */
+#include "saved/parameters_file.h"
 #include "train/encode.h"
 #include "train/stages.h"
 
