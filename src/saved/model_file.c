@@ -161,8 +161,7 @@ static cyf_status read_all(cyf_tensor_file *file, cyf_model *model) {
   cyf_autoencoder_config autoencoder = cyf_settings_autoencoder(settings, model->genes.n);
   CYF_TRY(cyf_autoencoder_create(model->device, &autoencoder, 0, &model->autoencoder));
   CYF_TRY(cyf_parameters_read(file, "autoencoder", cyf_autoencoder_parameters(model->autoencoder)));
-  CYF_TRY(cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, (int)settings->diffusion.timesteps,
-                              &model->schedule));
+  CYF_TRY(cyf_schedule_create(settings->diffusion.betas, (int)settings->diffusion.timesteps, &model->schedule));
   CYF_TRY(CYF_NEW(&model->attributes, model->n_attributes));
   for (int64_t i = 0; i < model->n_attributes; i++) CYF_TRY(read_attribute(file, i, model));
   return read_denoiser(file, model);
