@@ -29,6 +29,7 @@ typedef struct cyf_device {
  * Sums, parameters, moments, statistics and losses are float32 or double in each. The CPU always computes in float32.
  */
 typedef enum cyf_precision { CYF_PRECISION_FP32, CYF_PRECISION_TF32, CYF_PRECISION_BF16, CYF_PRECISIONS } cyf_precision;
+/** The words of cyf_precision, in its order. */
 static const char *const cyf_precision_words[] = {"fp32", "tf32", "bf16", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_precision_words) == CYF_PRECISIONS, "a word for each precision");
 

@@ -10,6 +10,7 @@
 #include "base/words.h"
 
 typedef enum cyf_device_wish { CYF_DEVICE_AUTO, CYF_DEVICE_CPU, CYF_DEVICE_CUDA, CYF_DEVICE_WISHES } cyf_device_wish;
+/** The words of cyf_device_wish, in its order. */
 static const char *const cyf_device_wish_words[] = {"auto", "cpu", "cuda", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_device_wish_words) == CYF_DEVICE_WISHES, "a word for each wish");
 

@@ -19,6 +19,7 @@ enum { CYF_HIDDEN_MAX = 16 };
  * hidden layer, so that cells of any latent have a library size. The encoder sees log-normalised expression either way.
  */
 typedef enum cyf_likelihood { CYF_LIKELIHOOD_MSE, CYF_LIKELIHOOD_NB, CYF_LIKELIHOODS } cyf_likelihood;
+/** The words of cyf_likelihood, in its order. */
 static const char *const cyf_likelihood_words[] = {"mse", "nb", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_likelihood_words) == CYF_LIKELIHOODS, "a word for each likelihood");
 

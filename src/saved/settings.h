@@ -28,10 +28,12 @@ typedef enum cyf_rate_schedule {
   CYF_RATE_COSINE,
   CYF_RATE_SCHEDULES
 } cyf_rate_schedule;
+/** The words of cyf_rate_schedule, in its order. */
 static const char *const cyf_rate_schedule_words[] = {"constant", "linear", "cosine", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_rate_schedule_words) == CYF_RATE_SCHEDULES, "a word for each schedule");
 /** What a class weighs in the classifiers' loss. */
 typedef enum cyf_balance { CYF_BALANCE_NONE, CYF_BALANCE_SQRT, CYF_BALANCE_UNIFORM, CYF_BALANCES } cyf_balance;
+/** The words of cyf_balance, in its order. */
 static const char *const cyf_balance_words[] = {"none", "sqrt", "uniform", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_balance_words) == CYF_BALANCES, "a word for each balance");
 
@@ -50,6 +52,7 @@ typedef struct cyf_stage_settings {
   int64_t patience;       /**< validations without improvement before stopping; 0: off */
 } cyf_stage_settings;
 
+/** All settings of a run, by the sections of its file. */
 typedef struct cyf_settings {
   int64_t seed;
   cyf_device_wish device;
@@ -99,7 +102,7 @@ typedef struct cyf_settings {
   struct {
     cyf_sampler_method method;
     char *steps;
-  } sample; /* what the sample command does when nothing is said */
+  } sample; /**< what the sample command does when nothing is said */
   struct {
     int64_t every, keep;
   } checkpoint;
@@ -119,6 +122,7 @@ cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settin
 /** A copy with overrides applied. Errors: CYF_ERR_CONFIG. */
 cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, const char *const *overrides,
                              cyf_settings *ret_settings);
+/** Frees what the settings hold, not the struct. NULL-safe. */
 void cyf_settings_destroy(cyf_settings *settings);
 
 /** What a device makes of `precision`, for the record: "cpu, fp32", "cuda, bf16". */

@@ -15,6 +15,7 @@
 
 /** Where a stage's settings lie: of a section of cyf_settings. */
 #define CYF_STAGE_SETTINGS(section) offsetof(cyf_settings, section.stage)
+/** A stage's settings among those of the run. */
 const cyf_stage_settings *cyf_stage_settings_of(const cyf_stage_type *type, const cyf_settings *settings);
 
 enum { CYF_STAGE_STEM_MAX = 32 };

@@ -59,11 +59,19 @@ typedef struct cyf_stage_type {
   cyf_status (*collect)(cyf_stage_environment *environment, int64_t attribute, cyf_model *model);
 } cyf_stage_type;
 
-/** The rows, in the order in which a run takes them. */
-extern const cyf_stage_type cyf_stage_autoencoder, cyf_stage_encode, cyf_stage_denoiser, cyf_stage_classifier;
-/** The table, and its length. */
+/** @{ */
+/** The rows, each in its stage_NAME.c. */
+extern const cyf_stage_type cyf_stage_autoencoder;
+extern const cyf_stage_type cyf_stage_encode;
+extern const cyf_stage_type cyf_stage_denoiser;
+extern const cyf_stage_type cyf_stage_classifier;
+/** @} */
+
+/** @{ */
+/** The table, in the order in which a run takes the stages, and its length. */
 extern const cyf_stage_type *const cyf_stages[];
 extern const int cyf_n_stages;
+/** @} */
 
 /** A stage to be run, with its column. */
 typedef struct cyf_stage_job {

@@ -50,6 +50,7 @@ typedef enum cyf_loader_io {
   CYF_LOADER_MPIO,
   CYF_LOADER_IOS
 } cyf_loader_io;
+/** The words of cyf_loader_io, in its order. */
 static const char *const cyf_loader_io_words[] = {"auto", "posix", "direct", "mpio", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_loader_io_words) == CYF_LOADER_IOS, "a word for each way of reading");
 

@@ -13,6 +13,7 @@
 
 /** How latents are stored. */
 typedef enum cyf_latent_type { CYF_LATENT_FLOAT16, CYF_LATENT_FLOAT32, CYF_LATENT_TYPES } cyf_latent_type;
+/** The words of cyf_latent_type, in its order. */
 static const char *const cyf_latent_type_words[] = {"float16", "float32", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_latent_type_words) == CYF_LATENT_TYPES, "a word for each type");
 

@@ -17,6 +17,7 @@ typedef enum cyf_split { CYF_SPLIT_TRAIN, CYF_SPLIT_VALIDATION, CYF_SPLIT_ALL } 
 
 /** How often an epoch emits a cell: once, or by the size of its category. */
 typedef enum cyf_sampling { CYF_SAMPLING_PLAIN, CYF_SAMPLING_SQRT, CYF_SAMPLING_UNIFORM, CYF_SAMPLINGS } cyf_sampling;
+/** The words of cyf_sampling, in its order. */
 static const char *const cyf_sampling_words[] = {"none", "sqrt", "uniform", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_sampling_words) == CYF_SAMPLINGS, "a word for each sampling");
 /** Where the cells stay between epochs: on disk, compact in this rank's memory once they were read, or compact in the
@@ -27,6 +28,7 @@ typedef enum cyf_residency {
   CYF_RESIDENCY_DEVICE,
   CYF_RESIDENCIES
 } cyf_residency;
+/** The words of cyf_residency, in its order. */
 static const char *const cyf_residency_words[] = {"stream", "host", "device", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_residency_words) == CYF_RESIDENCIES, "a word for each residency");
 /** What a batch holds: values ready for a model, the stored integers for a device to make them from, or the numbers of
