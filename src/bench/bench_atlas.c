@@ -2,7 +2,7 @@
 #include "bench/bench_atlas.h"
 
 #include "base/memory.h"
-#include "train/stages.h"
+#include "train/stage_common.h"
 
 struct cyf_bench_atlas {
   cyf_atlas *atlas;

@@ -63,10 +63,6 @@ static void list_options(arguments *a, cyf_option *o) {
   for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
 }
 
-/* By cyf_loader_io and cyf_residency. */
-static const char *const io_names[] = {"auto", "posix", "direct", "mpio"};
-static const char *const residency_names[] = {"stream", "host"};
-
 static const arguments defaults = {.io = "auto",
                                    .residency = "stream",
                                    .seconds = 10,
@@ -89,7 +85,7 @@ static void help(FILE *stream) {
   cyf_bench_sample_help(stream);
 }
 
-/* Which of names[n] the option's value is; `all` lists them. */
+/* Which of the first n names the option's value is; `all` lists them. */
 static cyf_status choose(const char *option, const char *value, const char *const *names, int n, const char *all,
                          int *ret_index) {
   for (*ret_index = 0; *ret_index < n; ++*ret_index)
@@ -103,12 +99,13 @@ static cyf_status check(arguments *a, const cyf_texts *extra) {
                     "bench: say what to measure: cytoforge bench loader --data ATLAS, bench train or bench sample");
   CYF_TRY(cyf_need(&usage, a->data, "--data ATLAS"));
   int io = 0, residency = 0;
-  CYF_TRY(choose("--io", a->io, io_names, 4, "auto, posix, direct or mpio", &io));
-  CYF_TRY(choose("--residency", a->residency, residency_names, 2, "stream or host", &residency));
+  CYF_TRY(choose("--io", a->io, cyf_loader_io_words, CYF_LOADER_IOS, "auto, posix, direct or mpio", &io));
+  CYF_TRY(choose("--residency", a->residency, cyf_residency_words, CYF_RESIDENCY_DEVICE, "stream or host", &residency));
   if (!(a->seconds > 0) || a->epochs < 0 || a->seed < 0 || a->threads < 0)
     return CYF_FAIL(CYF_ERR_USAGE, "bench: --seconds must be positive, --epochs, --seed and --threads not negative");
-  a->loader.io = a->cold && io == CYF_LOADER_AUTO ? CYF_LOADER_DIRECT : (cyf_loader_io)io;
-  a->loader.residency = (cyf_residency)residency;
+  a->loader.io = io;
+  if (a->cold && io == CYF_LOADER_AUTO) a->loader.io = CYF_LOADER_DIRECT;
+  a->loader.residency = residency;
   a->loader.seed = (uint64_t)a->seed;
   if (a->cold && a->epochs == 0) a->epochs = 3;
   return CYF_OK;
@@ -149,7 +146,7 @@ static void print_json(cyf_comm *comm, const arguments *a, const cyf_atlas *atla
   cyf_json_int(&json, "lanes", a->loader.n_lanes);
   cyf_json_int(&json, "block_cells", a->loader.block_cells);
   cyf_json_int(&json, "window_blocks", a->loader.window_blocks);
-  cyf_json_text(&json, "io", io_names[bench->io]);
+  cyf_json_text(&json, "io", cyf_loader_io_words[bench->io]);
   cyf_json_text(&json, "residency", a->residency);
   cyf_json_bool(&json, "cold", a->cold);
   cyf_json_int(&json, "n_cells", m->n_cells);
@@ -170,8 +167,9 @@ static void print_text(cyf_comm *comm, const arguments *a, const cyf_atlas *atla
                        int64_t memory) {
   const cyf_bench_round *m = &bench->sum;
   printf("loader, %s (%s), %d rank%s x %d thread%s, batch %lld: %.0f cells/s\n", a->cold ? "cold" : "warm",
-         io_names[bench->io], cyf_comm_size(comm), cyf_comm_size(comm) > 1 ? "s" : "", a->loader.decode_threads,
-         a->loader.decode_threads > 1 ? "s" : "", (long long)a->loader.batch_cells, cells_per_s(m));
+         cyf_loader_io_words[bench->io], cyf_comm_size(comm), cyf_comm_size(comm) > 1 ? "s" : "",
+         a->loader.decode_threads, a->loader.decode_threads > 1 ? "s" : "", (long long)a->loader.batch_cells,
+         cells_per_s(m));
   printf("  %lld cells in %.2f s and %.2f CPU s (%.0f cells a CPU second), %lld genes, %.0f values a cell\n",
          (long long)m->n_cells, m->seconds, (double)m->cpu_ns / 1e9, (double)m->n_cells / ((double)m->cpu_ns / 1e9),
          (long long)atlas->n_genes, (double)m->n_values / (double)m->n_cells);

@@ -95,8 +95,7 @@ static cyf_status make_model(const arguments *a, cyf_device *device, cyf_model *
   CYF_TRY(cyf_strdup("made up", &attribute->name));
   CYF_TRY(cyf_classifier_create(device, &classifier, 0, &attribute->classifier));
   CYF_TRY(cyf_classifier_init(attribute->classifier, 0));
-  return cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, (int)settings->diffusion.timesteps,
-                             &model->schedule);
+  return cyf_schedule_create(settings->diffusion.betas, (int)settings->diffusion.timesteps, &model->schedule);
 }
 
 /* Labels in turn, all of the same weight, of the first attribute that can guide. */

@@ -228,7 +228,6 @@ static cyf_status bench(cyf_context *context, const arguments *a, const cyf_text
   cyf_settings settings = {0};
   cyf_device *device = NULL;
   cyf_bench_steps *steps = NULL;
-  static const char *const residencies[] = {"stream", "host", "device"};
   measurement m = {0};
   cyf_status status = check(a, extra, n_ranks);
   if (status == CYF_OK) status = load_settings(a, &settings);
@@ -240,10 +239,9 @@ static cyf_status bench(cyf_context *context, const arguments *a, const cyf_text
                                  .n_classes = a->n_classes,
                                  .n_local = a->batch / n_ranks,
                                  .n_global = a->batch};
-  CYF_TRY_CLEANUP(cyf_open_wished_device(comm, &a->compute, (cyf_device_wish)settings.device,
-                                         (cyf_precision)settings.precision, &device));
+  CYF_TRY_CLEANUP(cyf_open_wished_device(comm, &a->compute, settings.device, settings.precision, &device));
   CYF_TRY_CLEANUP(cyf_bench_steps_create(comm, device, &settings, &shape, &steps));
-  m.residency = residencies[settings.data.residency];
+  m.residency = cyf_residency_words[settings.data.residency];
   CYF_TRY_CLEANUP(time_steps(comm, steps, a->n_steps, &m));
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, cyf_bench_device(device, &m.product_flops_per_s, &m.copy_bytes_per_s)));
   if (cyf_comm_rank(comm) == 0) (a->json ? print_json : print_text)(a, device, steps, n_ranks, &m);

@@ -14,7 +14,7 @@
 #include "sample/cells_in.h"
 #include "sample/cells_out.h"
 #include "sample/decode.h"
-#include "train/checkpoint.h"
+#include "saved/parameters_file.h"
 #include "train/encode.h"
 
 static const cyf_usage encode_usage = {
@@ -204,10 +204,13 @@ static cyf_status finish(conversion *c, const char *command_line) {
 
 /* The type to store, as asked for or as the model was trained with. */
 static cyf_status choose_precision(const arguments *a, const cyf_model *model, cyf_latent_type *ret_type) {
-  *ret_type = (cyf_latent_type)model->settings.latents.type;
+  *ret_type = model->settings.latents.type;
   if (a->precision == NULL) return CYF_OK;
-  *ret_type = strcmp(a->precision, "float32") == 0 ? CYF_LATENT_FLOAT32 : CYF_LATENT_FLOAT16;
-  if (*ret_type == CYF_LATENT_FLOAT32 || strcmp(a->precision, "float16") == 0) return CYF_OK;
+  const int type = cyf_words_find(cyf_latent_type_words, a->precision);
+  if (type >= 0) {
+    *ret_type = type;
+    return CYF_OK;
+  }
   return CYF_FAIL(CYF_ERR_USAGE, "encode: --precision is float16 or float32, not '%s'", a->precision);
 }
 

@@ -8,6 +8,7 @@
 #include "cli/resources.h"
 #include "train/add_classifier.h"
 #include "train/run.h"
+#include "train/stages.h"
 
 static const cyf_usage usage = {
     .command = "train",
@@ -32,19 +33,22 @@ typedef struct arguments {
   cyf_texts overrides;
   cyf_device_options compute;
   bool force;
+  char stage_help[CYF_STAGES_TEXT_MAX + 16];
 } arguments;
 
 enum { N_OWN = 8, N_OPTIONS = N_OWN + CYF_DEVICE_OPTIONS };
 
 static void list_options(arguments *a, cyf_option *o) {
+  char stages[CYF_STAGES_TEXT_MAX];
+  cyf_stages_text("or", stages);
+  snprintf(a->stage_help, sizeof a->stage_help, "%s (default)", stages);
   const cyf_option table[N_OWN] = {
       {"config", 'c', CYF_OPTION_TEXT, &a->config, "CONFIG", "YAML configuration (default: the built-in defaults)"},
       {"data", 0, CYF_OPTION_TEXT, &a->data, "ATLAS", "directory made by cytoforge prepare"},
       {"out", 0, CYF_OPTION_TEXT, &a->out, "RUN", "directory of the run"},
       {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL",
        "add the classifier to this model (--out: where latents and checkpoints stay; default: beside it, removed)"},
-      {"stage", 0, CYF_OPTION_TEXT, &a->stage, "STAGE",
-       "autoencoder, encode, denoiser, classifier:COLUMN or all (default)"},
+      {"stage", 0, CYF_OPTION_TEXT, &a->stage, "STAGE", a->stage_help},
       {"resume", 0, CYF_OPTION_TEXT, &a->resume, "auto", "go on from the newest checkpoints; finished stages are kept"},
       {"set", 0, CYF_OPTION_LIST, &a->overrides, "KEY=VALUE", "override one key of the configuration; may be repeated"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL,
@@ -70,7 +74,7 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   if (a->resume != NULL && a->force)
     return CYF_FAIL(CYF_ERR_USAGE, "train: --resume and --force contradict each other");
   if (a->model == NULL) return CYF_OK;
-  if (strncmp(a->stage, "classifier:", 11) != 0)
+  if (cyf_stage_column(&cyf_stage_classifier, a->stage) == NULL)
     return CYF_FAIL(CYF_ERR_USAGE, "train: -m adds a classifier to a model: --stage classifier:COLUMN is needed");
   if (a->config != NULL)
     return CYF_FAIL(CYF_ERR_USAGE,
@@ -82,7 +86,7 @@ static cyf_status add_classifier(cyf_context *context, const arguments *a) {
   cyf_device *device = NULL;
   cyf_add_classifier_options options = {.model = a->model,
                                         .atlas = a->data,
-                                        .attribute = a->stage + 11,
+                                        .attribute = cyf_stage_column(&cyf_stage_classifier, a->stage),
                                         .directory = a->out,
                                         .n_overrides = a->overrides.n,
                                         .overrides = a->overrides.item,
@@ -120,8 +124,7 @@ static cyf_status train(cyf_context *context, const arguments *a, const cyf_text
   cyf_status status = load_settings(a, &settings);
   CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, status));
   cyf_comm_set_timeout(context->comm, settings.comm.timeout_s);
-  CYF_TRY_CLEANUP(cyf_open_wished_device(context->comm, &a->compute, (cyf_device_wish)settings.device,
-                                         (cyf_precision)settings.precision, &device));
+  CYF_TRY_CLEANUP(cyf_open_wished_device(context->comm, &a->compute, settings.device, settings.precision, &device));
   cyf_run_options options = {.settings = &settings,
                              .atlas = a->data,
                              .directory = a->out,

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/device_options.h"
 
-#include <string.h>
-
 #include "base/log.h"
 #include "cli/command.h"
 #include "kernels/cuda/cuda_device.h"
@@ -18,36 +16,39 @@ void cyf_device_list_options(cyf_device_options *target, cyf_option *options) {
   for (int i = 0; i < CYF_DEVICE_OPTIONS; i++) options[i] = table[i];
 }
 
-/* The index of the word among the three; as it was where no word was given. */
-static cyf_status choose_word(const char *option, const char *word, const char *const words[3], int *index) {
-  if (word == NULL) return CYF_OK;
-  for (int i = 0; i < 3; i++)
-    if (strcmp(word, words[i]) == 0) {
-      *index = i;
-      return CYF_OK;
-    }
+/* The place of the option's word among the three. */
+static cyf_status choose_word(const char *option, const char *word, const char *const *words, int *ret_index) {
+  *ret_index = cyf_words_find(words, word);
+  if (*ret_index >= 0) return CYF_OK;
   return CYF_FAIL(CYF_ERR_USAGE, "--%s is %s, %s or %s, not '%s'", option, words[0], words[1], words[2], word);
 }
 
-static cyf_status read_words(const cyf_device_options *options, int *wish, int *precision) {
-  static const char *const devices[3] = {"auto", "cpu", "cuda"}, *const precisions[3] = {"fp32", "tf32", "bf16"};
-  CYF_TRY(choose_word("device", options->device, devices, wish));
-  return choose_word("precision", options->precision, precisions, precision);
+/* What no word was given for stays as it was. */
+static cyf_status read_words(const cyf_device_options *options, cyf_device_wish *wish, cyf_precision *precision) {
+  int index = 0;
+  if (options->device != NULL) {
+    CYF_TRY(choose_word("device", options->device, cyf_device_wish_words, &index));
+    *wish = index;
+  }
+  if (options->precision != NULL) {
+    CYF_TRY(choose_word("precision", options->precision, cyf_precision_words, &index));
+    *precision = index;
+  }
+  return CYF_OK;
 }
 
 cyf_status cyf_device_options_check(const cyf_device_options *options) {
-  int wish, precision;
+  cyf_device_wish wish;
+  cyf_precision precision;
   return read_words(options, &wish, &precision);
 }
 
 static cyf_status choose(cyf_comm *comm, const cyf_device_options *options, cyf_device_situation *situation,
-                         int *precision, cyf_device_choice *ret_choice) {
-  int wish = (int)situation->wish;
-  CYF_TRY(read_words(options, &wish, precision));
-  situation->wish = (cyf_device_wish)wish;
+                         cyf_precision *precision, cyf_device_choice *ret_choice) {
+  CYF_TRY(read_words(options, &situation->wish, precision));
   situation->reason = "";
   /* Nobody asks for GPUs where the CPU is wished: a driver takes seconds to start. */
-  situation->n_gpus = wish == CYF_DEVICE_CPU ? 0 : cyf_cuda_device_count(&situation->reason);
+  situation->n_gpus = situation->wish == CYF_DEVICE_CPU ? 0 : cyf_cuda_device_count(&situation->reason);
   situation->local_rank = cyf_comm_local_rank(comm);
   situation->local_size = cyf_comm_local_size(comm);
   situation->share_gpu = options->share_gpu;
@@ -68,13 +69,11 @@ cyf_status cyf_open_wished_device(cyf_comm *comm, const cyf_device_options *opti
                                   cyf_precision precision, cyf_device **ret_device) {
   cyf_device_situation situation = {.wish = wish};
   cyf_device_choice choice = {0};
-  int products = (int)precision;
   *ret_device = NULL;
-  CYF_TRY(cyf_comm_agree(comm, choose(comm, options, &situation, &products, &choice)));
+  CYF_TRY(cyf_comm_agree(comm, choose(comm, options, &situation, &precision, &choice)));
   const int n_threads = cyf_choose_threads(comm, options->threads);
-  cyf_status status = choice.is_cuda
-                          ? cyf_device_create_cuda(choice.ordinal, n_threads, (cyf_precision)products, ret_device)
-                          : cyf_device_create_cpu(n_threads, ret_device);
+  cyf_status status = choice.is_cuda ? cyf_device_create_cuda(choice.ordinal, n_threads, precision, ret_device)
+                                     : cyf_device_create_cpu(n_threads, ret_device);
   if (status == CYF_OK && choice.is_cuda) (*ret_device)->is_shared = choice.is_shared;
   status = cyf_comm_agree(comm, status);
   if (status == CYF_OK)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/words.h"
 
 typedef struct cyf_ops cyf_ops; /**< backend.h */
 
@@ -27,7 +28,10 @@ typedef struct cyf_device {
 /** How a GPU computes matrix products: float32; float32 rounded to TF32 (10 bits); bfloat16 copies of the operands.
  * Sums, parameters, moments, statistics and losses are float32 or double in each. The CPU always computes in float32.
  */
-typedef enum cyf_precision { CYF_PRECISION_FP32, CYF_PRECISION_TF32, CYF_PRECISION_BF16 } cyf_precision;
+typedef enum cyf_precision { CYF_PRECISION_FP32, CYF_PRECISION_TF32, CYF_PRECISION_BF16, CYF_PRECISIONS } cyf_precision;
+/** The words of cyf_precision, in its order. */
+static const char *const cyf_precision_words[] = {"fp32", "tf32", "bf16", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_precision_words) == CYF_PRECISIONS, "a word for each precision");
 
 /** How many threads this process' parallel regions (OpenMP) and matrix products (OpenBLAS) take from now on; n >= 1. */
 void cyf_set_threads(int n);

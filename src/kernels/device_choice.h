@@ -7,8 +7,12 @@
 #include <stdbool.h>
 
 #include "base/status.h"
+#include "base/words.h"
 
-typedef enum cyf_device_wish { CYF_DEVICE_AUTO, CYF_DEVICE_CPU, CYF_DEVICE_CUDA } cyf_device_wish;
+typedef enum cyf_device_wish { CYF_DEVICE_AUTO, CYF_DEVICE_CPU, CYF_DEVICE_CUDA, CYF_DEVICE_WISHES } cyf_device_wish;
+/** The words of cyf_device_wish, in its order. */
+static const char *const cyf_device_wish_words[] = {"auto", "cpu", "cuda", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_device_wish_words) == CYF_DEVICE_WISHES, "a word for each wish");
 
 typedef struct cyf_device_situation {
   cyf_device_wish wish;

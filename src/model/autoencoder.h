@@ -6,6 +6,7 @@
 #ifndef CYF_MODEL_AUTOENCODER_H
 #define CYF_MODEL_AUTOENCODER_H
 
+#include "base/words.h"
 #include "kernels/backend.h"
 #include "model/loss_sums.h"
 #include "model/parameters.h"
@@ -17,7 +18,10 @@ enum { CYF_HIDDEN_MAX = 16 };
  * (the likelihood of scVI, Lopez et al. 2018). Then counts a cell are log-normal, predicted from the decoder's last
  * hidden layer, so that cells of any latent have a library size. The encoder sees log-normalised expression either way.
  */
-typedef enum cyf_likelihood { CYF_LIKELIHOOD_MSE, CYF_LIKELIHOOD_NB } cyf_likelihood;
+typedef enum cyf_likelihood { CYF_LIKELIHOOD_MSE, CYF_LIKELIHOOD_NB, CYF_LIKELIHOODS } cyf_likelihood;
+/** The words of cyf_likelihood, in its order. */
+static const char *const cyf_likelihood_words[] = {"mse", "nb", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_likelihood_words) == CYF_LIKELIHOODS, "a word for each likelihood");
 
 typedef struct cyf_autoencoder_config {
   int64_t n_genes;

@@ -26,6 +26,11 @@ struct cyf_autoencoder {
 /** The first layer over a sparse batch: y[cells, hidden[0]]. */
 cyf_status cyf_autoencoder_first_layer(const cyf_autoencoder *autoencoder, const cyf_csr *cells, float *y);
 
+/** The rest of a half after its first Linear, whose output is y[n, norm[0].width], with running statistics: up to, not
+ * including, the last Linear. *ret_hidden [n, linear[n_hidden].in] is y or another array of the scratch. */
+cyf_status cyf_autoencoder_hidden_layers(const cyf_autoencoder *autoencoder, const cyf_coder *coder,
+                                         cyf_scratch *scratch, int64_t n, float *y, float **ret_hidden);
+
 /** The last layer and the loss against `cells` at once, h[n, hidden[0]] being the decoder's last hidden layer; total as
  * in cyf_autoencoder_train_step. Gradients of scale * the sum: d_h is replaced, the layer's are added to; d_h NULL: the
  * value only. Scratch is taken and not given back. */

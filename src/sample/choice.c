@@ -19,15 +19,14 @@ static cyf_status unknown_method(const char *command, const char *method) {
 
 cyf_status cyf_choose_method(const char *command, const cyf_settings *settings, const char *method, const char *steps,
                              cyf_sampler_method *ret_method, const char **ret_steps) {
-  int chosen = settings->sample.method;
+  *ret_method = settings->sample.method;
   if (method != NULL) {
-    for (chosen = 0; chosen < CYF_SAMPLER_N_METHODS && strcmp(cyf_methods[chosen].name, method) != 0; chosen++)
-      continue;
-    if (chosen == CYF_SAMPLER_N_METHODS) return unknown_method(command, method);
+    const int chosen = cyf_words_find(cyf_sampler_method_words, method);
+    if (chosen < 0) return unknown_method(command, method);
+    *ret_method = chosen;
   }
-  *ret_method = (cyf_sampler_method)chosen;
-  if (steps == NULL) steps = chosen == settings->sample.method ? settings->sample.steps : "auto";
-  *ret_steps = strcmp(steps, "auto") == 0 ? cyf_methods[chosen].steps : steps;
+  if (steps == NULL) steps = *ret_method == settings->sample.method ? settings->sample.steps : "auto";
+  *ret_steps = strcmp(steps, "auto") == 0 ? cyf_methods[*ret_method].steps : steps;
   return CYF_OK;
 }
 

@@ -154,8 +154,8 @@ static void describe_model(const export *e, FILE *out) {
       out,
       "Diffusion: %lld steps, %s betas; a latent is multiplied by %.9g before noise is added and divided by it after "
       "sampling%s.\n",
-      (long long)s->diffusion.timesteps, s->diffusion.betas == CYF_BETAS_LINEAR ? "linear" : "cosine",
-      e->model->latent_scale, s->diffusion.unit_length ? ", then normalised to unit length" : "");
+      (long long)s->diffusion.timesteps, cyf_beta_schedule_words[s->diffusion.betas], e->model->latent_scale,
+      s->diffusion.unit_length ? ", then normalised to unit length" : "");
   fprintf(out, "Classifiers were trained on timesteps below %lld.\n", (long long)s->diffusion.guide_below);
   for (int64_t i = 0; i < e->model->n_attributes; i++)
     fprintf(out, "labels_%lld.txt: the classes of \"%s\", one a line in the order of their codes%s.\n", (long long)i,

@@ -161,8 +161,7 @@ static cyf_status read_all(cyf_tensor_file *file, cyf_model *model) {
   cyf_autoencoder_config autoencoder = cyf_settings_autoencoder(settings, model->genes.n);
   CYF_TRY(cyf_autoencoder_create(model->device, &autoencoder, 0, &model->autoencoder));
   CYF_TRY(cyf_parameters_read(file, "autoencoder", cyf_autoencoder_parameters(model->autoencoder)));
-  CYF_TRY(cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, (int)settings->diffusion.timesteps,
-                              &model->schedule));
+  CYF_TRY(cyf_schedule_create(settings->diffusion.betas, (int)settings->diffusion.timesteps, &model->schedule));
   CYF_TRY(CYF_NEW(&model->attributes, model->n_attributes));
   for (int64_t i = 0; i < model->n_attributes; i++) CYF_TRY(read_attribute(file, i, model));
   return read_denoiser(file, model);
@@ -190,6 +189,18 @@ void cyf_model_attribute_destroy(cyf_model_attribute *attribute) {
   cyf_free(attribute->n_cells);
   cyf_free(attribute->provenance);
   cyf_classifier_destroy(&attribute->classifier);
+}
+
+cyf_status cyf_model_make_place(cyf_model *model, const char *name, cyf_model_attribute **ret_place) {
+  int64_t at = cyf_model_attribute_index(model, name);
+  if (at < 0) {
+    CYF_TRY(cyf_realloc((void **)&model->attributes, (size_t)model->n_attributes + 1, sizeof *model->attributes));
+    at = model->n_attributes++;
+  }
+  *ret_place = &model->attributes[at];
+  cyf_model_attribute_destroy(*ret_place);
+  **ret_place = (cyf_model_attribute){0};
+  return CYF_OK;
 }
 
 void cyf_model_destroy(cyf_model **model) {

@@ -46,6 +46,8 @@ cyf_status cyf_model_save(const cyf_model *model, const char *path);
 /** Frees what the attribute holds, not the struct. */
 void cyf_model_attribute_destroy(cyf_model_attribute *attribute);
 
+/** Index of the attribute, -1 when absent. */
+int64_t cyf_model_attribute_index(const cyf_model *model, const char *name);
 /** True when the model has a classifier for an attribute of this name. */
 bool cyf_model_has_classifier(const cyf_model *model, const char *name);
 /** The attribute's place, emptied, or a new one at the end; the caller fills it, with a name of its own. Errors:

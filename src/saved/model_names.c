@@ -15,31 +15,19 @@ static cyf_status unknown_name(const char *what, const char *name, int64_t n, co
   return CYF_FAIL(CYF_ERR_USAGE, "the model has no %s '%s'; did you mean '%s'? Known: %s", what, name, nearest, list);
 }
 
-static int64_t find_attribute(const cyf_model *model, const char *name) {
+int64_t cyf_model_attribute_index(const cyf_model *model, const char *name) {
   for (int64_t i = 0; i < model->n_attributes; i++)
     if (strcmp(model->attributes[i].name, name) == 0) return i;
   return -1;
 }
 
 bool cyf_model_has_classifier(const cyf_model *model, const char *name) {
-  const int64_t at = find_attribute(model, name);
+  const int64_t at = cyf_model_attribute_index(model, name);
   return at >= 0 && model->attributes[at].classifier != NULL;
 }
 
-cyf_status cyf_model_make_place(cyf_model *model, const char *name, cyf_model_attribute **ret_place) {
-  int64_t at = find_attribute(model, name);
-  if (at < 0) {
-    CYF_TRY(cyf_realloc((void **)&model->attributes, (size_t)model->n_attributes + 1, sizeof *model->attributes));
-    at = model->n_attributes++;
-  }
-  *ret_place = &model->attributes[at];
-  cyf_model_attribute_destroy(*ret_place);
-  **ret_place = (cyf_model_attribute){0};
-  return CYF_OK;
-}
-
 cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, int64_t *ret_index) {
-  *ret_index = find_attribute(model, name);
+  *ret_index = cyf_model_attribute_index(model, name);
   if (*ret_index >= 0) return CYF_OK;
   const char **names = NULL;
   CYF_TRY(CYF_NEW(&names, model->n_attributes));

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/checksum.h"
 #include "base/memory.h"
 #include "kernels/backend.h"
 
@@ -64,4 +65,18 @@ cyf_status cyf_parameters_read(cyf_tensor_file *file, const char *group, cyf_par
   CYF_TRY(read_layout(file, path, parameters->device, &parameters->layout, parameters->value));
   part_path(group, "buffers", path);
   return read_layout(file, path, parameters->device, &parameters->buffer_layout, parameters->buffer);
+}
+
+cyf_status cyf_parameters_checksum(const cyf_parameters *parameters, uint64_t *ret_checksum) {
+  float *weights = NULL, *buffers = NULL;
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_floats_to_host(parameters->device, parameters->value, parameters->layout.total, &weights));
+  CYF_TRY_CLEANUP(
+      cyf_floats_to_host(parameters->device, parameters->buffer, parameters->buffer_layout.total, &buffers));
+  uint64_t sum = cyf_checksum(1, weights, sizeof(float) * (size_t)parameters->layout.total);
+  *ret_checksum = cyf_checksum(sum, buffers, sizeof(float) * (size_t)parameters->buffer_layout.total);
+cleanup:
+  cyf_free(weights);
+  cyf_free(buffers);
+  return status;
 }

@@ -13,96 +13,46 @@
 #include "model/diffusion/methods.h"
 #include "model/diffusion/schedule.h"
 
+/* The engine stores a choice as an int. */
+_Static_assert(sizeof(cyf_loader_io) == sizeof(int), "an enumeration is as large as an int");
+
 #define AT(member) offsetof(cyf_settings, member)
+/* Bounds of what has none. */
 #define UNBOUNDED 1, 0
 
-/* The optimisation keys that the three trained stages share; only their defaults differ. */
-#define STAGE_FIELDS(section, STEPS, BATCH, RATE, DECAY, SCHEDULE, EMA, EMA_WARMUP)                                    \
-  {section ".steps", CYF_CONFIG_INT, AT(STAGE.steps), STEPS, 1, 1e12, NULL, "parameter updates"},                      \
-      {section ".batch_cells",                                                                                         \
-       CYF_CONFIG_INT,                                                                                                 \
-       AT(STAGE.batch_cells),                                                                                          \
-       BATCH,                                                                                                          \
-       1,                                                                                                              \
-       1e9,                                                                                                            \
-       NULL,                                                                                                           \
-       "cells of one batch over all ranks; a multiple of data.lanes"},                                                 \
-      {section ".accumulate",                                                                                          \
-       CYF_CONFIG_INT,                                                                                                 \
-       AT(STAGE.accumulate),                                                                                           \
-       "1",                                                                                                            \
-       1,                                                                                                              \
-       1e6,                                                                                                            \
-       NULL,                                                                                                           \
-       "batches whose gradients are averaged into one update"},                                                        \
-      {section ".learning_rate",    CYF_CONFIG_REAL, AT(STAGE.learning_rate), RATE, 1e-12, 10, NULL,                   \
-       "AdamW's peak learning rate"},                                                                                  \
-      {section ".weight_decay",                                                                                        \
-       CYF_CONFIG_REAL,                                                                                                \
-       AT(STAGE.weight_decay),                                                                                         \
-       DECAY,                                                                                                          \
-       0,                                                                                                              \
-       10,                                                                                                             \
-       NULL,                                                                                                           \
-       "AdamW's decoupled weight decay, on every parameter"},                                                          \
-      {section ".beta1", CYF_CONFIG_REAL, AT(STAGE.beta1), "0.9", 0, 0.999999, NULL, "AdamW's first-moment decay"},    \
-      {section ".beta2", CYF_CONFIG_REAL, AT(STAGE.beta2), "0.999", 0, 0.999999, NULL, "AdamW's second-moment decay"}, \
-      {section ".rate_schedule",                                                                                       \
-       CYF_CONFIG_CHOICE,                                                                                              \
-       AT(STAGE.rate_schedule),                                                                                        \
-       SCHEDULE,                                                                                                       \
-       UNBOUNDED,                                                                                                      \
-       "constant|linear|cosine",                                                                                       \
-       "learning rate after the warm-up: held, or down to zero at the last step"},                                     \
-      {section ".warmup_steps",                                                                                        \
-       CYF_CONFIG_INT,                                                                                                 \
-       AT(STAGE.warmup_steps),                                                                                         \
-       "0",                                                                                                            \
-       0,                                                                                                              \
-       1e12,                                                                                                           \
-       NULL,                                                                                                           \
-       "steps over which the rate rises linearly from zero"},                                                          \
-      {section ".clip_norm",                                                                                           \
-       CYF_CONFIG_REAL,                                                                                                \
-       AT(STAGE.clip_norm),                                                                                            \
-       "0",                                                                                                            \
-       0,                                                                                                              \
-       1e12,                                                                                                           \
-       NULL,                                                                                                           \
-       "largest L2 norm of the gradient; 0: no clipping"},                                                             \
-      {section ".ema_decay",                                                                                           \
-       CYF_CONFIG_REAL,                                                                                                \
-       AT(STAGE.ema_decay),                                                                                            \
-       EMA,                                                                                                            \
-       0,                                                                                                              \
-       0.99999999,                                                                                                     \
-       NULL,                                                                                                           \
-       "decay of the averaged weights, which are the ones used; 0: none"},                                             \
-      {section ".ema_warmup",                                                                                          \
-       CYF_CONFIG_BOOL,                                                                                                \
-       AT(STAGE.ema_warmup),                                                                                           \
-       EMA_WARMUP,                                                                                                     \
-       UNBOUNDED,                                                                                                      \
-       NULL,                                                                                                           \
-       "use min(ema_decay, (1+n)/(10+n)) at update n"},                                                                \
-      {section ".validate_every",                                                                                      \
-       CYF_CONFIG_INT,                                                                                                 \
-       AT(STAGE.validate_every),                                                                                       \
-       "500",                                                                                                          \
-       0,                                                                                                              \
-       1e12,                                                                                                           \
-       NULL,                                                                                                           \
-       "steps between validations; 0: never"},                                                                         \
-  {                                                                                                                    \
-    section ".patience", CYF_CONFIG_INT, AT(STAGE.patience), "0", 0, 1e9, NULL,                                        \
-        "stop after this many validations without a better one and take the best; 0: never stop early"                 \
-  }
+/* The keys of an optimiser, which the sections of all trained stages share. A section has its own defaults. */
+#define STAGE_FIELD(section, key, TYPE, DEFAULT, LEAST, MOST, HELP) \
+  { #section "." #key, CYF_CONFIG_##TYPE, AT(section.stage.key), DEFAULT, LEAST, MOST, NULL, HELP }
+#define STAGE_FIELDS(section, STEPS, BATCH, RATE, DECAY, SCHEDULE, EMA, EMA_WARMUP)                                 \
+  STAGE_FIELD(section, steps, INT, STEPS, 1, 1e12, "parameter updates"),                                            \
+      STAGE_FIELD(section, batch_cells, INT, BATCH, 1, 1e9,                                                         \
+                  "cells of one batch over all ranks; a multiple of data.lanes"),                                   \
+      STAGE_FIELD(section, accumulate, INT, "1", 1, 1e6, "batches whose gradients are averaged into one update"),   \
+      STAGE_FIELD(section, learning_rate, REAL, RATE, 1e-12, 10, "AdamW's peak learning rate"),                     \
+      STAGE_FIELD(section, weight_decay, REAL, DECAY, 0, 10, "AdamW's decoupled weight decay, on every parameter"), \
+      STAGE_FIELD(section, beta1, REAL, "0.9", 0, 0.999999, "AdamW's first-moment decay"),                          \
+      STAGE_FIELD(section, beta2, REAL, "0.999", 0, 0.999999, "AdamW's second-moment decay"),                       \
+      {#section ".rate_schedule",                                                                                   \
+       CYF_CONFIG_CHOICE,                                                                                           \
+       AT(section.stage.rate_schedule),                                                                             \
+       SCHEDULE,                                                                                                    \
+       UNBOUNDED,                                                                                                   \
+       cyf_rate_schedule_words,                                                                                     \
+       "learning rate after the warm-up: held, or down to zero at the last step"},                                  \
+      STAGE_FIELD(section, warmup_steps, INT, "0", 0, 1e12, "steps over which the rate rises linearly from zero"),  \
+      STAGE_FIELD(section, clip_norm, REAL, "0", 0, 1e12, "largest L2 norm of the gradient; 0: no clipping"),       \
+      STAGE_FIELD(section, ema_decay, REAL, EMA, 0, 0.99999999,                                                     \
+                  "decay of the averaged weights, which are the ones used; 0: none"),                               \
+      STAGE_FIELD(section, ema_warmup, BOOL, EMA_WARMUP, 1, 0, "use min(ema_decay, (1+n)/(10+n)) at update n"),     \
+      STAGE_FIELD(section, validate_every, INT, "500", 0, 1e12, "steps between validations; 0: never"),             \
+      STAGE_FIELD(section, patience, INT, "0", 0, 1e9,                                                              \
+                  "stop after this many validations without a better one and take the best; 0: never stop early")
 
 static const cyf_config_field fields[] = {
     {"seed", CYF_CONFIG_INT, AT(seed), "0", 0, 9e18, NULL, "seed of everything random in the run"},
-    {"device", CYF_CONFIG_CHOICE, AT(device), "auto", UNBOUNDED, "auto|cpu|cuda",
+    {"device", CYF_CONFIG_CHOICE, AT(device), "auto", UNBOUNDED, cyf_device_wish_words,
      "what to train on unless --device says otherwise; auto: a GPU where there is one"},
-    {"precision", CYF_CONFIG_CHOICE, AT(precision), "bf16", UNBOUNDED, "fp32|tf32|bf16",
+    {"precision", CYF_CONFIG_CHOICE, AT(precision), "bf16", UNBOUNDED, cyf_precision_words,
      "a GPU's matrix products unless --precision says otherwise; all else, and the CPU, is float32"},
 
     {"data.lanes", CYF_CONFIG_INT, AT(data.lanes), "64", 1, 65536, NULL,
@@ -114,14 +64,13 @@ static const cyf_config_field fields[] = {
      "batches the loader keeps ready"},
     {"data.decode_threads", CYF_CONFIG_INT, AT(data.decode_threads), "1", 1, 1024, NULL,
      "threads a rank decodes batches with, beside the reader; with a GPU give it the rank's CPUs"},
-    {"data.io", CYF_CONFIG_CHOICE, AT(data.io), "auto", UNBOUNDED, "auto|posix|direct|mpio",
+    {"data.io", CYF_CONFIG_CHOICE, AT(data.io), "auto", UNBOUNDED, cyf_loader_io_words,
      "read stored chunks through the page cache, past it, or through HDF5's MPI-IO driver; auto: posix where a "
      "machine's cells fit its memory, else direct"},
-    {"data.residency", CYF_CONFIG_CHOICE, AT(data.residency), "stream", UNBOUNDED, "stream|host|device",
+    {"data.residency", CYF_CONFIG_CHOICE, AT(data.residency), "stream", UNBOUNDED, cyf_residency_words,
      "read cells from disk each epoch, keep a rank's cells in its memory, as stored, once they were read, or read them "
-     "all "
-     "into the memory of its GPU (without one: its own) first"},
-    {"data.balance", CYF_CONFIG_CHOICE, AT(data.balance), "none", UNBOUNDED, "none|sqrt|uniform",
+     "all into the memory of its GPU (without one: its own) first"},
+    {"data.balance", CYF_CONFIG_CHOICE, AT(data.balance), "none", UNBOUNDED, cyf_sampling_words,
      "the autoencoder and the denoiser see cells by 1/sqrt(n) or 1/n of their data.balance_label, n its cells"},
     {"data.balance_label", CYF_CONFIG_STRING, AT(data.balance_label), "", UNBOUNDED, NULL,
      "label column for data.balance"},
@@ -135,7 +84,7 @@ static const cyf_config_field fields[] = {
     {"autoencoder.hidden", CYF_CONFIG_INT_LIST, AT(autoencoder.hidden), "[1024, 1024, 1024]", 1, 65536, NULL,
      "encoder widths; the decoder mirrors them"},
     {"autoencoder.latent", CYF_CONFIG_INT, AT(autoencoder.latent), "128", 2, 65536, NULL, "latent coordinates"},
-    {"autoencoder.likelihood", CYF_CONFIG_CHOICE, AT(autoencoder.likelihood), "mse", UNBOUNDED, "mse|nb",
+    {"autoencoder.likelihood", CYF_CONFIG_CHOICE, AT(autoencoder.likelihood), "mse", UNBOUNDED, cyf_likelihood_words,
      "squared error of log-normalised expression, as published, or a negative binomial of raw counts, which sampling "
      "can draw"},
     {"autoencoder.sync_batch_norm", CYF_CONFIG_BOOL, AT(autoencoder.sync_batch_norm), "true", UNBOUNDED, NULL,
@@ -143,15 +92,14 @@ static const cyf_config_field fields[] = {
     {"autoencoder.init", CYF_CONFIG_STRING, AT(autoencoder.init), "", UNBOUNDED, NULL,
      "SCimilarity directory (encoder.ckpt, decoder.ckpt, gene_order.tsv) whose weights training starts from; \"\": "
      "none"},
-#define STAGE autoencoder.stage
-    STAGE_FIELDS("autoencoder", "20_000", "128", "5e-4", "0.01", "constant", "0", "true"),
-#undef STAGE
+    STAGE_FIELDS(autoencoder, "20_000", "128", "5e-4", "0.01", "constant", "0", "true"),
 
-    {"latents.type", CYF_CONFIG_CHOICE, AT(latents.type), "float16", UNBOUNDED, "float16|float32",
+    {"latents.type", CYF_CONFIG_CHOICE, AT(latents.type), "float16", UNBOUNDED, cyf_latent_type_words,
      "how encoded cells are stored"},
 
     {"diffusion.timesteps", CYF_CONFIG_INT, AT(diffusion.timesteps), "1000", 2, 100000, NULL, "T"},
-    {"diffusion.betas", CYF_CONFIG_CHOICE, AT(diffusion.betas), "linear", UNBOUNDED, "linear|cosine", "noise schedule"},
+    {"diffusion.betas", CYF_CONFIG_CHOICE, AT(diffusion.betas), "linear", UNBOUNDED, cyf_beta_schedule_words,
+     "noise schedule"},
     {"diffusion.latent_scale", CYF_CONFIG_STRING, AT(diffusion.latent_scale), "auto", UNBOUNDED, NULL,
      "factor on latents before diffusion: a number, or auto = sqrt(autoencoder.latent), which gives unit variance"},
     {"diffusion.unit_length", CYF_CONFIG_BOOL, AT(diffusion.unit_length), "true", UNBOUNDED, NULL,
@@ -165,20 +113,16 @@ static const cyf_config_field fields[] = {
      "label columns the denoiser itself is told, for classifier-free guidance; []: none"},
     {"denoiser.label_dropout", CYF_CONFIG_REAL, AT(denoiser.label_dropout), "0.1", 0, 1, NULL,
      "rate at which a training cell loses one of these labels, and at which it loses them all"},
-#define STAGE denoiser.stage
-    STAGE_FIELDS("denoiser", "50_000", "128", "1e-4", "1e-4", "linear", "0.9999", "true"),
-#undef STAGE
+    STAGE_FIELDS(denoiser, "50_000", "128", "1e-4", "1e-4", "linear", "0.9999", "true"),
 
     {"classifier.hidden", CYF_CONFIG_INT_LIST, AT(classifier.hidden), "[512, 512, 256]", 1, 65536, NULL,
      "three widths of each attribute's classifier"},
     {"classifier.dropout", CYF_CONFIG_REAL, AT(classifier.dropout), "0.1", 0, 0.95, NULL, "dropout rate"},
-    {"classifier.balance", CYF_CONFIG_CHOICE, AT(classifier.balance), "none", UNBOUNDED, "none|sqrt|uniform",
+    {"classifier.balance", CYF_CONFIG_CHOICE, AT(classifier.balance), "none", UNBOUNDED, cyf_balance_words,
      "weight of a class in the loss: 1, its frequency to the power -1/2, or -1"},
-#define STAGE classifier.stage
-    STAGE_FIELDS("classifier", "20_000", "128", "3e-4", "0", "constant", "0", "true"),
-#undef STAGE
+    STAGE_FIELDS(classifier, "20_000", "128", "3e-4", "0", "constant", "0", "true"),
 
-    {"sample.method", CYF_CONFIG_CHOICE, AT(sample.method), "dpm++", UNBOUNDED, CYF_SAMPLER_WORDS,
+    {"sample.method", CYF_CONFIG_CHOICE, AT(sample.method), "dpm++", UNBOUNDED, cyf_sampler_method_words,
      "reverse process of sampling unless --method says otherwise"},
     {"sample.steps", CYF_CONFIG_STRING, AT(sample.steps), "auto", UNBOUNDED, NULL,
      "its steps unless --steps says otherwise: a number, all, lambdaN, ddimN or numbers a section; "
@@ -228,8 +172,7 @@ static cyf_status check_latent_scale(const cyf_settings *settings) {
 static cyf_status check_sampling(const cyf_settings *settings) {
   cyf_schedule *full = NULL, *respaced = NULL;
   if (strcmp(settings->sample.steps, "auto") == 0) return CYF_OK;
-  cyf_status status =
-      cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, (int)settings->diffusion.timesteps, &full);
+  cyf_status status = cyf_schedule_create(settings->diffusion.betas, (int)settings->diffusion.timesteps, &full);
   if (status == CYF_OK) status = cyf_schedule_respace(full, settings->sample.steps, -1, &respaced);
   cyf_schedule_destroy(&respaced);
   cyf_schedule_destroy(&full);
@@ -313,16 +256,13 @@ void cyf_settings_destroy(cyf_settings *settings) {
 }
 
 void cyf_settings_describe_precision(const cyf_settings *settings, const cyf_device *device, char ret_text[16]) {
-  static const char *const names[] = {
-      [CYF_PRECISION_FP32] = "fp32", [CYF_PRECISION_TF32] = "tf32", [CYF_PRECISION_BF16] = "bf16"};
-  const cyf_precision precision = device->host_memory ? CYF_PRECISION_FP32 : (cyf_precision)settings->precision;
-  snprintf(ret_text, 16, "%.8s, %s", device->ops->name, names[precision]);
+  const cyf_precision precision = device->host_memory ? CYF_PRECISION_FP32 : settings->precision;
+  snprintf(ret_text, 16, "%.8s, %s", device->ops->name, cyf_precision_words[precision]);
 }
 
 cyf_autoencoder_config cyf_settings_autoencoder(const cyf_settings *settings, int64_t n_genes) {
-  cyf_autoencoder_config config = {.n_genes = n_genes,
-                                   .latent = settings->autoencoder.latent,
-                                   .likelihood = (cyf_likelihood)settings->autoencoder.likelihood};
+  cyf_autoencoder_config config = {
+      .n_genes = n_genes, .latent = settings->autoencoder.latent, .likelihood = settings->autoencoder.likelihood};
   config.n_hidden = settings->autoencoder.hidden.n;
   memcpy(config.hidden, settings->autoencoder.hidden.value, sizeof(int64_t) * (size_t)config.n_hidden);
   return config;

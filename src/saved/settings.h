@@ -10,12 +10,32 @@
 
 #include "base/config/config.h"
 #include "base/status.h"
+#include "base/words.h"
+#include "data/latents/latents.h"
+#include "data/loader/loader.h"
+#include "kernels/device.h"
+#include "kernels/device_choice.h"
 #include "model/autoencoder.h"
 #include "model/classifier.h"
 #include "model/denoiser.h"
+#include "model/diffusion/sampler.h"
+#include "model/diffusion/schedule.h"
 
-typedef enum cyf_rate_schedule { CYF_RATE_CONSTANT, CYF_RATE_LINEAR, CYF_RATE_COSINE } cyf_rate_schedule;
-typedef enum cyf_balance { CYF_BALANCE_NONE, CYF_BALANCE_SQRT, CYF_BALANCE_UNIFORM } cyf_balance;
+/** The learning rate after its warm-up. */
+typedef enum cyf_rate_schedule {
+  CYF_RATE_CONSTANT,
+  CYF_RATE_LINEAR,
+  CYF_RATE_COSINE,
+  CYF_RATE_SCHEDULES
+} cyf_rate_schedule;
+/** The words of cyf_rate_schedule, in its order. */
+static const char *const cyf_rate_schedule_words[] = {"constant", "linear", "cosine", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_rate_schedule_words) == CYF_RATE_SCHEDULES, "a word for each schedule");
+/** What a class weighs in the classifiers' loss. */
+typedef enum cyf_balance { CYF_BALANCE_NONE, CYF_BALANCE_SQRT, CYF_BALANCE_UNIFORM, CYF_BALANCES } cyf_balance;
+/** The words of cyf_balance, in its order. */
+static const char *const cyf_balance_words[] = {"none", "sqrt", "uniform", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_balance_words) == CYF_BALANCES, "a word for each balance");
 
 /** How one stage optimises. The same members for the autoencoder, the denoiser and the classifiers. */
 typedef struct cyf_stage_settings {
@@ -23,7 +43,7 @@ typedef struct cyf_stage_settings {
   int64_t batch_cells; /**< global batch of one forward pass, over all ranks */
   int64_t accumulate;  /**< batches summed into one update */
   double learning_rate, weight_decay, beta1, beta2;
-  int rate_schedule; /**< cyf_rate_schedule */
+  cyf_rate_schedule rate_schedule;
   int64_t warmup_steps;
   double clip_norm;       /**< 0: no clipping */
   double ema_decay;       /**< 0: no EMA */
@@ -32,16 +52,17 @@ typedef struct cyf_stage_settings {
   int64_t patience;       /**< validations without improvement before stopping; 0: off */
 } cyf_stage_settings;
 
+/** All settings of a run, by the sections of its file. */
 typedef struct cyf_settings {
   int64_t seed;
-  int device;    /**< cyf_device_wish */
-  int precision; /**< cyf_precision */
+  cyf_device_wish device;
+  cyf_precision precision;
   struct {
     int64_t lanes, block_cells, window_blocks, prefetch_batches, decode_threads;
-    int io;        /**< cyf_loader_io */
-    int residency; /**< cyf_residency */
+    cyf_loader_io io;
+    cyf_residency residency;
     double validation;
-    int balance;         /**< cyf_sampling */
+    cyf_sampling balance;
     char *balance_label; /**< attribute, "" for none */
   } data;
   struct {
@@ -51,17 +72,17 @@ typedef struct cyf_settings {
   struct {
     cyf_config_ints hidden;
     int64_t latent;
-    int likelihood; /**< cyf_likelihood */
+    cyf_likelihood likelihood;
     bool sync_batch_norm;
     char *init; /**< SCimilarity directory to start from, "" for none */
     cyf_stage_settings stage;
   } autoencoder;
   struct {
-    int type; /**< cyf_latent_type */
+    cyf_latent_type type;
   } latents;
   struct {
     int64_t timesteps;
-    int betas;          /**< cyf_beta_schedule */
+    cyf_beta_schedule betas;
     char *latent_scale; /**< "auto" or a number */
     bool unit_length;   /**< sampled latents are normalised before decoding */
     int64_t guide_below;
@@ -75,13 +96,13 @@ typedef struct cyf_settings {
   struct {
     cyf_config_ints hidden;
     double dropout;
-    int balance; /**< cyf_balance */
+    cyf_balance balance;
     cyf_stage_settings stage;
   } classifier;
   struct {
-    int method; /**< cyf_sampler_method */
+    cyf_sampler_method method;
     char *steps;
-  } sample; /* what the sample command does when nothing is said */
+  } sample; /**< what the sample command does when nothing is said */
   struct {
     int64_t every, keep;
   } checkpoint;
@@ -101,6 +122,7 @@ cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settin
 /** A copy with overrides applied. Errors: CYF_ERR_CONFIG. */
 cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, const char *const *overrides,
                              cyf_settings *ret_settings);
+/** Frees what the settings hold, not the struct. NULL-safe. */
 void cyf_settings_destroy(cyf_settings *settings);
 
 /** What a device makes of `precision`, for the record: "cpu, fp32", "cuda, bf16". */
@@ -115,7 +137,7 @@ cyf_denoiser_config cyf_settings_denoiser(const cyf_settings *settings, const in
 cyf_classifier_config cyf_settings_classifier(const cyf_settings *settings, int64_t n_classes);
 /** @} */
 
-/** The factor between unit-length latents and what is diffused: sqrt(latent) for "auto" (DESIGN section 5). */
+/** The factor between unit-length latents and what is diffused: sqrt(latent) for "auto". */
 double cyf_settings_latent_scale(const cyf_settings *settings);
 
 #endif

@@ -8,8 +8,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "saved/model_file.h"
+#include "saved/parameters_file.h"
 #include "train/encode.h"
-#include "train/stages.h"
+#include "train/stage_common.h"
 
 typedef struct addition {
   const cyf_add_classifier_options *options;
@@ -19,7 +20,6 @@ typedef struct addition {
   cyf_settings settings; /* the model's with the overrides */
   cyf_atlas *atlas;
   int64_t attribute; /* in the atlas */
-  uint64_t checksum; /* of the autoencoder */
   cyf_gradient_plane *plane;
   cyf_metrics metrics;
   char *directory, *checkpoints, *latents, *config_path, *config_text;
@@ -92,10 +92,7 @@ static cyf_status clear_checkpoints(const addition *a) {
                     "%s already holds checkpoints of a classifier; go on with --resume auto, or start over "
                     "with --force",
                     a->directory);
-  char best[CYF_STAGE_STEM_MAX + 8];
-  snprintf(best, sizeof best, "%s-best", a->stem);
-  CYF_TRY(cyf_checkpoint_remove(a->checkpoints, a->stem));
-  return cyf_checkpoint_remove(a->checkpoints, best);
+  return cyf_stage_remove_checkpoints(a->checkpoints, a->stem);
 }
 
 static cyf_status open_addition(addition *a) {
@@ -108,7 +105,8 @@ static cyf_status open_addition(addition *a) {
   CYF_TRY(check_genes(&a->model->genes, a->atlas));
   CYF_TRY(check_condition(a));
   CYF_TRY(check_replacing(a));
-  CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &a->checksum));
+  CYF_TRY(
+      cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &a->environment.autoencoder_checksum));
   if (o->directory != NULL)
     CYF_TRY(cyf_strdup(o->directory, &a->directory));
   else
@@ -117,7 +115,7 @@ static cyf_status open_addition(addition *a) {
   CYF_TRY(cyf_path_join(a->directory, "latents", &a->latents));
   CYF_TRY(cyf_path_join(a->directory, "config.yaml", &a->config_path));
   CYF_TRY(cyf_config_to_text(cyf_settings_schema(), &a->settings, &a->config_text));
-  cyf_classifier_stem(a->attribute, a->stem);
+  cyf_stage_stem(&cyf_stage_classifier, a->attribute, a->stem);
   if (cyf_comm_rank(a->comm) == 0) CYF_TRY(clear_checkpoints(a));
   return cyf_metrics_open(a->directory, cyf_comm_rank(a->comm), &a->metrics);
 }
@@ -135,19 +133,6 @@ static void close_addition(addition *a) {
   cyf_free(a->config_text);
 }
 
-static cyf_status is_complete(const addition *a, bool *ret_complete) {
-  *ret_complete = false;
-  if (!a->options->resume) return CYF_OK;
-  cyf_identity identity = cyf_classifier_identity(&a->environment, a->checksum, a->attribute);
-  cyf_status status =
-      cyf_checkpoint_is_complete(a->checkpoints, a->stem, &identity, a->settings.classifier.stage.steps, ret_complete);
-  CYF_TRY(cyf_comm_agree(a->comm, status));
-  int64_t complete = *ret_complete;
-  CYF_TRY(cyf_comm_broadcast(a->comm, &complete, sizeof complete, 0));
-  *ret_complete = complete != 0;
-  return CYF_OK;
-}
-
 static cyf_status fill_place(const addition *a, cyf_model_attribute *place) {
   const cyf_attribute *from = &a->atlas->attributes[a->attribute];
   const char *command = a->options->command_line != NULL ? a->options->command_line : "";
@@ -159,9 +144,9 @@ static cyf_status fill_place(const addition *a, cyf_model_attribute *place) {
   memcpy(place->n_cells, from->n_cells, sizeof(int64_t) * (size_t)from->categories.n);
   CYF_TRY(cyf_format(&place->provenance, "atlas %s, %s, %s", a->atlas->fingerprint, now, command));
   cyf_classifier_config config = cyf_settings_classifier(&a->settings, from->categories.n);
-  cyf_identity identity = cyf_classifier_identity(&a->environment, a->checksum, a->attribute);
   CYF_TRY(cyf_classifier_create(a->device, &config, 0, &place->classifier));
-  return cyf_checkpoint_load_final(a->checkpoints, a->stem, &identity, cyf_classifier_parameters(place->classifier));
+  return cyf_stage_load(&a->environment, &cyf_stage_classifier, a->attribute,
+                        cyf_classifier_parameters(place->classifier));
 }
 
 /* Rank 0. The file is read again: training may have taken days, and other classifiers may have been added. */
@@ -173,7 +158,7 @@ static cyf_status write_model(addition *a) {
   cyf_model_destroy(&a->model);
   CYF_TRY(cyf_model_load(path, a->device, &a->model));
   CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &checksum));
-  if (checksum != a->checksum)
+  if (checksum != a->environment.autoencoder_checksum)
     return CYF_FAIL(CYF_ERR_INPUT,
                     "the autoencoder of %s has changed while the classifier was trained; the classifier "
                     "is kept in %s",
@@ -200,11 +185,12 @@ static cyf_status run(addition *a) {
                                                     .resume = a->options->resume},
                                            .atlas = a->atlas,
                                            .device = a->device,
-                                           .latents_directory = a->latents};
-  CYF_TRY(cyf_encode_parts(a->comm, a->device, a->atlas, a->model->autoencoder, a->checksum,
-                           (cyf_latent_type)a->settings.latents.type, a->latents));
-  CYF_TRY(is_complete(a, &complete));
-  if (!complete) CYF_TRY(cyf_train_classifier(&a->environment, a->checksum, a->attribute));
+                                           .latents_directory = a->latents,
+                                           .autoencoder_checksum = a->environment.autoencoder_checksum};
+  CYF_TRY(cyf_encode_parts(a->comm, a->device, a->atlas, a->model->autoencoder, a->environment.autoencoder_checksum,
+                           a->settings.latents.type, a->latents));
+  CYF_TRY(cyf_stage_is_complete(&a->environment, &cyf_stage_classifier, a->attribute, &complete));
+  if (!complete) CYF_TRY(cyf_stage_classifier.run(&a->environment, a->attribute));
   return cyf_comm_agree(a->comm, cyf_comm_rank(a->comm) == 0 ? write_model(a) : CYF_OK);
 }
 

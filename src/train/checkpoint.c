@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/checksum.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -329,19 +328,5 @@ cyf_status cyf_checkpoint_remove(const char *directory, const char *stage) {
   CYF_TRY(final_path(directory, stage, &path));
   cyf_status status = cyf_remove_file(path);
   cyf_free(path);
-  return status;
-}
-
-cyf_status cyf_parameters_checksum(const cyf_parameters *parameters, uint64_t *ret_checksum) {
-  float *weights = NULL, *buffers = NULL;
-  cyf_status status;
-  CYF_TRY_CLEANUP(cyf_floats_to_host(parameters->device, parameters->value, parameters->layout.total, &weights));
-  CYF_TRY_CLEANUP(
-      cyf_floats_to_host(parameters->device, parameters->buffer, parameters->buffer_layout.total, &buffers));
-  uint64_t sum = cyf_checksum(1, weights, sizeof(float) * (size_t)parameters->layout.total);
-  *ret_checksum = cyf_checksum(sum, buffers, sizeof(float) * (size_t)parameters->buffer_layout.total);
-cleanup:
-  cyf_free(weights);
-  cyf_free(buffers);
   return status;
 }

@@ -70,7 +70,4 @@ bool cyf_checkpoint_has_any(const char *directory, const char *stage);
 /** Removes all files of the stage. */
 cyf_status cyf_checkpoint_remove(const char *directory, const char *stage);
 
-/** Checksum of a model's weights and buffers (host order). */
-cyf_status cyf_parameters_checksum(const cyf_parameters *parameters, uint64_t *ret_checksum);
-
 #endif

@@ -190,8 +190,7 @@ static cyf_status encode_all(encoder *e, int64_t **todo) {
   const double seconds = cyf_clock_s() - e->start_s;
   cyf_clock_duration(seconds, text, sizeof(text));
   cyf_info("encode: %lld cells in %s, %.0f cells/s; latents in %s, %lld x %s a cell", (long long)n_cells, text,
-           (double)n_cells / seconds, e->directory, (long long)e->width,
-           e->type == CYF_LATENT_FLOAT16 ? "float16" : "float32");
+           (double)n_cells / seconds, e->directory, (long long)e->width, cyf_latent_type_words[e->type]);
   return CYF_OK;
 }
 

@@ -26,7 +26,7 @@ cyf_status cyf_noised_create(cyf_device *device, const cyf_settings *settings, c
   cyf_schedule *schedule = NULL;
   double *signal = NULL, *noise = NULL;
   cyf_status status;
-  CYF_TRY_CLEANUP(cyf_schedule_create((cyf_beta_schedule)settings->diffusion.betas, n, &schedule));
+  CYF_TRY_CLEANUP(cyf_schedule_create(settings->diffusion.betas, n, &schedule));
   CYF_TRY_CLEANUP(CYF_NEW(&signal, n));
   CYF_TRY_CLEANUP(CYF_NEW(&noise, n));
   for (int i = 0; i < n; i++) {

@@ -52,12 +52,13 @@ double cyf_learning_rate(const cyf_stage_settings *settings, int64_t step) {
   double after = (double)(settings->steps - settings->warmup_steps);
   double done = after > 0 ? (double)(step - settings->warmup_steps) / after : 0;
   if (done > 1) done = 1;
-  switch ((cyf_rate_schedule)settings->rate_schedule) {
+  switch (settings->rate_schedule) {
     case CYF_RATE_LINEAR:
       return peak * (1 - done);
     case CYF_RATE_COSINE:
       return peak * 0.5 * (1 + cos(M_PI * done));
     case CYF_RATE_CONSTANT:
+    case CYF_RATE_SCHEDULES:
       break;
   }
   return peak;

@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "saved/model_file.h"
-#include "train/stages.h"
+#include "saved/parameters_file.h"
+#include "train/stage_common.h"
 
 typedef struct run {
   const cyf_run_options *options;
@@ -20,79 +21,27 @@ typedef struct run {
   cyf_metrics metrics;
   char *checkpoints, *latents, *config_path, *config_text, *model_path;
   cyf_stage_environment environment;
+  cyf_stage_job *jobs; /* [n_jobs] */
+  int64_t n_jobs;
 } run;
 
-/* ---- what the user asked for ---- */
+/* ---- earlier files ---- */
 
-typedef struct plan {
-  bool autoencoder, encode, denoiser;
-  bool *classifier; /* [n_attributes] */
-} plan;
-
-/* With `all`, a column that has one class, or hardly a cell a class, is passed over: it would end the run at its last
- * stages. */
-static bool is_worth_classifying(const cyf_attribute *attribute) {
-  int64_t n_classes = cyf_n_classes(attribute), n_labelled = 0;
-  for (int64_t c = 0; c < attribute->categories.n; c++) n_labelled += attribute->n_cells[c];
-  if (n_classes < 2) {
-    cyf_info("label column %s has fewer than two classes: no classifier", attribute->name);
-    return false;
-  }
-  if (n_labelled < 3 * n_classes) {
-    cyf_warn(
-        "label column %s has %lld labelled cells of %lld classes: too few for a classifier; --stage classifier:%s "
-        "insists",
-        attribute->name, (long long)n_labelled, (long long)n_classes, attribute->name);
-    return false;
-  }
-  return true;
-}
-
-static cyf_status make_plan(const run *r, plan *p) {
-  const char *stage = r->options->stage;
-  CYF_TRY(CYF_NEW(&p->classifier, r->atlas->n_attributes));
-  bool all = strcmp(stage, "all") == 0;
-  p->autoencoder = all || strcmp(stage, "autoencoder") == 0;
-  p->encode = all || strcmp(stage, "encode") == 0;
-  p->denoiser = all || strcmp(stage, "denoiser") == 0;
-  if (all)
-    for (int64_t i = 0; i < r->atlas->n_attributes; i++)
-      p->classifier[i] = is_worth_classifying(&r->atlas->attributes[i]);
-  if (strncmp(stage, "classifier:", 11) == 0) {
-    int64_t attribute = 0;
-    CYF_TRY(cyf_find_classifiable(r->atlas, stage + 11, &attribute));
-    p->classifier[attribute] = true;
-    return CYF_OK;
-  }
-  if (p->autoencoder || p->encode || p->denoiser) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_USAGE,
-                  "unknown stage '%s'; stages are autoencoder, encode, denoiser, classifier:COLUMN and all", stage);
-}
-
-/* A stage's earlier files: gone on from (resume), removed (force) or refused. Rank 0. */
+/* A stage's checkpoints: gone on from (resume), removed (force) or refused. Rank 0. */
 static cyf_status clear_stage(const run *r, const char *stem) {
   if (!cyf_checkpoint_has_any(r->checkpoints, stem)) return CYF_OK;
-  if (r->options->force) {
-    char *best = NULL;
-    CYF_TRY(cyf_checkpoint_remove(r->checkpoints, stem));
-    CYF_TRY(cyf_format(&best, "%s-best", stem));
-    cyf_status status = cyf_checkpoint_remove(r->checkpoints, best);
-    cyf_free(best);
-    return status;
-  }
+  if (r->options->force) return cyf_stage_remove_checkpoints(r->checkpoints, stem);
   if (r->options->resume) return CYF_OK;
   return CYF_FAIL(CYF_ERR_IO,
                   "%s already holds checkpoints of stage %s; go on with --resume auto, or start over with --force",
                   r->options->directory, stem);
 }
 
-static cyf_status clear_planned(const run *r, const plan *p) {
+static cyf_status clear_planned(const run *r) {
   char stem[CYF_STAGE_STEM_MAX];
-  if (p->autoencoder) CYF_TRY(clear_stage(r, "autoencoder"));
-  if (p->denoiser) CYF_TRY(clear_stage(r, "denoiser"));
-  for (int64_t i = 0; i < r->atlas->n_attributes; i++) {
-    if (!p->classifier[i]) continue;
-    cyf_classifier_stem(i, stem);
+  for (int64_t i = 0; i < r->n_jobs; i++) {
+    if (r->jobs[i].type->identity == NULL) continue;
+    cyf_stage_stem(r->jobs[i].type, r->jobs[i].attribute, stem);
     CYF_TRY(clear_stage(r, stem));
   }
   return CYF_OK;
@@ -100,28 +49,7 @@ static cyf_status clear_planned(const run *r, const plan *p) {
 
 /* ---- model.h5 ---- */
 
-/* The attribute's classifier, if it was trained on these latents; one that was not (the autoencoder has been trained
- * anew) is left out. */
-static cyf_status load_classifier(const run *r, uint64_t autoencoder_checksum, int64_t attribute,
-                                  cyf_classifier **ret_classifier) {
-  char stem[CYF_STAGE_STEM_MAX];
-  cyf_classifier_stem(attribute, stem);
-  if (!cyf_checkpoint_has_final(r->checkpoints, stem)) return CYF_OK;
-  const cyf_attribute *of = &r->atlas->attributes[attribute];
-  cyf_classifier_config config = cyf_settings_classifier(r->options->settings, of->categories.n);
-  cyf_identity identity = cyf_classifier_identity(&r->environment, autoencoder_checksum, attribute);
-  CYF_TRY(cyf_classifier_create(r->device, &config, 0, ret_classifier));
-  cyf_status status =
-      cyf_checkpoint_load_final(r->checkpoints, stem, &identity, cyf_classifier_parameters(*ret_classifier));
-  if (status == CYF_OK) return CYF_OK;
-  cyf_classifier_destroy(ret_classifier);
-  if (status != CYF_ERR_CONFIG) return status;
-  cyf_warn("model.h5 leaves out the classifier of %s: %s", of->name, cyf_status_message());
-  cyf_status_clear();
-  return CYF_OK;
-}
-
-static cyf_status fill_attributes(const run *r, uint64_t autoencoder_checksum, cyf_model *model) {
+static cyf_status fill_attributes(const run *r, cyf_model *model) {
   const cyf_atlas *atlas = r->atlas;
   CYF_TRY(CYF_NEW(&model->attributes, atlas->n_attributes));
   model->n_attributes = atlas->n_attributes;
@@ -132,7 +60,22 @@ static cyf_status fill_attributes(const run *r, uint64_t autoencoder_checksum, c
     CYF_TRY(cyf_names_copy(&from->categories, &to->categories));
     CYF_TRY(CYF_NEW(&to->n_cells, from->categories.n));
     memcpy(to->n_cells, from->n_cells, sizeof(int64_t) * (size_t)from->categories.n);
-    CYF_TRY(load_classifier(r, autoencoder_checksum, i, &to->classifier));
+  }
+  return CYF_OK;
+}
+
+/* What the finished stages left. */
+static cyf_status collect_stages(const run *r, cyf_model *model) {
+  cyf_stage_environment environment = r->environment;
+  char stem[CYF_STAGE_STEM_MAX];
+  for (int s = 0; s < cyf_n_stages; s++) {
+    const cyf_stage_type *type = cyf_stages[s];
+    if (type->collect == NULL) continue;
+    const int64_t first = type->per_column ? 0 : CYF_NO_COLUMN, end = type->per_column ? r->atlas->n_attributes : 0;
+    for (int64_t attribute = first; attribute < end; attribute++) {
+      cyf_stage_stem(type, attribute, stem);
+      if (cyf_checkpoint_has_final(r->checkpoints, stem)) CYF_TRY(type->collect(&environment, attribute, model));
+    }
   }
   return CYF_OK;
 }
@@ -150,14 +93,8 @@ static cyf_status fill_model(const run *r, cyf_model *model) {
   CYF_TRY(cyf_strdup(r->options->command_line != NULL ? r->options->command_line : "", &model->command_line));
   CYF_TRY(cyf_strdup(CYF_VERSION, &model->version));
   CYF_TRY(cyf_names_copy(&r->atlas->genes, &model->genes));
-  uint64_t checksum = 0;
-  CYF_TRY(cyf_load_autoencoder(&r->environment, &model->autoencoder, &checksum));
-  cyf_denoiser_config denoiser;
-  CYF_TRY(cyf_stage_denoiser_config(settings, r->atlas, &denoiser, NULL));
-  cyf_identity identity = cyf_denoiser_identity(&r->environment, checksum);
-  CYF_TRY(cyf_denoiser_create(r->device, &denoiser, 0, &model->denoiser));
-  CYF_TRY(cyf_checkpoint_load_final(r->checkpoints, "denoiser", &identity, cyf_denoiser_parameters(model->denoiser)));
-  return fill_attributes(r, checksum, model);
+  CYF_TRY(fill_attributes(r, model));
+  return collect_stages(r, model);
 }
 
 /* Whether a classifier of one model can guide the other: the same latents, noised the same way. */
@@ -212,71 +149,40 @@ cleanup:
   return status;
 }
 
-/* Rank 0 gathers the finished stages into model.h5 once there is a denoiser. Collective. */
+static bool has_model_stages(const run *r) {
+  bool has = true;
+  for (int s = 0; s < cyf_n_stages; s++)
+    if (cyf_stages[s]->in_every_model) has = has && cyf_checkpoint_has_final(r->checkpoints, cyf_stages[s]->name);
+  return has;
+}
+
+/* Rank 0 gathers the finished stages into model.h5 once there are those that every model has. Collective. */
 static cyf_status update_model(run *r) {
   cyf_status status = CYF_OK;
-  if (cyf_comm_rank(r->comm) == 0 && cyf_checkpoint_has_final(r->checkpoints, "autoencoder") &&
-      cyf_checkpoint_has_final(r->checkpoints, "denoiser"))
-    status = write_model(r);
+  if (cyf_comm_rank(r->comm) == 0 && has_model_stages(r)) status = write_model(r);
   return cyf_comm_agree(r->comm, status);
 }
 
 /* ---- running ---- */
 
-static cyf_status is_complete(run *r, const char *name, const char *stem, const cyf_identity *identity, int64_t steps,
-                              bool *ret_complete) {
-  *ret_complete = false;
-  if (!r->options->resume) return CYF_OK;
-  cyf_status status = cyf_checkpoint_is_complete(r->checkpoints, stem, identity, steps, ret_complete);
-  CYF_TRY(cyf_comm_agree(r->comm, status));
-  int64_t done = *ret_complete;
-  CYF_TRY(cyf_comm_broadcast(r->comm, &done, sizeof done, 0));
-  *ret_complete = done != 0;
-  if (*ret_complete) cyf_info("%s: already finished", name);
+static cyf_status run_job(run *r, const cyf_stage_job *job) {
+  bool complete = false;
+  if (job->type->identity != NULL)
+    CYF_TRY(cyf_stage_is_complete(&r->environment, job->type, job->attribute, &complete));
+  if (!complete) return job->type->run(&r->environment, job->attribute);
+  const bool has_column = job->attribute != CYF_NO_COLUMN;
+  cyf_info("%s: already finished", has_column ? r->atlas->attributes[job->attribute].name : job->type->name);
   return CYF_OK;
 }
 
-static cyf_status run_autoencoder(run *r) {
-  bool complete = false;
-  cyf_identity identity = cyf_autoencoder_identity(&r->environment);
-  CYF_TRY(is_complete(r, "autoencoder", "autoencoder", &identity, r->options->settings->autoencoder.stage.steps,
-                      &complete));
-  return complete ? CYF_OK : cyf_train_autoencoder(&r->environment);
-}
-
-static cyf_status run_denoiser(run *r, uint64_t checksum) {
-  bool complete = false;
-  cyf_identity identity = cyf_denoiser_identity(&r->environment, checksum);
-  CYF_TRY(is_complete(r, "denoiser", "denoiser", &identity, r->options->settings->denoiser.stage.steps, &complete));
-  return complete ? CYF_OK : cyf_train_denoiser(&r->environment, checksum);
-}
-
-static cyf_status run_classifier(run *r, uint64_t checksum, int64_t attribute) {
-  bool complete = false;
-  char stem[CYF_STAGE_STEM_MAX];
-  cyf_classifier_stem(attribute, stem);
-  cyf_identity identity = cyf_classifier_identity(&r->environment, checksum, attribute);
-  CYF_TRY(is_complete(r, r->atlas->attributes[attribute].name, stem, &identity,
-                      r->options->settings->classifier.stage.steps, &complete));
-  return complete ? CYF_OK : cyf_train_classifier(&r->environment, checksum, attribute);
-}
-
-static cyf_status run_plan(run *r, const plan *p) {
-  uint64_t checksum = 0;
-  bool any_classifier = false;
-  if (p->autoencoder) CYF_TRY(run_autoencoder(r));
-  for (int64_t i = 0; i < r->atlas->n_attributes; i++) any_classifier = any_classifier || p->classifier[i];
-  /* Encoding keeps the shards that are there, so the stages behind it can always ask for it. */
-  if (p->encode || p->denoiser || any_classifier) CYF_TRY(cyf_encode_atlas(&r->environment, &checksum));
-  if (p->denoiser) {
-    CYF_TRY(run_denoiser(r, checksum));
-    CYF_TRY(update_model(r));
+static cyf_status run_jobs(run *r) {
+  for (int64_t i = 0; i < r->n_jobs; i++) {
+    const cyf_stage_type *type = r->jobs[i].type;
+    CYF_TRY(run_job(r, &r->jobs[i]));
+    const bool is_last = i + 1 == r->n_jobs || r->jobs[i + 1].type != type; /* of its columns */
+    if (type->updates_model && is_last) CYF_TRY(update_model(r));
   }
-  for (int64_t i = 0; i < r->atlas->n_attributes; i++) {
-    if (!p->classifier[i]) continue;
-    CYF_TRY(run_classifier(r, checksum, i));
-  }
-  return any_classifier ? update_model(r) : CYF_OK;
+  return CYF_OK;
 }
 
 /* Found out before the training, not after it. */
@@ -287,25 +193,30 @@ static cyf_status check_replaceable(const char *path) {
   return status;
 }
 
-static cyf_status open_run(run *r, plan *p) {
+static cyf_status check_settings(const run *r) {
+  for (int s = 0; s < cyf_n_stages; s++)
+    if (cyf_stages[s]->check != NULL) CYF_TRY(cyf_stages[s]->check(r->options->settings, r->atlas));
+  return CYF_OK;
+}
+
+static cyf_status open_run(run *r) {
   CYF_TRY(cyf_path_join(r->options->directory, "checkpoints", &r->checkpoints));
   CYF_TRY(cyf_path_join(r->options->directory, "latents", &r->latents));
   CYF_TRY(cyf_atlas_open(r->options->atlas, &r->atlas));
-  cyf_denoiser_config denoiser; /* complaints about its conditions come before hours of training */
-  CYF_TRY(make_plan(r, p));
-  CYF_TRY(cyf_stage_denoiser_config(r->options->settings, r->atlas, &denoiser, NULL));
+  CYF_TRY(cyf_stages_plan(r->options->stage, r->atlas, &r->jobs, &r->n_jobs));
+  CYF_TRY(check_settings(r));
   CYF_TRY(cyf_path_join(r->options->directory, "config.yaml", &r->config_path));
   CYF_TRY(cyf_config_to_text(cyf_settings_schema(), r->options->settings, &r->config_text));
   CYF_TRY(cyf_path_join(r->options->directory, "model.h5", &r->model_path));
   if (cyf_comm_rank(r->comm) == 0) {
     CYF_TRY(cyf_make_directory(r->checkpoints));
     CYF_TRY(check_replaceable(r->model_path));
-    CYF_TRY(clear_planned(r, p));
+    CYF_TRY(clear_planned(r));
   }
   return cyf_metrics_open(r->options->directory, cyf_comm_rank(r->comm), &r->metrics);
 }
 
-static void close_run(run *r, plan *p) {
+static void close_run(run *r) {
   cyf_gradient_plane_destroy(&r->plane);
   cyf_metrics_close(&r->metrics);
   cyf_atlas_close(&r->atlas);
@@ -314,14 +225,13 @@ static void close_run(run *r, plan *p) {
   cyf_free(r->config_path);
   cyf_free(r->config_text);
   cyf_free(r->model_path);
-  cyf_free(p->classifier);
+  cyf_free(r->jobs);
 }
 
 cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *options) {
   run r = {.options = options, .comm = comm, .device = device};
-  plan p = {0};
   cyf_status status;
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_run(&r, &p)));
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_run(&r)));
   CYF_TRY_CLEANUP(cyf_gradient_plane_create(comm, device, options->settings->comm.bucket_mb << 20, &r.plane));
   r.environment = (cyf_stage_environment){.loop = {.comm = comm,
                                                    .plane = r.plane,
@@ -337,11 +247,11 @@ cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *op
   cyf_info("atlas %s: %lld cells x %lld genes, %s; %d ranks x %d threads", options->atlas, (long long)r.atlas->n_cells,
            (long long)r.atlas->n_genes, cyf_expression_kind_name(r.atlas->kind), cyf_comm_size(comm),
            device->n_threads);
-  CYF_TRY_CLEANUP(run_plan(&r, &p));
+  CYF_TRY_CLEANUP(run_jobs(&r));
   /* Also where no stage was left to run: the file tells of the last command that was not refused. */
   if (cyf_comm_rank(comm) == 0) status = cyf_write_text_file(r.config_path, r.config_text);
   status = cyf_comm_agree(comm, status);
 cleanup:
-  close_run(&r, &p);
+  close_run(&r);
   return status;
 }

@@ -15,7 +15,7 @@ typedef struct cyf_run_options {
   const cyf_settings *settings;
   const char *atlas;        /**< directory */
   const char *directory;    /**< RUN */
-  const char *stage;        /**< "autoencoder", "encode", "denoiser", "classifier:ATTR" or "all" */
+  const char *stage;        /**< of the table in train/stages.h: its name, "NAME:COLUMN", or "all" */
   bool resume;              /**< --resume auto */
   bool force;               /**< start the stages over */
   const char *command_line; /**< provenance */

@@ -2,10 +2,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernels/backend.h"
+#include "saved/parameters_file.h"
 #include "train/cell_feed.h"
 #include "train/counts_start.h"
 #include "train/fine_tune.h"
-#include "train/stages.h"
+#include "train/stage_common.h"
 
 typedef struct autoencoder_stage {
   const cyf_stage_environment *env;
@@ -126,7 +127,19 @@ static cyf_status start_counts(autoencoder_stage *s) {
   return status;
 }
 
-cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
+static cyf_identity identity(const cyf_stage_environment *environment, int64_t attribute) {
+  (void)attribute;
+  const cyf_settings *settings = environment->loop.settings;
+  cyf_identity identity = cyf_stage_identity_begin(environment, &cyf_stage_autoencoder);
+  cyf_stage_identity_add_widths("autoencoder.hidden", &settings->autoencoder.hidden, &identity);
+  cyf_identity_add(&identity, true, "autoencoder.likelihood", "%s",
+                   cyf_likelihood_words[settings->autoencoder.likelihood]);
+  identity.item[identity.n - 1].absent = cyf_likelihood_words[CYF_LIKELIHOOD_MSE];
+  cyf_identity_add(&identity, false, "autoencoder.init", "%s", settings->autoencoder.init);
+  return identity;
+}
+
+static cyf_status run(cyf_stage_environment *environment, int64_t attribute) {
   const cyf_settings *settings = environment->loop.settings;
   autoencoder_stage s = {.env = environment};
   cyf_autoencoder_config config = cyf_settings_autoencoder(settings, environment->atlas->n_genes);
@@ -142,11 +155,7 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
   CYF_TRY_CLEANUP(open_validation(&s, &has_validation));
   CYF_TRY_CLEANUP(open_stream(&s, (cyf_cursor){0, 0}));
   if (config.likelihood == CYF_LIKELIHOOD_NB) CYF_TRY_CLEANUP(start_counts(&s));
-  cyf_stage stage = {.name = "autoencoder",
-                     .file_stem = "autoencoder",
-                     .settings = &settings->autoencoder.stage,
-                     .parameters = cyf_autoencoder_parameters(s.model),
-                     .identity = cyf_autoencoder_identity(environment),
+  cyf_stage stage = {.parameters = cyf_autoencoder_parameters(s.model),
                      .context = &s,
                      .cells_per_epoch = cyf_loader_n_cells(s.train),
                      .batches_per_epoch = cyf_loader_batches_per_epoch(s.train),
@@ -157,7 +166,7 @@ cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment) {
   cyf_info("autoencoder: %lld genes, %.1f million parameters, %lld cells an epoch in %lld batches",
            (long long)config.n_genes, (double)stage.parameters->layout.total / 1e6, (long long)stage.cells_per_epoch,
            (long long)stage.batches_per_epoch);
-  CYF_TRY_CLEANUP(cyf_loop_run(&environment->loop, &stage));
+  CYF_TRY_CLEANUP(cyf_stage_train(environment, &cyf_stage_autoencoder, attribute, &stage));
 cleanup:
   cyf_cell_feed_destroy(&s.train_feed); /* before the memory that they read */
   cyf_cell_feed_destroy(&s.validation_feed);
@@ -166,3 +175,30 @@ cleanup:
   cyf_autoencoder_destroy(&s.model);
   return status;
 }
+
+cyf_status cyf_load_autoencoder(const cyf_stage_environment *environment, cyf_autoencoder **ret_model,
+                                uint64_t *ret_checksum) {
+  const char *checkpoints = environment->loop.checkpoint_directory;
+  cyf_autoencoder_config config = cyf_settings_autoencoder(environment->loop.settings, environment->atlas->n_genes);
+  if (!cyf_checkpoint_has_final(checkpoints, cyf_stage_autoencoder.name))
+    return CYF_FAIL(CYF_ERR_USAGE, "there is no finished autoencoder in %s; run --stage autoencoder first",
+                    checkpoints);
+  CYF_TRY(cyf_autoencoder_create(environment->device, &config, 0, ret_model));
+  cyf_parameters *parameters = cyf_autoencoder_parameters(*ret_model);
+  cyf_status status = cyf_stage_load(environment, &cyf_stage_autoencoder, CYF_NO_COLUMN, parameters);
+  if (status == CYF_OK) status = cyf_parameters_checksum(parameters, ret_checksum);
+  if (status != CYF_OK) cyf_autoencoder_destroy(ret_model);
+  return status;
+}
+
+static cyf_status collect(cyf_stage_environment *environment, int64_t attribute, cyf_model *model) {
+  (void)attribute;
+  return cyf_load_autoencoder(environment, &model->autoencoder, &environment->autoencoder_checksum);
+}
+
+const cyf_stage_type cyf_stage_autoencoder = {.name = "autoencoder",
+                                              .in_every_model = true,
+                                              .settings_offset = CYF_STAGE_SETTINGS(autoencoder),
+                                              .identity = identity,
+                                              .run = run,
+                                              .collect = collect};

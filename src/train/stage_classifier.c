@@ -4,11 +4,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "train/latent_batch.h"
-#include "train/stages.h"
+#include "train/stage_common.h"
 
 typedef struct classifier_stage {
   const cyf_stage_environment *env;
-  uint64_t autoencoder_checksum;
   int64_t attribute;
   cyf_classifier *model;
   cyf_latent_loader *train, *validation;
@@ -28,8 +27,8 @@ static cyf_status open_loader(classifier_stage *s, cyf_split split, cyf_cursor s
   cyf_loader_options options = cyf_stage_loader_options(s->env, &s->env->loop.settings->classifier.stage, split);
   options.sampling = CYF_SAMPLING_PLAIN; /* classes are weighted in the loss: classifier.balance */
   cyf_latent_loader_destroy(loader);
-  return cyf_latent_loader_create(s->env->loop.comm, s->env->atlas, s->env->latents_directory, s->autoencoder_checksum,
-                                  &options, s->attribute, start, loader);
+  return cyf_latent_loader_create(s->env->loop.comm, s->env->atlas, s->env->latents_directory,
+                                  s->env->autoencoder_checksum, &options, s->attribute, start, loader);
 }
 
 static cyf_status open_stream(void *context, cyf_cursor start) {
@@ -118,7 +117,7 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
 /* Weight of class c: (frequency)^(-1/2) or ^(-1), scaled so that the mean over cells is 1; classes without cells weigh
  * 0. */
 static cyf_status make_class_weights(classifier_stage *s) {
-  cyf_balance balance = (cyf_balance)s->env->loop.settings->classifier.balance;
+  cyf_balance balance = s->env->loop.settings->classifier.balance;
   if (balance == CYF_BALANCE_NONE) return CYF_OK;
   const cyf_attribute *attribute = &s->env->atlas->attributes[s->attribute];
   int64_t n = attribute->categories.n;
@@ -160,20 +159,45 @@ static void destroy(classifier_stage *s) {
   cyf_classifier_destroy(&s->model);
 }
 
-static cyf_status run(classifier_stage *s, const char *name) {
+/* With `all`, a column that has one class, or hardly a cell a class, is passed over: it would end the run at its last
+ * stages. */
+static bool takes_column(const cyf_attribute *attribute) {
+  int64_t n_classes = cyf_n_classes(attribute), n_labelled = 0;
+  for (int64_t c = 0; c < attribute->categories.n; c++) n_labelled += attribute->n_cells[c];
+  if (n_classes < 2) {
+    cyf_info("label column %s has fewer than two classes: no classifier", attribute->name);
+    return false;
+  }
+  if (n_labelled < 3 * n_classes) {
+    cyf_warn(
+        "label column %s has %lld labelled cells of %lld classes: too few for a classifier; --stage classifier:%s "
+        "insists",
+        attribute->name, (long long)n_labelled, (long long)n_classes, attribute->name);
+    return false;
+  }
+  return true;
+}
+
+static cyf_identity identity(const cyf_stage_environment *environment, int64_t attribute) {
+  const cyf_settings *settings = environment->loop.settings;
+  cyf_identity identity = cyf_stage_identity_begin(environment, &cyf_stage_classifier);
+  cyf_stage_identity_add_diffusion(environment, &identity);
+  cyf_stage_identity_add_widths("classifier.hidden", &settings->classifier.hidden, &identity);
+  cyf_identity_add(&identity, true, "label column", "%s", environment->atlas->attributes[attribute].name);
+  cyf_identity_add(&identity, true, "diffusion.guide_below", "%lld", (long long)settings->diffusion.guide_below);
+  cyf_identity_add(&identity, false, "classifier.dropout", "%.17g", settings->classifier.dropout);
+  cyf_identity_add(&identity, false, "classifier.balance", "%d", settings->classifier.balance);
+  return identity;
+}
+
+static cyf_status train_stage(classifier_stage *s) {
   const cyf_stage_environment *environment = s->env;
   const cyf_settings *settings = environment->loop.settings;
-  char stem[CYF_STAGE_STEM_MAX];
-  cyf_classifier_stem(s->attribute, stem);
   CYF_TRY(cyf_comm_agree(environment->loop.comm, create(s)));
   CYF_TRY(open_stream(s, (cyf_cursor){0, 0}));
   bool validates = settings->data.validation > 0 && settings->classifier.stage.validate_every > 0;
   if (validates) CYF_TRY(open_loader(s, CYF_SPLIT_VALIDATION, (cyf_cursor){0, 0}, &s->validation));
-  cyf_stage stage = {.name = name,
-                     .file_stem = stem,
-                     .settings = &settings->classifier.stage,
-                     .parameters = cyf_classifier_parameters(s->model),
-                     .identity = cyf_classifier_identity(environment, s->autoencoder_checksum, s->attribute),
+  cyf_stage stage = {.parameters = cyf_classifier_parameters(s->model),
                      .context = s,
                      .cells_per_epoch = cyf_latent_loader_n_cells(s->train),
                      .batches_per_epoch = cyf_latent_loader_batches_per_epoch(s->train),
@@ -181,19 +205,42 @@ static cyf_status run(classifier_stage *s, const char *name) {
                      .fetch = fetch,
                      .train = train,
                      .validate = validates && cyf_latent_loader_n_cells(s->validation) > 0 ? validate : NULL};
-  cyf_info("%s: %lld classes, %lld labelled cells an epoch in %lld batches", name,
-           (long long)cyf_classifier_get_config(s->model)->n_classes, (long long)stage.cells_per_epoch,
-           (long long)stage.batches_per_epoch);
-  return cyf_loop_run(&environment->loop, &stage);
+  cyf_info("classifier:%s: %lld classes, %lld labelled cells an epoch in %lld batches",
+           environment->atlas->attributes[s->attribute].name, (long long)cyf_classifier_get_config(s->model)->n_classes,
+           (long long)stage.cells_per_epoch, (long long)stage.batches_per_epoch);
+  return cyf_stage_train(environment, &cyf_stage_classifier, s->attribute, &stage);
 }
 
-cyf_status cyf_train_classifier(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
-                                int64_t attribute) {
-  classifier_stage s = {.env = environment, .autoencoder_checksum = autoencoder_checksum, .attribute = attribute};
-  char *name = NULL;
-  CYF_TRY(cyf_format(&name, "classifier:%s", environment->atlas->attributes[attribute].name));
-  cyf_status status = run(&s, name);
+static cyf_status run(cyf_stage_environment *environment, int64_t attribute) {
+  classifier_stage s = {.env = environment, .attribute = attribute};
+  const cyf_status status = train_stage(&s);
   destroy(&s);
-  cyf_free(name);
   return status;
 }
+
+/* One that was trained on other latents (the autoencoder has been trained anew) is left out. */
+static cyf_status collect(cyf_stage_environment *environment, int64_t attribute, cyf_model *model) {
+  const cyf_attribute *of = &environment->atlas->attributes[attribute];
+  cyf_classifier **classifier = &model->attributes[attribute].classifier;
+  const cyf_classifier_config config = cyf_settings_classifier(environment->loop.settings, of->categories.n);
+  CYF_TRY(cyf_classifier_create(environment->device, &config, 0, classifier));
+  const cyf_status status =
+      cyf_stage_load(environment, &cyf_stage_classifier, attribute, cyf_classifier_parameters(*classifier));
+  if (status == CYF_OK) return CYF_OK;
+  cyf_classifier_destroy(classifier);
+  if (status != CYF_ERR_CONFIG) return status;
+  cyf_warn("model.h5 leaves out the classifier of %s: %s", of->name, cyf_status_message());
+  cyf_status_clear();
+  return CYF_OK;
+}
+
+const cyf_stage_type cyf_stage_classifier = {.name = "classifier",
+                                             .per_column = true,
+                                             .before = &cyf_stage_encode,
+                                             .updates_model = true,
+                                             .settings_offset = CYF_STAGE_SETTINGS(classifier),
+                                             .takes_column = takes_column,
+                                             .find_column = cyf_find_classifiable,
+                                             .identity = identity,
+                                             .run = run,
+                                             .collect = collect};

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "train/stage_common.h"
+
 #include <stdio.h>
 
 #include "base/config/config.h"
@@ -7,10 +9,70 @@
 #include "model/diffusion/schedule.h"
 #include "saved/model_file.h"
 #include "train/cell_feed.h"
-#include "train/stages.h"
 
-void cyf_classifier_stem(int64_t attribute, char stem[CYF_STAGE_STEM_MAX]) {
-  snprintf(stem, CYF_STAGE_STEM_MAX, "classifier-%lld", (long long)attribute);
+const cyf_stage_settings *cyf_stage_settings_of(const cyf_stage_type *type, const cyf_settings *settings) {
+  return (const cyf_stage_settings *)((const char *)settings + type->settings_offset);
+}
+
+void cyf_stage_stem(const cyf_stage_type *type, int64_t attribute, char ret_stem[CYF_STAGE_STEM_MAX]) {
+  if (attribute == CYF_NO_COLUMN)
+    snprintf(ret_stem, CYF_STAGE_STEM_MAX, "%s", type->name);
+  else
+    snprintf(ret_stem, CYF_STAGE_STEM_MAX, "%s-%lld", type->name, (long long)attribute);
+}
+
+cyf_status cyf_stage_remove_checkpoints(const char *directory, const char *stem) {
+  char *best = NULL;
+  CYF_TRY(cyf_checkpoint_remove(directory, stem));
+  CYF_TRY(cyf_format(&best, "%s-best", stem));
+  const cyf_status status = cyf_checkpoint_remove(directory, best);
+  cyf_free(best);
+  return status;
+}
+
+cyf_status cyf_stage_is_complete(const cyf_stage_environment *environment, const cyf_stage_type *type,
+                                 int64_t attribute, bool *ret_complete) {
+  const cyf_loop_environment *loop = &environment->loop;
+  char stem[CYF_STAGE_STEM_MAX];
+  *ret_complete = false;
+  if (!loop->resume) return CYF_OK;
+  cyf_stage_stem(type, attribute, stem);
+  const cyf_identity identity = type->identity(environment, attribute);
+  const int64_t steps = cyf_stage_settings_of(type, loop->settings)->steps;
+  CYF_TRY(cyf_comm_agree(loop->comm,
+                         cyf_checkpoint_is_complete(loop->checkpoint_directory, stem, &identity, steps, ret_complete)));
+  int64_t complete = *ret_complete;
+  CYF_TRY(cyf_comm_broadcast(loop->comm, &complete, sizeof complete, 0));
+  *ret_complete = complete != 0;
+  return CYF_OK;
+}
+
+cyf_status cyf_stage_load(const cyf_stage_environment *environment, const cyf_stage_type *type, int64_t attribute,
+                          cyf_parameters *parameters) {
+  char stem[CYF_STAGE_STEM_MAX];
+  const cyf_identity identity = type->identity(environment, attribute);
+  cyf_stage_stem(type, attribute, stem);
+  return cyf_checkpoint_load_final(environment->loop.checkpoint_directory, stem, &identity, parameters);
+}
+
+cyf_status cyf_stage_train(const cyf_stage_environment *environment, const cyf_stage_type *type, int64_t attribute,
+                           cyf_stage *stage) {
+  char stem[CYF_STAGE_STEM_MAX], *name = NULL;
+  cyf_status status;
+  if (attribute == CYF_NO_COLUMN)
+    status = cyf_strdup(type->name, &name);
+  else
+    status = cyf_format(&name, "%s:%s", type->name, environment->atlas->attributes[attribute].name);
+  CYF_TRY_CLEANUP(cyf_comm_agree(environment->loop.comm, status));
+  cyf_stage_stem(type, attribute, stem);
+  stage->name = name;
+  stage->file_stem = stem;
+  stage->settings = cyf_stage_settings_of(type, environment->loop.settings);
+  stage->identity = type->identity(environment, attribute);
+  status = cyf_loop_run(&environment->loop, stage);
+cleanup:
+  cyf_free(name);
+  return status;
 }
 
 int64_t cyf_n_classes(const cyf_attribute *attribute) {
@@ -53,18 +115,20 @@ cyf_status cyf_find_classifiable(const cyf_atlas *atlas, const char *name, int64
   return CYF_OK;
 }
 
-/* "[512, 512, 256]" */
-static void list_widths(const cyf_config_ints *widths, char text[CYF_IDENTITY_TEXT_MAX]) {
+void cyf_stage_identity_add_widths(const char *key, const cyf_config_ints *widths, cyf_identity *identity) {
+  char text[CYF_IDENTITY_TEXT_MAX] = "";
   int at = 0;
   for (int i = 0; i < widths->n && at < CYF_IDENTITY_TEXT_MAX; i++)
     at += snprintf(text + at, (size_t)(CYF_IDENTITY_TEXT_MAX - at), "%s%lld", i == 0 ? "[" : ", ",
                    (long long)widths->value[i]);
   if (at < CYF_IDENTITY_TEXT_MAX) snprintf(text + at, (size_t)(CYF_IDENTITY_TEXT_MAX - at), "]");
+  cyf_identity_add(identity, true, key, "%s", text);
 }
 
-static void add_common(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
-                       cyf_identity *identity) {
+cyf_identity cyf_stage_identity_begin(const cyf_stage_environment *environment, const cyf_stage_type *type) {
   const cyf_settings *settings = environment->loop.settings;
+  const cyf_stage_settings *stage = cyf_stage_settings_of(type, settings);
+  cyf_identity made = {0}, *identity = &made;
   cyf_settings_describe_precision(settings, environment->device, identity->computed_in);
   cyf_identity_add(identity, true, "atlas", "%s", environment->atlas->fingerprint);
   cyf_identity_add(identity, true, "autoencoder.latent", "%lld", (long long)settings->autoencoder.latent);
@@ -77,6 +141,7 @@ static void add_common(const cyf_stage_environment *environment, const cyf_stage
   cyf_identity_add(identity, false, "data.balance_label", "%s", settings->data.balance_label);
   cyf_identity_add(identity, false, "batch_cells", "%lld", (long long)stage->batch_cells);
   cyf_identity_add(identity, false, "accumulate", "%lld", (long long)stage->accumulate);
+  return made;
 }
 
 static cyf_status no_such_column(const cyf_atlas *atlas, const char *name) {
@@ -104,87 +169,32 @@ cyf_status cyf_stage_denoiser_config(const cyf_settings *settings, const cyf_atl
   return CYF_OK;
 }
 
-/* "cell_type, donor", "none" */
-static void list_conditions(const cyf_config_texts *conditions, char text[CYF_IDENTITY_TEXT_MAX]) {
-  int at = snprintf(text, CYF_IDENTITY_TEXT_MAX, "%s", conditions->n == 0 ? "none" : "");
-  for (int i = 0; i < conditions->n && at < CYF_IDENTITY_TEXT_MAX; i++)
-    at += snprintf(text + at, (size_t)(CYF_IDENTITY_TEXT_MAX - at), "%s%s", i == 0 ? "" : ", ", conditions->value[i]);
-}
-
-/* What noised latents depend on. */
-static void add_diffusion(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
-                          cyf_identity *identity) {
+void cyf_stage_identity_add_diffusion(const cyf_stage_environment *environment, cyf_identity *identity) {
   const cyf_settings *settings = environment->loop.settings;
-  cyf_identity_add(identity, true, "autoencoder weights", "%016llx", (unsigned long long)autoencoder_checksum);
+  cyf_identity_add(identity, true, "autoencoder weights", "%016llx",
+                   (unsigned long long)environment->autoencoder_checksum);
   cyf_identity_add(identity, true, "diffusion.timesteps", "%lld", (long long)settings->diffusion.timesteps);
-  cyf_identity_add(identity, true, "diffusion.betas", "%s",
-                   settings->diffusion.betas == CYF_BETAS_COSINE ? "cosine" : "linear");
+  cyf_identity_add(identity, true, "diffusion.betas", "%s", cyf_beta_schedule_words[settings->diffusion.betas]);
   cyf_identity_add(identity, true, "diffusion.latent_scale", "%s", settings->diffusion.latent_scale);
-}
-
-cyf_identity cyf_autoencoder_identity(const cyf_stage_environment *environment) {
-  cyf_identity identity = {0};
-  char widths[CYF_IDENTITY_TEXT_MAX] = "";
-  add_common(environment, &environment->loop.settings->autoencoder.stage, &identity);
-  list_widths(&environment->loop.settings->autoencoder.hidden, widths);
-  cyf_identity_add(&identity, true, "autoencoder.hidden", "%s", widths);
-  const bool counts = environment->loop.settings->autoencoder.likelihood == CYF_LIKELIHOOD_NB;
-  cyf_identity_add(&identity, true, "autoencoder.likelihood", "%s", counts ? "nb" : "mse");
-  identity.item[identity.n - 1].absent = "mse";
-  cyf_identity_add(&identity, false, "autoencoder.init", "%s", environment->loop.settings->autoencoder.init);
-  return identity;
-}
-
-cyf_identity cyf_denoiser_identity(const cyf_stage_environment *environment, uint64_t autoencoder_checksum) {
-  cyf_identity identity = {0};
-  char widths[CYF_IDENTITY_TEXT_MAX] = "";
-  add_common(environment, &environment->loop.settings->denoiser.stage, &identity);
-  add_diffusion(environment, autoencoder_checksum, &identity);
-  list_widths(&environment->loop.settings->denoiser.hidden, widths);
-  cyf_identity_add(&identity, true, "denoiser.hidden", "%s", widths);
-  const cyf_settings *settings = environment->loop.settings;
-  char conditions[CYF_IDENTITY_TEXT_MAX] = "";
-  list_conditions(&settings->denoiser.conditions, conditions);
-  cyf_identity_add(&identity, true, "denoiser.conditions", "%s", conditions);
-  if (settings->denoiser.conditions.n > 0)
-    cyf_identity_add(&identity, false, "denoiser.label_dropout", "%.17g", settings->denoiser.label_dropout);
-  return identity;
-}
-
-cyf_identity cyf_classifier_identity(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
-                                     int64_t attribute) {
-  cyf_identity identity = {0};
-  const cyf_settings *settings = environment->loop.settings;
-  char widths[CYF_IDENTITY_TEXT_MAX] = "";
-  add_common(environment, &settings->classifier.stage, &identity);
-  add_diffusion(environment, autoencoder_checksum, &identity);
-  list_widths(&settings->classifier.hidden, widths);
-  cyf_identity_add(&identity, true, "classifier.hidden", "%s", widths);
-  cyf_identity_add(&identity, true, "label column", "%s", environment->atlas->attributes[attribute].name);
-  cyf_identity_add(&identity, true, "diffusion.guide_below", "%lld", (long long)settings->diffusion.guide_below);
-  cyf_identity_add(&identity, false, "classifier.dropout", "%.17g", settings->classifier.dropout);
-  cyf_identity_add(&identity, false, "classifier.balance", "%d", settings->classifier.balance);
-  return identity;
 }
 
 cyf_loader_options cyf_stage_loader_options(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
                                             cyf_split split) {
   const cyf_settings *settings = environment->loop.settings;
-  return (cyf_loader_options){
-      .batch_cells = stage->batch_cells,
-      .n_lanes = settings->data.lanes,
-      .block_cells = settings->data.block_cells,
-      .window_blocks = settings->data.window_blocks,
-      .prefetch_batches = settings->data.prefetch_batches,
-      .decode_threads = (int)settings->data.decode_threads,
-      .residency = (cyf_residency)settings->data.residency,
-      .form = cyf_cell_feed_form(environment->device),
-      .device = environment->device,
-      .sampling = split == CYF_SPLIT_TRAIN ? (cyf_sampling)settings->data.balance : CYF_SAMPLING_PLAIN,
-      .balance_label = settings->data.balance_label,
-      .validation = settings->data.validation,
-      .split = split,
-      .shuffle = split == CYF_SPLIT_TRAIN,
-      .seed = (uint64_t)settings->seed,
-      .io = (cyf_loader_io)settings->data.io};
+  return (cyf_loader_options){.batch_cells = stage->batch_cells,
+                              .n_lanes = settings->data.lanes,
+                              .block_cells = settings->data.block_cells,
+                              .window_blocks = settings->data.window_blocks,
+                              .prefetch_batches = settings->data.prefetch_batches,
+                              .decode_threads = (int)settings->data.decode_threads,
+                              .residency = settings->data.residency,
+                              .form = cyf_cell_feed_form(environment->device),
+                              .device = environment->device,
+                              .sampling = split == CYF_SPLIT_TRAIN ? settings->data.balance : CYF_SAMPLING_PLAIN,
+                              .balance_label = settings->data.balance_label,
+                              .validation = settings->data.validation,
+                              .split = split,
+                              .shuffle = split == CYF_SPLIT_TRAIN,
+                              .seed = (uint64_t)settings->seed,
+                              .io = settings->data.io};
 }

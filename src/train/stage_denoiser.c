@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
 #include "base/log.h"
 #include "base/memory.h"
 #include "train/latent_batch.h"
-#include "train/stages.h"
+#include "train/stage_common.h"
 
 typedef struct denoiser_stage {
   const cyf_stage_environment *env;
-  uint64_t autoencoder_checksum;
   cyf_denoiser *model;
   cyf_latent_loader *train, *validation;
   cyf_latent_batch batch;
@@ -21,8 +22,8 @@ typedef struct denoiser_stage {
 static cyf_status open_loader(denoiser_stage *s, cyf_split split, cyf_cursor start, cyf_latent_loader **loader) {
   cyf_loader_options options = cyf_stage_loader_options(s->env, &s->env->loop.settings->denoiser.stage, split);
   cyf_latent_loader_destroy(loader);
-  return cyf_latent_loader_create(s->env->loop.comm, s->env->atlas, s->env->latents_directory, s->autoencoder_checksum,
-                                  &options, -1, start, loader);
+  return cyf_latent_loader_create(s->env->loop.comm, s->env->atlas, s->env->latents_directory,
+                                  s->env->autoencoder_checksum, &options, -1, start, loader);
 }
 
 static cyf_status open_stream(void *context, cyf_cursor start) {
@@ -131,19 +132,41 @@ static cyf_status create(denoiser_stage *s) {
   return cyf_scratch_create(s->env->device, &s->scratch);
 }
 
-cyf_status cyf_train_denoiser(const cyf_stage_environment *environment, uint64_t autoencoder_checksum) {
+/* "cell_type, donor", "none" */
+static void list_conditions(const cyf_config_texts *conditions, char text[CYF_IDENTITY_TEXT_MAX]) {
+  int at = snprintf(text, CYF_IDENTITY_TEXT_MAX, "%s", conditions->n == 0 ? "none" : "");
+  for (int i = 0; i < conditions->n && at < CYF_IDENTITY_TEXT_MAX; i++)
+    at += snprintf(text + at, (size_t)(CYF_IDENTITY_TEXT_MAX - at), "%s%s", i == 0 ? "" : ", ", conditions->value[i]);
+}
+
+static cyf_identity identity(const cyf_stage_environment *environment, int64_t attribute) {
+  (void)attribute;
   const cyf_settings *settings = environment->loop.settings;
-  denoiser_stage s = {.env = environment, .autoencoder_checksum = autoencoder_checksum};
+  char conditions[CYF_IDENTITY_TEXT_MAX] = "";
+  cyf_identity identity = cyf_stage_identity_begin(environment, &cyf_stage_denoiser);
+  cyf_stage_identity_add_diffusion(environment, &identity);
+  cyf_stage_identity_add_widths("denoiser.hidden", &settings->denoiser.hidden, &identity);
+  list_conditions(&settings->denoiser.conditions, conditions);
+  cyf_identity_add(&identity, true, "denoiser.conditions", "%s", conditions);
+  if (settings->denoiser.conditions.n > 0)
+    cyf_identity_add(&identity, false, "denoiser.label_dropout", "%.17g", settings->denoiser.label_dropout);
+  return identity;
+}
+
+static cyf_status check(const cyf_settings *settings, const cyf_atlas *atlas) {
+  cyf_denoiser_config config;
+  return cyf_stage_denoiser_config(settings, atlas, &config, NULL);
+}
+
+static cyf_status run(cyf_stage_environment *environment, int64_t attribute) {
+  const cyf_settings *settings = environment->loop.settings;
+  denoiser_stage s = {.env = environment};
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_comm_agree(environment->loop.comm, create(&s)));
   CYF_TRY_CLEANUP(open_stream(&s, (cyf_cursor){0, 0}));
   bool validates = settings->data.validation > 0 && settings->denoiser.stage.validate_every > 0;
   if (validates) CYF_TRY_CLEANUP(open_loader(&s, CYF_SPLIT_VALIDATION, (cyf_cursor){0, 0}, &s.validation));
-  cyf_stage stage = {.name = "denoiser",
-                     .file_stem = "denoiser",
-                     .settings = &settings->denoiser.stage,
-                     .parameters = cyf_denoiser_parameters(s.model),
-                     .identity = cyf_denoiser_identity(environment, autoencoder_checksum),
+  cyf_stage stage = {.parameters = cyf_denoiser_parameters(s.model),
                      .context = &s,
                      .cells_per_epoch = cyf_latent_loader_n_cells(s.train),
                      .batches_per_epoch = cyf_latent_loader_batches_per_epoch(s.train),
@@ -155,7 +178,7 @@ cyf_status cyf_train_denoiser(const cyf_stage_environment *environment, uint64_t
   cyf_info("denoiser: %.1f million parameters, %lld cells an epoch in %lld batches",
            (double)stage.parameters->layout.total / 1e6, (long long)stage.cells_per_epoch,
            (long long)stage.batches_per_epoch);
-  CYF_TRY_CLEANUP(cyf_loop_run(&environment->loop, &stage));
+  CYF_TRY_CLEANUP(cyf_stage_train(environment, &cyf_stage_denoiser, attribute, &stage));
 cleanup:
   cyf_latent_loader_destroy(&s.train);
   cyf_latent_loader_destroy(&s.validation);
@@ -165,3 +188,20 @@ cleanup:
   cyf_denoiser_destroy(&s.model);
   return status;
 }
+
+static cyf_status collect(cyf_stage_environment *environment, int64_t attribute, cyf_model *model) {
+  cyf_denoiser_config config;
+  CYF_TRY(cyf_stage_denoiser_config(environment->loop.settings, environment->atlas, &config, NULL));
+  CYF_TRY(cyf_denoiser_create(environment->device, &config, 0, &model->denoiser));
+  return cyf_stage_load(environment, &cyf_stage_denoiser, attribute, cyf_denoiser_parameters(model->denoiser));
+}
+
+const cyf_stage_type cyf_stage_denoiser = {.name = "denoiser",
+                                           .before = &cyf_stage_encode,
+                                           .in_every_model = true,
+                                           .updates_model = true,
+                                           .settings_offset = CYF_STAGE_SETTINGS(denoiser),
+                                           .check = check,
+                                           .identity = identity,
+                                           .run = run,
+                                           .collect = collect};

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The trained stages and encoding, over an atlas. Each function is collective and leaves its result in RUN/checkpoints
- * (or RUN/latents). */
+ * The stages of a run as a table. Each is a file stage_NAME.c, which ends with the stage's row, and a line in the table
+ * of stages.c. A run (train/run.h) knows no stage by name: it asks the rows. */
 #ifndef CYF_TRAIN_STAGES_H
 #define CYF_TRAIN_STAGES_H
 
-#include "comm/comm.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "data/atlas/atlas.h"
 #include "kernels/device.h"
+#include "saved/model_file.h"
+#include "saved/settings.h"
+#include "train/checkpoint.h"
 #include "train/loop.h"
 
 /** What all stages of one run share; nothing is owned. */
@@ -16,50 +22,71 @@ typedef struct cyf_stage_environment {
   const cyf_atlas *atlas;
   cyf_device *device;
   const char *latents_directory;
+  uint64_t autoencoder_checksum; /**< of the weights that gave the latents there; set by whoever encodes */
 } cyf_stage_environment;
 
-enum { CYF_STAGE_STEM_MAX = 32 };
-/** File stem of an attribute's classifier: "classifier-N", N being the attribute's place in the atlas (its name may
- * hold any character). */
-void cyf_classifier_stem(int64_t attribute, char stem[CYF_STAGE_STEM_MAX]);
+/** In place of an attribute of the atlas: the stage is run once, not for a label column. */
+enum { CYF_NO_COLUMN = -1 };
 
-/** Classes of the attribute that have cells. */
-int64_t cyf_n_classes(const cyf_attribute *attribute);
-/** The atlas' attribute of that name. Errors: CYF_ERR_USAGE where there is none (nearest name, those there are) or
- * where it has fewer than two classes. */
-cyf_status cyf_find_classifiable(const cyf_atlas *atlas, const char *name, int64_t *ret_attribute);
+/** One stage. Functions get the label column it is run for as an attribute of the atlas, or CYF_NO_COLUMN. */
+typedef struct cyf_stage_type {
+  /** In --stage, messages and metrics, and the stem of its checkpoints. With a column "NAME:COLUMN" in the former and
+   * "NAME-N" of files, N being the column's place in the atlas (its name may hold any character). */
+  const char *name;
+  bool per_column;                     /**< run for label columns, once for each */
+  const struct cyf_stage_type *before; /**< run before it whether asked for or not, since that keeps what is done; or
+                                          NULL */
+  bool in_every_model;                 /**< there is no model.h5 until it is finished */
+  bool updates_model;                  /**< RUN/model.h5 is written anew after it, if it can be */
+  size_t settings_offset;              /**< of its cyf_stage_settings in cyf_settings; where it is trained */
 
-/** Trains the autoencoder on log-normalised cells (mean squared error). */
-cyf_status cyf_train_autoencoder(const cyf_stage_environment *environment);
-/** The finished autoencoder, for inference, and its checksum. Not collective. Errors: CYF_ERR_USAGE when it is not
- * finished, CYF_ERR_CONFIG when it was trained with other settings or on another atlas. */
-cyf_status cyf_load_autoencoder(const cyf_stage_environment *environment, cyf_autoencoder **ret_model,
-                                uint64_t *ret_checksum);
-/** Encodes every cell of the atlas with the finished autoencoder into RUN/latents (train/encode.h); parts already done
- * are kept. *ret_checksum: of the autoencoder. Errors: CYF_ERR_USAGE when the autoencoder is not finished. */
-cyf_status cyf_encode_atlas(const cyf_stage_environment *environment, uint64_t *ret_checksum);
-/** Trains the denoiser on the stored latents (Ho et al. 2020, eq. 14: predicts the noise). */
-cyf_status cyf_train_denoiser(const cyf_stage_environment *environment, uint64_t autoencoder_checksum);
-/** Trains the classifier of noisy latents for the attribute, on cells that carry a label. */
-cyf_status cyf_train_classifier(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
-                                int64_t attribute);
-
-/** The denoiser's shape, with the classes of its conditions, and which of the atlas's attributes these are
- * (ret_attribute[CYF_DENOISER_CONDITIONS_MAX]; NULL: not wanted). Errors: CYF_ERR_CONFIG for a condition that the atlas
- * lacks. */
-cyf_status cyf_stage_denoiser_config(const cyf_settings *settings, const cyf_atlas *atlas,
-                                     cyf_denoiser_config *ret_config, int64_t *ret_attribute);
+  /** Refuses settings that the atlas cannot serve, whichever stages are run: before anything is trained. NULL: there
+   * are none. Not collective. Errors: CYF_ERR_CONFIG. */
+  cyf_status (*check)(const cyf_settings *settings, const cyf_atlas *atlas);
+  /** Whether `all` takes this column; says why not. With per_column only. */
+  bool (*takes_column)(const cyf_attribute *attribute);
+  /** The column of this name, which was asked for. With per_column only. Errors: CYF_ERR_USAGE where there is none or
+   * nothing to learn from it. */
+  cyf_status (*find_column)(const cyf_atlas *atlas, const char *name, int64_t *ret_attribute);
+  /** What its checkpoints belong to. NULL: it is not trained and leaves no checkpoints. */
+  cyf_identity (*identity)(const cyf_stage_environment *environment, int64_t attribute);
+  /** Runs it and leaves its result in the run's folder. Collective. Errors: CYF_ERR_USAGE when what it reads is not
+   * finished, and those of the loop. */
+  cyf_status (*run)(cyf_stage_environment *environment, int64_t attribute);
+  /** Puts its finished result into a model. The autoencoder's also sets environment->autoencoder_checksum, which the
+   * identities of the stages behind it hold. NULL: its result is not part of model.h5. Not collective. Errors:
+   * CYF_ERR_CONFIG when it was trained with other settings. */
+  cyf_status (*collect)(cyf_stage_environment *environment, int64_t attribute, cyf_model *model);
+} cyf_stage_type;
 
 /** @{ */
-/** The identities that the stages' checkpoints carry. attribute: of the classifier. */
-cyf_identity cyf_autoencoder_identity(const cyf_stage_environment *environment);
-cyf_identity cyf_denoiser_identity(const cyf_stage_environment *environment, uint64_t autoencoder_checksum);
-cyf_identity cyf_classifier_identity(const cyf_stage_environment *environment, uint64_t autoencoder_checksum,
-                                     int64_t attribute);
+/** The rows, each in its stage_NAME.c. */
+extern const cyf_stage_type cyf_stage_autoencoder;
+extern const cyf_stage_type cyf_stage_encode;
+extern const cyf_stage_type cyf_stage_denoiser;
+extern const cyf_stage_type cyf_stage_classifier;
 /** @} */
 
-/** Loader options of a stage. */
-cyf_loader_options cyf_stage_loader_options(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
-                                            cyf_split split);
+/** @{ */
+/** The table, in the order in which a run takes the stages, and its length. */
+extern const cyf_stage_type *const cyf_stages[];
+extern const int cyf_n_stages;
+/** @} */
+
+/** A stage to be run, with its column. */
+typedef struct cyf_stage_job {
+  const cyf_stage_type *type;
+  int64_t attribute;
+} cyf_stage_job;
+
+/** What `--stage WORD` asks for, in the table's order: a stage, "NAME:COLUMN", or "all", and what these are run after.
+ * *ret_jobs is freed with cyf_free. Says which columns `all` leaves out. Errors: CYF_ERR_USAGE for an unknown word or
+ * column. Not collective. */
+cyf_status cyf_stages_plan(const char *word, const cyf_atlas *atlas, cyf_stage_job **ret_jobs, int64_t *ret_n);
+/** COLUMN where `word` is "NAME:COLUMN" of this stage, else NULL; part of word. */
+const char *cyf_stage_column(const cyf_stage_type *type, const char *word);
+enum { CYF_STAGES_TEXT_MAX = 256 };
+/** "autoencoder, encode, denoiser, classifier:COLUMN and all", with `conjunction` for "and". */
+void cyf_stages_text(const char *conjunction, char ret_text[CYF_STAGES_TEXT_MAX]);
 
 #endif

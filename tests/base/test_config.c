@@ -20,6 +20,7 @@ typedef struct settings {
 
 #define AT(member) offsetof(settings, member)
 #define ANY 1, 0
+static const char *const balance_words[] = {"none", "sqrt", "uniform", NULL};
 static const cyf_config_field fields[] = {
     {"name", CYF_CONFIG_STRING, AT(name), "run", ANY, NULL, "name of the run"},
     {"seed", CYF_CONFIG_INT, AT(seed), "42", 0, 9.3e18, NULL, "seed of all random numbers"},
@@ -27,7 +28,7 @@ static const cyf_config_field fields[] = {
     {"denoiser.batch_cells", CYF_CONFIG_INT, AT(batch_cells), "1_024", 1, 1e6, NULL, "cells of a global batch"},
     {"denoiser.learning_rate", CYF_CONFIG_REAL, AT(learning_rate), "1e-4", 0, 1, NULL, "AdamW's step size"},
     {"denoiser.widths", CYF_CONFIG_INT_LIST, AT(widths), "[512, 256]", 1, 65536, NULL, "units of each block"},
-    {"classifier.balance", CYF_CONFIG_CHOICE, AT(balance), "sqrt", ANY, "none|sqrt|uniform", "weights of the classes"},
+    {"classifier.balance", CYF_CONFIG_CHOICE, AT(balance), "sqrt", ANY, balance_words, "weights of the classes"},
     {"classifier.genes", CYF_CONFIG_STRING, AT(genes), "", ANY, NULL, "gene list; empty: all"},
     {"classifier.offset", CYF_CONFIG_REAL, AT(unbounded), "-2.5", ANY, NULL, "any number"},
     {"classifier.head.depth", CYF_CONFIG_INT, AT(nested_depth), "3", 1, 8, NULL, "layers of the head"},

@@ -19,7 +19,7 @@ typedef enum cyf_config_type {
   CYF_CONFIG_INT,      /**< int64_t; accepts 1_000 and 1e6 when integral */
   CYF_CONFIG_REAL,     /**< double */
   CYF_CONFIG_STRING,   /**< char *, owned by the settings (cyf_config_destroy_strings) */
-  CYF_CONFIG_CHOICE,   /**< int: index into `choices` */
+  CYF_CONFIG_CHOICE,   /**< int or an enumeration: index into `choices` */
   CYF_CONFIG_INT_LIST, /**< cyf_config_ints */
   CYF_CONFIG_TEXT_LIST /**< cyf_config_texts, owned by the settings as strings are */
 } cyf_config_type;
@@ -38,11 +38,11 @@ typedef struct cyf_config_texts {
 typedef struct cyf_config_field {
   const char *path; /**< dotted, e.g. "autoencoder.batch_cells"; at most three levels */
   cyf_config_type type;
-  size_t offset;            /**< of the member in the settings structure */
-  const char *default_text; /**< as it would stand in YAML; "" is the empty string; lists as "[512, 512]" */
-  double least, most;       /**< inclusive bounds of numbers and of list elements; least > most: unbounded */
-  const char *choices;      /**< "a|b|c" for CHOICE, else NULL */
-  const char *help;         /**< one line: meaning and unit */
+  size_t offset;              /**< of the member in the settings structure */
+  const char *default_text;   /**< as it would stand in YAML; "" is the empty string; lists as "[512, 512]" */
+  double least, most;         /**< inclusive bounds of numbers and of list elements; least > most: unbounded */
+  const char *const *choices; /**< the words of a CHOICE (base/words.h), else NULL */
+  const char *help;           /**< one line: meaning and unit */
 } cyf_config_field;
 
 typedef struct cyf_config_schema {

@@ -64,7 +64,5 @@ cyf_status cyf_config_parse_text(const cyf_config_field *field, const cyf_config
 void cyf_config_real_text(double value, char *text);
 /** "1..100", "at least 0", "at most 1"; "" when unbounded; text has CYF_CONFIG_NUMBER_BYTES. */
 void cyf_config_range_text(const cyf_config_field *field, char *text);
-/** The index-th of "a|b|c": its start, and its length in *ret_length; NULL when there are fewer. */
-const char *cyf_config_choice(const char *choices, int index, size_t *ret_length);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/config/config_internal.h"
 #include "base/config/yaml_doc.h"
 #include "base/memory.h"
+#include "base/words.h"
 
 /* Comments stand in one column; a line that is longer than this pushes its own comment out. */
 enum { COMMENT_COLUMN_MAX = 44 };
@@ -28,8 +29,6 @@ static void print_texts(const cyf_config_texts *list, FILE *stream) {
 
 static void print_value(const cyf_config_field *field, const void *member, FILE *stream) {
   char number[CYF_CONFIG_NUMBER_BYTES];
-  size_t length;
-  const char *choice;
   switch (field->type) {
     case CYF_CONFIG_BOOL:
       fputs(*(const bool *)member ? "true" : "false", stream);
@@ -47,8 +46,7 @@ static void print_value(const cyf_config_field *field, const void *member, FILE 
       break;
     }
     case CYF_CONFIG_CHOICE:
-      choice = cyf_config_choice(field->choices, *(const int *)member, &length);
-      if (choice) fprintf(stream, "%.*s", (int)length, choice);
+      fputs(field->choices[*(const int *)member], stream);
       break;
     case CYF_CONFIG_INT_LIST:
       print_list(member, stream);
@@ -65,7 +63,11 @@ static void print_help(const cyf_config_field *field, FILE *stream) {
   cyf_config_range_text(field, range);
   fprintf(stream, "# %s (default: %s", field->help, field->default_text[0] ? field->default_text : "\"\"");
   if (range[0]) fprintf(stream, ", %s%s", strstr(range, "..") ? "range " : "", range);
-  if (field->choices) fprintf(stream, ", one of %s", field->choices);
+  if (field->choices) {
+    char words[CYF_WORDS_TEXT_MAX];
+    cyf_words_text(field->choices, words);
+    fprintf(stream, ", one of %s", words);
+  }
   fputs(")", stream);
 }
 

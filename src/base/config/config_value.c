@@ -9,6 +9,7 @@
 
 #include "base/config/config_internal.h"
 #include "base/memory.h"
+#include "base/words.h"
 
 const char *cyf_config_type_name(const cyf_config_field *field) {
   switch (field->type) {
@@ -65,17 +66,6 @@ void cyf_config_range_text(const cyf_config_field *field, char *text) {
   } else {
     snprintf(text, CYF_CONFIG_NUMBER_BYTES, "%.40s..%.40s", least, most);
   }
-}
-
-const char *cyf_config_choice(const char *choices, int index, size_t *ret_length) {
-  const char *start = choices;
-  for (; index > 0; --index) {
-    start = strchr(start, '|');
-    if (!start) return NULL;
-    ++start;
-  }
-  *ret_length = strcspn(start, "|");
-  return start;
 }
 
 enum { DIGITS_BYTES = 64 };
@@ -147,15 +137,14 @@ static cyf_status set_string(const char *text, bool plain, char **member) {
 
 static cyf_status set_choice(const cyf_config_field *field, const cyf_config_place *place, const char *text,
                              int *member) {
-  const char *choice;
-  size_t length;
-  for (int i = 0; (choice = cyf_config_choice(field->choices, i, &length)); ++i) {
-    if (strlen(text) == length && memcmp(text, choice, length) == 0) {
-      *member = i;
-      return CYF_OK;
-    }
+  const int index = cyf_words_find(field->choices, text);
+  if (index >= 0) {
+    *member = index;
+    return CYF_OK;
   }
-  return cyf_config_complain(place, "'%s' cannot be '%s'; valid: %s", field->path, text, field->choices);
+  char valid[CYF_WORDS_TEXT_MAX];
+  cyf_words_text(field->choices, valid);
+  return cyf_config_complain(place, "'%s' cannot be '%s'; valid: %s", field->path, text, valid);
 }
 
 static cyf_status set_bool(const cyf_config_field *field, const cyf_config_place *place, const char *text, bool plain,

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/words.h"
 #include "comm/comm.h"
 #include "data/h5ad/reader.h"
 #include "data/tables/labels.h"
@@ -42,7 +43,16 @@ typedef struct cyf_atlas {
  * past it, into the loader's own memory (O_DIRECT), which costs less and does not keep anything. AUTO: POSIX where the
  * cells of a machine's ranks fit its available memory, else DIRECT. Where a file system has no O_DIRECT, DIRECT is
  * POSIX. MPIO: through HDF5's MPI-IO driver. */
-typedef enum cyf_loader_io { CYF_LOADER_AUTO, CYF_LOADER_POSIX, CYF_LOADER_DIRECT, CYF_LOADER_MPIO } cyf_loader_io;
+typedef enum cyf_loader_io {
+  CYF_LOADER_AUTO,
+  CYF_LOADER_POSIX,
+  CYF_LOADER_DIRECT,
+  CYF_LOADER_MPIO,
+  CYF_LOADER_IOS
+} cyf_loader_io;
+/** The words of cyf_loader_io, in its order. */
+static const char *const cyf_loader_io_words[] = {"auto", "posix", "direct", "mpio", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_loader_io_words) == CYF_LOADER_IOS, "a word for each way of reading");
 
 /** Reads the manifest and checks that each shard is there. Not collective. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_atlas_open(const char *directory, cyf_atlas **ret_atlas);

@@ -8,10 +8,14 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/words.h"
 #include "data/atlas/atlas.h"
 
 /** How latents are stored. */
-typedef enum cyf_latent_type { CYF_LATENT_FLOAT16, CYF_LATENT_FLOAT32 } cyf_latent_type;
+typedef enum cyf_latent_type { CYF_LATENT_FLOAT16, CYF_LATENT_FLOAT32, CYF_LATENT_TYPES } cyf_latent_type;
+/** The words of cyf_latent_type, in its order. */
+static const char *const cyf_latent_type_words[] = {"float16", "float32", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_latent_type_words) == CYF_LATENT_TYPES, "a word for each type");
 
 /** The store is cut into parts of consecutive cells, whatever the shards and ranks: a sixteenth of a small atlas, at
  * most 65,536 cells. Part p is the AnnData file "latents-PPPPP.h5ad": obsm/X_latent [cells, width] in float16 or

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/words.h"
 #include "comm/comm.h"
 #include "data/atlas/atlas.h"
 #include "kernels/csr.h"
@@ -15,10 +16,21 @@
 typedef enum cyf_split { CYF_SPLIT_TRAIN, CYF_SPLIT_VALIDATION, CYF_SPLIT_ALL } cyf_split;
 
 /** How often an epoch emits a cell: once, or by the size of its category. */
-typedef enum cyf_sampling { CYF_SAMPLING_PLAIN, CYF_SAMPLING_SQRT, CYF_SAMPLING_UNIFORM } cyf_sampling;
+typedef enum cyf_sampling { CYF_SAMPLING_PLAIN, CYF_SAMPLING_SQRT, CYF_SAMPLING_UNIFORM, CYF_SAMPLINGS } cyf_sampling;
+/** The words of cyf_sampling, in its order. */
+static const char *const cyf_sampling_words[] = {"none", "sqrt", "uniform", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_sampling_words) == CYF_SAMPLINGS, "a word for each sampling");
 /** Where the cells stay between epochs: on disk, compact in this rank's memory once they were read, or compact in the
  * memory of its device from the start. */
-typedef enum cyf_residency { CYF_RESIDENCY_STREAM, CYF_RESIDENCY_HOST, CYF_RESIDENCY_DEVICE } cyf_residency;
+typedef enum cyf_residency {
+  CYF_RESIDENCY_STREAM,
+  CYF_RESIDENCY_HOST,
+  CYF_RESIDENCY_DEVICE,
+  CYF_RESIDENCIES
+} cyf_residency;
+/** The words of cyf_residency, in its order. */
+static const char *const cyf_residency_words[] = {"stream", "host", "device", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_residency_words) == CYF_RESIDENCIES, "a word for each residency");
 /** What a batch holds: values ready for a model, the stored integers for a device to make them from, or the numbers of
  * rows that the device has (with CYF_RESIDENCY_DEVICE, whatever is asked for). */
 typedef enum cyf_batch_form { CYF_BATCH_VALUES, CYF_BATCH_COMPACT, CYF_BATCH_ROWS } cyf_batch_form;

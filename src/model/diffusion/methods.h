@@ -6,6 +6,7 @@
 #define CYF_MODEL_DIFFUSION_METHODS_H
 
 #include "base/status.h"
+#include "base/words.h"
 
 /* METHOD(enumerator, name, steps, noise, step): `steps` are those of "auto" (benchmarks/results/steps.md): for dpm++
  * few that come within noise of ddpm over all timesteps, for ddim where more change little. `noise` is a
@@ -32,6 +33,9 @@ typedef enum cyf_sampler_method {
   CYF_SAMPLER_N_METHODS
 } cyf_sampler_method;
 
+/** The words of cyf_sampler_method, in its order. */
+static const char *const cyf_sampler_method_words[] = {CYF_SAMPLER_METHODS(CYF_METHOD_WORD, CYF_METHOD_COMMA), NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_sampler_method_words) == CYF_SAMPLER_N_METHODS, "a word for each method");
 /** "ddpm|ddim|dpm++" */
 #define CYF_SAMPLER_WORDS CYF_SAMPLER_METHODS(CYF_METHOD_WORD, CYF_METHOD_BAR)
 /** "all for ddpm, 50 for ddim, lambda15 for dpm++" */

@@ -7,8 +7,12 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/words.h"
 
-typedef enum cyf_beta_schedule { CYF_BETAS_LINEAR, CYF_BETAS_COSINE } cyf_beta_schedule;
+typedef enum cyf_beta_schedule { CYF_BETAS_LINEAR, CYF_BETAS_COSINE, CYF_BETA_SCHEDULES } cyf_beta_schedule;
+/** The words of cyf_beta_schedule, in its order. */
+static const char *const cyf_beta_schedule_words[] = {"linear", "cosine", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_beta_schedule_words) == CYF_BETA_SCHEDULES, "a word for each schedule");
 
 /** A schedule over n steps. Respaced ones keep the original timestep of each step. All arrays [n]. */
 typedef struct cyf_schedule {
