@@ -388,7 +388,7 @@ static void unsuitable_inputs_are_refused(void **state) {
   options = fixture_options(both, N_FILES, output);
   options.labels = unaskable;
   options.n_labels = 1;
-  check_refused(shared, &options, CYF_ERR_INPUT, "no input has an obs column type"); /* the label cell */
+  check_refused(shared, &options, CYF_ERR_INPUT, "no input has an obs column 'type'"); /* the label cell */
   static const char *const labels[1] = {"celltype"};
   options = fixture_options(both, N_FILES, output);
   options.labels = labels;
