@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A fact stands in one place: the sum to which counts are normalised is written down in one header and nowhere else in src, in
-# code, comments or messages, however it is spelled. Then the script is shown planted copies, which it must find.
+# A fact stands in one place. The sum to which counts are normalised is written down in one header and nowhere else in src: not
+# in code, comments or messages, however it is spelled. Then the script is shown planted copies, which it must find.
 set -uo pipefail
 cd "${CYTOFORGE_SOURCE:?}"
 home=kernels/math/normalisation.h # CYF_NORMALISED_TOTAL
