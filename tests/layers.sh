@@ -63,7 +63,12 @@ RULES
 files() { find . -type f \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \) -printf '%P\n' | sort; }
 
 objects() { # lines of SOURCE<tab>OBJECT; a test may compile sources of src again (".dir/__/src/")
-  find "$build" -type f -name '*.o' | sed -nE 's#^(.*\.dir/(__/)?src/(.*)\.o)$#\3\t\1#p' | sort
+  # The objects of today's libraries: a build folder that is used again may hold those of former ones.
+  if [ -f "$build/compile_commands.json" ]; then
+    grep -oE ' -o [^ ]+\.o' "$build/compile_commands.json" | sed "s#^ -o #$build/#" | sort -u
+  else
+    find "$build" -type f -name '*.o'
+  fi | sed -nE 's#^(.*\.dir/(__/)?src/(.*)\.o)$#\3\t\1#p' | sort
 }
 
 facts() {
