@@ -90,7 +90,7 @@ static void what_is_missing_is_said(void **state) {
   cli_expect_text("wants ddpm, ddim or dpm++, not 'euler'");
   cli_expect(3, "$cytoforge train --data atlas --out other " SMALL "--set denoiser.conditions='[celltype]'");
   cli_expect_text(
-      "denoiser.conditions names 'celltype', which is no label column of the atlas atlas; it has: cell_type");
+      "denoiser.conditions names 'celltype', which is no label column of the atlas atlas; it has: 'cell_type'");
   cli_expect(3, "$cytoforge train --data atlas --out other " SMALL "--set denoiser.conditions='[donor, donor]'");
   cli_expect_text("names 'donor' twice");
   cli_expect(3, "$cytoforge train --data atlas --out run --stage denoiser --resume auto " SMALL
