@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The sampling methods, once: the setting sample.method, the option --method, help texts, messages and the sampler read
- * this list. A new method is a file with its step function and a line here. */
+ * The sampling methods, listed once. The setting sample.method, the option --method, help texts, messages and the
+ * sampler read this list. A new method is a file with its step function and a line here. Not collective. */
 #ifndef CYF_MODEL_DIFFUSION_METHODS_H
 #define CYF_MODEL_DIFFUSION_METHODS_H
 
@@ -26,8 +26,8 @@
 #define CYF_METHOD_BAR() "|"
 #define CYF_METHOD_COMMA_TEXT() ", "
 
-/** CYF_SAMPLER_DDPM, CYF_SAMPLER_DDIM, CYF_SAMPLER_DPM: places in cyf_methods, and values of the setting sample.method.
- */
+/** How x_t becomes the x of the next earlier step. CYF_SAMPLER_DDPM (Ho et al. 2020), CYF_SAMPLER_DDIM (Song et al.
+ * 2021) and CYF_SAMPLER_DPM (DPM-Solver++(2M), Lu et al. 2022): indices of cyf_methods, and values of sample.method. */
 typedef enum cyf_sampler_method {
   CYF_SAMPLER_METHODS(CYF_METHOD_ENUMERATOR, CYF_METHOD_COMMA),
   CYF_SAMPLER_N_METHODS
@@ -46,6 +46,7 @@ typedef enum cyf_method_noise { CYF_NOISE_NEVER, CYF_NOISE_WITH_ETA, CYF_NOISE_A
 
 struct sampler_run; /* sampler_internal.h */
 
+/** One method. */
 typedef struct cyf_method {
   const char *name;
   const char *steps; /**< of "auto", as cyf_schedule_respace takes them */
@@ -56,10 +57,10 @@ typedef struct cyf_method {
   cyf_status (*step)(const struct sampler_run *run, int i, const float *guidance, const float *noise, float *x);
 } cyf_method;
 
-/** By cyf_sampler_method. */
+/** All methods, indexed by cyf_sampler_method. */
 extern const cyf_method cyf_methods[CYF_SAMPLER_N_METHODS];
 
-/** "ddpm", "ddim", "dpm++" */
+/** "ddpm", "ddim" or "dpm++", a static string. */
 const char *cyf_method_name(cyf_sampler_method method);
 
 #endif
