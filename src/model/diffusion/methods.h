@@ -8,10 +8,10 @@
 #include "base/status.h"
 #include "base/words.h"
 
-/* METHOD(enumerator, name, steps, noise, step): `steps` are those of "auto" (benchmarks/results/steps.md): for dpm++
- * few that come within noise of ddpm over all timesteps, for ddim where more change little. `noise` is a
- * cyf_method_noise without its prefix, `step` names cyf_sampler_step_.... The order is that of the words in texts;
- * AND() stands between lines. */
+/** The list, as METHOD(enumerator, name, steps, noise, step) for each method with AND() in between. `steps` are those
+ * of the setting "auto" (benchmarks/results/steps.md): for dpm++ few that come within noise of ddpm over all timesteps,
+ * for ddim so many that more change little. `noise` is a cyf_method_noise without its prefix. `step` is the end of a
+ * function's name, cyf_sampler_step_.... Texts have the methods in this order. */
 #define CYF_SAMPLER_METHODS(METHOD, AND)     \
   METHOD(DDPM, "ddpm", "all", ALWAYS, ddpm)  \
   AND()                                      \
@@ -19,12 +19,15 @@
   AND()                                      \
   METHOD(DPM, "dpm++", "lambda15", NEVER, multistep)
 
+/** @{ */
+/** What METHOD and AND of the list are below: the parts of a method, and what stands between two of them. */
 #define CYF_METHOD_ENUMERATOR(enumerator, name, steps, noise, step) CYF_SAMPLER_##enumerator
 #define CYF_METHOD_WORD(enumerator, name, steps, noise, step) name
 #define CYF_METHOD_STEPS(enumerator, name, steps, noise, step) steps " for " name
 #define CYF_METHOD_COMMA() ,
 #define CYF_METHOD_BAR() "|"
 #define CYF_METHOD_COMMA_TEXT() ", "
+/** @} */
 
 /** How x_t becomes the x of the next earlier step. CYF_SAMPLER_DDPM (Ho et al. 2020), CYF_SAMPLER_DDIM (Song et al.
  * 2021) and CYF_SAMPLER_DPM (DPM-Solver++(2M), Lu et al. 2022): indices of cyf_methods, and values of sample.method. */
