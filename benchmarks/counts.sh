@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# How real drawn counts are: a model of counts on pbmc_facs, cells in the held-out label proportions against the held-out cells, each measure beside
-# its ceiling (training cells in place of the synthetic ones), over seeds of training and sampling. Writes benchmarks/results/counts.md and .json.
+# How real drawn counts are. Models of counts are trained on pbmc_facs, one for each seed, and cells are drawn in the label proportions of the
+# held-out cells and compared with these. Each measure stands beside its ceiling: the same with training cells in place of the synthetic ones.
+# Writes benchmarks/results/counts.md and .json.
 #
 #   benchmarks/counts.sh [RAW.h5ad] [LABEL]     default: $CYTOFORGE_REAL_DATA/pbmc_facs.h5ad cell_type
 set -euo pipefail
@@ -25,7 +26,7 @@ for seed in $seeds; do
     -o "$work/cells_$seed.json" --force > "$work/cells_$seed.txt"
 done
 
-# One line a measure of each seed's table: value and ceiling; the aim is applied to each seed by itself.
+# One line for each measure and seed: value, ceiling, and whether that seed meets the aim.
 measure() { awk -v name="$2" 'index($0, name) == 1 {k = split(name, words, " "); print $(k + 1), $(k + 2), $(k + 3); exit}' "$1"; }
 rows() {
   for seed in $seeds; do

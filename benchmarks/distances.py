@@ -20,7 +20,7 @@ def expression(cells):
 
 
 class Space:
-    """One kernel for all comparisons: Gaussians of a quarter, half, one and two times the reference cells' median distance."""
+    """One kernel for all comparisons with these reference cells: Gaussians of a quarter, half, one and two times their median distance."""
 
     def __init__(self, reference):
         self.median = np.median(cdist(reference, reference)[np.triu_indices(len(reference), 1)])

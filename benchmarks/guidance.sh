@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Classifier guidance against classifier-free guidance on the same data, autoencoder and number of denoiser updates: label accuracy (of a classifier
-# trained on real cells) and MMD of cells sampled in the held-out label proportions, over strengths W. Writes benchmarks/results/guidance.md.
+# Classifier guidance against classifier-free guidance, with the same data, autoencoder and number of denoiser updates. For strengths W it samples
+# cells in the label proportions of the held-out cells. It gives their MMD and their label accuracy, by a classifier trained on real cells. Writes
+# benchmarks/results/guidance.md.
 #
 #   benchmarks/guidance.sh [DIR]     DIR as benchmarks/steps.sh leaves it (default build/steps); the conditioned denoiser goes to DIR/free
 set -euo pipefail

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# How real the cells are, on real data: from the raw file to cells in the held-out label proportions against the held-out cells, and the same numbers
-# for decode(encode(held-out)), which bounds what this decoder can do. Two ranks, fixed seeds; writes benchmarks/results/quality.md and .json.
+# How real the cells are, on real data. From the raw file it goes to cells in the label proportions of the held-out cells, and compares them with
+# these. The same numbers are given for decode(encode(held-out)), which bounds what this decoder can do. Two ranks, fixed seeds; writes
+# benchmarks/results/quality.md and .json.
 #
 #   benchmarks/quality.sh [RAW.h5ad] [LABEL]     default: $CYTOFORGE_REAL_DATA/pbmc_facs.h5ad cell_type
 set -euo pipefail
@@ -53,8 +54,8 @@ cpu=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
 cp "$work/synthetic.json" "$results/quality_synthetic.json"
 cp "$work/decoded.json" "$results/quality_decoded.json"
 
-# The bounds this benchmark is held to: Spearman at least 0.91, MMD at most 1.3 times that of decode(encode(held-out)), label accuracy at least 0.95 of
-# that of the real held-out cells.
+# The bounds that this benchmark checks: Spearman at least 0.91, MMD at most 1.3 times that of decode(encode(held-out)), and label accuracy at least
+# 0.95 of the real held-out cells'.
 measure() { awk -v name="$2" 'index($0, name) == 1 {print $(split(name, words, " ") + 1); exit}' "$1"; }
 spearman=$(measure "$work/synthetic.txt" "gene means, Spearman")
 mmd=$(measure "$work/synthetic.txt" "maximum mean discrepancy")

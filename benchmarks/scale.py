@@ -126,7 +126,7 @@ def tables(result):
         "# Proof at size",
         "",
         f"Made by `benchmarks/scale.sh` on {m['date']}: {m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['file_system']} that takes "
-        f"{m['write_and_sync_bytes_per_s'] / 1e6:.0f} MB/s written and synced, load average {m['load_average']:.1f} at the start; {result['ranks']} ranks; "
+        f"{m['write_and_sync_bytes_per_s'] / 1e6:.0f} MB/s written and synced, load average {m['load_average']:.1f} at the start. {result['ranks']} ranks, "
         f"{GENES} genes, {('prepare ' + result['prepare_options']).strip()}, batches of 4,096 cells.",
         "",
         "| phase | cells | seconds | cells/s | kB a cell made | peak memory a rank |",

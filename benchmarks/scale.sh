@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Proof at size: simulates an atlas of 28,231 genes, prepares it, streams an epoch, trains a few steps and encodes it, on 2 ranks, at two sizes; reports
-# seconds, cells a second, bytes and peak memory a rank of each phase, how memory grows between the sizes, and what 22.7 million cells would take.
-# Writes benchmarks/results/scale.json and scale.md.
+# A large atlas, at two sizes: simulates cells of 28,231 genes, prepares them, streams an epoch, trains a few steps and encodes them, on 2 ranks.
+# Reports seconds, cells a second, bytes, and peak memory of a rank for each phase, and how memory grows between the sizes. From these it says what
+# 22.7 million cells would take. Writes benchmarks/results/scale.json and scale.md.
 #
-#   benchmarks/scale.sh [FOLDER [SMALL LARGE]]    default build/bench-scale 200000 2000000; takes 19 kB a cell of LARGE there (it says so first, and takes
-#                                                 fewer cells where less is free) and removes what it made
+#   benchmarks/scale.sh [FOLDER [SMALL LARGE]]    default build/bench-scale 200000 2000000; takes 19 kB a cell of LARGE there and
+#                                                 says so first (fewer cells where less is free); removes what it made
 #   RANKS=2 PREPARE_OPTIONS='--memory 512M'
 set -euo pipefail
 cd "$(dirname "$0")/.."

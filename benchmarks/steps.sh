@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Quality against the number of denoiser evaluations: MMD and real-or-synthetic AUC of counts sampled in the held-out label proportions against the
-# held-out cells, by ddpm over all timesteps and by ddpm, ddim and dpm++ over few, on both kinds of grid and over several seeds (in parallel, one
-# thread each). Writes benchmarks/results/steps.md and .json.
+# Quality against the number of denoiser evaluations. Counts are sampled in the label proportions of the held-out cells and compared with these by MMD
+# and real-or-synthetic AUC. Methods are ddpm over all timesteps, and ddpm, ddim and dpm++ over few, evenly spaced in time or in lambda. Several seeds
+# run in parallel, on one thread each. Writes benchmarks/results/steps.md and .json.
 #
 #   benchmarks/steps.sh [DIR]     DIR with atlas/ and run/model.h5 (default build/steps: prepared and trained there if it is not there yet)
 set -euo pipefail
@@ -78,8 +78,9 @@ cpu=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
   echo "# Quality against steps"
   echo
   echo "Made by \`benchmarks/steps.sh\` on $(date -u +%F): $cpu, $(nproc) cores. $(awk 'END {print NR}' "$runs") runs, mean and standard deviation"
-  echo "over seeds $seeds of sampling; model of counts (\`configs/counts.yaml\`); steps N are even in time, lambdaN in the log signal-to-noise ratio; classifier guidance 2."
-  echo "AUC: a random forest's, of telling real from drawn. \"Within noise\": no further above the mean of ddpm over all timesteps than two standard errors of the difference."
+  echo "over seeds $seeds of sampling. Model of counts (\`configs/counts.yaml\`), classifier guidance 2. Steps N are even in time, lambdaN in the log"
+  echo "signal-to-noise ratio. AUC: that of a random forest which tells real from drawn cells. \"Within noise\": no further above the mean of ddpm over"
+  echo "all timesteps than two standard errors of the difference."
   echo
   cat "$work/table.md"
 } > "$results/steps.md"

@@ -19,7 +19,8 @@ pairs = [dict(p.split("=", 1) for p in a.split(",")) for a in sys.argv[4:]]
 seen, held, made = read(f"{work}/seen_z.h5ad"), read(f"{work}/held_z.h5ad"), read(cells_path)
 columns = list(pairs[0])
 x_seen, x_held, x_made = (expression(cells) for cells in (seen, held, made))
-# Judges see real cells of all pairs: without one half of the held-out cells they would take "this type" for "not this donor".
+# The regressions that judge labels see real cells of all pairs. Without half of the held-out cells they would learn that this type is never of this
+# donor.
 rng = np.random.default_rng(0)
 shown = rng.random(held.n_obs) < 0.5
 judges = {c: make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, C=0.003, class_weight="balanced")).fit(
@@ -73,5 +74,5 @@ for r in results:
           + f" | {r['mmd']['generated, held-out pair']:.4f} | {r['mmd']['halves of the held-out pair']:.4f} | {' | '.join(near)} |")
 nearer = sum(r["mmd"]["generated, held-out pair"] < r["mmd"]["nearest seen pairs"][0]["to the held-out pair"] for r in results)
 own = sum(r["mmd"]["generated, held-out pair"] < min(n["to the generated cells"] for n in r["mmd"]["nearest seen pairs"]) for r in results)
-print(f"\nGenerated cells are nearer to the held-out pair than its nearest seen pair is in {nearer} of {len(results)}, and nearer to it than to "
-      f"both of its nearest seen pairs in {own} of {len(results)}.")
+print(f"\nIn {nearer} of {len(results)} the generated cells are nearer to the held-out pair than its nearest seen pair is. "
+      f"In {own} of {len(results)} they are nearer to it than to both of its nearest seen pairs.")

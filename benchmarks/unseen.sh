@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Combinations never seen together: donor x cell-type pairs are left out of training, asked for by both labels, and compared with the real
-# held-out cells; by classifier guidance and by a denoiser that is conditioned on both labels, which share an autoencoder. Writes
+# held-out cells. Cells are made by classifier guidance, and by a denoiser that is conditioned on both labels; the two share an autoencoder. Writes
 # benchmarks/results/unseen.md and unseen_*.json.
 #
 #   benchmarks/unseen.sh        needs CYTOFORGE_REAL_DATA and a Python with anndata and scikit-learn (CYTOFORGE_PYTHON, or build/python)
@@ -42,8 +42,9 @@ table() { # NAME MODEL MODE GUIDANCE title
   echo "# Pairs of labels never seen together"
   echo
   echo "Made by \`benchmarks/unseen.sh\` on $(date -u +%F), settings \`configs/counts.yaml\` with more steps: Kang et al. 2018, 8 donors x 8 types, five pairs held out,"
-  echo "200 cells drawn of each, default sampler. Labels are judged by logistic regressions (all genes, classes weighted equally) on real cells: those of the seen"
-  echo "pairs and one half of the held-out ones; \"real\" is their accuracy on the other half. Distances are over latents. Strengths of guidance were set beforehand."
+  echo "200 cells drawn of each, default sampler. Labels are judged by logistic regressions (all genes, classes weighted equally). They were fitted to the real"
+  echo "cells of the seen pairs and to one half of the held-out ones; \"real\" is their accuracy on the other half. Distances are over latents. Strengths of"
+  echo "guidance were set beforehand."
   table classifier run classifier cell_type=2,donor=1 "Two classifiers"
   table strong run classifier cell_type=4,donor=4 "Two classifiers, stronger"
   table free free free 1 "A denoiser conditioned on both labels"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Compares the losses of two runs, logged at the same steps: compare_curves.py CPU/metrics.jsonl GPU/metrics.jsonl [TOLERANCE]
 
-Float32 on two devices differs in the order of sums, and training makes differences grow: within the first 50 steps losses must agree to the
-tolerance (2 per cent), and the mean of the last five to five times that."""
+Float32 on two devices differs in the order of sums, and training makes differences grow. So losses must agree to the tolerance (2 per cent) in
+the first 50 steps, and the mean of the last five to five times that."""
 import json
 import sys
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Makes a folder that runs on another x86-64 machine with the same or a newer glibc: cytoforge, Open MPI, every library but glibc's, CUDA's and the
-# driver's, small data and run.sh; and FOLDER.tar.gz of it, of at most 60 MiB (compressed; OpenBLAS alone has 35 MiB as it lies).
+# Makes a folder that runs on another x86-64 machine with the same or a newer glibc. It holds cytoforge, Open MPI, small data, run.sh, and every
+# library but those of glibc, CUDA and the driver. FOLDER.tar.gz of it has at most 60 MiB (OpenBLAS alone takes 35 MiB uncompressed).
 #   benchmarks/gpu/pack.sh FOLDER [BUILD]     BUILD: a build made for any x86-64-v3 (default: build/portable, built when it is needed)
 set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)

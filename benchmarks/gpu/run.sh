@@ -94,7 +94,8 @@ section() {
 
 cat >"$work/functions" <<'FUNCTIONS'
 set -uo pipefail
-# Told to end, it waits for the program that runs, which may hang in the GPU's driver: then both are killed. Else that program would stay.
+# A section that is told to end waits for the program that it runs, which may hang in the GPU's driver. So both are killed; else the program would
+# stay.
 trap 'exit 124' TERM
 skip() { echo "$*"; exit 77; }
 add() { # a JSON object on stdin to the section's results
@@ -149,8 +150,8 @@ section_curves() {
   return "$code"
 }
 
-# NVIDIA's checker of memory accesses and of races in shared memory, over a few steps of each stage (the third of the denoiser's is an exchanged graph)
-# and a short sampling run.
+# NVIDIA's checker of memory accesses and of races in shared memory, over a few steps of each stage and a short sampling run. The denoiser's third
+# step is a graph whose arguments were replaced.
 section_sanitizer() {
   local tool check code
   tool=$(command -v compute-sanitizer || ls "${CUDA_HOME:-/usr/local/cuda}"/bin/compute-sanitizer 2>/dev/null) || skip "no compute-sanitizer"
@@ -188,8 +189,8 @@ section_times() {
   done
 }
 
-# From an atlas of 28,231 genes, 1,500 of them expressed a cell: cells streamed, kept in the host's memory, kept in the GPU's. What is aimed at on one H100:
-# 1,000,000 cells/s resident in the GPU's memory, 500,000 streamed.
+# From an atlas of 28,231 genes, 1,500 of them expressed in a cell: cells streamed, kept in the host's memory, and kept in the GPU's. The aim on one
+# H100 is 1,000,000 cells/s from the GPU's memory and 500,000 streamed.
 section_residency() {
   local where rate aim
   cytoforge synth -o cells.h5ad --cells 32768 --genes 28231 --types 20 --counts 5000 --expressed 0.043 --compact --seed 1 || exit 1

@@ -93,7 +93,7 @@ def table(r):
     packages = ", ".join(f"{name} {version}" for name, version in r["packages"].items())
     lines = [
         f"Made by `benchmarks/loader/run.sh` on {m['date']}: {m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['file_system']}, load average "
-        f"{m['load_average']:.1f} at the start; {packages}; {r['n_cells']} cells x {r['n_genes']} genes, {r['values_per_cell']:.0f} values a cell. "
+        f"{m['load_average']:.1f} at the start. Packages: {packages}. {r['n_cells']} cells x {r['n_genes']} genes, {r['values_per_cell']:.0f} values a cell. "
         f"Files in the page cache (but for the rows past it), one process, {r['repeats']} runs of {r['seconds']:g} s turn about: median (least to most). A core: cells a CPU second.",
         "",
         "| loader | ends as | batch | cells/s | cells/s a core | memory | cytoforge a core over it, through and past the page cache |",

@@ -3,7 +3,7 @@
 
 Every loader reads the whole of its files once before (page cache), takes some batches to warm up, starts over, and is timed until S seconds are
 over. Batches end as CSR in host memory, of raw counts. Blocks of 64 consecutive cells come in random order. Loaders that shuffle within a buffer
-fetch BUFFER cells at a time, their own recommendation in kind (annbatch: preload_nchunks; scDataset: fetch_factor).
+fetch BUFFER cells at a time, by the option that they recommend for it (annbatch: preload_nchunks; scDataset: fetch_factor).
 """
 import argparse
 import json

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Cells a second of cytoforge's loader beside those that users of AnnData would pick, on the same cells, disk and cores, files in the page cache; and
-# prepare beside annbatch's collection. Makes build/bench-python (Python 3.12; 6 GB, nearly all of it the torch that scDataset wants) and a folder of files, writes benchmarks/results/loader.json and .md.
+# Cells a second of cytoforge's loader beside the loaders that users of AnnData would pick, on the same cells, disk and cores, with files in the page
+# cache. Also measured is prepare beside annbatch's collection. Makes build/bench-python (Python 3.12; 6 GB, nearly all of it the torch that scDataset
+# wants) and a folder of files. Writes benchmarks/results/loader.json and .md.
 #
 #   benchmarks/loader/run.sh [FOLDER]        default build/bench-loader; needs 40 kB a cell there, is removed at the end unless KEEP=1
 #   CELLS=100000 SECONDS_EACH=10 REPEATS=3   how large, how long each measurement, how many of each

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The 64-bit checksum of checkpoints and model files. Cytoforge's own format; it must never change, files carry it.
+/* The 64-bit checksum of checkpoints and model files. Cytoforge's own; it must never change, since files carry it.
  *
  * The bytes are read as little-endian 64-bit words on every machine, four words a step, each into its own accumulator:
  *     a_i <- rotate_left(a_i ^ word_i, 27) * MULTIPLIER
- * (one multiplication deep, so that four run at once: memory speed). Words after the last whole step go to accumulators
- * 0, 1, 2 in turn; the last 1 to 7 bytes, padded with zeros to a word, to accumulator 3. The accumulators and the
- * length are then folded, each through a bijective finaliser, so any change within one word always changes the sum. */
+ * The four multiplications of a step do not wait for each other, so the speed is that of memory. Words after the last
+ * whole step go to accumulators 0, 1, 2 in turn. The last 1 to 7 bytes, padded with zeros to a word, go to accumulator
+ * 3. The accumulators and the length are then folded, each through a bijective finaliser, so any change within one word
+ * always changes the sum. */
 #include "base/checksum.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Monotonic time and wall-clock text. */
+/* Monotonic time, processor time, and times as text. */
 #include "base/clock.h"
 
 #include <math.h>

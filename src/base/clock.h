@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Monotonic time and wall-clock text. */
+ * Monotonic time, processor time, and times as text. Not collective. */
 #ifndef CYF_BASE_CLOCK_H
 #define CYF_BASE_CLOCK_H
 

@@ -4,7 +4,7 @@
  *
  * Pending messages belong to the thread that failed (base/status.h). Threads that work together, of OpenMP or of
  * pthreads, share one cyf_failure. Each notes what fails in it. The thread that joins them raises what was noted first
- * as its own. */
+ * as its own. Not collective. */
 #ifndef CYF_BASE_FAILURE_H
 #define CYF_BASE_FAILURE_H
 
@@ -31,7 +31,7 @@ typedef struct cyf_failure {
  * already, and clears the message of this thread either way. Nothing happens for CYF_OK. */
 void cyf_failure_note(cyf_failure *failure, cyf_status status);
 
-/** Whether a failure is noted. Another thread may note one at any time. */
+/** True when a failure is noted. Another thread may note one at any time. */
 bool cyf_failure_is_noted(cyf_failure *failure);
 
 /** Returns the first failure's code, with its message pending on the calling thread; CYF_OK where nothing has failed.

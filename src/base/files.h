@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Files and folders: existence, atomic replacement. */
+ * Files and folders: what is there, making and removing, and atomic replacement. Not collective. */
 #ifndef CYF_BASE_FILES_H
 #define CYF_BASE_FILES_H
 
@@ -10,9 +10,11 @@
 
 #include "base/status.h"
 
+/** True when path leads to anything at all, a folder included. Symbolic links are followed. */
 bool cyf_file_exists(const char *path);
+/** True when path leads to a folder. Symbolic links are followed. */
 bool cyf_is_directory(const char *path);
-/** Bytes of the file, -1 when it cannot be had. */
+/** Bytes of the file, -1 when its size cannot be read. */
 int64_t cyf_file_size_bytes(const char *path);
 /** mkdir -p. Errors: CYF_ERR_IO naming the path. */
 cyf_status cyf_make_directory(const char *path);
@@ -25,20 +27,21 @@ cyf_status cyf_remove_tree(const char *path);
 cyf_status cyf_path_join(const char *directory, const char *name, char **ret_path);
 
 /** The file that writing to `path` makes or replaces; free with cyf_free. A symbolic link is followed, as a shell's ">"
- * does: who links an output to a larger disk wants the data there, and the link to stay. Errors: CYF_ERR_IO where path
- * or what it leads to is there and no regular file (a device, a FIFO, a socket, a directory: renaming onto it would
- * destroy it or fail after the work), or is a link that leads nowhere. */
+ * does: who links an output to a larger disk wants the data there, and the link to stay. Errors: CYF_ERR_IO for a link
+ * that leads nowhere, and where path leads to a device, FIFO, socket or directory. Renaming onto one of these would
+ * destroy it, or fail after all the work. */
 cyf_status cyf_output_target(const char *path, char **ret_target);
 
 /** The temporary name beside the target of `path` that writers use until the file is whole: "path.partial"; free with
  * cyf_free. Errors: those of cyf_output_target. */
 cyf_status cyf_partial_path(const char *path, char **ret_partial);
 
-/** fsync the partial file, rename it onto the target of path, fsync the folder. On error up to the rename the partial
- * file is removed and path is untouched. Errors: CYF_ERR_IO naming path and reason; those of cyf_output_target. */
+/** Makes a whole partial file the target of path: fsync the partial file, rename it, fsync the folder. On an error up
+ * to the rename the partial file is removed and path is untouched. Errors: CYF_ERR_IO naming path and reason; those of
+ * cyf_output_target. */
 cyf_status cyf_commit_file(const char *partial, const char *path);
 
-/** rename(2). Errors: CYF_ERR_IO naming both. */
+/** Renames a file or folder, replacing a file at `to` (rename(2)). Errors: CYF_ERR_IO naming both. */
 cyf_status cyf_rename(const char *from, const char *to);
 
 /** @{ */

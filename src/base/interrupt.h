@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * SIGTERM, SIGINT and SIGUSR1 become a flag that training loops poll; SIGXFSZ and SIGPIPE are ignored so that a full
- * disk or a closed pipe is an error code. */
+ * SIGTERM, SIGINT and SIGUSR1 become a flag that long loops look at. SIGXFSZ and SIGPIPE are ignored, so that a file
+ * above its size limit or a closed pipe is an error code. Not collective. */
 #ifndef CYF_BASE_INTERRUPT_H
 #define CYF_BASE_INTERRUPT_H
 
-/** Installs the handlers. A second SIGINT/SIGTERM more than a second after the first ends the process at once (128 +
- * signal); within that second it counts as the same request, which schedulers and mpirun often deliver twice. */
+/** Installs the handlers. A second SIGINT or SIGTERM more than a second after the first ends the process at once, with
+ * exit code 128 + signal. Within that second it counts as the same request, since schedulers and mpirun often deliver
+ * one request twice. */
 void cyf_interrupt_install(void);
 
 /** The signal that asked this process to stop, 0 when none. */

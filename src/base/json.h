@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/** The deepest nesting of objects and arrays. */
 enum { CYF_JSON_DEPTH_MAX = 16 };
+/** The state of one JSON text while it is written. Its members are private. */
 typedef struct cyf_json {
   FILE *stream;
   int depth;
@@ -17,14 +19,25 @@ typedef struct cyf_json {
   bool pretty;
 } cyf_json;
 
+/** Begins a JSON text on `stream`, which stays the caller's. pretty: one value a line, indented. */
 void cyf_json_init(cyf_json *json, FILE *stream, bool pretty);
-void cyf_json_object_begin(cyf_json *json, const char *key); /**< key NULL inside arrays and at top level */
+
+/** @{ */
+/** Opens or closes an object or an array. `key` is the name in the object around it, NULL inside arrays and at the top
+ * level. */
+void cyf_json_object_begin(cyf_json *json, const char *key);
 void cyf_json_object_end(cyf_json *json);
 void cyf_json_array_begin(cyf_json *json, const char *key);
 void cyf_json_array_end(cyf_json *json);
+/** @} */
+
+/** @{ */
+/** Writes one value; `key` as above. A real number takes the fewest of at most nine digits that give the same "%.9g".
+ */
 void cyf_json_text(cyf_json *json, const char *key, const char *value);
 void cyf_json_int(cyf_json *json, const char *key, int64_t value);
-void cyf_json_real(cyf_json *json, const char *key, double value); /**< shortest of %.9g that reads back to 9 digits */
+void cyf_json_real(cyf_json *json, const char *key, double value);
 void cyf_json_bool(cyf_json *json, const char *key, bool value);
+/** @} */
 
 #endif

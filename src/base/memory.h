@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Counted host memory: overflow-checked, zeroed, 64-byte aligned. */
+ * Host memory that is counted, overflow-checked, zeroed and 64-byte aligned. Not collective. */
 #ifndef CYF_BASE_MEMORY_H
 #define CYF_BASE_MEMORY_H
 
@@ -9,26 +9,26 @@
 
 #include "base/status.h"
 
-/** Allocates count*size zeroed bytes, 64-byte aligned; count 0 gives a valid non-NULL pointer. Free with cyf_free.
+/** Allocates count * size zeroed bytes, 64-byte aligned; count 0 gives a valid non-NULL pointer. Free with cyf_free.
  * Errors: CYF_ERR_MEMORY with the size in the message. Thread-safe. */
 cyf_status cyf_alloc(size_t count, size_t size, void **ret_memory);
 
-/** Resizes a cyf_alloc'ed block (NULL allowed), keeping min(old, new) bytes; new bytes are zero. On error *memory
- * stays.
- */
+/** Resizes a block of cyf_alloc (*memory NULL: a new one), keeping min(old, new) bytes; new bytes are zero. On error
+ * *memory stays. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_realloc(void **memory, size_t count, size_t size);
 
 /** Frees *memory and sets it to NULL; NULL-safe (memory itself and *memory may be NULL). */
 void cyf_free_at(void **memory);
+/** Frees what a pointer variable of any type holds and sets the variable to NULL; NULL is fine. */
 #define cyf_free(pointer_variable) cyf_free_at((void **)&(pointer_variable))
 
 /** Typed shorthand: CYF_NEW(&array, count) allocates count elements of *array's type. */
 #define CYF_NEW(pointer, count) cyf_alloc((size_t)(count), sizeof(**(pointer)), (void **)(pointer))
 
-/** A copy of the string, to be freed with cyf_free. */
+/** A copy of the string, to be freed with cyf_free. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_strdup(const char *text, char **ret_copy);
 
-/** printf into a fresh string, to be freed with cyf_free. */
+/** printf into a fresh string, to be freed with cyf_free. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_format(char **ret_text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** @{ */
@@ -39,10 +39,11 @@ int64_t cyf_memory_bytes_peak(void);
 
 /** The most memory this process has had resident so far, bytes. */
 int64_t cyf_peak_memory_bytes(void);
-/** Memory of this machine, or what a scheduler grants the job where that is less; 0 where the system does not tell. */
+/** Bytes of memory of this machine, or what a scheduler grants the job where that is less. 0 where the system does not
+ * tell. */
 int64_t cyf_memory_total_bytes(void);
-/** Memory that this process could still take without swapping: what the machine has, or what a scheduler leaves to the
- * job where that is less; 0 where the system does not tell. */
+/** Bytes that this process could still take without swapping: what the machine has, or what a scheduler leaves to the
+ * job where that is less. 0 where the system does not tell. */
 int64_t cyf_memory_available_bytes(void);
 
 #endif

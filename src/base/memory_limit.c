@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How a version of control groups names things. */
+/* What the two versions of control groups call the same things. */
 typedef struct group_version {
   const char *controller; /* in the lines of membership; "" of version 2 */
   const char *folder;     /* below the mount */
@@ -55,7 +55,7 @@ static int64_t read_number(const char *folder, const char *name) {
   return number;
 }
 
-/* Pages of files, of lines "name number". */
+/* Bytes of cached files: of the lines "name number", the sum of the active and the inactive ones. */
 static int64_t read_file_pages(const char *folder, const group_version *version) {
   char line[256], name[128];
   FILE *file = open_in(folder, "memory.stat");
@@ -80,7 +80,7 @@ static int64_t left_in(const char *folder, const group_version *version) {
   return limit > taken ? limit - (taken > 0 ? taken : 0) : 0;
 }
 
-/* The least of a number of the own group and those above it. */
+/* The smallest that `number` gives for this process' group and for the groups above it. */
 static int64_t least_of_groups(const char *membership, const char *mount,
                                int64_t (*number)(const char *folder, const group_version *version)) {
   int64_t least = INT64_MAX;

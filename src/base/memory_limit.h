@@ -10,7 +10,8 @@
  * be read. `membership` and `mount` are where the system shows them, "/proc/self/cgroup" and "/sys/fs/cgroup"; both
  * versions of control groups are understood. */
 int64_t cyf_memory_limit(const char *membership, const char *mount);
-/** What they may still take; pages of files count as free, since they are given up first. */
+/** Bytes that these groups may still take; INT64_MAX as above. Cached pages of files count as free, since the system
+ * gives them up first. */
 int64_t cyf_memory_limit_left(const char *membership, const char *mount);
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/checksum.h"
 #include "base/memory.h"
 
-/* Open addressing with linear probing; slots hold code + 1, 0 is free. */
+/* A hash table with open addressing and linear probing. A slot holds a name's index + 1; 0 is free. */
 typedef struct name_index {
   int64_t n_slots; /* a power of two, at least twice the names */
   int64_t *slot;

@@ -53,8 +53,8 @@ double cyf_rng_next_normal(cyf_rng_stream *stream) {
   return radius * cos(2.0 * M_PI * cyf_rng_next_unit(stream));
 }
 
-/* Eight Feistel rounds, each a whole Philox block: four already give a pseudo-random permutation of large domains (Luby
- * and Rackoff, 1988), small ones need more. The step word keeps these blocks apart from ordinary ones under the same
+/* Eight Feistel rounds, each a whole Philox block. Four already give a pseudo-random permutation of large domains (Luby
+ * and Rackoff, 1988); small ones need more. The step number keeps these blocks apart from ordinary ones under the same
  * key. */
 enum { FEISTEL_ROUNDS = 8 };
 static const uint32_t feistel_step_base = 0xFE000000u;

@@ -3,8 +3,8 @@
  * Counter-based random numbers: Philox4x32-10 (Salmon et al., SC11; Random123 on the CPU).
  *
  * A number is a pure function of (seed, purpose, step, position, block), so results never depend on the number of
- * ranks or threads. position is a global index: the place in the global batch, the index of a sampled cell, the index
- * of a parameter. One block is four 32-bit words. */
+ * ranks or threads. position is a global index: of a cell in the global batch, of a sampled cell, or of a parameter.
+ * One block is four 32-bit words. Not collective. */
 #ifndef CYF_BASE_RNG_H
 #define CYF_BASE_RNG_H
 
@@ -12,10 +12,10 @@
 
 /** What the numbers are for: streams of different purposes never overlap. Stored in checkpoints; append only. */
 typedef enum cyf_rng_purpose {
-  CYF_RNG_INIT = 1,     /**< parameter initialisation */
-  CYF_RNG_NOISE = 2,    /**< training noise epsilon */
-  CYF_RNG_TIMESTEP = 3, /**< training timesteps */
-  CYF_RNG_DROPOUT = 4,
+  CYF_RNG_INIT = 1,           /**< parameter initialisation */
+  CYF_RNG_NOISE = 2,          /**< training noise epsilon */
+  CYF_RNG_TIMESTEP = 3,       /**< training timesteps */
+  CYF_RNG_DROPOUT = 4,        /**< which activations a dropout layer zeroes */
   CYF_RNG_LANE_ORDER = 5,     /**< order of blocks and cells within a lane */
   CYF_RNG_SPLIT = 6,          /**< validation and hold-out membership */
   CYF_RNG_SHUFFLE = 7,        /**< the atlas-wide shuffle of prepare */
@@ -24,12 +24,13 @@ typedef enum cyf_rng_purpose {
   CYF_RNG_SYNTH = 10,         /**< the simulator */
   CYF_RNG_EVALUATE = 11,      /**< subsampling and forests in evaluate */
   CYF_RNG_CONDITION = 12,     /**< labels drawn for sampled cells */
-  CYF_RNG_BALANCE = 13,       /**< weighted emission of cells */
+  CYF_RNG_BALANCE = 13,       /**< which cells balanced sampling takes once more */
   CYF_RNG_LABEL_DROPOUT = 16, /**< labels that the denoiser is not told */
   CYF_RNG_COUNTS = 17,        /**< counts drawn for decoded cells */
-  CYF_RNG_LIBRARY = 18        /**< and their totals */
+  CYF_RNG_LIBRARY = 18        /**< total counts drawn for decoded cells */
 } cyf_rng_purpose;
 
+/** What a seed and a purpose come to: the key of Philox. */
 typedef struct cyf_rng_key {
   uint32_t word[2];
 } cyf_rng_key;
@@ -50,7 +51,8 @@ static inline uint32_t cyf_rng_below(uint32_t word, uint32_t bound) {
   return (uint32_t)(((uint64_t)word * bound) >> 32);
 }
 
-/** A sequential stream over one (key, step, position), for host code that draws a varying count of numbers. */
+/** A sequential stream over one (key, step, position), for host code that draws a varying count of numbers. Its blocks
+ * are taken in order from 0; members are private. */
 typedef struct cyf_rng_stream {
   cyf_rng_key key;
   uint32_t step;
@@ -60,11 +62,15 @@ typedef struct cyf_rng_stream {
   int n_left;
 } cyf_rng_stream;
 
+/** Sets the stream to its first number. */
 void cyf_rng_stream_init(cyf_rng_stream *stream, cyf_rng_key key, uint32_t step, uint64_t position);
+/** The next uniform 32-bit word. */
 uint32_t cyf_rng_next(cyf_rng_stream *stream);
-double cyf_rng_next_unit(cyf_rng_stream *stream); /**< (0, 1), 32 bits */
-uint64_t cyf_rng_next_below(cyf_rng_stream *stream,
-                            uint64_t bound); /**< [0, bound), bound >= 1, unbiased to 2^-64*bound */
+/** A uniform double in (0, 1) from the next word. */
+double cyf_rng_next_unit(cyf_rng_stream *stream);
+/** A uniform integer in [0, bound) from the next two words; bound >= 1. The bias is at most bound / 2^64. */
+uint64_t cyf_rng_next_below(cyf_rng_stream *stream, uint64_t bound);
+/** A standard normal number from the next two words (Box and Muller 1958). */
 double cyf_rng_next_normal(cyf_rng_stream *stream);
 
 /** Position of `index` under a pseudo-random permutation of [0, n) (a keyed Feistel network with cycle walking): O(1)

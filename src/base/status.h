@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-/** The values are the program's exit codes (documented in README.md and `cytoforge --help`). */
+/** How a call ended. The values are the program's exit codes (docs/running.md and `cytoforge --help`). */
 typedef enum cyf_status {
   CYF_OK = 0,
   CYF_ERR_INTERNAL = 1,    /**< a broken invariant: a bug in cytoforge */
@@ -31,7 +31,8 @@ enum { CYF_MESSAGE_BYTES = 2048 };
 cyf_status cyf_fail(cyf_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/** The pending message of this thread, "" when none; owned by the status module, valid until the next clear/fail. */
+/** The pending message of this thread, "" when none; not to be freed, valid until the message is next set or cleared.
+ */
 const char *cyf_status_message(void);
 
 /** Where the pending message was raised, "file.c:123", "" when none. */
@@ -43,12 +44,13 @@ void cyf_status_clear(void);
 /** Replaces the pending message of this thread (used when another thread's or another rank's failure is taken over). */
 void cyf_status_set(cyf_status code, const char *message);
 
-/** A short name such as "input error". */
+/** A short name such as "input error"; a static string. */
 const char *cyf_status_name(cyf_status code);
 
+/** cyf_fail at this line: CYF_FAIL(code, format, ...) records the message and is `code`. */
 #define CYF_FAIL(code, ...) cyf_fail((code), __FILE__, __LINE__, __VA_ARGS__)
 
-/** Returns upward at the first failure. */
+/** Evaluates the call and, if it failed, returns its status from the function around it. */
 #define CYF_TRY(expression)                                \
   do {                                                     \
     cyf_status cyf_try_status_ = (expression);             \

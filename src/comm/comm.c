@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The communicator: who is there. */
+/* The communicator: made, described, freed, aborted. */
 #include "comm/comm.h"
 
 #include <stdio.h>

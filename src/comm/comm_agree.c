@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One failure, known to all. */
+/* All ranks learn of one rank's failure. */
 #include <stdio.h>
 #include <string.h>
 
@@ -36,8 +36,9 @@ cyf_status cyf_comm_agree(cyf_comm *comm, cyf_status local) {
     comm->failure_agreed = local != CYF_OK;
     return local;
   }
-  /* The greatest of: -(first failed rank), and a fingerprint of each failure with both signs. Where the least and the
-   * greatest fingerprint are one, all ranks failed alike (an unreadable file, say) and no rank is to blame. */
+  /* One maximum over ranks tells three things: minus the lowest failed rank, and the greatest and the least checksum
+   * of a message, as it is sent with both signs. Where these two are equal, all ranks failed alike (an unreadable file,
+   * say), and the message names no rank. */
   int64_t fingerprint = 0;
   if (local != CYF_OK) {
     const char *message = cyf_status_message();

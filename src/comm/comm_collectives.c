@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Collectives on host values: nonblocking MPI calls and a wait with the time-out. */
+/* Collectives on host values: nonblocking MPI calls, each followed by a wait with the time-out. */
 #include <string.h>
 
 #include "base/memory.h"

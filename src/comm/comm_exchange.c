@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Every rank's bytes to every other, pair by pair: a wait watches two messages, and empty ones are not sent. */
+/* Every rank's bytes to every other. In each step a rank sends to one rank and receives from another, so that a wait
+ * watches two messages; empty ones are not sent. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "comm/comm_internal.h"
 
-/* What MPI may touch until the exchange has ended, in one block, so that a time-out can leave it to the communicator:
- * the bytes sent, then those received. */
+/* The bytes sent, then those received, in one block: all that MPI may touch until the exchange has ended. After a
+ * time-out the communicator takes the block over. */
 typedef struct exchange_block {
   char *memory;
   char *in; /* within memory */

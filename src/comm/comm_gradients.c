@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Sums of gradients in host memory: a ring all-reduce (Patarasuk & Yuan 2009) over one bucket.
  *
- * The bucket is cut into one segment a rank. In size - 1 steps every segment travels once around the ring and is added
- * to on its way; in size - 1 more the sums travel on to everyone: 2 (size - 1) / size of the bucket a rank, the least
- * there is. Each sum is formed by one rank, so all ranks hold the same bits, and in a fixed order, so the same ranks
- * give the same bits again. On shared memory this is several times faster than Open MPI 4.1's MPI_Iallreduce, which
- * large messages do not suit (benchmarks/README.md). */
+ * The bucket is cut into one segment a rank. In size - 1 steps every segment travels once around the ring, and each
+ * rank adds its values. In size - 1 more steps the sums travel on to everyone. A rank sends 2 (size - 1) / size of the
+ * bucket, the least that is possible. Each sum is formed by one rank, so all ranks hold the same bits. Its order is
+ * fixed, so the same number of ranks gives the same bits again. On shared memory this is several times faster than
+ * MPI_Iallreduce of Open MPI 4.1, which is slow for large messages (benchmarks/README.md). */
 #include "base/memory.h"
 #include "comm/comm_internal.h"
 
-/* A bucket under way. */
+/* A bucket that is being summed. */
 typedef struct ring {
   cyf_comm *comm;
   float *values;
@@ -25,7 +25,7 @@ static int wrap(const ring *r, int segment) {
   return (segment + 2 * r->comm->size) % r->comm->size;
 }
 
-/* After a failure the peer's message may never come; without the cancel, destroy would wait for it. */
+/* Cancels the receive: after a failure the peer's message may never come, and destroy would wait for it. */
 static void give_up_receiving(cyf_comm *comm) {
   int done = comm->left_requests[0] == MPI_REQUEST_NULL;
   if (!done) {

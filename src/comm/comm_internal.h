@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The ranks as the parts of comm see them; not for other modules. */
+ * The communicator's members, waiting, and limits of transfers: shared by the files of comm, not for others. */
 #ifndef CYF_COMM_COMM_INTERNAL_H
 #define CYF_COMM_COMM_INTERNAL_H
 
@@ -8,13 +8,13 @@
 
 #include "comm/comm.h"
 
-/** Requests that one wait may watch, and so leave behind by a time-out. */
+/** The most MPI requests that one wait watches, and so the most that a time-out leaves unfinished. */
 enum { CYF_COMM_WINDOW = 4 };
 
 /** One MPI call moves at most this many bytes: counts are `int`, and some MPI layers fail well below 2^31. */
 #define CYF_COMM_PIECE_BYTES INT64_C(1073741824)
 
-/** Above the tags of cyf_comm_send: MPI guarantees tags up to 32767. */
+/** Tags of our own messages, above those of cyf_comm_send. MPI guarantees tags up to 32767. */
 enum {
   CYF_COMM_TAG_USER_MAX = 32000,
   CYF_COMM_TAG_GATHER = 32001,
@@ -35,7 +35,8 @@ struct cyf_comm {
   void *left_staging;
 };
 
-/** How long a wait keeps its core: control messages are short, bulk transfers need every call into MPI to go on. */
+/** How long a wait keeps its core busy: control messages are short, while bulk transfers only go on inside calls to
+ * MPI. */
 typedef enum cyf_comm_wait_kind { CYF_COMM_WAIT_CONTROL, CYF_COMM_WAIT_BULK } cyf_comm_wait_kind;
 
 /** Fails at once when the communicator is broken. */
@@ -58,26 +59,27 @@ cyf_status cyf_comm_timed_out(cyf_comm *comm, const char *what);
 /** Waits, for some seconds at most, for what an earlier failure left under way; true when all of it has ended. */
 bool cyf_comm_finish_left(cyf_comm *comm);
 
-/** The pieces of a transfer: bytes of the piece that starts at `offset`, at most CYF_COMM_PIECE_BYTES. */
+/** A long transfer is done in pieces: bytes of the piece that starts at `offset`, at most CYF_COMM_PIECE_BYTES. */
 static inline int cyf_comm_piece(int64_t n_bytes, int64_t offset) {
   return (int)(n_bytes - offset < CYF_COMM_PIECE_BYTES ? n_bytes - offset : CYF_COMM_PIECE_BYTES);
 }
 
-/** Transfers up to this size are copied into a block of the communicator's own, so that a time-out never leaves MPI
- * with a pointer into a caller's stack or freed memory. Greater ones work in place. */
+/** Transfers up to this size are copied into a block of the communicator's own. So a time-out never leaves MPI with a
+ * pointer into a caller's stack or freed memory. Larger ones work in place. */
 enum { CYF_COMM_STAGED_BYTES_MAX = 1 << 20 };
 
 /** @{ */
-/** Sums values[count] (host memory, up to CYF_COMM_PIECE_BYTES) over all ranks in place by a ring all-reduce: every
- * rank gets the same bits, and the same number of ranks gives the same bits again. *staging: a cyf_alloc'ed block of
- * cyf_comm_bucket_staging_floats(count) floats; on failure the communicator may take it over (NULL then), the values
- * are undefined, and MPI may touch them until the communicator is aborted or destroyed. Collective. */
+/** Sums values[count] (host memory, up to CYF_COMM_PIECE_BYTES) over all ranks in place by a ring all-reduce. Every
+ * rank gets the same bits, and the same number of ranks gives the same bits again. *staging is a block of cyf_alloc
+ * with cyf_comm_bucket_staging_floats(count) floats. On failure the communicator may take it over and set *staging to
+ * NULL. The values are then undefined, and MPI may touch them until the communicator is aborted or destroyed.
+ * Collective. */
 cyf_status cyf_comm_sum_bucket(cyf_comm *comm, float *values, int64_t count, void **staging);
 int64_t cyf_comm_bucket_staging_floats(const cyf_comm *comm, int64_t count);
 /** @} */
 
 /** @{ */
-/** Point to point with any tag. */
+/** cyf_comm_send and cyf_comm_receive with any tag, those above included. */
 cyf_status cyf_comm_send_tagged(cyf_comm *comm, const void *bytes, int64_t n_bytes, int to, int tag);
 cyf_status cyf_comm_receive_tagged(cyf_comm *comm, void *bytes, int64_t n_bytes, int from, int tag);
 /** @} */

@@ -8,6 +8,7 @@
 
 #include "comm/comm.h"
 
+/** The MPI communicator of these ranks; it stays the cyf_comm's, which frees it. Not collective. */
 MPI_Comm cyf_comm_mpi(const cyf_comm *comm);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting for peers: never for ever, and without taking the core from those that still compute. */
+/* Waiting for peers: never longer than the time-out, and without taking the core from ranks that still compute. */
 #include <sched.h>
 #include <time.h>
 
@@ -7,8 +7,9 @@
 #include "base/memory.h"
 #include "comm/comm_internal.h"
 
-/* At first a wait calls MPI all the time, for the latency of short messages; then it offers its core at each call; at
- * last, when a peer is evidently late, it sleeps between calls for a 64th of the time waited so far, at most 1 ms. */
+/* At first a wait calls MPI all the time, for the latency of short messages. Then it offers its core to others at each
+ * call. At last, when a peer is evidently late, it sleeps between calls: a 64th of the time waited so far, at most 1
+ * ms. */
 static const double spin_s = 50e-6, yield_control_s = 5e-3, yield_bulk_s = 0.2, sleep_most_s = 1e-3;
 
 /* Requests left under way by a failure usually end soon after, when a late peer arrives, or never. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * libnccl.so.2, loaded when it is first needed, so that the program starts on machines without it. Not for other
- * modules. */
+ * libnccl.so.2, loaded when it is first needed, so that the program starts on machines without it. For the files of
+ * comm only. Not collective. */
 #ifndef CYF_COMM_NCCL_LIBRARY_H
 #define CYF_COMM_NCCL_LIBRARY_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Sums over ranks by NCCL. The communicators do not block the host (ncclConfig_t, blocking 0): where a call is still
- * under way its state is polled with the ranks' time-out. What is queued on a stream is watched by a thread, since the
- * host may wait for the stream itself and then polls nothing. */
+/* Sums over ranks by NCCL. Calls do not block the host (ncclConfig_t, blocking 0): while one is under way, its state is
+ * polled until the ranks' time-out. A thread watches what is queued on a stream, since the host may itself be waiting
+ * for that stream and then polls nothing. */
 #if CYF_HAVE_NCCL
 #include "comm/nccl_plane.h"
 
@@ -75,7 +75,7 @@ static cyf_status nccl_failed(cyf_nccl *n, ncclResult_t result, const char *what
                   n->library->GetErrorString(result), n->library->GetLastError(NULL));
 }
 
-/* Waits until the call that gave `result` is through on the host's side. */
+/* Waits until the call that gave `result` has ended on the host's side; the sum itself may still be queued. */
 static cyf_status settle(cyf_nccl *n, int which, ncclResult_t result, double timeout_s, const char *what) {
   const double start_s = cyf_clock_s();
   while (result == ncclInProgress) {
@@ -111,7 +111,7 @@ static void watch_errors(cyf_nccl *n) {
   pthread_mutex_unlock(&n->calls);
 }
 
-/* Takes sums that are done out of the queue; locked. */
+/* Takes sums that are done out of the queue. The caller holds the lock. */
 static void retire(cyf_nccl *n) {
   while (n->n_queued > 0) {
     const cudaError_t state = cudaEventQuery(n->queue[n->first].event);
@@ -151,7 +151,7 @@ static void *watch(void *context) {
   return NULL;
 }
 
-/* Puts what `stream` holds now under watch. */
+/* Has the thread watch what `stream` holds now. */
 static cyf_status watch_stream(cyf_nccl *n, cudaStream_t stream, const char *what) {
   pthread_mutex_lock(&n->lock);
   retire(n);
@@ -186,7 +186,7 @@ static cyf_status make_streams(cyf_nccl *n, cyf_device *device) {
   return CYF_OK;
 }
 
-/* Rank 0's ids go to all by MPI. */
+/* Makes the communicators' ids, on rank 0 only; the caller sends them to all. */
 static cyf_status make_ids(cyf_nccl *n, ncclUniqueId ids[N_COMMUNICATORS]) {
   for (int i = 0; i < N_COMMUNICATORS && n->comm->rank == 0; i++) {
     const ncclResult_t result = n->library->GetUniqueId(&ids[i]);

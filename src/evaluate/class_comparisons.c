@@ -17,7 +17,7 @@ typedef struct members {
   int64_t *cell;
 } members;
 
-/* n of the part's cells of a class, drawn by (seed, use); n < 0: all. Freed with cyf_free(ret->cell). */
+/* n of the part's cells of a class, drawn by (seed, use); n < 0: all. The caller frees ret_members->cell. */
 static cyf_status draw_members(const cyf_part *part, const cyf_class_codes *codes, int32_t class_code, uint64_t seed,
                                uint32_t use, int64_t n, members *ret_members) {
   cyf_status status = CYF_OK;

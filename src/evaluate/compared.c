@@ -45,8 +45,8 @@ static cyf_status settle_kind(const cyf_cells *real, const cyf_cells *train, cyf
   return CYF_OK;
 }
 
-/* One half is compared; of the other, n_ceiling cells stand for synthetic ones, and without training cells all of it
- * stands for them. */
+/* One half of the real cells is compared. Some cells of the other half become the ceiling cells. Where there are no
+ * training cells, all of that half takes their place. */
 static cyf_status halve(const cyf_cells *real, int64_t n_synthetic, bool has_train, uint64_t seed, cyf_compared *c) {
   cyf_status status = CYF_OK;
   int64_t n = real->matrix.n_cells, n_other = n / 2, n_first = 0, n_rest = 0;

@@ -2,11 +2,11 @@
 /** @file
  * How real synthetic cells are: comparison of synthetic with held-out real cells, each number beside its ceiling.
  *
- * Three sets of log-normalised cells over the same genes: `real` (held out of training), `synthetic`, and optionally
- * `train` (real cells the model was trained on). A measure's ceiling is the same measure with the synthetic cells
- * replaced by equally many other real cells (training cells, or one half of the real cells while only the other half is
- * compared): what a perfect generator would score at this number of cells, which matters because the maximum mean
- * discrepancy, iLISI and the AUC all depend on it.
+ * There are three sets of log-normalised cells over the same genes: `real` (held out of training), `synthetic`, and
+ * optionally `train` (real cells that the model was trained on). A measure's ceiling is the same measure with equally
+ * many other real cells in the place of the synthetic ones. These are training cells, or one half of the real cells
+ * while only the other half is compared. So the ceiling is what a perfect generator would score with this number of
+ * cells, on which the maximum mean discrepancy, iLISI and the AUC depend.
  *
  *   cyf_cell_set real = {0}, synthetic = {0}, train = {0};
  *   cyf_load_options load = cyf_load_defaults();
@@ -19,8 +19,8 @@
  *   CYF_TRY(cyf_evaluate(&a, &b, &t, &options, &evaluation));
  *   CYF_TRY(cyf_evaluation_print(&evaluation, stdout));
  *
- * Everything here is single-process (not collective), threaded with OpenMP, and depends on inputs, options and seed
- * only, never on the number of threads beyond the rounding of the linear algebra library. */
+ * Not collective; threads are OpenMP's. Results depend on inputs, options and seed, and not on the number of threads,
+ * but for the rounding of the linear algebra library. */
 #ifndef CYF_EVALUATE_EVALUATE_H
 #define CYF_EVALUATE_EVALUATE_H
 
@@ -36,14 +36,16 @@
 
 /* ---- Loading ---- */
 
+/** Which cells and which genes of a file are loaded. */
 typedef struct cyf_load_options {
   const char *matrix;      /**< as cyf_h5ad_open; NULL: X */
   const char *gene_column; /**< as cyf_h5ad_read_genes; NULL: the var index */
   const char *label;       /**< obs column; NULL: none */
-  int64_t max_cells;       /**< larger files are subsampled to this many cells; 0: never; 5000 */
-  uint64_t seed;           /**< of the subsample; 0 */
+  int64_t max_cells;       /**< larger files are subsampled to this many cells; 0: never; default 5000 */
+  uint64_t seed;           /**< of the subsample; default 0 */
 } cyf_load_options;
 
+/** X, the var index, no label, 5,000 cells, seed 0. */
 cyf_load_options cyf_load_defaults(void);
 
 /** The cells of one file, log-normalised: log1p(counts / total x CYF_NORMALISED_TOTAL), total over the genes kept. Owns
@@ -59,15 +61,18 @@ typedef struct cyf_cell_set {
   int64_t n_cells_in_file; /**< more than matrix.n_cells when subsampled */
 } cyf_cell_set;
 
-/** Loads a file's cells: detects counts or log-normalised values (cyf_h5ad_detect_kind), keeps `genes` by name and in
- * that order (NULL: all the file's genes), then log-normalises counts. Values that are log-normalised already are used
- * as they are. More than max_cells cells are subsampled without replacement, by (seed, number of cells in the file);
- * the kept cells stay in file order. ret_set is filled by the callee (zeroed first; also on error, when it is empty)
- * and freed with cyf_cell_set_destroy. A missing label column is no error (has_labels false). Errors: CYF_ERR_INPUT:
- * unreadable file, no cells, genes missing (says how many and the first), values neither counts nor log-normalised. */
+/** Loads a file's cells. It detects counts or log-normalised values (cyf_h5ad_detect_kind), keeps `genes` by name and
+ * in that order (NULL: all the file's genes), then log-normalises counts. Values that are log-normalised already are
+ * used as they are. More than max_cells cells are subsampled without replacement, depending on the seed and the number
+ * of cells in the file; the kept cells stay in file order.
+ *
+ * *ret_set is zeroed and filled, freed with cyf_cell_set_destroy, and empty after an error. A missing label column is
+ * no error (has_labels false). Errors: CYF_ERR_INPUT for an unreadable file, no cells, missing genes (how many, and the
+ * first), or values that are neither counts nor log-normalised; CYF_ERR_MEMORY. */
 cyf_status cyf_cell_set_load(const char *path, const cyf_load_options *options, const cyf_names *genes,
                              cyf_cell_set *ret_set);
-void cyf_cell_set_destroy(cyf_cell_set *set); /**< NULL-safe, zeroes */
+/** Frees what the set holds and zeroes the struct. NULL-safe. */
+void cyf_cell_set_destroy(cyf_cell_set *set);
 
 /* ---- Comparing ---- */
 
@@ -92,8 +97,8 @@ typedef enum cyf_ceiling_kind {
   CYF_CEILING_NONE
 } cyf_ceiling_kind;
 
-/** The defaults are the published protocol (Luo et al. 2024): a forest of 1,000 trees of depth 5 on 50 joint
- * components, three quarters of the cells for training. */
+/** How cells are compared; the numbers behind the meanings are the defaults. These follow the published protocol (Luo
+ * et al. 2024): a forest of 1,000 trees of depth 5 on 50 joint components, trained on three quarters of the cells. */
 typedef struct cyf_evaluate_options {
   int64_t n_components;     /**< principal components; 50 (fewer where the data has fewer) */
   int64_t pca_exact_limit;  /**< exact up to this min(cells, genes), else randomised subspace iteration; 2000 */
@@ -108,6 +113,7 @@ typedef struct cyf_evaluate_options {
   uint64_t seed;            /**< 0 */
 } cyf_evaluate_options;
 
+/** The default options. */
 cyf_evaluate_options cyf_evaluate_defaults(void);
 
 /** A measure and its ceiling; NAN where not available. */
@@ -126,38 +132,38 @@ typedef struct cyf_set_summary {
   double zero_fraction;    /**< share of entries that are not positive, over n_cells_used */
 } cyf_set_summary;
 
-/** One class of the label column. Scores need 10 cells of the class on both sides; else they are NAN. Within a class
- * too, as many synthetic as ceiling cells are compared (where the class has 10 ceiling cells). */
+/** One class of the label column. A score needs 10 cells of the class in both sets that it compares; else it is NAN. As
+ * many synthetic as ceiling cells of a class are compared, where the class has 10 ceiling cells. */
 typedef struct cyf_class_score {
   char *name;
   int64_t n_train, n_real, n_synthetic;
   int64_t n_used; /**< synthetic cells in the class's means and MMD */
   cyf_score
-      accuracy; /**< share of that class predicted as that class; ceiling: of the real cells; NAN without a cell */
+      accuracy; /**< share of the class's cells that are predicted as it; ceiling: of the real ones; NAN without any */
   cyf_score mean_spearman, mean_pearson; /**< of gene means */
   cyf_score mmd;                         /**< on the joint components of all cells */
   cyf_score markers;                     /**< share of the n_markers marker genes that both sides have */
 } cyf_class_score;
 
-/** Accuracy of a classifier trained on the training cells (without any, on the half of the real cells that is not
- * compared). The ceiling of accuracy_synthetic is accuracy_real. */
+/** Accuracy of a classifier that is trained on the training cells or, without any, on the half of the real cells that
+ * is not compared. The ceiling of accuracy_synthetic is accuracy_real. */
 typedef struct cyf_label_scores {
   bool available;
   char *note;                                               /**< why not available, else NULL */
   char *attribute;                                          /**< the label column */
-  int64_t n_train, n_real, n_synthetic;                     /**< cells with a label the training cells have */
-  int64_t n_unknown_real, n_unknown_synthetic;              /**< cells with a label no training cell has: left out */
+  int64_t n_train, n_real, n_synthetic;                     /**< cells whose label training cells have too */
+  int64_t n_unknown_real, n_unknown_synthetic;              /**< cells whose label no training cell has: left out */
   double accuracy_real, accuracy_synthetic, accuracy_ratio; /**< ratio synthetic / real */
-  double balanced_real, balanced_synthetic; /**< mean over the classes that have cells: free of class proportions */
+  double balanced_real, balanced_synthetic; /**< mean over classes that have cells, each counting alike */
   int64_t n_markers;                        /**< compared a class: options' n_markers, or fewer genes */
   cyf_score markers;                        /**< mean over the classes that have one */
   int64_t n_classes;
   cyf_class_score *classes; /**< [n_classes], in the training column's order */
 } cyf_label_scores;
 
-/** Have training cells been copied? Distances are Euclidean on the training cells' principal components, to the nearest
- * training cell. Cells that lie between training cells, such as smoothed ones, also have a ratio below 1; copies show
- * in `copied`. */
+/** Whether training cells were copied. Distances are to the nearest training cell, Euclidean on the training cells'
+ * principal components. Cells that lie between training cells, such as smoothed ones, also have a ratio below 1; copies
+ * show in `copied`. */
 typedef struct cyf_memorisation {
   bool available;                           /**< false without training cells; then the rest is NAN */
   double distance_synthetic, distance_real; /**< medians */
@@ -180,6 +186,7 @@ typedef struct cyf_joint_space {
   int32_t *class_of_synthetic; /**< [n_synthetic] likewise */
 } cyf_joint_space;
 
+/** The result of a comparison; owns everything. What could not be measured is NAN. */
 typedef struct cyf_evaluation {
   cyf_set_summary real, synthetic;
   cyf_set_summary train;         /**< n_cells 0: none given */
@@ -203,20 +210,26 @@ typedef struct cyf_evaluation {
   cyf_evaluate_options options; /**< as used */
 } cyf_evaluation;
 
-/** Compares. train may be NULL: no memorisation, and ceilings from halves. With a ceiling from training cells, n =
- * min(synthetic, train) cells of each (subsampled by seed) meet all real cells; with one from halves, n =
- * min(synthetic, real / 2) of each meet the other half. So value and ceiling stand on equal numbers. The sets should
- * share no cell: a shared one has its twin on the other side, which pushes the AUC below 0.5 and the maximum mean
- * discrepancy below what other cells of the same kind would give. A single draw makes the ceiling; small differences
- * from it mean nothing. What a degenerate input leaves undefined is NAN. ret_evaluation is filled by the callee (empty
- * on error) and freed with cyf_evaluation_destroy. Measures: evaluate/measures/metrics.h and evaluate/measures/pca.h.
- * Errors: CYF_ERR_INPUT: a set without cells, different numbers of genes, labels of which none is in common;
- * CYF_ERR_USAGE: options out of range; CYF_ERR_MEMORY; CYF_ERR_NUMERIC: values that are not finite. */
+/** Compares synthetic with real cells by all measures (evaluate/measures/metrics.h and pca.h). train may be NULL; then
+ * memorisation is not measured and ceilings come from halves.
+ *
+ * Value and ceiling are computed from equal numbers of cells. With a ceiling from training cells, n = min(synthetic,
+ * train) cells of each, drawn by the seed, are compared with all real cells. With a ceiling from halves, n =
+ * min(synthetic, real / 2) cells of each are compared with the other half.
+ *
+ * The sets should share no cell. A shared cell has its twin in the other set, which pushes the AUC below 0.5 and lowers
+ * the maximum mean discrepancy. The ceiling is a single draw, so small differences from it mean nothing. What a
+ * degenerate input leaves undefined is NAN.
+ *
+ * *ret_evaluation is filled, freed with cyf_evaluation_destroy, and empty after an error. Errors: CYF_ERR_INPUT for a
+ * set without cells, different numbers of genes, or sets that have no label in common. CYF_ERR_USAGE for options out of
+ * range. CYF_ERR_NUMERIC for values that are not finite; CYF_ERR_MEMORY. */
 cyf_status cyf_evaluate(const cyf_cells *real, const cyf_cells *synthetic, const cyf_cells *train,
                         const cyf_evaluate_options *options, cyf_evaluation *ret_evaluation);
-void cyf_evaluation_destroy(cyf_evaluation *evaluation); /**< NULL-safe, zeroes */
+/** Frees what the result holds and zeroes the struct. NULL-safe. */
+void cyf_evaluation_destroy(cyf_evaluation *evaluation);
 
-/** Writes an aligned table for people. Errors: CYF_ERR_IO when the stream fails. */
+/** Writes an aligned table for people to the stream, which stays the caller's. Errors: CYF_ERR_IO when it fails. */
 cyf_status cyf_evaluation_print(const cyf_evaluation *evaluation, FILE *stream);
 /** Writes one JSON object and a newline; what is not available is null. Errors: CYF_ERR_IO when the stream fails. */
 cyf_status cyf_evaluation_print_json(const cyf_evaluation *evaluation, FILE *stream);

@@ -9,17 +9,17 @@
 #include "evaluate/measures/rows.h"
 #include "kernels/math/normalisation.h"
 
-/* Rows read at once, and how far apart chosen rows may lie and still be read as one piece: reading a few rows too many
- * is cheaper than another call, as a compressed chunk holds many rows anyway. */
+/* Rows read at once, and the largest gap between chosen rows that are still read by one call. Reading a few rows too
+ * many is cheaper than another call, as a compressed chunk holds many rows anyway. */
 enum { PIECE_ROWS = 512, PIECE_GAP = 16, KIND_CELLS = 1000 };
 
-/* An entry on its way from the file's gene order to ours. */
+/* An entry whose gene is being renumbered from the file's order to ours. */
 typedef struct moved_entry {
   int32_t index;
   float value;
 } moved_entry;
 
-/* Memory for one row, as long as the file has genes. */
+/* How columns of the file become ours, and memory for one row. */
 typedef struct row_mover {
   int32_t *gene_of_column; /* [file genes] our gene, -1 for none; NULL: the same genes in the same order */
   moved_entry *entry;      /* [file genes] */

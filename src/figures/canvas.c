@@ -22,7 +22,7 @@ struct cyf_canvas {
   size_t size, capacity;
 };
 
-/* Cairo hands over the SVG piece by piece. */
+/* Cairo calls this with the SVG's text, a part at a time. */
 static cairo_status_t take_piece(void *context, const unsigned char *bytes, unsigned int n) {
   cyf_canvas *canvas = context;
   if (canvas->size + n + 1 > canvas->capacity) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The figures of the evaluation page. Each returns an SVG image as text, freed with cyf_free; errors: CYF_ERR_MEMORY,
- * CYF_ERR_INTERNAL (drawing failed). */
+ * The figures of the evaluation page. Each function returns an SVG image as text, freed with cyf_free. Errors of each:
+ * CYF_ERR_MEMORY, CYF_ERR_INTERNAL (drawing failed). Structures borrow all they point to. Not collective. */
 #ifndef CYF_FIGURES_FIGURES_H
 #define CYF_FIGURES_FIGURES_H
 
@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 
-/** Points in a plane; [n, stride] row-major, the first two of each row are drawn. */
+/** A set of cells as points: [n, stride] row-major, of which the first two of each row are drawn. */
 typedef struct cyf_cloud {
   const char *name;
   int64_t n, stride;
@@ -31,26 +31,27 @@ cyf_status cyf_figure_clouds(const cyf_plane *plane, const cyf_cloud *real, cons
 cyf_status cyf_figure_classes(const cyf_plane *plane, const cyf_cloud *real, const cyf_cloud *synthetic,
                               int64_t n_classes, const char *const *class_names, char **ret_svg);
 
-/** A moment of n genes in other cells against that in real cells, on logarithmic axes from `low` on. */
+/** One panel of cyf_figure_genes: a moment (mean or variance) of n genes in other cells. */
 typedef struct cyf_gene_panel {
   const char *title, *subtitle, *y_label;
   const double *values; /**< [n]; NAN is not drawn */
   bool is_ceiling;
 } cyf_gene_panel;
+/** Draws each panel's moments against those of real cells, real [n], on logarithmic axes that begin at `low`. */
 cyf_status cyf_figure_genes(const char *x_label, int64_t n, const double *real, double low, int n_panels,
                             const cyf_gene_panel *panels, char **ret_svg);
 
-/** Horizontal bars of one measure by class, the ceiling as a stroke; NAN is not drawn. */
+/** One panel of cyf_figure_bars: a measure by class and its ceiling. */
 typedef struct cyf_bar_panel {
   const char *title, *subtitle;
   const double *value, *ceiling; /**< [n_classes] */
   double high;                   /**< end of the axis; 0: by the largest */
 } cyf_bar_panel;
+/** Draws a horizontal bar for each class, with the ceiling as a stroke; NAN is not drawn. */
 cyf_status cyf_figure_bars(int64_t n_classes, const char *const *class_names, int n_panels, const cyf_bar_panel *panels,
                            char **ret_svg);
 
-/** A generated path among real cells. Left: real cells by attribute (class_code of `real`); right: path cells by s, the
- * mean cell of each s as a track. */
+/** What cyf_figure_path needs to know of a generated path. s in [0, 1] says how far along the path a cell is. */
 typedef struct cyf_path_drawing {
   const char *attribute;
   int64_t n_values;
@@ -59,6 +60,8 @@ typedef struct cyf_path_drawing {
   int64_t n_steps;
   const double *step_s; /**< [n_steps] ascending; class_code of `path` numbers the steps */
 } cyf_path_drawing;
+/** Draws a generated path among real cells. Left: real cells, coloured by attribute (class_code of `real`). Right: path
+ * cells, coloured by s, with a line through the mean cell of each step. */
 cyf_status cyf_figure_path(const cyf_plane *plane, const cyf_cloud *real, const cyf_cloud *path,
                            const cyf_path_drawing *drawing, char **ret_svg);
 

@@ -2,14 +2,18 @@
 /** @file
  * The operation table: every numerical operation of cytoforge, once per backend.
  *
- * Arrays are float32, row-major, in the device's memory; `n` counts cells (rows). Sums that decide a value (losses,
- * batch statistics) are double. Scalars marked ret_ are host pointers; a backend may delay writing them until
- * synchronize(), so they must live until then. A call is queued behind the earlier ones (the work queue) and may return
- * before it is done; structs passed by pointer (cyf_csr, cyf_adamw, ...) are read before it returns, the arrays they
- * name are not. "accumulate" adds to the output instead of replacing it. Gradient outputs named d_x are dLoss/dx.
- * Weight matrices are [out, in] as in PyTorch unless said. All functions are not collective, own nothing they are
- * given, and return CYF_ERR_MEMORY or CYF_ERR_INTERNAL (vendor failures) only. Thread-safe for distinct outputs; inside
- * an OpenMP parallel region each call runs on one thread, and then its result does not depend on n_threads.
+ * - Arrays are float32, row-major, in the device's memory; `n` counts cells (rows). Weight matrices are [out, in] as in
+ *   PyTorch unless said. Sums that decide a value (losses, batch statistics) are double.
+ * - "accumulate" adds to the output instead of replacing it. Gradient outputs named d_x are dLoss/dx.
+ * - A call is queued behind the earlier ones (in the work queue) and may return before it is done. Structs passed by
+ *   pointer (cyf_csr, cyf_adamw, ...) are read before it returns; the arrays they name are not.
+ * - Scalars marked ret_ are host pointers. A backend may delay writing them until synchronize(), so they must live
+ *   until then.
+ * - Functions own nothing they are given. They return CYF_ERR_MEMORY or CYF_ERR_INTERNAL (a library or the GPU failed)
+ *   only. Not collective.
+ * - Thread-safe for distinct outputs. Inside an OpenMP parallel region each call runs on one thread. Its result then
+ *   does not depend on n_threads.
+ *
  * Formulas stand in kernels/math/. */
 #ifndef CYF_KERNELS_BACKEND_H
 #define CYF_KERNELS_BACKEND_H
@@ -23,26 +27,29 @@
 #include "kernels/csr.h"
 #include "kernels/device.h"
 
+/** What follows a normalisation: nothing, PReLU with one slope, or SiLU (kernels/math/activation.h). */
 typedef enum cyf_activation { CYF_IDENTITY, CYF_PRELU, CYF_SILU } cyf_activation;
 
-/** How gene_mse computes: AUTO takes the cheaper by its own cost formula, and the dense way where the residual is so
- * small that gradients by Gram matrices would be off by more than 1e-4 of the largest. */
+/** How gene_mse computes: by Gram matrices or with the dense output. On the CPU, AUTO takes what its cost formula says
+ * is cheaper. Where the residual is small, it takes the dense way: there gradients by Gram matrices would be off by
+ * more than 1e-4 of the largest. On a GPU, AUTO is always the dense way. */
 typedef enum cyf_gene_mode { CYF_GENE_AUTO, CYF_GENE_GRAM, CYF_GENE_DENSE } cyf_gene_mode;
 
-/** Decoupled weight decay Adam (Loshchilov & Hutter 2019), PyTorch's order of operations. */
+/** AdamW: Adam with decoupled weight decay (Loshchilov & Hutter 2019), in PyTorch's order of operations. */
 typedef struct cyf_adamw {
   double learning_rate, beta1, beta2, epsilon, weight_decay;
   int64_t step;          /**< 1 for the first update */
   double gradient_scale; /**< multiplies the gradient first; 1 for none */
-  /** Clipping without a wait for the norm. square_sum (device scalar, NULL: none of this) is the gradient's sum of
-   * squares, so that norm = sqrt(*square_sum) * gradient_scale: above clip_norm (0: never) the gradient is scaled by
-   * clip_norm / norm once more, and where norm is not finite only the gradient is zeroed and nothing else changes. */
+  /** Clipping on the device, so that the host need not wait for the norm. square_sum (device scalar; NULL: no clipping
+   * and no check) is the gradient's sum of squares: norm = sqrt(*square_sum) * gradient_scale. Where norm exceeds
+   * clip_norm (0: never), the gradient is also scaled by clip_norm / norm. Where norm is not finite, the gradient is
+   * zeroed and nothing else changes. */
   const double *square_sum;
   double clip_norm;
 } cyf_adamw;
 
-/** The queues of a device: its operations, and transfers beside them. On a device whose memory is the host's there is
- * nothing to overlap, and a call is done when it returns. */
+/** The queues of a device: one of its operations, and one of transfers that go on beside them. On a device whose memory
+ * is the host's there is nothing to overlap, and a call is done when it returns. */
 typedef enum cyf_queue { CYF_QUEUE_WORK, CYF_QUEUE_COPY } cyf_queue;
 typedef struct cyf_event cyf_event; /**< a place in a queue; the backend's own */
 typedef struct cyf_graph cyf_graph; /**< a sequence of operations that is launched as one; the backend's own */
@@ -52,11 +59,15 @@ enum { CYF_UPLOAD_STAGED_BYTES = 1 << 20 };
 
 /** One reverse step t -> previous, coefficients of the respaced schedule (double from model/diffusion/schedule.h).
  * x0 = sqrt_recip_alpha_bar * x - sqrt_recip_m1_alpha_bar * eps, clipped to [-1, 1] if clip.
- * DDPM (Ho et al. 2020, eq. 7): mean = mean_coef_x0 * x0 + mean_coef_xt * x + variance * guidance;
- *   x_prev = mean + exp(0.5 * log_variance) * noise (no noise at the last step: noise NULL).
- * DDIM (Song et al. 2021, eq. 12; guidance per Dhariwal & Nichol 2021, alg. 2): eps -= sqrt(1 - alpha_bar) * guidance,
- * x0 from it, [clip, eps from the clipped x0], x_prev = sqrt(alpha_bar_prev) x0 + sqrt(1 - alpha_bar_prev - sigma^2)
- * eps + sigma noise. */
+ *
+ * DDPM (Ho et al. 2020, eq. 7); noise is NULL at the last step:
+ *     mean = mean_coef_x0 * x0 + mean_coef_xt * x + variance * guidance
+ *     x_prev = mean + exp(0.5 * log_variance) * noise
+ *
+ * DDIM (Song et al. 2021, eq. 12; guidance per Dhariwal & Nichol 2021, alg. 2). x0 is taken from the new eps; where
+ * it is clipped, eps is recomputed from it:
+ *     eps -= sqrt(1 - alpha_bar) * guidance
+ *     x_prev = sqrt(alpha_bar_prev) * x0 + sqrt(1 - alpha_bar_prev - sigma^2) * eps + sigma * noise */
 typedef struct cyf_reverse_step {
   double alpha_bar, alpha_bar_prev;
   double sqrt_recip_alpha_bar, sqrt_recip_m1_alpha_bar;
@@ -79,31 +90,34 @@ struct cyf_ops {
 
   /* ---- memory ---- */
   cyf_status (*alloc)(cyf_device *d, size_t bytes, void **ret_memory); /**< zeroed, 64-byte aligned; for either queue */
-  void (*free)(cyf_device *d, void *memory); /**< behind all calls made so far in either queue; NULL-safe */
+  void (*free)(cyf_device *d, void *memory); /**< takes effect after all calls made so far in either queue; NULL-safe */
   /** Bytes that allocations could still take; 0: no limit known (the host's own memory). */
   size_t (*free_bytes)(cyf_device *d);
-  /** Host memory that the device can fetch from by itself (pinned with CUDA): zeroed, 64-byte aligned. */
+  /** Host memory that the device can read by itself (page-locked with CUDA): zeroed, 64-byte aligned. */
   cyf_status (*alloc_host)(cyf_device *d, size_t bytes, void **ret_memory);
   void (*free_host)(cyf_device *d, void *memory); /**< NULL-safe */
-  /** In the work queue. `host` is any memory and has been read when it returns. Up to CYF_UPLOAD_STAGED_BYTES it does
-   * not wait for earlier work (a backend copies them to pinned memory of its own first); more may wait. */
+  /** Host to device, in the work queue. `host` is any memory and has been read when the call returns. Up to
+   * CYF_UPLOAD_STAGED_BYTES the call does not wait for earlier work, as a backend first copies them to page-locked
+   * memory of its own; more may wait. */
   cyf_status (*upload)(cyf_device *d, void *device_memory, const void *host, size_t bytes);
-  /** In the work queue. `host` is written when a later synchronize() returns or, if it is memory of alloc_host, when
-   * event_synchronize does for an event recorded in the work queue after this; it must live and stay untouched until
-   * then. From alloc_host memory it never waits; other memory may. */
+  /** Device to host, in the work queue. `host` has been written when a later synchronize() returns. For memory of
+   * alloc_host this also holds once event_synchronize has returned for an event recorded in the work queue after the
+   * call. Until then `host` must live and stay untouched. The call never waits if `host` is memory of alloc_host, and
+   * may wait otherwise. */
   cyf_status (*download)(cyf_device *d, void *host, const void *device_memory, size_t bytes);
   cyf_status (*copy)(cyf_device *d, void *to, const void *from, size_t bytes); /**< device to device */
   cyf_status (*zero)(cyf_device *d, void *memory, size_t bytes);
-  /** All earlier calls of both queues are done, all ret_ scalars are written. */
+  /** Waits until all earlier calls of both queues are done and all ret_ scalars are written. */
   cyf_status (*synchronize)(cyf_device *d);
 
   /* ---- transfers beside the work ---- */
-  /** In the copy queue: `host`, memory of alloc_host, must stay as it is until an event recorded later in the copy
-   * queue is reached, and device_memory must not be used before. */
+  /** Host to device, in the copy queue. `host` is memory of alloc_host. Until an event recorded later in the copy queue
+   * is reached, `host` must not change and device_memory must not be used. */
   cyf_status (*upload_async)(cyf_device *d, void *device_memory, const void *host, size_t bytes);
-  /** A new event counts as reached. Thread-safe; an event belongs to one thread at a time. */
+  /** Makes an event, which counts as reached until it is recorded. Thread-safe; only one thread at a time may use an
+   * event. */
   cyf_status (*event_create)(cyf_device *d, cyf_event **ret_event);
-  void (*event_destroy)(cyf_device *d, cyf_event *event); /**< NULL-safe; not before it is reached */
+  void (*event_destroy)(cyf_device *d, cyf_event *event); /**< NULL-safe; only once the event is reached */
   /** The event is reached when all calls made so far in this queue are done. It may be recorded again and again. */
   cyf_status (*event_record)(cyf_device *d, cyf_queue queue, cyf_event *event);
   /** Calls made from now on in this queue start once the event, as last recorded, is reached. The host does not wait.
@@ -113,30 +127,36 @@ struct cyf_ops {
   cyf_status (*event_synchronize)(cyf_device *d, cyf_event *event);
 
   /* ---- graphs ---- */
-  /** Operations between begin and end are launched as one graph by graph_end, which saves the gaps between small
-   * kernels. They are called as usual every time, and with their present arguments: *graph (NULL at first, the caller's
-   * to keep and destroy) is last time's graph, in which a backend exchanges the arguments that differ (scalars such as
-   * step numbers, coefficients, addresses), and which it builds anew where operations or shapes differ. So nothing that
-   * an operation needs has to live in device memory for the sake of the graph. The first pass (*graph NULL) runs
-   * without being recorded and warms up libraries and scratch. Inside: only operations of the work queue from the
-   * sections below, copy, zero and alloc (a scratch may grow); no free, upload, download, event or synchronize, and no
-   * second graph. ret_ scalars are written as ever. The device is the calling thread's until graph_end: others wait. A
-   * backend may run the operations directly, and the CUDA backend does with CYTOFORGE_GRAPHS=0 in the environment.
-   * launch false: an operation failed, what was recorded is dropped. */
+  /** Operations between graph_begin and graph_end are recorded, and graph_end launches them as one graph. This saves
+   * the gaps between small kernels.
+   *
+   * The operations are called as usual every time, with their present arguments. *graph (NULL at first; the caller
+   * keeps and destroys it) is the graph of the time before. Where only arguments differ (step numbers, coefficients,
+   * addresses), a backend replaces these in it; where operations or shapes differ, it builds the graph anew. So nothing
+   * that an operation needs has to live in device memory for the sake of the graph. The first pass (*graph NULL) runs
+   * without being recorded and warms up libraries and scratch.
+   *
+   * Allowed in between: operations of the work queue from the sections below, copy, zero, and alloc (a scratch may
+   * grow). Not allowed: free, upload, download, events, synchronize and a second graph. ret_ scalars are written as
+   * ever. The device belongs to the calling thread until graph_end; others wait.
+   *
+   * A backend may also run the operations directly; the CUDA backend does so with CYTOFORGE_GRAPHS=0 in the
+   * environment. launch false: an operation failed, and what was recorded is dropped. */
   cyf_status (*graph_begin)(cyf_device *d, cyf_graph **graph);
   cyf_status (*graph_end)(cyf_device *d, cyf_graph **graph, bool launch);
   void (*graph_destroy)(cyf_device *d, cyf_graph *graph); /**< NULL-safe */
 
   /* ---- cells as they are stored ---- */
-  /** Makes rows of a compact matrix ready for the operations on gene space. Output row i < n is x's row row[i] (row
-   * NULL: row i) and lies at [indptr[i], indptr[i + 1]) of the outputs (indptr NULL: x->indptr, only with row NULL).
-   * indices: gene indices. values: log1p(count * factor of the cell), or the stored number where x->factor is NULL
-   * (NULL: not wanted). counts: the stored number (NULL: not wanted). nnz: entries written in all. The CPU's are bit
-   * for bit what the loader makes on the host. */
+  /** Turns rows of a compact matrix into the sparse rows that the operations on gene space take. Output row i < n is
+   * x's row row[i] (row NULL: row i). It lies at [indptr[i], indptr[i + 1]) of the outputs (indptr NULL: x->indptr,
+   * only with row NULL). indices: gene indices. values (NULL: not wanted): log1p(count * factor of the cell), or the
+   * stored number where x->factor is NULL. counts (NULL: not wanted): the stored number. nnz: entries written in all.
+   * The CPU's results are bit for bit what the loader makes on the host. */
   cyf_status (*csr_expand)(cyf_device *d, const cyf_compact *x, int64_t n, const int64_t *row, const int64_t *indptr,
                            int64_t nnz, int32_t *indices, float *values, float *counts);
-  /** The positive entries of x[n,c] as sparse rows, in two calls: the caller makes room in between. count:
-   * indptr[n + 1] from 0, *ret_n_not_finite entries that are NaN or infinite. fill: indices and values, ascending. */
+  /** The positive entries of x[n,c] as sparse rows, in two calls; in between the caller allocates the outputs.
+   * sparse_count writes indptr[n + 1], from 0, and in *ret_n_not_finite how many entries are NaN or infinite.
+   * sparse_fill writes indices, ascending in a row, and values. */
   cyf_status (*sparse_count)(cyf_device *d, int64_t n, int64_t c, const float *x, int64_t *indptr,
                              int64_t *ret_n_not_finite);
   cyf_status (*sparse_fill)(cyf_device *d, int64_t n, int64_t c, const float *x, const int64_t *indptr,
@@ -160,10 +180,11 @@ struct cyf_ops {
   /** d_w[genes,out] += X' d_y; d_bias[out] += column sums of d_y. */
   cyf_status (*gene_linear_weight_grad)(cyf_device *d, const cyf_csr *x, int64_t out, const float *d_y,
                                         float *d_w_gene_major, float *d_bias);
-  /** Last linear layer and squared error against a sparse target at once. Y = h[n,hidden] W[genes,hidden]' +
-   * bias[genes]. *ret_sum_squared = sum over cells and genes of (Y - X)^2 (double). Gradients of scale * that sum:
-   * d_h[n,hidden] is replaced; d_w[genes,hidden], d_bias[genes] are added to. d_h, d_w, d_bias all NULL: the value
-   * only. Sums are double; the Gram form is float32 whatever the device's precision, since it subtracts large terms. */
+  /** The last linear layer and its squared error against a sparse target X [n,genes] at once, with Y = h[n,hidden]
+   * W[genes,hidden]' + bias[genes]. *ret_sum_squared = sum over cells and genes of (Y - X)^2 (double). Gradients of
+   * scale * that sum: d_h[n,hidden] is replaced; d_w[genes,hidden], d_bias[genes] are added to. d_h, d_w, d_bias all
+   * NULL: the value only. Sums are double. The Gram form multiplies in float32 whatever the device's precision, since
+   * it subtracts large terms. */
   cyf_status (*gene_mse)(cyf_device *d, cyf_gene_mode mode, const cyf_csr *target, int64_t hidden, const float *h,
                          const float *w, const float *bias, double scale, double *ret_sum_squared, float *d_h,
                          float *d_w, float *d_bias);
@@ -173,10 +194,10 @@ struct cyf_ops {
   cyf_status (*gene_nb)(cyf_device *d, const cyf_csr *counts, const float *size, int64_t hidden, const float *h,
                         const float *w, const float *bias, const float *log_theta, double scale, double *ret_sum_nll,
                         float *d_h, float *d_w, float *d_bias, float *d_log_theta);
-  /** counts[nnz] = the integers whose log-normalised form cells' values are: round((exp(value) - 1) total /
-   * target_sum), total [n] being the cells' sums. Exact for counts below 2^16. counts[k] belongs to entry k. */
+  /** Recovers counts from log-normalised values: counts[k] = round((exp(value[k]) - 1) total / target_sum) for entry k,
+   * with total[n] the cells' sums. Exact for counts below 2^16. */
   cyf_status (*csr_counts)(cyf_device *d, const cyf_csr *cells, const float *total, double target_sum, float *counts);
-  /** y[n,genes] = max(0, h W' + bias), dense: decoding at inference (blocks of few cells). */
+  /** y[n,genes] = max(0, h[n,hidden] W[genes,hidden]' + bias[genes]), dense: decoding, for few cells at a time. */
   cyf_status (*gene_decode)(cyf_device *d, int64_t n, int64_t hidden, int64_t genes, const float *h, const float *w,
                             const float *bias, float *y);
 
@@ -207,7 +228,8 @@ struct cyf_ops {
                                     const float *mean, const float *inv_std, const float *gamma, const float *beta,
                                     cyf_activation act, const float *slope, const double *sums, double n_total,
                                     float *d_x);
-  /** d_gamma[c] += sums[c:2c], d_beta[c] += sums[0:c] (sums of this rank's cells only). */
+  /** d_gamma[c] += sums[c:2c], d_beta[c] += sums[0:c]. The sums are those of this rank's cells only, since gradients
+   * are summed over ranks later. */
   cyf_status (*batch_norm_param_grad)(cyf_device *d, int64_t c, const double *sums, float *d_gamma, float *d_beta);
 
   /* ---- layer norm + SiLU (eps 1e-5) ---- */
@@ -234,8 +256,8 @@ struct cyf_ops {
   cyf_status (*axpy)(cyf_device *d, int64_t count, double alpha, const float *x, float *y);
   /** y *= alpha. */
   cyf_status (*scale)(cyf_device *d, int64_t count, double alpha, float *y);
-  /** Rows scaled to unit L2 norm, norm floored at 1e-12 (torch.nn.functional.normalize); norm[n] kept (NULL: not). y
-   * may be x. */
+  /** Scales rows to unit L2 norm; a norm below 1e-12 counts as that (torch.nn.functional.normalize). norm[n]: the norms
+   * (NULL: not wanted). y may be x. */
   cyf_status (*l2_normalize_forward)(cyf_device *d, int64_t n, int64_t c, const float *x, float *y, float *norm);
   /** d_x from the normalised y, norm and d_y; d_x may be d_y. */
   cyf_status (*l2_normalize_backward)(cyf_device *d, int64_t n, int64_t c, const float *y, const float *norm,
@@ -272,19 +294,19 @@ struct cyf_ops {
                               const float *w, float *d_logits);
 
   /* ---- counts ---- */
-  /** Counts a cell as a log-normal: head[n,2] = mean and log standard deviation of log total (kernels/math/library.h).
-   * *ret_sum_nll = - sum log p(total[i]), double; cells with total 0 are skipped. d_head[n,2] (may be NULL) = scale *
-   * its gradient, replaced. */
+  /** A cell's total count as log-normal: head[n,2] = mean and log standard deviation of log total
+   * (kernels/math/library.h). *ret_sum_nll = - sum log p(total[i]), double; cells with total 0 are skipped. d_head[n,2]
+   * (may be NULL) = scale * its gradient, replaced. */
   cyf_status (*library_nll)(cyf_device *d, int64_t n, const float *head, const float *total, double scale,
                             double *ret_sum_nll, float *d_head);
   /** size[n] = exp(mean + deviation * normal[i]); normal NULL: the median, exp(mean). */
   cyf_status (*library_size)(cyf_device *d, int64_t n, const float *head, const float *normal, float *size);
   /** y[i,:] = size[i] * softmax(y[i,:]), in place on y[n,c]; size NULL: ones. */
   cyf_status (*softmax_rows)(cyf_device *d, int64_t n, int64_t c, const float *size, float *y);
-  /** Draws counts[n,c] from the negative binomial of mean[n,c] and theta[j] = exp(log_theta[j]) by inversion: element j
-   * of cell i takes 53 bits of block j/2 at (piece, position[i]) of the key, piece counting from 0
-   * (kernels/math/negative_binomial.h); position NULL: first_position + i. NaN where the mean is not finite. counts may
-   * be mean. */
+  /** Draws counts[n,c] from the negative binomial of mean[n,c] and theta[j] = exp(log_theta[j]) by inversion. Element j
+   * of cell i takes 53 bits of Philox block j/2 at (piece, position[i]); position NULL: first_position + i. The pieces,
+   * counted from 0, are those of cyf_nb_draw (kernels/math/negative_binomial.h). NaN where the mean is not finite.
+   * counts may be mean. */
   cyf_status (*nb_draw)(cyf_device *d, int64_t n, int64_t c, const float *mean, const float *log_theta, cyf_rng_key key,
                         const int64_t *position, int64_t first_position, float *counts);
 
@@ -312,7 +334,7 @@ struct cyf_ops {
   cyf_status (*time_embedding)(cyf_device *d, int64_t n_rows, int64_t width, const int32_t *t, float *out);
 
   /* ---- optimiser ---- */
-  /** *sum (device scalar, replaced) = sum of squares. For clipping and for the finiteness check. */
+  /** *sum (device scalar, replaced) = sum of squares of x[count]; adamw clips by it and checks that it is finite. */
   cyf_status (*square_sum)(cyf_device *d, int64_t count, const float *x, double *sum);
   /** AdamW over flat arrays; ema (may be NULL) <- decay*ema + (1-decay)*parameter afterwards; the gradient is set to
    * zero. */

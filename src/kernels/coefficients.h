@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The float coefficients of an update, from its settings in double: made on the host once a call, the same for every
- * backend. For C and CUDA C++. */
+ * The float coefficients of an update, computed from its settings in double: on the host, once a call, the same for
+ * every backend. For C and CUDA C++. Not collective. */
 #ifndef CYF_KERNELS_COEFFICIENTS_H
 #define CYF_KERNELS_COEFFICIENTS_H
 
@@ -9,6 +9,8 @@
 #include "kernels/math/diffusion.h"
 #include "kernels/math/optimizer.h"
 
+/** AdamW's coefficients for step s->step (its bias corrections included) and those of the moving average. The gradient
+ * is multiplied by gradient_scale, which the caller has clipped. */
 static inline cyf_adamw_coefficients cyf_adamw_coefficients_of(const cyf_adamw *s, double gradient_scale,
                                                                double ema_decay) {
   const double correction1 = 1.0 - pow(s->beta1, (double)s->step), correction2 = 1.0 - pow(s->beta2, (double)s->step);
@@ -26,6 +28,7 @@ static inline cyf_adamw_coefficients cyf_adamw_coefficients_of(const cyf_adamw *
   return k;
 }
 
+/** The coefficients of one DDPM or DDIM step. */
 static inline cyf_reverse_coefficients cyf_reverse_coefficients_of(const cyf_reverse_step *s) {
   const double direction = 1.0 - s->alpha_bar_prev - s->sigma * s->sigma;
   cyf_reverse_coefficients k;
@@ -43,6 +46,7 @@ static inline cyf_reverse_coefficients cyf_reverse_coefficients_of(const cyf_rev
   return k;
 }
 
+/** The coefficients of one DPM-Solver++(2M) step. */
 static inline cyf_multistep_coefficients cyf_multistep_coefficients_of(const cyf_multistep *s) {
   cyf_multistep_coefficients k;
   k.sqrt_one_minus_alpha_bar = (float)s->sqrt_one_minus_alpha_bar;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * A device, its memory and a scratch allocator for temporaries. */
+ * A device that a rank computes on, and a scratch allocator for temporaries. Not collective. */
 #ifndef CYF_KERNELS_DEVICE_H
 #define CYF_KERNELS_DEVICE_H
 
@@ -19,9 +19,9 @@ typedef struct cyf_device {
   int n_threads;    /**< CPU threads this device may use */
   bool is_shared;   /**< a GPU that other ranks compute on as well */
   bool host_memory; /**< its memory is the host's: operations take host arrays, and a call is done when it returns */
-  int64_t row_unit; /**< numbers of rows that vary from batch to batch are padded to a multiple, so that a shape's plans
-                       and graphs serve again (0 or 1: they are not) */
-  int64_t block_cells; /**< cells that it is given at a time where that is free to choose (0: as the CPU) */
+  int64_t row_unit; /**< numbers of rows that vary from batch to batch are padded to a multiple of this (0 or 1: not).
+                       Then few shapes occur, and plans and graphs made for them serve again */
+  int64_t block_cells; /**< cells to compute at a time where that can be chosen, as in sampling (0: as the CPU) */
   void (*destroy_backend)(struct cyf_device *device); /**< frees what the backend added; NULL: nothing */
 } cyf_device;
 
@@ -33,19 +33,22 @@ typedef enum cyf_precision { CYF_PRECISION_FP32, CYF_PRECISION_TF32, CYF_PRECISI
 static const char *const cyf_precision_words[] = {"fp32", "tf32", "bf16", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_precision_words) == CYF_PRECISIONS, "a word for each precision");
 
-/** How many threads this process' parallel regions (OpenMP) and matrix products (OpenBLAS) take from now on; n >= 1. */
+/** Sets how many threads this process' parallel regions (OpenMP) and matrix products (OpenBLAS) take from now on; n
+ * >= 1.
+ */
 void cyf_set_threads(int n);
 
-/** The CPU device. n_threads <= 0: as many as the CPU mask of the process allows. Also calls cyf_set_threads. Not
- * collective. */
+/** Makes the CPU device. n_threads <= 0: as many as the CPU mask of the process allows. Also calls cyf_set_threads.
+ * Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_device_create_cpu(int n_threads, cyf_device **ret_device);
+/** Frees a device of any backend and sets *device to NULL. NULL-safe. What was allocated on it must be freed before. */
 void cyf_device_destroy(cyf_device **device);
 
 /** The number of CPUs in this process' affinity mask. */
 int cyf_cpus_allowed(void);
 
 /** @{ */
-/** OpenBLAS's version and the kernels it chose for this CPU, static. */
+/** OpenBLAS's version, and the name of the kernels it chose for this CPU, such as "Zen"; static strings. */
 const char *cyf_blas_version(void);
 const char *cyf_blas_core(void);
 /** @} */
@@ -53,11 +56,14 @@ const char *cyf_blas_core(void);
 /** A grow-only bump allocator on a device: temporaries of one step or of one block of cells. After the first step of a
  * given size it allocates nothing. Not thread-safe: one scratch a thread. */
 typedef struct cyf_scratch cyf_scratch;
+/** Makes an empty scratch; the device must outlive it. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_scratch_create(cyf_device *device, cyf_scratch **ret_scratch);
+/** Frees the scratch with all memory taken from it and sets *scratch to NULL. NULL-safe. */
 void cyf_scratch_destroy(cyf_scratch **scratch);
 
 /** @{ */
-/** `count` floats (contents undefined), 64-byte aligned, valid until the reset below its mark. */
+/** Takes `count` elements or bytes of device memory, 64-byte aligned, contents undefined. They are valid until
+ * cyf_scratch_release goes back to an earlier mark. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_scratch_floats(cyf_scratch *scratch, int64_t count, float **ret_floats);
 cyf_status cyf_scratch_doubles(cyf_scratch *scratch, int64_t count, double **ret_doubles);
 cyf_status cyf_scratch_int32(cyf_scratch *scratch, int64_t count, int32_t **ret_ints);
@@ -65,7 +71,7 @@ cyf_status cyf_scratch_bytes(cyf_scratch *scratch, size_t bytes, void **ret_byte
 /** @} */
 
 /** @{ */
-/** The present top, and going back to it (frees everything taken since). */
+/** cyf_scratch_mark says how much is taken now; cyf_scratch_release gives back all that was taken since that mark. */
 size_t cyf_scratch_mark(const cyf_scratch *scratch);
 void cyf_scratch_release(cyf_scratch *scratch, size_t mark);
 /** @} */

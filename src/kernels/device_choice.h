@@ -9,11 +9,13 @@
 #include "base/status.h"
 #include "base/words.h"
 
+/** What the user asks for. */
 typedef enum cyf_device_wish { CYF_DEVICE_AUTO, CYF_DEVICE_CPU, CYF_DEVICE_CUDA, CYF_DEVICE_WISHES } cyf_device_wish;
 /** The words of cyf_device_wish, in its order. */
 static const char *const cyf_device_wish_words[] = {"auto", "cpu", "cuda", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_device_wish_words) == CYF_DEVICE_WISHES, "a word for each wish");
 
+/** All that the choice depends on. */
 typedef struct cyf_device_situation {
   cyf_device_wish wish;
   int n_gpus;                 /**< that this process can use */
@@ -22,16 +24,17 @@ typedef struct cyf_device_situation {
   bool share_gpu;             /**< ranks may share GPUs */
 } cyf_device_situation;
 
+/** The choice: the CPU or one GPU. */
 typedef struct cyf_device_choice {
   bool is_cuda;
   int ordinal;    /**< of the GPU */
   bool is_shared; /**< another rank of this machine has the same GPU */
 } cyf_device_choice;
 
-/** AUTO takes a GPU where there is one. A rank takes the GPU of its local rank; with share_gpu ranks are dealt out over
- * the GPUs where these are fewer. Errors: CYF_ERR_DEVICE (CUDA without a GPU, with the reason), CYF_ERR_USAGE (more
- * local ranks than GPUs without share_gpu; share_gpu on the CPU). The same on all ranks of a machine. Not collective.
- */
+/** Chooses the device of this rank. AUTO takes a GPU where there is one. A rank takes the GPU with the number of its
+ * local rank; with share_gpu, ranks are spread over the GPUs in turn where these are fewer. All ranks of a machine
+ * succeed or fail alike. Errors: CYF_ERR_DEVICE (CUDA without a GPU, with the reason), CYF_ERR_USAGE (more local ranks
+ * than GPUs without share_gpu; share_gpu on the CPU). Not collective. */
 cyf_status cyf_device_choose(const cyf_device_situation *situation, cyf_device_choice *ret_choice);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What kernels/cuda/cuda_device.h promises, in a build without CUDA. */
+/* The functions of kernels/cuda/cuda_device.h in a build without CUDA: there are no GPUs. */
 #include "kernels/cuda/cuda_device.h"
 
 #ifndef CYF_HAVE_CUDA

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The scratch allocator: a chain of blocks that never move. Positions are offsets into the chain as if its blocks lay
- * end to end, which is what a mark is. */
+/* The scratch allocator: a chain of blocks that never move. A mark is an offset into the chain, as if its blocks lay
+ * end to end. */
 #include "base/memory.h"
 #include "kernels/backend.h"
 #include "kernels/device.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The operations of a device by name, once. A backend takes its prototypes and its table from this list, so a new
- * operation is a slot of struct cyf_ops (backend.h, where it is described), a name here, and a function a backend. */
+ * The operations of a device by name, once. A backend takes its prototypes and its table from this list. So a new
+ * operation is a slot of struct cyf_ops (described in backend.h), a name here, and one function for each backend. */
 #ifndef CYF_KERNELS_SLOTS_H
 #define CYF_KERNELS_SLOTS_H
 

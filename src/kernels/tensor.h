@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Named tensors over one flat float32 buffer: the parameters (or buffers) of a model. */
+ * Named tensors in one flat float32 array: the parameters (or buffers) of a model. Not collective. */
 #ifndef CYF_KERNELS_TENSOR_H
 #define CYF_KERNELS_TENSOR_H
 
@@ -9,15 +9,17 @@
 
 #include "base/status.h"
 
+/** Bytes of a tensor's name, with its final NUL. */
 enum { CYF_TENSOR_NAME_MAX = 96 };
 
-/** How a tensor lies in memory against its PyTorch shape. */
+/** How a tensor lies in memory, compared with its PyTorch shape. */
 typedef enum cyf_tensor_kind {
   CYF_TENSOR_PLAIN,      /**< row-major, as PyTorch */
   CYF_TENSOR_TRANSPOSED, /**< 2-D [rows, columns] in files, [columns, rows] in memory (gene-major first layer) */
   CYF_TENSOR_COUNTER     /**< 0-D int64 in files (num_batches_tracked), one float in memory, exact to 2^24 */
 } cyf_tensor_kind;
 
+/** One tensor: its name, shape and place in the flat array. */
 typedef struct cyf_named_tensor {
   char name[CYF_TENSOR_NAME_MAX]; /**< as in the PyTorch state dict */
   cyf_tensor_kind kind;
@@ -27,7 +29,8 @@ typedef struct cyf_named_tensor {
   int64_t count;    /**< floats */
 } cyf_named_tensor;
 
-/** An ordered list of tensors and the flat size that holds them (padding included, always zero). */
+/** An ordered list of tensors and the size of the flat array that holds them, padding (always zero) included.
+ * Zero-initialise before use. */
 typedef struct cyf_layout {
   cyf_named_tensor *tensors;
   int64_t n_tensors;
@@ -39,11 +42,12 @@ typedef struct cyf_layout {
  * CYF_ERR_MEMORY, CYF_ERR_INTERNAL on a name twice or too long. */
 cyf_status cyf_layout_add(cyf_layout *layout, const char *name, cyf_tensor_kind kind, int n_dims, int64_t rows,
                           int64_t columns, int64_t *ret_offset);
-/** Floats between a tensor of `count` floats and the next: count, padded. */
+/** Floats from the start of a tensor of `count` floats to the start of the next: count, padded. */
 int64_t cyf_layout_room(int64_t count);
-/** The tensor of that name, NULL when absent. */
+/** The tensor of that name, the layout's own; NULL when absent. */
 const cyf_named_tensor *cyf_layout_find(const cyf_layout *layout, const char *name);
-void cyf_layout_destroy(cyf_layout *layout); /**< frees, zeroes; NULL-safe */
+/** Frees the list and zeroes the struct, which is the caller's. NULL-safe. */
+void cyf_layout_destroy(cyf_layout *layout);
 
 /** @{ */
 /** Copies one tensor between its memory form (at flat_host + offset) and PyTorch's row-major order. torch_order holds

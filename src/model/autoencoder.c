@@ -6,7 +6,8 @@
 #include "base/memory.h"
 #include "model/autoencoder_internal.h"
 
-/* A gene's log dispersion has to move by units, weights by hundredths, and AdamW moves both by its rate a step. */
+/* Log dispersions learn so many times as fast as weights. They have to move by units and weights by hundredths, while
+ * AdamW moves either by about its learning rate in a step. */
 static const double DISPERSION_RATE = 20;
 
 static cyf_status check_config(const cyf_autoencoder_config *config) {

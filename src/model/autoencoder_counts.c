@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The autoencoder on counts: its loss, where it starts from, expected shares and draws. */
+/* The autoencoder as a model of counts: its loss, what training starts from, expected counts and drawn ones. */
 #include <math.h>
 
 #include "base/memory.h"
@@ -7,7 +7,7 @@
 #include "model/autoencoder.h"
 #include "model/autoencoder_internal.h"
 
-/* The negative binomial over the genes. */
+/* The loss of the genes' counts, by the negative binomial. */
 static cyf_status genes_loss(const cyf_autoencoder *a, const cyf_csr *cells, const float *total, const float *h,
                              double scale, double *ret_sum, float *d_h) {
   const cyf_parameters *p = &a->parameters;
@@ -26,7 +26,7 @@ static cyf_status genes_loss(const cyf_autoencoder *a, const cyf_csr *cells, con
       gradient != NULL ? gradient + linear->bias : NULL, gradient != NULL ? gradient + a->log_theta : NULL);
 }
 
-/* The log-normal of the totals; its gradient is added to d_h. */
+/* The loss of the cells' total counts, by the log-normal; its gradient is added to d_h. */
 static cyf_status library_loss(const cyf_autoencoder *a, int64_t n, const float *total, const float *h, double scale,
                                double *ret_sum, float *d_h) {
   const cyf_parameters *p = &a->parameters;

@@ -26,17 +26,17 @@ struct cyf_autoencoder {
 /** The first layer over a sparse batch: y[cells, hidden[0]]. */
 cyf_status cyf_autoencoder_first_layer(const cyf_autoencoder *autoencoder, const cyf_csr *cells, float *y);
 
-/** The rest of a half after its first Linear, whose output is y[n, norm[0].width], with running statistics: up to, not
- * including, the last Linear. *ret_hidden [n, linear[n_hidden].in] is y or another array of the scratch. */
+/** All of an encoder or decoder between its first and its last Linear, with running statistics. y[n, norm[0].width] is
+ * the first Linear's output. *ret_hidden [n, linear[n_hidden].in] is y or another array of the scratch. */
 cyf_status cyf_autoencoder_hidden_layers(const cyf_autoencoder *autoencoder, const cyf_coder *coder,
                                          cyf_scratch *scratch, int64_t n, float *y, float **ret_hidden);
 
-/** The last layer and the loss against `cells` at once, h[n, hidden[0]] being the decoder's last hidden layer; total as
- * in cyf_autoencoder_train_step. Gradients of scale * the sum: d_h is replaced, the layer's are added to; d_h NULL: the
- * value only. Scratch is taken and not given back. */
+/** The last layer and the loss against `cells` at once. h[n, hidden[0]] is the decoder's last hidden layer; total is as
+ * in cyf_autoencoder_train_step. Gradients are those of scale * the sum: d_h is replaced, the layer's are added to. d_h
+ * NULL: the value only. Scratch is taken and not given back. */
 cyf_status cyf_autoencoder_last_layer_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
                                            const float *h, double scale, double ret_term[CYF_LOSS_TERMS], float *d_h);
-/** Its part for counts; n > 0. */
+/** The same for a model of counts; n > 0. */
 cyf_status cyf_autoencoder_counts_loss(const cyf_autoencoder *autoencoder, const cyf_csr *cells, const float *total,
                                        const float *h, double scale, double ret_term[CYF_LOSS_TERMS], float *d_h);
 

@@ -4,7 +4,7 @@
 #include "model/autoencoder.h"
 #include "model/autoencoder_internal.h"
 
-/* What one half keeps for its backward pass. */
+/* What the encoder or the decoder keeps for its backward pass. */
 typedef struct coder_state {
   cyf_batch_norm_saved saved[CYF_HIDDEN_MAX];
   float *hidden[CYF_HIDDEN_MAX]; /* outputs of the blocks */
@@ -17,7 +17,7 @@ typedef struct step_state {
   float *latent, *latent_norm;
 } step_state;
 
-/* The blocks of a half; first[n, norm[0].width] is the output of its first Linear. */
+/* The blocks of the encoder or the decoder; first[n, norm[0].width] is the output of its first Linear. */
 static cyf_status forward_blocks(const cyf_autoencoder *a, const cyf_coder *coder, const step_state *step, float *first,
                                  coder_state *state) {
   const cyf_parameters *p = &a->parameters;
@@ -58,7 +58,7 @@ static cyf_status forward(const cyf_autoencoder *a, const cyf_csr *cells, step_s
 }
 
 /* From d_hidden[n, last width], the gradient of the last block's output, to *ret_d_first, that of the first Linear's
- * output. The first Linear itself is the caller's: its input differs between the halves. */
+ * output. The first Linear itself is left to the caller: the encoder's takes sparse cells, the decoder's latents. */
 static cyf_status backward_blocks(const cyf_autoencoder *a, const cyf_coder *coder, const step_state *step,
                                   const coder_state *state, float *d_hidden, float **ret_d_first) {
   const cyf_parameters *p = &a->parameters;
@@ -74,7 +74,7 @@ static cyf_status backward_blocks(const cyf_autoencoder *a, const cyf_coder *cod
   return CYF_OK;
 }
 
-/* From d_hidden[n, hidden[0]], the gradient of the decoder's last hidden layer, to all parameters. */
+/* From d_hidden[n, hidden[0]], the gradient of the decoder's last hidden layer, back to all parameters before it. */
 static cyf_status backward(const cyf_autoencoder *a, const cyf_csr *cells, const step_state *step, float *d_hidden) {
   cyf_device *d = a->parameters.device;
   cyf_scratch *scratch = step->context.scratch;

@@ -28,7 +28,7 @@ struct cyf_classifier {
   float *one;           /**< device scalar 1 */
 };
 
-/** z[n, width] = fc(x) + the block's share of the time path: what goes into the batch norm. */
+/** z[n, width] = fc(x) + what the timestep adds in this block: the input of its batch norm. */
 cyf_status cyf_classifier_block_linear(const cyf_classifier *classifier, int block, const cyf_time_rows *rows,
                                        const cyf_time_state *time, cyf_scratch *scratch, int64_t n, const float *x,
                                        float *z);

@@ -14,8 +14,8 @@ typedef struct step_state {
   float *y[CYF_CLASSIFIER_BLOCKS]; /* outputs of the blocks, after dropout */
 } step_state;
 
-/* Dropout of block `block` in place; forward and backward are the same call. The step number is spread over the blocks
- * so that no two of them share a mask. */
+/* Dropout of block `block` in place; forward and backward are the same call. Each block of each step has a counter of
+ * its own, so that no two of them share a mask. */
 static cyf_status drop(const cyf_classifier *m, const step_state *step, int block, float *y) {
   cyf_device *d = m->parameters.device;
   const cyf_dropout_stream *stream = step->dropout;

@@ -7,7 +7,7 @@
 #include "model/denoiser.h"
 #include "model/layers.h"
 
-/** Linear + Linear(SiLU(time)) + a row a condition -> LayerNorm -> SiLU. */
+/** Linear(x) + Linear(SiLU(time)) + one row for each condition, then LayerNorm, then SiLU. */
 typedef struct cyf_denoiser_block {
   cyf_linear fc, time;
   cyf_layer_norm norm;
@@ -33,6 +33,7 @@ typedef struct cyf_denoiser_saved {
   float *y;              /**< [n, width] output; of an `up` block with the skip added */
 } cyf_denoiser_saved;
 
+/** What a forward pass over a batch works on and keeps, in scratch. */
 typedef struct cyf_denoiser_state {
   cyf_denoiser_rows rows;
   cyf_time_state time;
@@ -40,7 +41,8 @@ typedef struct cyf_denoiser_state {
 } cyf_denoiser_state;
 
 /** @{ */
-/** ---- denoiser_labels.c; `block` is a block's name ---- */
+/** Declares or initialises the conditions' tables of the block named `block`; table[k] is the offset of condition k's.
+ */
 cyf_status cyf_denoiser_labels_declare(cyf_parameters *parameters, const cyf_denoiser_config *config, const char *block,
                                        int64_t width, int64_t table[CYF_DENOISER_CONDITIONS_MAX]);
 cyf_status cyf_denoiser_labels_init(cyf_parameters *parameters, const cyf_denoiser_config *config, const char *block,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The way of labels into the denoiser: in every block a row of a table a condition, picked by the cell's label. A
- * table is a Linear layer of the one-hot label without its bias (the block has one); its last row is the null, for
- * cells without a label. */
+/* How labels enter the denoiser: each block has a table for each condition and adds the row that the cell's label
+ * chooses. A table is a Linear layer of the one-hot label without its bias, which the block has already. Its last row
+ * is for cells without a label. */
 #include <math.h>
 #include <stdio.h>
 
@@ -32,7 +32,7 @@ cyf_status cyf_denoiser_labels_init(cyf_parameters *parameters, const cyf_denois
   return CYF_OK;
 }
 
-/* row[n] of one condition's labels. */
+/* row[n]: which row of one condition's table each cell takes. */
 static cyf_status rows_of(const cyf_denoiser_config *config, int condition, int64_t n, const int32_t *label,
                           int32_t *row) {
   const int32_t n_classes = (int32_t)config->n_classes[condition];

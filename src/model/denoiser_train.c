@@ -17,7 +17,7 @@ static cyf_status normalize_backward(const cyf_denoiser *m, const cyf_layer_norm
 }
 
 /* One block: d_y[n, out] is left as it is, d_x[n, in] (+)= its input's gradient (NULL: not wanted), d_active += the
- * time path's. */
+ * gradient of the timesteps' embedding. */
 static cyf_status block_backward(const cyf_denoiser *m, const cyf_denoiser_block *block,
                                  const cyf_denoiser_state *state, int64_t n, const cyf_denoiser_saved *saved,
                                  const float *x, const float *d_y, bool accumulate, float *d_x, float *d_active) {
@@ -34,8 +34,8 @@ static cyf_status block_backward(const cyf_denoiser *m, const cyf_denoiser_block
   return CYF_OK;
 }
 
-/* The blocks, from d_up, the gradient of the last `up` block's output. A down layer's output feeds the next layer and
- * an `up` block's sum, so its gradient starts as that sum's and the next layer adds to it. */
+/* All blocks, from d_up, the gradient of the last `up` block's output. The output of a `down` block goes into the next
+ * block and into the sum of an `up` block. So its gradient starts as that sum's, and the next block adds its own. */
 static cyf_status blocks_backward(const cyf_denoiser *m, const cyf_denoiser_state *state, int64_t n, const float *x_t,
                                   float *d_up, float *d_active) {
   const int last = m->config.n_hidden - 1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The layers that the models are built of: Linear and BatchNorm1d with its activation. A layer knows the places of its
- * tensors within a model's flat arrays; the arithmetic is the device's. */
+ * The layers that models are built of: Linear, BatchNorm1d with its activation, and LayerNorm. A layer knows where its
+ * tensors lie in the model's flat arrays; the device's operations do the arithmetic. Not collective, but for what calls
+ * a reducer. */
 #ifndef CYF_MODEL_LAYERS_H
 #define CYF_MODEL_LAYERS_H
 
@@ -11,6 +12,7 @@
 #include "kernels/backend.h"
 #include "model/parameters.h"
 
+/** Bytes of a layer's name, with its final NUL. */
 enum { CYF_LAYER_NAME_MAX = 64 };
 
 /** y = x W' + b. */
@@ -22,9 +24,8 @@ typedef struct cyf_linear {
 
 /** BatchNorm1d (eps 1e-5, momentum 0.1) followed by PReLU with one slope, or SiLU. */
 typedef struct cyf_batch_norm {
-  char
-      name[CYF_LAYER_NAME_MAX]; /**< NAME.weight, NAME.bias; buffers NAME.running_mean, running_var, num_batches_tracked
-                                 */
+  char name[CYF_LAYER_NAME_MAX];       /**< NAME.weight, NAME.bias; buffers NAME.running_mean, NAME.running_var,
+                                          NAME.num_batches_tracked */
   char slope_name[CYF_LAYER_NAME_MAX]; /**< PReLU: SLOPE_NAME.weight [1]; "" for SiLU */
   cyf_activation activation;
   int64_t width;
@@ -32,11 +33,11 @@ typedef struct cyf_batch_norm {
   int64_t running_mean, running_var, n_tracked; /**< offsets into buffer */
 } cyf_batch_norm;
 
-/** A layer norm's scale and shift; the op includes the SiLU. */
+/** LayerNorm's scale and shift; the device's operation includes the SiLU that follows. */
 typedef struct cyf_layer_norm {
   char name[CYF_LAYER_NAME_MAX];
   int64_t width;
-  int64_t gamma, beta;
+  int64_t gamma, beta; /**< offsets into value and gradient */
 } cyf_layer_norm;
 
 /** What a training step carries from layer to layer. */
@@ -53,16 +54,19 @@ typedef struct cyf_batch_norm_saved {
   float *mean, *inv_std; /**< [width] */
 } cyf_batch_norm_saved;
 
-/** Declare a layer's tensors, before cyf_parameters_allocate. Errors: CYF_ERR_INTERNAL for a name that is too long. */
+/** @{ */
+/** Declares a layer's tensors, before cyf_parameters_allocate. Errors: CYF_ERR_INTERNAL for a name that is too long,
+ * CYF_ERR_MEMORY. slope_name NULL: SiLU follows the norm, else PReLU with that slope. */
 cyf_status cyf_linear_declare(cyf_parameters *parameters, const char *name, cyf_tensor_kind weight_kind, int64_t in,
                               int64_t out, cyf_linear *ret_linear);
 cyf_status cyf_batch_norm_declare(cyf_parameters *parameters, const char *name, const char *slope_name, int64_t width,
-                                  cyf_batch_norm *ret_norm); /**< slope_name NULL: SiLU, else PReLU */
+                                  cyf_batch_norm *ret_norm);
 cyf_status cyf_layer_norm_declare(cyf_parameters *parameters, const char *name, int64_t width,
                                   cyf_layer_norm *ret_norm);
+/** @} */
 
 /** @{ */
-/** PyTorch's default initialisation. */
+/** PyTorch's default initialisation; that of Linear depends on the seed. */
 cyf_status cyf_linear_init(cyf_parameters *parameters, const cyf_linear *linear, uint64_t seed);
 cyf_status cyf_batch_norm_init(cyf_parameters *parameters, const cyf_batch_norm *norm);
 cyf_status cyf_layer_norm_init(cyf_parameters *parameters, const cyf_layer_norm *norm);
@@ -76,12 +80,13 @@ cyf_status cyf_linear_backward(const cyf_parameters *parameters, const cyf_linea
                                const float *d_y, bool accumulate, float *d_x);
 
 /** @{ */
-/** The layer's gradients are final (cyf_parameters_ready); for what has another way back than the functions here. */
+/** Says that the layer's gradients are final (cyf_parameters_ready), for layers whose backward pass is not done by the
+ * functions here. */
 cyf_status cyf_linear_ready(const cyf_parameters *parameters, const cyf_linear *linear);
 cyf_status cyf_layer_norm_ready(const cyf_parameters *parameters, const cyf_layer_norm *norm);
 /** @} */
 
-/** d_x[n,in] (+)= d_y W alone (guidance: parameters are constants). */
+/** d_x[n,in] (+)= d_y W alone, for guidance, where parameters are constants. */
 cyf_status cyf_linear_input_grad(const cyf_parameters *parameters, const cyf_linear *linear, int64_t n,
                                  const float *d_y, bool accumulate, float *d_x);
 
@@ -90,14 +95,14 @@ cyf_status cyf_linear_input_grad(const cyf_parameters *parameters, const cyf_lin
 cyf_status cyf_batch_norm_train_forward(const cyf_parameters *parameters, const cyf_batch_norm *norm,
                                         const cyf_train_context *context, int64_t n, const float *x, float *y,
                                         cyf_batch_norm_saved *ret_saved);
-/** d_y[n,width]: dLoss/dy on entry, dLoss/dx on return. Adds the gradients of gamma, beta and slope from the local
- * cells (final then; they are summed over ranks with all others) while d_x takes the sums over all ranks. Calls the
+/** d_y[n,width]: dLoss/dy on entry, dLoss/dx on return, which depends on the cells of all ranks. Adds the gradients of
+ * gamma, beta and slope from the local cells, which are final then and are summed over ranks with all others. Calls the
  * reducer once. */
 cyf_status cyf_batch_norm_train_backward(const cyf_parameters *parameters, const cyf_batch_norm *norm,
                                          const cyf_train_context *context, int64_t n, const cyf_batch_norm_saved *saved,
                                          float *d_y);
-/** y[n,width] = act(norm(x)) with the running statistics; y may be x unless the backward
- * pass follows. The constants lie in scratch; ret_saved may be NULL. */
+/** y[n,width] = act(norm(x)) with the running statistics. y may be x unless the backward pass follows. Mean and inv_std
+ * lie in scratch; ret_saved may be NULL. */
 cyf_status cyf_batch_norm_eval_forward(const cyf_parameters *parameters, const cyf_batch_norm *norm,
                                        cyf_scratch *scratch, int64_t n, const float *x, float *y,
                                        cyf_batch_norm_saved *ret_saved);

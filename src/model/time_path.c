@@ -103,7 +103,7 @@ cyf_status cyf_time_path_backward(const cyf_parameters *parameters, const cyf_ti
   CYF_TRY(cyf_scratch_floats(scratch, count, &d_hidden));
   CYF_TRY(d->ops->silu_backward(d, count, state->embedding, d_active, false, d_embedding));
   CYF_TRY(cyf_linear_backward(parameters, &path->second, n, state->hidden, d_embedding, false, d_hidden));
-  /* d_active has served; it takes the gradient before the first SiLU. */
+  /* d_active is no longer needed; it takes the gradient before the first SiLU. */
   CYF_TRY(d->ops->silu_backward(d, count, state->before_silu, d_hidden, false, d_active));
   return cyf_linear_backward(parameters, &path->first, n, state->sinusoid, d_active, false, NULL);
 }

@@ -12,7 +12,7 @@ extern "C" {
 
 /* False where the tests were built without cuRAND's headers: the functions below then do nothing. */
 bool curand_reference_is_here(void);
-/* One block of four words: curand_Philox4x32_10. */
+/* One block of four words, by curand_Philox4x32_10. */
 void curand_reference_block(const uint32_t counter[4], const uint32_t key[2], uint32_t ret_words[4]);
 /* The words that curand() gives one by one after curand_init(seed, subsequence, offset). */
 void curand_reference_stream(uint64_t seed, uint64_t subsequence, uint64_t offset, int count, uint32_t *ret_words);

@@ -98,7 +98,7 @@ static void commit_renames_or_removes(void **state) {
   cyf_free(nowhere);
 }
 
-/* Neither the early look nor the late rename touches what is no regular file; a link is followed. */
+/* Neither the check before the work nor the rename after it touches what is no regular file; a link is followed. */
 static void only_regular_files_are_replaced(void **state) {
   (void)state;
   char *fifo = in_folder("fifo"), *link = in_folder("link"), *aim = in_folder("aim"), *other = in_folder("other");
@@ -209,8 +209,7 @@ static void trees_are_removed_but_links_are_not_followed(void **state) {
   cyf_free(kept);
 }
 
-/* Files carry these sums, so they may never change; computed by an independent implementation of the format in Python.
- */
+/* Files carry these sums, so they may never change. They were computed by another implementation, in Python. */
 static void checksum_known_answers(void **state) {
   (void)state;
   unsigned char bytes[1000];

@@ -97,7 +97,7 @@ static void texts_are_escaped(void **state) {
       {"a \"b\" \\c/", "\"a \\\"b\\\" \\\\c/\""},
       {"tab\tline\nbell\x07", "\"tab\\tline\\nbell\\u0007\""},
       {"na\xc3\xafve T \xf0\x9f\xa7\xac", "\"na\xc3\xafve T \xf0\x9f\xa7\xac\""}, /* UTF-8 passes through */
-      {"bad\xff\xc3", "\"bad\\ufffd\\ufffd\""},                                   /* what is none does not */
+      {"bad\xff\xc3", "\"bad\\ufffd\\ufffd\""},                                   /* what is no UTF-8 is replaced */
       {"\xed\xa0\x80|\xc0\x80", "\"\\ufffd\\ufffd\\ufffd|\\ufffd\\ufffd\""},      /* surrogate, overlong */
       {"\xe2\x80\xa8", "\"\\u2028\""},
   };

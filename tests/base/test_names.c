@@ -33,7 +33,7 @@ static void lists_are_cut_to_whole_names(void **state) {
   char text[CYF_NAMES_LIST_BYTES];
   assert_string_equal(cyf_list_names(4, names, text, sizeof text), "'B cells', 'NK', 'T, CD4', 'Monocytes'");
   assert_string_equal(cyf_list_names(0, NULL, text, sizeof text), "none");
-  for (size_t size = 40; size < 90; size++) { /* whatever the room, nothing is written behind it */
+  for (size_t size = 40; size < 90; size++) { /* whatever the size, nothing is written beyond it */
     memset(text, '#', sizeof text);
     cyf_list_names(4, names, text, size);
     assert_true(strlen(text) < size);

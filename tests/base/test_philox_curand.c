@@ -13,7 +13,7 @@ enum { BLOCKS = 200000, STREAMS = 2000, STREAM_WORDS = 43, SKIPPED = 77 };
 
 static test_random bits = {11};
 
-/* Any word, and more often than by chance one at an end of the range, where carries are. */
+/* A random word, and more often than by chance one at an end of the range, where additions carry. */
 static uint32_t word(void) {
   static const uint32_t ends[] = {0, 1, 2, 0x7FFFFFFFu, 0x80000000u, 0xFFFFFFFEu, 0xFFFFFFFFu};
   const uint64_t draw = test_random_bits(&bits);

@@ -150,7 +150,7 @@ static void small_permutations_are_uniform(void **state) {
   (void)state;
   for (uint64_t n = 2; n <= 5; ++n) {
     enum { KEYS = 24000 };
-    int counts[3125] = {0}; /* by the base-n number of the images; n^n at most */
+    int counts[3125] = {0}; /* index: the images as digits of a number to base n, below n^n */
     double n_permutations = 1;
     for (uint64_t i = 2; i <= n; ++i) n_permutations *= (double)i;
     for (uint64_t seed = 0; seed < KEYS; ++seed) {

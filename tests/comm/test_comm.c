@@ -126,7 +126,7 @@ static void gathers_of_different_sizes(void **state) {
   for (int root = 0; root < size; ++root) {
     check_gather(root, 0); /* rank 0 gives nothing */
     check_gather(root, 5);
-    check_gather(root, 3000000); /* in place, by rendezvous */
+    check_gather(root, 3000000); /* too large to be copied first or to be sent at once */
   }
 }
 
@@ -244,7 +244,7 @@ static void messages(void **state) {
   cyf_free(bytes);
 }
 
-/* A communicator of its own for tests that break it. The last rank is the one that misbehaves. */
+/* A separate communicator for tests that break it. The last rank is the one that misbehaves. */
 static cyf_comm *breakable(double timeout_s) {
   cyf_comm *own = NULL;
   assert_ok(cyf_comm_create(60.0, &own));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bucket scheduler and the MPI gradient plane. Started by mpirun with 1 to 4 ranks; every rank runs every test. */
+/* The order of buckets, and sums of gradients by MPI. Started by mpirun with 1 to 4 ranks; every rank runs every test.
+ */
 #include <mpi.h>
 #include <time.h>
 
@@ -131,7 +132,8 @@ static void sums_are_exact(void **state) {
   cyf_free(gradients);
 }
 
-/* Not exact, yet the same bits on every rank, every time and however it was announced: replicas never drift apart. */
+/* These sums are rounded, yet have the same bits on every rank, every time and however gradients were announced. So the
+ * ranks' copies of the parameters never drift apart. */
 static void sums_are_the_same_on_all_ranks(void **state) {
   (void)state;
   enum { N = 20011 };
@@ -153,8 +155,8 @@ static void sums_are_the_same_on_all_ranks(void **state) {
   cyf_free(gradients);
 }
 
-/* The bits of the ring over this many ranks, formed one after another by one rank: what element e of a bucket becomes
- * is the sum along the ring from the rank that sends its segment first. */
+/* One rank computes what the ring over this many ranks must give, bit for bit. Element e of a bucket is the sum along
+ * the ring, from the rank that sends its segment first. */
 static void sums_are_formed_along_the_ring(void **state) {
   (void)state;
   enum { N = 3000, BUCKET = 512 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The NCCL plane over a GPU and an NCCL of the test's own (fake_nccl.h). Started by mpirun with 2 to 4 ranks. With an
- * argument it ends badly, as the caller expects: "hang", a rank that does not sum; "error", NCCL reports a failure. */
+/* Sums of gradients by NCCL, over a GPU and an NCCL of the test's own (fake_nccl.h). Started by mpirun with 2 to 4
+ * ranks. With an argument the program must fail: "hang", where one rank does not sum; "error", where NCCL reports a
+ * failure. */
 #include "check.h"
 #include "comm/gradient_plane.h"
 #include "fake_nccl.h"
@@ -128,7 +129,7 @@ static void statistics_are_summed_on_the_device_stream(void **state) {
   fake_synchronize();
   assert_true(statistics[0] == size * (size + 1) / 2.0 && statistics[1] == -size * (size - 1) / 2.0);
   cyf_gradient_plane_destroy(&plane);
-  assert_int_equal(atomic_load(&fake_n_overlaps), 0); /* the watch keeps out of the way */
+  assert_int_equal(atomic_load(&fake_n_overlaps), 0); /* the watching thread never calls NCCL while the host does */
 }
 
 /* One rank that shares its GPU, or has none, and all use MPI. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every slot on a GPU against the CPU backend: check_cuda_ops [--device N] [--precision fp32|tf32|bf16]; all three
- * precisions without. A table on standard error, a line of JSON a slot on standard output. Without a GPU it says so and
- * exits with 77 (skipped). */
+/* Every operation on a GPU against the CPU backend: check_cuda_ops [--device N] [--precision fp32|tf32|bf16]. Without
+ * --precision all three are checked. It writes a table on standard error, and a line of JSON for each operation on
+ * standard output. Without a GPU it says so and exits with 77 (skipped). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The CUDA backend's own sources, compiled for the CPU (cuda_emulator/), against the CPU backend: every slot over edge
- * shapes, in each precision, with strips of few cells, and under several orders of a block's threads. What this cannot
- * see: the GPU's memory model, its arithmetic's last bits, and cuBLASLt itself. */
+/* The CUDA backend's own sources, compiled for the CPU (cuda_emulator/), against the CPU backend. Every operation runs
+ * over edge shapes, in each precision, with strips of few cells, and under several orders of a block's threads. This
+ * cannot test the GPU's memory model, the last bits of its arithmetic, or cuBLASLt itself. */
 #include "cuda_compare.h"
 #include "cuda_runtime_api.h"
 #include "kernels/cuda/cuda_device.h"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Steps that are launched as graphs on the emulated CUDA device against the same steps operation by operation: equal
- * bit for bit, also when batches change their size. And each node of a graph in turn is left with the arguments of its
- * first recording: where those change from step to step (the step number of AdamW, of the noise and of the timesteps, a
- * reverse step's coefficients), the results must differ, so that such a fault could not pass here. */
+ * bit for bit, also when batches change their size.
+ *
+ * It is also shown that these tests can fail. Each node of a graph in turn keeps the arguments of its first recording.
+ * Some arguments change from step to step: the step number of AdamW, of the noise and of the timesteps, and a reverse
+ * step's coefficients. Where they are kept, the results must differ. */
 #include "cuda_runtime_api.h"
 #include "golden.h"
 #include "kernels/cuda/cuda_device.h"
@@ -135,7 +137,9 @@ static void captured_training_is_the_same(void **state) {
   }
 }
 
-/* Freezes the nodes that change, one at a time: the results must show each. Returns how many change. */
+/* Freezes the arguments of each node that changes, one node at a time: the results must differ. Returns how many
+ * change.
+ */
 static int64_t count_changing(float *(*run)(void *), void *context, size_t bytes) {
   int64_t n_changing = 0, n_seen = 0, nodes[64];
   emulator_forget_exchanged();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The CUDA backend's two queues on the emulator, whose streams run as late and in any order that events leave open. */
+/* The CUDA backend's two queues on the emulator. Its streams run as late as possible, in random order where events
+ * allow several. */
 #include "cuda_runtime_api.h"
 #include "kernels/backend.h"
 #include "kernels/cuda/cuda_device.h"

@@ -88,7 +88,7 @@ static cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t de
   *found = 0;
   if (k_a != k_b || m != c->rows || n != c->columns || a->type != b->type) return CUBLAS_STATUS_INVALID_VALUE;
   memset(results, 0, sizeof *results);
-  /* As the real one says of some shapes: vectors stand for them here. */
+  /* The real one refuses some shapes; here it is vectors. */
   if (desc->epilogue != CUBLASLT_EPILOGUE_DEFAULT && m == 1) return CUBLAS_STATUS_NOT_SUPPORTED;
   *found = 1;
   return CUBLAS_STATUS_SUCCESS;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Capture and graphs. A captured operation does nothing until its graph is launched, and then works with the
- * arguments that it was recorded with; exchanging a graph's arguments takes the same operations in the same order. */
+/* Capture and graphs. A captured operation does nothing until its graph is launched, and then works with the arguments
+ * that it was recorded with. A graph's arguments can be exchanged by those of another recording if that has the same
+ * operations in the same order. */
 #include "emulated_graphs.hpp"
 
 #include <stdlib.h>

@@ -62,7 +62,7 @@ static void run_free(const void *argument) {
   p->before->after = p->after;
   p->after->before = p->before;
   bytes_in_use -= p->bytes;
-  memset(p + 1, FRESH_VALUE, 2 * GUARD_BYTES + p->bytes); /* who still reads it gets nothing of use */
+  memset(p + 1, FRESH_VALUE, 2 * GUARD_BYTES + p->bytes); /* a later read shows as NaN */
   free(p);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Streams and events. Work waits in its stream until something asks for it, and then the streams take turns at random
- * wherever events leave their order open: what a GPU may do late or early happens late or early here. */
+/* Streams and events. Work waits in its stream until something asks for it. Then the streams take turns at random,
+ * wherever events leave their order open. So what a GPU may do late or early happens late or early here. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@
 #include "emulated_graphs.hpp"
 
 namespace {
-/* How often an event was recorded, and up to which of these its streams have come. */
+/* How often an event was recorded, and up to which recording its stream has come. */
 struct progress {
   uint64_t recorded = 0, reached = 0;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Blocks of threads as fibers. A thread runs until it ends or meets a barrier; the next is drawn at random from those
- * that may run. When nobody may, a warp whose lanes all wait for an exchange goes on, then the block if all that are
- * left wait at __syncthreads; if neither, threads wait for each other for ever, and the program ends with a message. */
+ * that may run. When none may, a warp goes on if all its threads wait for an exchange. Else the block goes on if all
+ * threads that are left wait at __syncthreads. Else threads wait for each other for ever, and the program ends with a
+ * message. */
 #include <cuda_runtime.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -98,7 +99,7 @@ void wait(state what) {
   leave(fiber_of[me]);
 }
 
-/* Lets go on who may; false: nobody can. */
+/* Lets those threads go on whose barrier is complete; false: there are none. */
 bool release() {
   bool any = false, all_at_block = true, some_left = false;
   for (unsigned warp = 0; warp < n_threads; warp += 32) {

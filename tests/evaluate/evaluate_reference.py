@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Writes golden/evaluate_reference.h5: reference values for test_evaluate.c from scikit-learn, SciPy and plain NumPy.
+"""Writes tests/golden/evaluate_reference.h5: reference values for test_evaluate.c from scikit-learn, SciPy and plain NumPy.
 
-    python evaluate_reference.py golden/evaluate_reference.h5
+    python tests/evaluate/evaluate_reference.py tests/golden/evaluate_reference.h5
 
 Needs h5py, numpy, scipy, scikit-learn. None of it calls cytoforge; MMD and LISI are written out here from their
 definitions (LISI's bandwidth by Brent's method, where the C code bisects).

@@ -137,7 +137,7 @@ static void test_load_other_values(void **state) {
 
 /* ---- real data ---- */
 
-/* Drops every entry of an odd gene: cells that no look at joint components can take for real. */
+/* Drops every entry of an odd gene, so that on joint components the cells are clearly not real ones. */
 static void spoil(const cyf_csr *cells, cyf_csr_buffer *spoilt) {
   int32_t *index = NULL;
   float *value = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* libFuzzer target: any bytes as a checkpoint. The first byte chooses: a whole archive as it is, or a pickle around
- * which an archive of one small storage is made (a changed pickle would otherwise fail its CRC). Every tensor that
- * comes out is read. */
+/* libFuzzer target: any bytes as a checkpoint. By the first byte the rest is a whole archive, or a pickle around which
+ * an archive with one small storage is made. In an archive of its own a changed pickle would fail its CRC. Every tensor
+ * that comes out is read. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -4,8 +4,9 @@
 
     check_run.py FOLDER    holding cells.h5ad, atlas/, compressed/, run/, sampled.h5ad, encoded.h5ad, decoded.h5ad, encoded_shard.h5ad
 
-A shard's raw counts equal the input's by cell and gene name, labels too, and the compressed atlas' shards are the plain one's; slicing by row, by gene name and by mask, sums and scanpy's
-normalisation work on every file; sampled cells carry the label asked for. Exits 0 and prints what it checked.
+A shard's raw counts and labels equal the input's, by cell and gene name, and the shards of the compressed atlas equal those of the plain one.
+Slicing by row, by gene name and by mask, sums, and scanpy's normalisation work on every file. Sampled cells carry the label asked for. Exits 0 and
+prints what it checked.
 """
 
 import importlib.metadata

@@ -4,8 +4,8 @@
 
     compare_obs.py SOURCE COPY
 
-Integers come back as int64, reals as float32 or float64, strings of which some are missing as a categorical, the categories of a categorical as
-text; all else is equal.
+Integers come back as int64 and reals as float32 or float64. Strings of which some are missing come back as a categorical, and the categories of a
+categorical as text. All else is equal.
 """
 
 import sys

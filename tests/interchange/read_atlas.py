@@ -4,8 +4,8 @@
 
     read_atlas.py FOLDER...    each an atlas, or a folder of latents
 
-Of every file the stored chunks are read as bytes and decoded here, not by HDF5's filters. All values, labels and names must be those that anndata reads, and every checksum of
-the manifest must come out. Exits 0 and prints which forms it met.
+The stored chunks of every file are read as bytes and decoded here, not by HDF5's filters. All values, labels and names must be those that anndata
+reads, and every checksum must be the manifest's. Exits 0 and prints which forms it met.
 """
 
 import pathlib

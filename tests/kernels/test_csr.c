@@ -88,8 +88,8 @@ static void a_window_of_rows_shares_the_arrays(void **state) {
   assert_true(rows.values[rows.indptr[1]] == 6.0f);
 }
 
-/* Long rows go through a table of small counts: the bits are those of the formula, also for values between and beyond
- * the table. */
+/* Long rows use a table of logarithms of small counts. Results are the formula's bit for bit, also for values between
+ * the table's entries and beyond them. */
 static void long_rows_follow_the_formula(void **state) {
   (void)state;
   enum { N = 300 };

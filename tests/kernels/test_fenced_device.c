@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The fence itself: that it stops what a GPU would not allow. */
+/* The device of tests whose memory is closed to the host: it stops what a GPU would not allow. */
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>

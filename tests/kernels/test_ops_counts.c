@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What models of counts need: integers out of log-normalised cells (exact), the log-normal of totals (1e-6 against
- * double and differences), scaled softmax (1e-6), and negative-binomial draws against the distribution's own
- * probabilities. */
+/* What models of counts need, with tolerances: integers from log-normalised cells (exact), the log-normal of totals
+ * (1e-6 against double and finite differences), and scaled softmax (1e-6). Negative-binomial draws are tested against
+ * the distribution's own probabilities. */
 #include <math.h>
 #include <string.h>
 
@@ -132,8 +132,8 @@ static float *draw(double mu, double theta, int64_t n_genes, int64_t first_posit
   return mean;
 }
 
-/* Pearson's chi-square over counts 0, 1, ... with at least 20 expected each, and the rest together: its mean is the
- * number of classes less one, its deviation sqrt(2) times the root of that; five deviations are allowed. */
+/* Pearson's chi-square over the counts 0, 1, ... that are expected at least 20 times each, and the rest together. With
+ * k classes its mean is k - 1 and its standard deviation sqrt(2 (k - 1)). Five deviations are allowed. */
 static void check_distribution(double mu, double theta) {
   enum { MOST = 400 };
   double observed[MOST + 1] = {0}, chi = 0, left = DRAWS, left_observed = DRAWS, classes = 0;
@@ -169,7 +169,7 @@ static void draws_have_the_distribution(void **state) {
   check_distribution(60, 1e6); /* all but Poisson */
 }
 
-/* Where P(0) is no number of double precision: mean and variance to five of their deviations. */
+/* Where P(0) is too small for a double: mean and variance within five of their standard deviations. */
 static void large_means_are_sums_of_pieces(void **state) {
   (void)state;
   const double cases[][2] = {{2000, 1000}, {5000, 1e5}, {900, 700}};

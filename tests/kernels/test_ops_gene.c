@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Gene-space operations: a sparse batch times a gene-major matrix, squared error by both modes, negative binomial.
- * Values 1e-6 relative; gradients 1e-4 by max|a-b| / max|b| (most are near 1e-6), against naive double references whose
- * gradients are central finite differences. */
+/* Gene-space operations: a sparse batch times a gene-major matrix, squared error by both modes, negative binomial. They
+ * are compared with naive double references, whose gradients are central finite differences. Tolerances: 1e-6 relative
+ * for values, 1e-4 by max|a-b| / max|b| for gradients (most are near 1e-6). */
 #include <string.h>
 
 #include "kernels/backend.h"
@@ -219,8 +219,8 @@ static void squared_error_over_several_blocks_of_genes(void **state) {
   free_layer(&l);
 }
 
-/* Late training: the target is the output plus noise, 1 % of the sum of squares. Differences of large terms: the value
- * must stay good to 1e-4 and AUTO's gradients too, for which it turns to the dense way. */
+/* As late in training, the target is the output plus noise of 1 % of the sum of squares. Gram matrices then subtract
+ * large terms. The value must stay within 1e-4, and so must AUTO's gradients, for which it turns to the dense way. */
 static void small_residuals_keep_their_precision(void **state) {
   (void)state;
   const int64_t n = 4000, genes = 200, hidden = 8;

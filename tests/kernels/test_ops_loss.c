@@ -136,7 +136,7 @@ static void check_cross_entropy(int64_t n, int64_t classes, bool weighted) {
   TEST_AT_MOST(test_difference(gradient, expected, n * classes), 1e-6 * (double)classes);
   TEST_OK(device->ops->cross_entropy(device, n, classes, logits, label, NULL, 1, NULL, NULL, NULL, NULL, NULL));
 
-  /* The guidance gradient: of + sum w log p, added to what is there. */
+  /* The gradient for guidance, of sum w log p, is added to what is there. */
   k.class_weight = NULL;
   k.cell_weight = cell_weight;
   double *sum = test_to_double(gradient, n * classes);

@@ -205,8 +205,8 @@ static void test_ranks_make_one_batch(void **state) {
 
 /* ---- decoding ---- */
 
-/* Means are shares of the sum asked for; counts of many draws of one latent have the means of the shares times the
- * predicted totals, and go by position, not by place in the batch. */
+/* A cell's means add up to the sum asked for. Many draws of one latent have counts whose mean is each gene's part of
+ * the predicted totals. They depend on the position, not on the place in the batch. */
 static void test_means_and_draws(void **state) {
   (void)state;
   enum { N_DRAWS = 4000 };
@@ -250,7 +250,7 @@ static void test_means_and_draws(void **state) {
   cyf_autoencoder_destroy(&autoencoder);
 }
 
-/* Each kind of model says what it is not. */
+/* Each kind of model refuses the calls that are for the other kind. */
 static void test_refusals(void **state) {
   (void)state;
   const cyf_autoencoder_config config = {.n_genes = N_GENES, .latent = N_LATENT, .n_hidden = 1, .hidden = {16}};

@@ -46,7 +46,7 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* Labels of one term as they count: none where the weight is 0. */
+/* The label of one term that the denoiser is told: none where the weight is 0. */
 static int32_t told(int condition, int64_t at) {
   return weights[condition][at] == 0.0 ? -1 : labels[condition][at];
 }
@@ -129,8 +129,8 @@ static float *run(const float *start_host, const int n_terms[2], int guide_below
   return host;
 }
 
-/* No guide, either, both, and two terms of one; classifiers' guide_below says nothing here. 1e-5: six steps in float32.
- */
+/* No guide, either, both, and two terms of one. guide_below is for classifiers and changes nothing here. The tolerance
+ * of 1e-5 is for six steps in float32. */
 static void test_follows_its_equation(void **state) {
   (void)state;
   const int kinds[][2] = {{0, 0}, {1, 0}, {0, 1}, {1, 1}, {2, 0}, {2, 1}};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What models announce in a backward pass: every element of the gradient once, when it has got its last addition, and
- * in an order that does not depend on the rank's cells. */
+/* What models announce in a backward pass: every element of the gradient once, when nothing more is added to it. The
+ * order does not depend on the rank's cells. */
 #include "check.h"
 #include "comm/buckets.h"
 #include "kernels/csr.h"

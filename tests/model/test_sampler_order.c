@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* DPM-Solver++(2M): of second order, where DDIM is of first, and towards the same limit, on a score that is known and
- * on the guided networks of the stored runs. */
+/* DPM-Solver++(2M) is of second order and DDIM of first, and both tend to the same limit. This is shown on a score that
+ * is known, and on the guided networks of the stored runs. */
 #include "golden.h"
 #include "model/diffusion/multistep.h"
 #include "model/diffusion/sampler.h"
 #include "model_check.h"
 
-/* Steps of the schedules. Grids are cut out of whole timesteps; with many of them the cutting does not disturb the
- * order. */
+/* Timesteps of the schedules. Grids are made of whole timesteps; so many of them that rounding to these does not
+ * disturb the order. */
 enum { T = 16000 };
 
 static cyf_device *device;
@@ -105,8 +105,8 @@ typedef struct networks {
   int32_t *label;
 } networks;
 
-/* Random networks turn with cos(t), which no grid of whole timesteps resolves; what remains after their fast columns
- * are zeroed varies over hundreds of them. */
+/* Zeroes the columns of the time embedding that change fast. Random networks vary with cos(t), which no grid of whole
+ * timesteps resolves; what remains varies over hundreds of timesteps. */
 static void slow_down(cyf_parameters *p, const char *name) {
   const cyf_named_tensor *tensor = cyf_layout_find(&p->layout, name);
   assert_non_null(tensor);
@@ -181,7 +181,7 @@ static double error_of(const networks *m, cyf_sampler_method method, int n_steps
   return error;
 }
 
-/* Both go to the limit that DDIM has by its own order (2 x(2N) - x(N), Richardson), at their orders. */
+/* Both tend to DDIM's limit, each at its own order. The limit is found by Richardson extrapolation: 2 x(2N) - x(N). */
 static void test_guided_networks(void **state) {
   (void)state;
   networks m = open_networks();

@@ -149,8 +149,8 @@ static double mean_log_prob(const float *x, int32_t target) {
   return sum / TOY_CELLS;
 }
 
-/* Both samplers find the two clusters (true mean distance to the centre: 0.31), half of the cells each; guidance brings
- * nearly all to the one asked for and raises the classifier's log-probability. */
+/* Both samplers find the two clusters, half of the cells each; the true mean distance to the centre is 0.31. Guidance
+ * brings nearly all cells to the cluster asked for and raises the classifier's log-probability. */
 static void check_toy(cyf_sampler_method method) {
   const cyf_sampler_config config = toy_config(method);
   float *x = to_device(device, NULL, TOY_CELLS * TOY_LATENT);
@@ -188,8 +188,8 @@ static void test_toy_dpm(void **state) {
   check_toy(CYF_SAMPLER_DPM);
 }
 
-/* Cells belong to their global index: blocks of CYF_SAMPLER_BLOCK in any order give the very same bits, and any other
- * cut of the range the same cells to the rounding of float32 products (1e-3 after 100 steps). */
+/* A cell depends on its global index. Blocks of CYF_SAMPLER_BLOCK in any order give the same bits. Blocks of any other
+ * size give the same cells up to the rounding of float32 products (1e-3 after 100 steps). */
 static void check_blocks(const cyf_sampler_config *config) {
   const int64_t odd[] = {0, 1, 100, 357, TOY_CELLS};
   float *x = to_device(device, NULL, TOY_CELLS * TOY_LATENT), *y = to_device(device, NULL, TOY_CELLS * TOY_LATENT);

@@ -46,7 +46,7 @@ static void cells_are_noised_to_the_last_step(void **state) {
   free(eps);
 }
 
-/* A cell's noise goes by its index: any cut into blocks gives the same cells. */
+/* A cell's noise depends on its index: any cut into blocks gives the same cells. */
 static void noise_goes_by_the_cell_index(void **state) {
   (void)state;
   cyf_device *device = NULL;

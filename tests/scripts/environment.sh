@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What a machine may lack: unset, empty and missing are one to tests and scripts, and are counted as skipped.
+# Settings for what a machine may lack. Whether one is unset, empty, or names something missing, tests and scripts skip and count it as skipped.
 #   environment.sh TEST_H5AD_READ
 set -euo pipefail
 program=$1

@@ -40,7 +40,7 @@ for section in operations golden curves sanitizer times residency sampling torch
 done
 grep -q 'no section could run on a GPU' "$work/run.txt" || fail "run.sh does not say that there is no GPU"
 
-# A section of a program that hangs, deaf to being told to end, is killed with it, and the next section runs. (A program that sees a GPU, as told.)
+# A section whose program hangs and ignores being told to end is killed with that program, and the next section runs. (The program claims to see a GPU.)
 printf '#!/bin/bash\necho "  CUDA       built in, 1 GPU here"\n' >"$work/moved/packed/bin/cytoforge"
 printf '#!/bin/bash\ntrap "" TERM\nwhile true; do echo $$ >%s; sleep 0.2; done\n' "$work/pid" >"$work/moved/packed/bin/golden_denoiser"
 printf '#!/bin/bash\necho "{\\"operation\\": \\"none\\"}"; exit 3\n' >"$work/moved/packed/bin/check_cuda_ops"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A real PyTorch against import and export: fresh checkpoints of random models, larger than the stored ones, go through the C tests, and what
-# was exported goes back into torch modules. tests/scripts/torch_run.sh FOLDER_OF_TEST_PROGRAMS
+# A real PyTorch against import and export. Fresh checkpoints of random models, larger than the stored ones, go through the C tests. What was
+# exported goes back into torch modules.
+#   tests/scripts/torch_run.sh FOLDER_OF_TEST_PROGRAMS
 # Exits 77 (skipped) where neither CYTOFORGE_PYTHON nor the system's Python has torch (Debian: python3-torch).
 set -euo pipefail
 programs=${1:?usage: torch_run.sh FOLDER_OF_TEST_PROGRAMS}

@@ -2,9 +2,10 @@
 /** @file
  * Strict YAML configuration over a table of fields.
  *
- * A caller describes its settings structure by an array of cyf_config_field; the engine fills defaults, reads a YAML
- * file (libyaml, with file:line:column in every complaint), applies `--set a.b=c` overrides, checks ranges and choices,
- * and prints the resolved settings with every default and its meaning. Unknown keys name the nearest valid key. */
+ * A caller describes its settings structure by an array of cyf_config_field. From that table these functions fill in
+ * the defaults, read a YAML file, apply `--set a.b=c` overrides, and check ranges and choices. They also print the
+ * resolved settings with every default and its meaning. Each complaint about a file gives file:line:column; one about
+ * an unknown key names the nearest valid key. Not collective. */
 #ifndef CYF_BASE_CONFIG_CONFIG_H
 #define CYF_BASE_CONFIG_CONFIG_H
 
@@ -14,6 +15,7 @@
 
 #include "base/status.h"
 
+/** Types of settings, and what the settings structure's member must be for each. */
 typedef enum cyf_config_type {
   CYF_CONFIG_BOOL,     /**< bool: true|false */
   CYF_CONFIG_INT,      /**< int64_t; accepts 1_000 and 1e6 when integral */
@@ -24,17 +26,21 @@ typedef enum cyf_config_type {
   CYF_CONFIG_TEXT_LIST /**< cyf_config_texts, owned by the settings as strings are */
 } cyf_config_type;
 
+/** The most elements of a list. */
 enum { CYF_CONFIG_LIST_MAX = 16 };
+/** A list of integers: value[0..n). */
 typedef struct cyf_config_ints {
   int n;
   int64_t value[CYF_CONFIG_LIST_MAX];
 } cyf_config_ints;
 
+/** A list of strings: value[0..n), each owned by the list. */
 typedef struct cyf_config_texts {
   int n;
   char *value[CYF_CONFIG_LIST_MAX];
 } cyf_config_texts;
 
+/** One setting: its key, the member of the settings structure that holds it, its default, and what values it takes. */
 typedef struct cyf_config_field {
   const char *path; /**< dotted, e.g. "autoencoder.batch_cells"; at most three levels */
   cyf_config_type type;
@@ -45,16 +51,19 @@ typedef struct cyf_config_field {
   const char *help;           /**< one line: meaning and unit */
 } cyf_config_field;
 
+/** All settings of one structure: fields[0..n_fields), borrowed, usually a static table. Fields of one section are
+ * neighbours. */
 typedef struct cyf_config_schema {
   const cyf_config_field *fields;
   size_t n_fields;
 } cyf_config_schema;
 
-/** Fills `settings` (zeroed by the callee) with the defaults. Errors: CYF_ERR_INTERNAL if the table itself is wrong. */
+/** Zeroes `settings` and fills in the defaults. Errors: CYF_ERR_INTERNAL if the table itself is wrong. */
 cyf_status cyf_config_defaults(const cyf_config_schema *schema, void *settings);
 
-/** Reads the YAML file over the present values. Errors: CYF_ERR_CONFIG "file:line:column: ..." (unknown key with the
- * nearest valid one, wrong type, out of range, duplicate key, not a mapping), CYF_ERR_INPUT if it cannot be opened. */
+/** Reads the YAML file over the present values. Errors: CYF_ERR_CONFIG "file:line:column: ..." for an unknown key (with
+ * the nearest valid one), a wrong type, a value out of range, a duplicate key, or a file that is no mapping.
+ * CYF_ERR_INPUT if the file cannot be opened. */
 cyf_status cyf_config_read(const cyf_config_schema *schema, const char *path, void *settings);
 
 /** The same from text in memory; `name` stands for the file in messages. */
@@ -70,7 +79,7 @@ cyf_status cyf_config_print(const cyf_config_schema *schema, const void *setting
 /** The same into a fresh string, freed with cyf_free. */
 cyf_status cyf_config_to_text(const cyf_config_schema *schema, const void *settings, char **ret_text);
 
-/** Frees the strings inside settings. NULL-safe. */
+/** Frees the strings inside settings and sets them to NULL. The structure itself is the caller's. NULL-safe. */
 void cyf_config_destroy_strings(const cyf_config_schema *schema, void *settings);
 
 #endif

@@ -31,6 +31,7 @@ const cyf_config_field *cyf_config_find_section(const cyf_config_schema *schema,
 /** Fails: the path is neither a field nor a section; names the nearest key, or the keys that would be valid there. */
 cyf_status cyf_config_unknown_key(const cyf_config_schema *schema, const cyf_config_place *place, const char *path);
 
+/** Where the settings structure holds this field. */
 static inline void *cyf_config_member(const cyf_config_field *field, void *settings) {
   return (char *)settings + field->offset;
 }
@@ -46,6 +47,7 @@ typedef union cyf_config_list {
   cyf_config_texts texts;
 } cyf_config_list;
 
+/** True for the two list types. */
 static inline bool cyf_config_is_list(const cyf_config_field *field) {
   return field->type == CYF_CONFIG_INT_LIST || field->type == CYF_CONFIG_TEXT_LIST;
 }
@@ -54,7 +56,7 @@ cyf_status cyf_config_append(const cyf_config_field *field, const cyf_config_pla
                              cyf_config_list *list);
 /** Replaces the member, which takes over the list's texts. */
 void cyf_config_set_list(const cyf_config_field *field, const cyf_config_list *list, void *member);
-/** Frees the texts. */
+/** Frees the strings of the list and empties it. */
 void cyf_config_texts_free(cyf_config_texts *texts);
 /** Sets the member from text as it stands in `default_text` and behind `--set a.b=`. */
 cyf_status cyf_config_parse_text(const cyf_config_field *field, const cyf_config_place *place, const char *text,

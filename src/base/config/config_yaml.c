@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading a configuration from YAML: libyaml's parser events against the table, so that every complaint has its place.
- */
+/* Reading a configuration from YAML. libyaml's events are compared with the table one by one, as they carry line and
+ * column for the complaints. */
 #include <string.h>
 #include <yaml.h>
 

@@ -24,20 +24,23 @@ cyf_status cyf_auc(int64_t n, const double *score, const uint8_t *label, double 
 /* ---- mmd.c ---- */
 
 /** Squared maximum mean discrepancy, biased estimator (Gretton et al. 2012, eq. 5): mean K_AA + mean K_BB - 2 mean
- * K_AB, K summed over five Gaussian kernels exp(-d2 / b), b = mean d2 / 4 x {1, 2, 4, 8, 16} with mean d2 over the
- * ordered pairs i != j of the joint set. 0 where all points are equal. Errors: CYF_ERR_MEMORY. */
+ * K_AB. K is a sum of five Gaussian kernels exp(-d2 / b) of the squared distance d2. Their bandwidths b are mean d2 / 4
+ * times 1, 2, 4, 8 and 16, where the mean is taken over the ordered pairs i != j of the joint set. 0 where all points
+ * are equal. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_mmd(int64_t n_a, int64_t n_b, int64_t n_dims, const double *points, double *ret_mmd);
 
 /* ---- lisi.c ---- */
 
-/** Local inverse Simpson's index (Korsunsky et al. 2019) of each point for the grouping A/B: neighbours are the
- * 3 x perplexity nearest points counting the point itself, which is then left out, as in the authors' code; weights
- * exp(-beta d) with beta such that their entropy is log(perplexity). Where there are fewer points, all are neighbours
- * and the perplexity is a third of their number (at least 1). lisi [n_a + n_b], in [1, 2]; NAN for a single point. */
+/** Local inverse Simpson's index (Korsunsky et al. 2019) of each point for the grouping A/B. As in the authors' code,
+ * its neighbours are the 3 x perplexity nearest points, where the point itself is counted and then left out. Their
+ * weights are exp(-beta d), with beta such that the weights' entropy is log(perplexity). Where there are fewer points,
+ * all are neighbours and the perplexity is a third of their number (at least 1). lisi [n_a + n_b], in [1, 2]; NAN for a
+ * single point. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_lisi(int64_t n_a, int64_t n_b, int64_t n_dims, const double *points, double perplexity, double *lisi);
 
 /* ---- forest.c ---- */
 
+/** The shape of a random forest. */
 typedef struct cyf_forest_options {
   int64_t n_trees;
   int64_t depth;            /**< 1 to 10 */
@@ -45,14 +48,15 @@ typedef struct cyf_forest_options {
   uint64_t seed;
 } cyf_forest_options;
 
-/** Random forest (Breiman 2001) for two classes: CART trees with Gini impurity on bootstrap samples; a new point's
- * probability is the mean over trees of the share of label 1 in its leaf. Trains on points [n, n_dims] with label 0/1,
- * fills probability [n_new]. The same for any number of threads. Errors: CYF_ERR_MEMORY. */
+/** Random forest (Breiman 2001) for two classes: CART trees with Gini impurity on bootstrap samples. A new point's
+ * probability is the mean, over trees, of the share of label 1 in its leaf. Trains on points [n, n_dims] with label
+ * 0/1, fills probability [n_new]. The same for any number of threads. Errors: CYF_ERR_USAGE (options out of range),
+ * CYF_ERR_MEMORY. */
 cyf_status cyf_forest_predict(int64_t n, int64_t n_dims, const double *points, const uint8_t *label, int64_t n_new,
                               const double *new_points, const cyf_forest_options *options, double *probability);
 
-/** AUC of a forest that tells B from A on a stratified split: test_fraction of A and of B (rounded, chosen by seed) are
- * tested, the others train. NAN where A or B has fewer than 4 points. */
+/** AUC of a forest that tells B from A. test_fraction of A and of B (rounded, chosen by seed) are tested, the others
+ * train. NAN where A or B has fewer than 4 points. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_forest_auc(int64_t n_a, int64_t n_b, int64_t n_dims, const double *points, double test_fraction,
                           const cyf_forest_options *options, double *ret_auc);
 
@@ -74,21 +78,23 @@ typedef struct cyf_logistic {
   int64_t n_iterations;
 } cyf_logistic;
 
-/** Minimises sum of log-losses + l2/2 |weights|^2 (intercepts free) by L-BFGS until the largest gradient entry is below
- * 1e-8 of the number of points or nothing improves. class_code in [0, n_classes). Freed with cyf_logistic_destroy;
- * empty on error. Errors: CYF_ERR_MEMORY. */
+/** Minimises sum of log-losses + l2/2 |weights|^2 (intercepts are not penalised) by L-BFGS. It stops when the largest
+ * gradient entry is below 1e-8 times the number of points, or nothing improves. class_code in [0, n_classes). Freed
+ * with cyf_logistic_destroy; empty after an error. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_logistic_fit(int64_t n, int64_t n_dims, const double *points, int64_t n_classes,
                             const int32_t *class_code, double l2, cyf_logistic *ret_model);
-/** The most probable class of each of n points. */
+/** The most probable class of each of n points: class_code [n]. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_logistic_predict(const cyf_logistic *model, int64_t n, const double *points, int32_t *class_code);
-void cyf_logistic_destroy(cyf_logistic *model); /**< NULL-safe, zeroes */
+/** Frees what the model holds and zeroes the struct. NULL-safe. */
+void cyf_logistic_destroy(cyf_logistic *model);
 
 /* ---- lbfgs.c ---- */
 
 /** value and gradient [n] of the function at x [n]. */
 typedef void (*cyf_objective)(void *context, const double *x, double *ret_value, double *gradient);
-/** Minimises a smooth convex function from x in place (Nocedal & Wright, algorithm 7.5, ten pairs, weak Wolfe line
- * search). Stops at gradient maximum <= tolerance, after max_iterations, or when the line search finds no lower point.
+/** Minimises a smooth convex function by L-BFGS, in place from x [n] (Nocedal & Wright, Numerical Optimization,
+ * algorithm 7.5, with ten pairs and a line search for the weak Wolfe conditions). Stops when the largest gradient entry
+ * is at most `tolerance`, after max_iterations, or when the line search finds no lower point. Errors: CYF_ERR_MEMORY.
  */
 cyf_status cyf_lbfgs_minimize(cyf_objective objective, void *context, int64_t n, double *x, double tolerance,
                               int64_t max_iterations, int64_t *ret_iterations);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Exact principal components through the smaller Gram matrix. */
+/* Principal components: exact ones from the smaller Gram matrix, or randomised ones. */
 #include "evaluate/measures/pca.h"
 
 #include <cblas.h>
@@ -29,13 +29,13 @@ void cyf_pca_destroy(cyf_pca *pca) {
   *pca = (cyf_pca){0};
 }
 
-/* dsyevr on workspace of its own asking. a is overwritten; ascending values and matching vectors come out. */
+/* Calls dsyevr with the workspace that it asks for. a is overwritten; values are ascending, vectors in their order. */
 static cyf_status eigen_upper_range(int n, double *a, int first, int last, double *values, double *vectors) {
   cyf_status status = CYF_OK;
   double *work = NULL, work_size = 0, unused = 0, tolerance = 0;
   int *iwork = NULL, *support = NULL, iwork_size = 0, info = 0, n_found = 0, query = -1, lwork = 0;
   CYF_TRY_CLEANUP(CYF_NEW(&support, 2 * (last - first + 1)));
-  /* Row-major upper is column-major lower. */
+  /* The upper triangle in row-major order is the lower one in column-major order. */
   dsyevr_("V", "I", "L", &n, a, &n, &unused, &unused, &first, &last, &tolerance, &n_found, values, vectors, &n, support,
           &work_size, &query, &iwork_size, &query, &info, 1, 1, 1);
   lwork = (int)work_size;
@@ -54,8 +54,8 @@ cleanup:
   return status;
 }
 
-/* The n_wanted largest eigenvalues, descending, and their eigenvectors of the symmetric matrix [n, n] of which the
- * upper triangle in row-major order is set (overwritten): vectors[j * n + i] is entry i of vector j. */
+/* The n_wanted largest eigenvalues of a symmetric matrix [n, n], descending, and their eigenvectors: vectors[j * n + i]
+ * is entry i of vector j. Only the upper triangle (row-major) is read, and the matrix is overwritten. */
 static cyf_status symmetric_leading(int64_t n, double *matrix, int64_t n_wanted, double *values, double *vectors) {
   if (n > INT_MAX / 32)
     return CYF_FAIL(CYF_ERR_INTERNAL, "a %lld x %lld eigenproblem is too large", (long long)n, (long long)n);
@@ -81,9 +81,10 @@ static cyf_status symmetric_leading(int64_t n, double *matrix, int64_t n_wanted,
   return CYF_OK;
 }
 
-/* ---- three ways to the components ----
- * Each fills loadings (orthonormal columns) and variance for n_components wanted and lowers n_components to the
- * numerical rank. `pca->mean` and `n_genes` are set. */
+/* ---- three ways to the components ---- */
+
+/* In each pca->n_genes, mean and n_components (as wanted) are set. It fills loadings (orthonormal columns) and
+ * variance, and lowers n_components to the numerical rank. */
 
 /* Randomised (Halko, Martinsson & Tropp, SIAM Review 53, 2011). */
 enum { EXTRA_DIRECTIONS = 30, N_ITERATIONS = 8 };
@@ -119,8 +120,9 @@ static void fill_normal(uint64_t seed, int64_t n, int64_t width, double *values)
   }
 }
 
-/* From basis [n, width] (orthonormal, about the range of the centred cells X) and image = X' basis [n_genes, width]:
- * with the eigenvectors W of image' image, image W / s are right singular vectors of basis basis' X. */
+/* From an orthonormal basis [n, width] of about the range of the centred cells X, and from image = X' basis [n_genes,
+ * width]. Let W be the eigenvectors of image' image, and s the square roots of its eigenvalues. Then the columns of
+ * image W / s are right singular vectors of basis basis' X, which is about X. */
 static cyf_status rotate_to_components(int64_t n_cells, int64_t width, const double *image, double *gram,
                                        double *vectors, double *values, cyf_pca *pca) {
   int w = (int)width, n_genes = (int)pca->n_genes;
@@ -167,7 +169,7 @@ cleanup:
   return status;
 }
 
-/* Lowers n_components to those of more than rounding's variance. */
+/* Lowers n_components to those whose variance is more than rounding. */
 static void cut_to_rank(cyf_pca *pca) {
   int64_t rank = 0;
   while (rank < pca->n_components && pca->variance[rank] > RELATIVE_RANK_CUT * pca->variance[0] &&

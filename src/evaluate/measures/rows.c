@@ -138,7 +138,7 @@ static inline void add_scaled(int64_t width, double factor, const double *source
 
 cyf_status cyf_rows_times(const cyf_rows *rows, const double *mean, int64_t width, const double *dense,
                           double *product) {
-  double *shift = NULL; /* what the mean cell gives: subtracted, the rows need not be centred */
+  double *shift = NULL; /* the product of the mean cell, which is subtracted instead of centring the rows */
   CYF_TRY(CYF_NEW(&shift, width));
   for (int64_t gene = 0; mean && gene < rows->n_genes; gene++) {
     add_scaled(width, -mean[gene], dense + gene * width, shift);

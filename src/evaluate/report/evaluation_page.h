@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
  * The evaluation as a folder: index.html (one page, no network needed), the figures as SVG files and evaluation.json.
- */
+ * Not collective. */
 #ifndef CYF_EVALUATE_REPORT_EVALUATION_PAGE_H
 #define CYF_EVALUATE_REPORT_EVALUATION_PAGE_H
 

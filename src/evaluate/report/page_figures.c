@@ -171,7 +171,7 @@ static cyf_status project(const cyf_pca *pca, const cyf_cells *cells, double **r
   return status;
 }
 
-/* More different s than this are no steps but a continuum, which is drawn in equal bins. */
+/* A path with more different values of s than this has no steps; it is cut into equal ranges of s. */
 enum { STEPS_MAX = 40, N_BINS = 20 };
 
 /* The steps of a path: *ret_step [n_cells] and *ret_s [*ret_n_steps], freed with cyf_free. */

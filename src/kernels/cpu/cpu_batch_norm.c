@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Batch norm with the activation that follows it. Column sums go by tiles of columns, one task each, so that they do
- * not depend on the number of threads. */
+/* Batch norm with the activation that follows it. A task sums a tile of columns over all cells, so that sums do not
+ * depend on the number of threads. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -57,7 +57,7 @@ cyf_status cyf_cpu_batch_norm_running(cyf_device *d, int64_t c, const float *run
   return CYF_OK;
 }
 
-/* What stands for a column in the element formulas. */
+/* The arrays [columns] that the formulas of an element use. */
 typedef struct batch_norm {
   const float *mean, *inv_std, *gamma, *beta;
   float slope;

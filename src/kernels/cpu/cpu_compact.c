@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Compact cells to the sparse batches of the other operations, and dense rows to sparse ones. */
+/* Cells as an atlas stores them are turned into the sparse batches that other operations take, and so are dense rows.
+ */
 #include <math.h>
 #include <string.h>
 

@@ -16,7 +16,7 @@ static int64_t block_genes(int64_t n_cells, int64_t n_genes) {
   return cyf_cpu_min(genes, n_genes);
 }
 
-/* What lives through the blocks. */
+/* Arrays that are used for all blocks of genes. */
 typedef struct workspace {
   int64_t *next;        /* [cells] first entry that is not yet used */
   double *sum;          /* [cells] */

@@ -15,8 +15,8 @@ typedef struct cyf_cpu_block_row {
   const float *values;
 } cyf_cpu_block_row;
 
-/** Loss of one cell over one block: y[n_genes] holds Y and is replaced by dLoss/dY; gene_gradient[n_genes] (NULL: not
- * wanted) is set to the derivative by the loss's own parameter of each gene. Runs on several threads. */
+/** Returns the loss of one cell over one block. y[n_genes] holds Y and is replaced by dLoss/dY. gene_gradient[n_genes]
+ * (NULL: not wanted) is set to the derivative by the loss's own parameter of each gene. Called from several threads. */
 typedef double (*cyf_cpu_row_loss)(const void *context, const cyf_cpu_block_row *row, float *y, float *gene_gradient);
 
 typedef struct cyf_cpu_gene_loss {
@@ -30,7 +30,7 @@ typedef struct cyf_cpu_gene_loss {
       *d_gene; /**< any may be NULL; d_h is replaced, the rest added to; d_gene [genes] sums gene_gradient */
 } cyf_cpu_gene_loss;
 
-/** Errors: CYF_ERR_MEMORY. */
+/** Computes the loss and its gradients; *ret_sum is the loss over all cells and genes. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_cpu_gene_loss_blocked(const cyf_device *device, const cyf_cpu_gene_loss *loss, double *ret_sum);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Squared error of the last layer against a sparse target: by Gram matrices, whose cost does not grow with cells x
- * genes, or densely by blocks of genes. */
+ * genes, or densely by blocks of genes. The first way never forms the output Y. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 /* ---- dense ---- */
 
-/* Y - X in place, its square sum, and 2 (Y - X). */
+/* Replaces Y by 2 (Y - X) and returns the sum of (Y - X)^2. */
 static double mse_row(const void *context, const cyf_cpu_block_row *row, float *y, float *gene_gradient) {
   (void)context;
   (void)gene_gradient;
@@ -102,10 +102,11 @@ static double gram_value(gram *g, double *ret_output_square) {
   return square + target_terms(g);
 }
 
-/* Whether float32 gradients by Gram matrices stay within 1e-4 of the largest. They are differences: W h'h is a sum of
- * n_cells coherent terms, what is left of it a sum of n_cells residuals of random sign, so the relative error grows as
- * sqrt(n_cells * Y^2 / residual^2). The factor is measured on a target that is the output plus white noise (the worst
- * case), 512 to 1,024 cells, 8,000 to 12,000 genes. The value itself is a double sum and stays good far beyond. */
+/* Whether the error of float32 gradients by Gram matrices stays within 1e-4 of the largest gradient. These gradients
+ * are differences of large terms. W h'h sums n_cells terms of the same sign, while the difference sums n_cells
+ * residuals of random sign. So the relative error grows as sqrt(n_cells * Y^2 / residual^2). The factor was measured in
+ * the worst case, a target that is the output plus white noise, with 512 to 1,024 cells and 8,000 to 12,000 genes. The
+ * loss itself is a double sum and stays exact far beyond. */
 static bool gradients_are_precise(const gram *g, double residual_square, double output_square) {
   const double error_factor = 5e-7, error_allowed = 1e-4;
   const double limit = error_allowed / error_factor;
@@ -154,7 +155,7 @@ static cyf_status gram_weight_gradient(const gram *g, double scale, float *d_w, 
   return cyf_cpu_sparse_transposed_product(g->device, g->x, hidden, -factor, g->h, d_w, d_bias);
 }
 
-/* With ret_precise not NULL, gradients that would be too coarse are left out and *ret_precise is false. */
+/* With ret_precise not NULL, gradients that would be too inexact are not computed and *ret_precise is false. */
 static cyf_status mse_gram(const cyf_device *d, const cyf_csr *target, int64_t hidden, const float *h, const float *w,
                            const float *bias, double scale, double *ret_sum_squared, float *d_h, float *d_w,
                            float *d_bias, bool *ret_precise) {
@@ -218,7 +219,7 @@ cyf_status cyf_cpu_gene_mse(cyf_device *d, cyf_gene_mode mode, const cyf_csr *ta
     CYF_TRY(mse_gram(d, target, hidden, h, w, bias, scale, ret_sum_squared, d_h, d_w, d_bias, &precise));
     if (precise) return CYF_OK;
   }
-  /* Some gradients without the others are rare enough for one way. */
+  /* Where only some of the gradients are wanted, which is rare, the dense way does. */
   const cyf_cpu_gene_loss loss = {.target = target,
                                   .hidden = hidden,
                                   .h = h,

@@ -13,8 +13,8 @@ typedef struct nb_context {
   const float *theta; /* [genes] */
 } nb_context;
 
-/* Genes are taken this many at a time: first all as if their counts were zero, then the positive ones among them, which
- * need the Y that the first pass replaces. */
+/* Genes are taken this many at a time: first all as if their counts were zero, then those with positive counts. The
+ * second pass needs the Y that the first one replaces, and keeps a copy of so many. */
 enum { STRIP = 256 };
 
 static double zero_counts(int64_t n_genes, float size, const float *theta, const float *log_mu, float *d_log_mu,
@@ -29,8 +29,8 @@ static double zero_counts(int64_t n_genes, float size, const float *theta, const
   return sum;
 }
 
-/* Adds what the counts of the strip [first, first + n_genes) add, from entry *k on; genes count from the block's first.
- */
+/* Adds the terms of the positive counts of genes [first, first + n_genes), numbered from the block's first, from entry
+ * *k on. */
 static double positive_counts(const cyf_cpu_block_row *row, int64_t first, int64_t n_genes, double size,
                               const float *theta, const float *log_mu, float *d_log_mu, float *d_log_theta,
                               int64_t *k) {

@@ -10,12 +10,12 @@
 
 extern const cyf_ops cyf_cpu_ops;
 
-/** Threads for one operation: those of the device, one inside a parallel region. */
+/** Threads for one operation: those of the device, or one inside a parallel region. */
 static inline int cyf_cpu_threads(const cyf_device *device) {
   return omp_in_parallel() ? 1 : device->n_threads;
 }
 
-/** The same where starting threads would cost more than they save: fewer than about `work` element operations. */
+/** Threads for about `work` element operations: one where starting more would cost more than they save. */
 static inline int cyf_cpu_threads_for(const cyf_device *device, int64_t work) {
   enum { LEAST_WORK = 1 << 15 };
   return work < LEAST_WORK ? 1 : cyf_cpu_threads(device);
@@ -27,7 +27,8 @@ static inline int64_t cyf_cpu_min(int64_t a, int64_t b) {
 
 /* ---- sums whose value does not depend on the number of threads ---- */
 
-/** An array of `count` elements is cut into at most this many chunks, by `count` alone; chunk sums add in order. */
+/** A sum over an array is cut into at most this many chunks, whose sums are added in order. The cut depends on the
+ * number of elements alone, so that results do not depend on the number of threads. */
 enum { CYF_CPU_SUM_CHUNKS = 128 };
 static inline int64_t cyf_cpu_chunk_size(int64_t count) {
   enum { LEAST = 4096 };
@@ -72,7 +73,7 @@ cyf_status cyf_cpu_sparse_transposed_product(const cyf_device *device, const cyf
 
 /* ---- the slots ---- */
 
-/* One function does for several slots here, as host and device memory are the same. */
+/* One function serves several slots here, as host and device memory are the same. */
 #define cyf_cpu_alloc_host cyf_cpu_alloc
 #define cyf_cpu_free_host cyf_cpu_free
 #define cyf_cpu_upload cyf_cpu_copy

@@ -5,7 +5,7 @@
 #include "kernels/math/activation.h"
 #include "kernels/math/norm.h"
 
-/* Two passes, in double: the variance is of deviations from the mean, so nothing cancels. */
+/* Two passes, in double: the variance is taken from deviations from the mean, so that no digits cancel. */
 static void row_moments(int64_t c, const float *x, float *ret_mean, float *ret_inv_std) {
   double sum = 0.0, square = 0.0;
 #pragma omp simd reduction(+ : sum)
@@ -34,8 +34,8 @@ cyf_status cyf_cpu_layer_norm_silu_forward(cyf_device *d, int64_t n, int64_t c, 
   return CYF_OK;
 }
 
-/* One row: d_x, and d_z * xhat and d_z added to column sums where wanted. d_x holds gamma * d_z between the passes,
- * which is what lets it be d_y. `sums` is a constant at every call. */
+/* Sets d_x of one row and, where wanted, adds d_z * xhat and d_z to column sums. Between its two passes d_x holds gamma
+ * * d_z, so that d_x may be d_y. `sums` is a constant at every call. */
 static inline __attribute__((always_inline)) void backward_row(const bool sums, int64_t c, const float *x,
                                                                const float *d_y, const float *gamma, const float *beta,
                                                                float mean, float inv_std, float *d_x, double *sum_gamma,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* AdamW and the moving average in one pass over memory, which is what bounds it. */
+/* AdamW and the moving average in one pass over memory, whose speed is the limit. */
 #include <string.h>
 
 #include "kernels/coefficients.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Products of a sparse batch with a dense matrix, by a register-tiled gather: for one row of the sparse side, a tile of
- * output columns stays in registers while rows of the dense matrix are scaled and added to it. The loops around it keep
- * those rows in the second-level cache for many cells. */
+/* Products of a sparse batch with a dense matrix. For one row of the sparse matrix, a tile of output columns stays in
+ * registers while rows of the dense matrix are scaled and added to it. The loops around it keep those dense rows in the
+ * second-level cache for many cells. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -243,7 +243,7 @@ static void add_to_genes(const transposed *t, int64_t genes, int64_t cells, int6
     for (int64_t g = first; g < last; ++g) {
       const int64_t begin = t->start[g];
       const entries e = {t->start[g + 1] - begin, t->cell + begin, t->value + begin, 0};
-      /* The rows of d_w lie pages apart, where the hardware does not look ahead. */
+      /* The rows of d_w lie pages apart, where the hardware does not prefetch. */
       for (int64_t j = 0; g + GENES_AHEAD < last && j < columns; j += LINE_FLOATS) {
         __builtin_prefetch(d_w + (g + GENES_AHEAD) * out + column + j, 1);
       }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Batch norm with the activation that follows it. Floors: the sums read x (and d_y) once; forward and backward read
- * their inputs and write their output once. Columns' constants stay in the first-level cache. */
+/* Batch norm with the activation that follows it. Memory traffic is the least possible: the sums read x (and d_y) once;
+ * forward and backward read their inputs and write their output once. Columns' constants stay in the first-level cache.
+ */
 #include "kernels/cuda/cuda_kernels.cuh"
 #include "kernels/math/activation.h"
 #include "kernels/math/norm.h"
@@ -67,7 +68,7 @@ cyf_status cyf_cuda_batch_norm_running(cyf_device *device, int64_t c, const floa
   return cyf_element_op(device, "batch_norm_running", c, f);
 }
 
-/* What stands for a column in the element formulas. */
+/* The arrays [columns] that the formulas of an element use. */
 struct batch_norm {
   int64_t c;
   const float *mean, *inv_std, *gamma, *beta;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Matrix products on cuBLASLt: plans (descriptors and the library's chosen algorithm) are made once a shape and kept.
  *
- * cuBLASLt sees column-major matrices, so a row-major product c = a b is asked for as c' = b' a': the first operand is
- * b, the second a, and the bias along c's columns is one value a row of c', as the epilogue wants it. */
+ * cuBLASLt sees column-major matrices, so a row-major product c = a b is asked for as c' = b' a'. Its first operand is
+ * b and its second a. A bias along c's columns is then one value for each row of c', as the epilogue wants it. */
 #include "kernels/cuda/cuda_blas.h"
 
 #include "base/memory.h"
@@ -35,7 +35,7 @@ struct cyf_cuda_blas {
   cublasLtHandle_t handle;
   void *workspace;
   plan plans[PLANS];
-  int n_plans, next; /* next: the one to give up when all are used */
+  int n_plans, next; /* next: the plan to replace when all are used */
 };
 
 static cyf_status blas_fail(const cyf_cuda_blas *blas, cublasStatus_t error, const char *what) {
@@ -159,8 +159,8 @@ static cyf_status find_plan(cyf_cuda_blas *blas, const cyf_cuda_product *product
   return status;
 }
 
-/* The library's preferences tell it how operands lie, but not the bias, which its epilogues read 16 bytes at a time:
- * one that starts elsewhere is copied. */
+/* The library is told how operands are aligned, but not how the bias is, which its epilogues read 16 bytes at a time.
+ * So a bias that is not aligned to 16 bytes is copied. */
 static cyf_status aligned_bias(cyf_cuda_device *d, const float *bias, int64_t n, const float **ret_bias) {
   float *copy;
   *ret_bias = bias;
@@ -170,8 +170,8 @@ static cyf_status aligned_bias(cyf_cuda_device *d, const float *bias, int64_t n,
   return cyf_cuda_copy(&d->base, copy, bias, (size_t)n * sizeof *bias);
 }
 
-/* The product alone, and what its epilogue would have done by a pass over it: a few shapes (vectors, rows that start
- * anywhere) have no algorithm with an epilogue. */
+/* The product alone, and then what its epilogue would have done in a pass over it. A few shapes (vectors, rows that are
+ * not aligned) have no algorithm with an epilogue. */
 static cyf_status without_epilogue(cyf_cuda_device *d, const cyf_cuda_product *product) {
   cyf_cuda_product plain = *product;
   if (product->epilogue == CYF_EPILOGUE_NONE) {

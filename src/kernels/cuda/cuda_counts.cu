@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What models of raw counts need beside gene_nb. Floors: each input and output once; softmax_rows reads its rows again
- * from the caches; draws are bound by the generator and, for large means, by the terms that inversion adds up. */
+/* What models of raw counts need beside gene_nb. Memory traffic is the least possible: each input and output once;
+ * softmax_rows reads its rows again from the caches. Draws are limited by the random number generator and, for large
+ * means, by the terms that inversion adds up. */
 #include "kernels/cuda/cuda_kernels.cuh"
 #include "kernels/math/library.h"
 #include "kernels/math/negative_binomial.h"

@@ -31,12 +31,12 @@ int cyf_cuda_device_count(const char **ret_reason) {
 /* The oldest GPUs that the binary holds code for. */
 enum { LEAST_MAJOR = 8 };
 
-/* Distinct timesteps of a batch: with T of a thousand a large batch nearly always has all of them, a small one a number
- * that varies by a few. */
+/* For the number of distinct timesteps of a batch. With a thousand timesteps, a large batch nearly always has all of
+ * them, and a small one a number that varies by a few. */
 enum { ROW_UNIT = 64 };
 
-/* With a few hundred cells a denoiser's step is the gaps between its kernels; with 2,048 it is their work. Decoded to
- * 30,000 genes these are a quarter of a GB a thread. */
+/* With a few hundred cells the gaps between kernels take most of a denoiser's step; with 2,048 cells the kernels do.
+ * Decoded to 30,000 genes, so many cells take a quarter of a GB for each thread. */
 enum { BLOCK_CELLS = 2048 };
 
 static cyf_status describe(cyf_cuda_device *d) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Operations that touch each element once: their floor is reading their inputs and writing their outputs once, which
- * one launch a slot does. Tables (rows of labels, timesteps, signal levels) stay in the caches. */
+/* Operations that touch each element once, by one launch each. Memory traffic is the least possible: inputs are read
+ * once and outputs written once. Tables (rows of labels, timesteps, signal levels) stay in the caches. */
 #include "kernels/cuda/cuda_blas.h"
 #include "kernels/cuda/cuda_kernels.cuh"
 #include "kernels/math/activation.h"
@@ -69,9 +69,9 @@ cyf_status cyf_cuda_add_rows(cyf_device *device, int64_t n, int64_t c, const flo
   return cyf_cell_op(device, "add_rows", n, c, f);
 }
 
-/* d_table[r, columns of the block]: the block looks through all row numbers, a block's worth at a time, and adds the
- * cells of row r in their order. The numbers (4 n bytes) are read by every block, from the cache: 32 MB in all for
- * 8,192 cells of 1,000 timesteps, beside d_y once. */
+/* Computes d_table[r] for one range of columns. The block looks through all row numbers, CYF_BLOCK at a time, and
+ * adds the cells of row r in their order. Every block reads the row numbers (4 n bytes) from the cache: 32 MB in all
+ * for 8,192 cells of 1,000 timesteps. d_y is read once. */
 static __global__ void sum_rows(int64_t n, int64_t c, const float *d_y, const int32_t *row, int64_t n_rows,
                                 float *d_table) {
   CYF_SHARED(int, matches, CYF_BLOCK);
@@ -93,7 +93,7 @@ static __global__ void sum_rows(int64_t n, int64_t c, const float *d_y, const in
       }
       if (match) matches[before + __popc(mask & ((1u << lane) - 1))] = (int)threadIdx.x;
       __syncthreads();
-      /* The next turn writes `matches` behind its first barrier only, when all have read them. */
+      /* The next turn writes `matches` only after its first barrier, when all threads have read them. */
       for (int k = 0; j < c && k < total; ++k) sum += (double)d_y[(first + matches[k]) * c + j];
     }
     if (j < c) d_table[r * c + j] = (float)sum;

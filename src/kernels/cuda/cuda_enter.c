@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The frame of an operation: one thread at a time, its temporaries, and what went wrong. */
+/* How every operation begins and ends: one thread at a time, its temporaries, and what went wrong. */
 #include "kernels/cuda/cuda_internal.h"
 
 cyf_status cyf_cuda_fail(cudaError_t error, const char *what) {

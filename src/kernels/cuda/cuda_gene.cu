@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Gene space by dense strips of cells: the first layer's products, and the losses of the last layer.
  *
- * On tensor cores the dense product of 28,231 genes is cheaper than gathering the 5 % that are there: 8,192 cells x
- * 1,024 are 0.5 TFLOP, below a millisecond in bfloat16, where a gather would move 50 GB through the second-level cache.
- */
+ * On tensor cores the dense product with 28,231 genes is cheaper than gathering the 5 % of entries that are not zero.
+ * For 8,192 cells and 1,024 outputs it takes 0.5 TFLOP, below a millisecond in bfloat16. A gather would move 50 GB
+ * through the second-level cache. */
 #include "kernels/cuda/cuda_gene.cuh"
 #include "kernels/math/negative_binomial.h"
 
@@ -90,8 +90,8 @@ typedef struct gene_loss {
   float *d_h, *d_w, *d_bias, *d_log_theta;
 } gene_loss;
 
-/* Y - X in place and its square sum, one block a row; residual (NULL: the strip itself): the same in T. Floor: Y read
- * and the residual written once. */
+/* Replaces Y by Y - X and sums its squares, one block a row; residual (NULL: the strip itself) is the same in the
+ * operands' type. Memory traffic is the least possible: Y is read once and the residual is written once. */
 template <typename T>
 __global__ void mse_rows(cyf_csr x, int64_t first, int64_t n, int64_t stride, float *y, T *residual, double *cell_sum) {
   for (int64_t i = blockIdx.x; i < n; i += gridDim.x) {
@@ -117,8 +117,9 @@ struct nb_rows_args {
   double *cell_sum;
 };
 
-/* Every gene as if its count were zero, then the positive counts over them: those need their gene's Y, so the gradient
- * goes to a strip of its own. Floor: Y read, one or two gradients written. */
+/* Takes every gene as if its count were zero, then corrects those with positive counts. The second pass needs Y again,
+ * so the gradient goes to a strip of its own. Memory traffic is the least possible: Y is read once, and one or two
+ * gradients are written once. */
 template <typename T>
 __global__ void nb_rows(nb_rows_args a, T *by_log_mu) {
   for (int64_t i = blockIdx.x; i < a.n; i += gridDim.x) {
@@ -152,7 +153,7 @@ __global__ void nb_rows(nb_rows_args a, T *by_log_mu) {
   }
 }
 
-/* Buffers that live through the strips. */
+/* Buffers that are used for all strips. */
 typedef struct loss_buffers {
   int64_t stride, strip;
   cyf_cuda_operand w;
@@ -238,8 +239,9 @@ static cyf_status run_loss(cyf_cuda_device *d, const gene_loss *l, double *ret_s
   return cyf_launch_sum(d, n, f, finish);
 }
 
-/* AUTO is the dense form: on tensor cores it is the faster one, and in float32 (28 ms against some 20 for 8,192 cells x
- * 28,231 genes x 1,024, estimated) it needs no look at the residual, for which the host would have to wait. */
+/* AUTO is the dense form. On tensor cores it is the faster one. In float32 it is slower (for 8,192 cells, 28,231 genes
+ * and 1,024 hidden units an estimated 28 ms against some 20). But it needs no look at the residual, for which the host
+ * would have to wait. */
 cyf_status cyf_cuda_gene_mse(cyf_device *device, cyf_gene_mode mode, const cyf_csr *target, int64_t hidden,
                              const float *h, const float *w, const float *bias, double scale, double *ret_sum_squared,
                              float *d_h, float *d_w, float *d_bias) {

@@ -6,8 +6,9 @@
 
 #include "kernels/cuda/cuda_dense.cuh"
 
-/** strip[i, stride] = row i of x, pads included, by a block: zeros in 16-byte stores, then the entries over them, in
- * lines that are still in the cache. Floor: the strip written once and 8 bytes an entry read. */
+/** strip[i, stride] = row i of x, padding included, by one block: zeros in 16-byte stores, then the entries over them
+ * while the lines are still in the cache. Memory traffic is the least possible: the strip is written once and 8 bytes
+ * an entry are read. */
 template <typename T>
 __global__ void cyf_densify(cyf_csr x, int64_t first, int64_t n, int64_t stride, T *strip) {
   const int64_t vectors = stride * (int64_t)sizeof(T) / 16;

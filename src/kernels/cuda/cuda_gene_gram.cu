@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Squared error of the last layer by Gram matrices, in float32 with double sums whatever the device's precision: its
- * gradients are differences of large terms. With Y = h W' + 1 b', s = the column sums of h and X the target:
+/* Squared error of the last layer by Gram matrices. It is computed in float32 with double sums whatever the device's
+ * precision, as its gradients are differences of large terms. With Y = h W' + 1 b', s = the column sums of h and X the
+ * target:
  *   sum (Y - X)^2 = <h'h, W'W> + 2 s.(W'b) + n b.b - 2 (sum_i h_i.(X W)_i + sum X b) + sum X^2
  *   d_h = 2 (h W'W + 1 (W'b)' - X W),  d_W = 2 (W h'h + b s' - X'h),  d_b = 2 (W s + n b - column sums of X). */
 #include "kernels/cuda/cuda_gene.cuh"

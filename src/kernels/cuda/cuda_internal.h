@@ -60,7 +60,7 @@ static inline cyf_status cyf_cuda_check(cudaError_t error, const char *what) {
 
 /* ---- operations ---- */
 
-/** The frame of one operation. */
+/** An operation between its begin and its end. */
 typedef struct cyf_cuda_op {
   cyf_cuda_device *d;
   size_t mark; /**< of the scratch */

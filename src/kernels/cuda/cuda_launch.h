@@ -34,28 +34,28 @@ static inline int64_t cyf_least(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-/** A thread an element, with a stride; about 4 elements a thread before blocks run out. */
+/** One thread for about 4 elements; where the grid would exceed CYF_ELEMENT_BLOCKS, threads take more by a stride. */
 static inline cyf_launch cyf_launch_elements(int64_t count) {
   const int64_t blocks = cyf_least(cyf_ceil_div(count, 4 * CYF_BLOCK), CYF_ELEMENT_BLOCKS);
   const cyf_launch shape = {(unsigned)(blocks > 0 ? blocks : 1), 1, CYF_BLOCK};
   return shape;
 }
 
-/** A thread a column, rows by stride along y; a thread sees 8 rows before the grid is full. */
+/** One thread for a column; rows go along y by a stride, with 8 rows a thread until the grid is full. */
 static inline cyf_launch cyf_launch_rows(int64_t n, int64_t c) {
   const int64_t y = cyf_least(cyf_ceil_div(n, 8), CYF_GRID_Y_MAX);
   const cyf_launch shape = {(unsigned)cyf_ceil_div(c, CYF_COLUMN_BLOCK), (unsigned)(y > 0 ? y : 1), CYF_COLUMN_BLOCK};
   return shape;
 }
 
-/** A warp a row, by stride. */
+/** One warp for a row; more rows by a stride. */
 static inline cyf_launch cyf_launch_warps(int64_t n) {
   const int64_t blocks = cyf_least(cyf_ceil_div(n, CYF_WARPS), 1 << 20);
   const cyf_launch shape = {(unsigned)(blocks > 0 ? blocks : 1), 1, CYF_BLOCK};
   return shape;
 }
 
-/** A block a row, by stride. */
+/** One block for a row; more rows by a stride. */
 static inline cyf_launch cyf_launch_blocks(int64_t n) {
   const int64_t blocks = cyf_least(n, 1 << 20);
   const cyf_launch shape = {(unsigned)(blocks > 0 ? blocks : 1), 1, CYF_BLOCK};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Losses, sums of squares and AdamW. Floors: inputs once, gradients once; AdamW with its moving average reads and
- * writes 9 floats a parameter (parameter, gradient, two moments and average read; the same written), four at a time. */
+/* Losses, sums of squares and AdamW. Memory traffic is the least possible: inputs are read once, gradients written
+ * once. AdamW with its moving average reads five floats for each parameter (parameter, gradient, two moments, average)
+ * and writes them back, for four parameters at a time. */
 #include "kernels/cuda/cuda_kernels.cuh"
 
 /* ---- squared error, sum of squares ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory of the GPU: the table's first slots. */
+/* Memory of the GPU: the first operations of the table (kernels/backend.h). */
 #include "base/memory.h"
 #include "kernels/cuda/cuda_internal.h"
 #include "kernels/cuda/cuda_slots.h"
@@ -17,17 +17,17 @@ static cyf_status take(cyf_cuda_device *d, size_t size, cudaStream_t stream, voi
   return cyf_cuda_check(cudaMemsetAsync(*ret_memory, 0, size, stream), "cudaMemsetAsync");
 }
 
-/* What `queue` is given from now on starts when `other` has done what it was given. */
+/* What is queued in `queue` from now on starts when `other` has done all that it holds now. */
 static cyf_status queue_behind(const cyf_cuda_device *d, cudaStream_t queue, cudaStream_t other) {
   CYF_TRY(cyf_cuda_check(cudaEventRecord(d->joint, other), "cudaEventRecord"));
   return cyf_cuda_check(cudaStreamWaitEvent(queue, d->joint, 0), "cudaStreamWaitEvent");
 }
 
-/* From the stream's pool: the order of the stream is the order in which memory is taken and given back, so freeing
- * waits for nothing and what still runs keeps its memory. The copy queue is kept in that order: memory is its own only
- * when it has been taken and cleared, and is given back behind what it copies. While the stream is captured (a scratch
- * grows), memory of the pool would be the graph's own: then it is taken beside the stream, and the wait is for the copy
- * queue alone. */
+/* Memory comes from the stream's pool: it is taken and given back in the order of the stream's work. So freeing waits
+ * for nothing, and what still runs keeps its memory. The copy queue follows that order too. It may use memory only once
+ * that is taken and cleared, and memory is given back only after the copies queued before. While the stream is captured
+ * (when a scratch grows), memory of the pool would belong to the graph. Then memory is taken beside the stream, and
+ * only the copy queue waits. */
 static cyf_status alloc_zeroed(cyf_cuda_device *d, size_t bytes, void **ret_memory) {
   CYF_TRY(take(d, bytes > 0 ? bytes : 1, d->recording ? d->copies : d->stream, ret_memory));
   if (!d->recording) return queue_behind(d, d->copies, d->stream);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The copy queue, events, and graphs: the work of a step recorded once more each time and exchanged in the graph of the
- * time before, which costs the host a fraction of launching it and the GPU none of the gaps. */
+/* The copy queue, events, and graphs. A step's work is recorded each time, and its arguments replace those in the graph
+ * of the time before. That costs the host a fraction of launching the kernels, and the GPU sees no gaps between them.
+ */
 #include "base/memory.h"
 #include "kernels/cuda/cuda_internal.h"
 #include "kernels/cuda/cuda_slots.h"
@@ -70,10 +71,10 @@ cyf_status cyf_cuda_graph_begin(cyf_device *device, cyf_graph **graph) {
   if (status != CYF_OK) return cyf_cuda_leave(d, status);
   d->recording = *graph;
   (*graph)->recording = true;
-  return CYF_OK; /* the device stays this thread's: what another one did would be recorded too */
+  return CYF_OK; /* the device stays locked: what another thread did would be recorded too */
 }
 
-/* Arguments exchanged where the operations are last time's; built anew where they are not. */
+/* Replaces the arguments where the operations are those of the time before; builds the graph anew where not. */
 static cyf_status put_in_place(cyf_graph *graph, cudaGraph_t recorded) {
   if (graph->executable) {
     cudaGraphExecUpdateResultInfo result;

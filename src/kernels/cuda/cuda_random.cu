@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Random numbers, noising and dropout: a thread a Philox block of four numbers, the CPU's own function. Bound by the
- * generator's integer multiplications for normals, by memory (8 bytes an element) for dropout. */
+/* Random numbers, noising and dropout: each thread makes a Philox block of four numbers, by the same function as the
+ * CPU. Speed is limited by the generator's integer multiplications for normals, and by memory (8 bytes an element) for
+ * dropout. */
 #include "kernels/cuda/cuda_kernels.cuh"
 #include "kernels/math/diffusion.h"
 #include "kernels/math/philox.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Operations along rows, a warp a row: layer norm with SiLU, and unit length. A row (4 KB at 1,024 columns) is read
- * again from the first-level cache, so that memory sees inputs and outputs once; layer norm's parameter gradients take
- * a second pass over x and d_y. */
+/* Operations along rows, one warp for a row: layer norm with SiLU, and unit length. A row (4 KB at 1,024 columns) is
+ * read again from the first-level cache, so that inputs are read from memory once and outputs written once. The
+ * gradients of layer norm's parameters take a second pass over x and d_y. */
 #include "kernels/cuda/cuda_kernels.cuh"
 #include "kernels/math/activation.h"
 #include "kernels/math/norm.h"
@@ -10,7 +10,7 @@ struct layer_forward {
   int64_t c;
   const float *x, *gamma, *beta;
   float *y, *mean, *inv_std;
-  /* The variance is of deviations from the mean: nothing cancels. */
+  /* The variance is taken from deviations from the mean, so that no digits cancel. */
   __device__ void operator()(int64_t i, int lane) const {
     const float *row = x + i * c;
     double sum = 0.0, square = 0.0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Cells as they are stored to sparse batches, and dense rows to sparse ones. Floors: expand reads the compact cells
- * once (3 to 8 bytes an entry) and writes 8 bytes an entry (12 with counts); count and fill read x once each. */
+/* Cells as an atlas stores them are turned into sparse batches, and so are dense rows. Memory traffic is the least
+ * possible: expand reads the compact cells once (3 to 8 bytes an entry) and writes 8 bytes an entry (12 with counts).
+ * Count and fill read x once each. */
 #include "kernels/cuda/cuda_kernels.cuh"
 
 struct csr_expand {

@@ -6,6 +6,7 @@
 
 #include "kernels/math/elementary.h"
 
+/** 1 / (1 + exp(-x)). */
 CYF_HD static inline float cyf_sigmoid(float x) {
   return 1.0f / (1.0f + cyf_expf(-x));
 }
@@ -21,10 +22,11 @@ CYF_HD static inline float cyf_silu_derivative(float x) {
   return s * (1.0f + x * (1.0f - s));
 }
 
-/** PReLU with one slope (He et al. 2015); the derivative at 0 is the slope, as in PyTorch. */
+/** PReLU with one slope (He et al. 2015), with PyTorch's derivatives at 0. */
 CYF_HD static inline float cyf_prelu(float x, float slope) {
   return cyf_select(x > 0.0f, x, slope * x);
 }
+/** d prelu / dx; at 0 it is the slope. */
 CYF_HD static inline float cyf_prelu_derivative(float x, float slope) {
   return cyf_select(x > 0.0f, 1.0f, slope);
 }

@@ -11,6 +11,7 @@ CYF_HD static inline float cyf_q_sample(float x0, float eps, float signal, float
   return signal * x0 + noise_level * eps;
 }
 
+/** x held to [-1, 1]. */
 CYF_HD static inline float cyf_clip_unit(float x) {
   x = cyf_select(x < -1.0f, -1.0f, x);
   return cyf_select(x > 1.0f, 1.0f, x);
@@ -22,12 +23,12 @@ CYF_HD static inline float cyf_predict_x0(float x, float eps, float sqrt_recip_a
   return sqrt_recip_alpha_bar * x - sqrt_recip_m1_alpha_bar * eps;
 }
 
-/** float forms of cyf_reverse_step's coefficients (kernels/backend.h); a backend fills them once a step. */
+/** The coefficients of a cyf_reverse_step (kernels/backend.h) in float, computed once a step. */
 typedef struct cyf_reverse_coefficients {
   float sqrt_recip_alpha_bar, sqrt_recip_m1_alpha_bar;
   float mean_coef_x0, mean_coef_xt, variance, noise_scale; /**< DDPM: noise_scale = exp(log_variance / 2) */
-  float sqrt_one_minus_alpha_bar, sqrt_alpha_bar_prev, direction,
-      sigma; /**< DDIM: direction = sqrt(1 - abar_prev - sigma^2) */
+  float sqrt_one_minus_alpha_bar, sqrt_alpha_bar_prev;
+  float direction, sigma; /**< DDIM: direction = sqrt(1 - alpha_bar_prev - sigma^2) */
   float recip_sqrt_recip_m1_alpha_bar;
 } cyf_reverse_coefficients;
 
@@ -50,7 +51,7 @@ CYF_HD static inline float cyf_ddim_element(const cyf_reverse_coefficients *k, i
   return k->sqrt_alpha_bar_prev * x0 + k->direction * eps + k->sigma * noise;
 }
 
-/** float forms of cyf_multistep's coefficients. */
+/** The coefficients of a cyf_multistep (kernels/backend.h) in float, computed once a step. */
 typedef struct cyf_multistep_coefficients {
   float sqrt_one_minus_alpha_bar, sqrt_recip_alpha_bar, sqrt_recip_m1_alpha_bar;
   float coef_x, coef_x0, coef_x0_before;

@@ -17,13 +17,14 @@
 #define CYF_HD
 #endif
 
-/** The bits of a float and back. */
+/** The bits of a float. */
 CYF_HD static inline uint32_t cyf_float_bits(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
   return bits;
 }
 
+/** The float that has these bits. */
 CYF_HD static inline float cyf_bits_float(uint32_t bits) {
   float x;
   memcpy(&x, &bits, sizeof x);

@@ -3,8 +3,8 @@
  * The negative binomial with mean mu and inverse dispersion theta (variance mu + mu^2 / theta; Robinson & Smyth 2008):
  *   log NB(x) = lgamma(x + theta) - lgamma(theta) - lgamma(x + 1) + theta log(theta / (theta + mu))
  *               + x log(mu / (theta + mu)).
- * Split into what a zero count gives and what a positive count adds, so that the dense pass over genes needs no gamma
- * function and the few positive counts take it in double. */
+ * It is split into what a zero count gives and what a positive count adds. So the pass over all genes needs no gamma
+ * function, and the few positive counts compute it in double. */
 #ifndef CYF_KERNELS_MATH_NEGATIVE_BINOMIAL_H
 #define CYF_KERNELS_MATH_NEGATIVE_BINOMIAL_H
 
@@ -43,7 +43,7 @@ CYF_HD static inline void cyf_nb_gamma_terms(double x, double theta, double *ret
   *ret_psi = cyf_digamma(x + theta) - cyf_digamma(theta);
 }
 
-/** What a count x > 0 adds to the three. */
+/** What a count x > 0 adds to the three results of cyf_nb_zero. */
 CYF_HD static inline void cyf_nb_positive(double x, double mu, double theta, double *ret_nll, double *ret_d_log_mu,
                                           double *ret_d_log_theta) {
   const double total = theta + mu;
@@ -68,9 +68,9 @@ CYF_HD static inline double cyf_nb_quantile(double u, double mu, double theta, d
   return k;
 }
 
-/** Gene `gene` of the cell at `position`: NB(mu, theta) by inversion. Most means are small and most draws zero:
- * P(0) >= 1 - mu settles them without a logarithm. Where P(0) would vanish in double, the draw is the sum of m pieces
- * NB(mu / m, theta / m), each with a uniform of its own. */
+/** Draws the count of gene `gene` of the cell at `position`, from NB(mu, theta) by inversion. Most means are small and
+ * most draws zero, which P(0) >= 1 - mu decides without a logarithm. Where P(0) would vanish in double, the draw is the
+ * sum of m draws from NB(mu / m, theta / m), each with a uniform number of its own (the pieces). */
 CYF_HD static inline float cyf_nb_draw(float mean, float theta_of_gene, const uint32_t key[2], uint64_t position,
                                        uint32_t gene) {
   const double most_nll = 500.0;

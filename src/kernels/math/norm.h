@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Elements of batch norm (Ioffe & Szegedy 2015) and layer norm (Ba et al. 2016); both normalise x to xhat = (x - mean)
- * * inv_std and give z = gamma * xhat + beta. */
+ * Elements of batch norm (Ioffe & Szegedy 2015) and layer norm (Ba et al. 2016). Both normalise x to
+ * xhat = (x - mean) * inv_std and give z = gamma * xhat + beta. */
 #ifndef CYF_KERNELS_MATH_NORM_H
 #define CYF_KERNELS_MATH_NORM_H
 
@@ -9,10 +9,12 @@
 
 #define CYF_NORM_EPSILON 1e-5 /**< PyTorch's default for both */
 
+/** xhat of x. */
 CYF_HD static inline float cyf_normalized(float x, float mean, float inv_std) {
   return (x - mean) * inv_std;
 }
 
+/** z of xhat. */
 CYF_HD static inline float cyf_norm_affine(float xhat, float gamma, float beta) {
   return gamma * xhat + beta;
 }
@@ -24,7 +26,7 @@ CYF_HD static inline float cyf_norm_input_gradient(float g, float xhat, float in
   return inv_std * (g - mean_g - xhat * mean_g_xhat);
 }
 
-/** Mean and 1 / sqrt(biased variance + epsilon) of n values from their sum and sum of squares. */
+/** Mean and biased variance of n values from their sum and their sum of squares. */
 CYF_HD static inline void cyf_moments(double n, double sum, double sum_squares, double *ret_mean,
                                       double *ret_variance) {
   const double mean = sum / n, variance = sum_squares / n - mean * mean;
@@ -32,6 +34,7 @@ CYF_HD static inline void cyf_moments(double n, double sum, double sum_squares, 
   *ret_variance = variance > 0.0 ? variance : 0.0; /* rounding may leave a constant column slightly negative */
 }
 
+/** inv_std = 1 / sqrt(variance + epsilon). */
 CYF_HD static inline double cyf_inverse_std(double variance) {
   return 1.0 / sqrt(variance + CYF_NORM_EPSILON);
 }

@@ -10,7 +10,7 @@
 
 /** The same for messages and help texts, a string literal. */
 #define CYF_NORMALISED_TOTAL_TEXT CYF_NORMALISED_SPELL(CYF_NORMALISED_TOTAL)
-#define CYF_NORMALISED_SPELL(number) CYF_NORMALISED_QUOTE(number) /**< of the text above alone */
-#define CYF_NORMALISED_QUOTE(number) #number                      /**< likewise */
+#define CYF_NORMALISED_SPELL(number) CYF_NORMALISED_QUOTE(number) /**< a step of the macro above */
+#define CYF_NORMALISED_QUOTE(number) #number                      /**< likewise: the number as a string */
 
 #endif

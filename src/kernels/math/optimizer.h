@@ -16,8 +16,8 @@ typedef struct cyf_adamw_coefficients {
   float ema_decay, one_minus_ema_decay;
 } cyf_adamw_coefficients;
 
-/** What a gradient of this sum of squares is multiplied by: scale, and where its norm (scale included) exceeds
- * clip_norm > 0, clip_norm / norm as well. *ret_finite false: the norm is NaN or infinite, and there is to be no
+/** What a gradient with this sum of squares is multiplied by: scale, and where its norm (scale included) exceeds
+ * clip_norm > 0, also clip_norm / norm. *ret_finite is 0 where the norm is NaN or infinite; then there must be no
  * update. */
 CYF_HD static inline double cyf_clipped_scale(double square_sum, double scale, double clip_norm, int *ret_finite) {
   const double norm = sqrt(square_sum) * scale;
@@ -25,6 +25,7 @@ CYF_HD static inline double cyf_clipped_scale(double square_sum, double scale, d
   return clip_norm > 0.0 && norm > clip_norm ? scale * (clip_norm / norm) : scale;
 }
 
+/** Updates one parameter and its two moments by AdamW; the gradient is multiplied by k->gradient_scale first. */
 CYF_HD static inline void cyf_adamw_element(const cyf_adamw_coefficients *k, float gradient, float *parameter,
                                             float *first_moment, float *second_moment) {
   const float g = gradient * k->gradient_scale;
@@ -36,6 +37,7 @@ CYF_HD static inline void cyf_adamw_element(const cyf_adamw_coefficients *k, flo
   *parameter = *parameter * k->decay - k->step_size * (m / denominator);
 }
 
+/** The moving average after this parameter: decay * ema + (1 - decay) * parameter. */
 CYF_HD static inline float cyf_ema_element(const cyf_adamw_coefficients *k, float ema, float parameter) {
   return k->ema_decay * ema + k->one_minus_ema_decay * parameter;
 }

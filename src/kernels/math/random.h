@@ -17,10 +17,11 @@ CYF_HD static inline void cyf_box_muller(uint32_t word_radius, uint32_t word_ang
   *ret_second = radius * sine;
 }
 
-/** Words below the threshold drop their element: P(drop) = rate to 2^-32. rate in [0, 1). */
+/** Elements whose word is below this are dropped: with probability `rate`, to 2^-32. rate in [0, 1). */
 CYF_HD static inline uint32_t cyf_dropout_threshold(double rate) {
   return (uint32_t)(rate * 4294967296.0);
 }
+/** 0 where the word drops the element, else x * keep_scale, with keep_scale = 1 / (1 - rate). */
 CYF_HD static inline float cyf_dropout(float x, uint32_t word, uint32_t threshold, float keep_scale) {
   return cyf_select(word < threshold, 0.0f, x * keep_scale);
 }

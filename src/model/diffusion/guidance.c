@@ -49,8 +49,8 @@ cleanup:
   return status;
 }
 
-/* Copy 0 of the cells has no labels; a term's copy has the term's and those of its base, which is the copy of the guide
- * before it with one term. */
+/* Labels of the copies of the cells that the denoiser evaluates. Copy 0 has none. A term's copy has the term's label
+ * and those of its base: the copy of the last guide before it that has one term. */
 static cyf_status fill_free_labels(sampler_run *run) {
   const int n_conditions = cyf_denoiser_get_config(run->denoiser)->n_conditions;
   const int64_t n_rows = (1 + run->n_free) * run->n;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The sampling methods, once: the setting sample.method, the option --method, help texts, messages and the sampler read
- * this list. A new method is a file with its step function and a line here. */
+ * The sampling methods, listed once. The setting sample.method, the option --method, help texts, messages and the
+ * sampler read this list. A new method is a file with its step function and a line here. Not collective. */
 #ifndef CYF_MODEL_DIFFUSION_METHODS_H
 #define CYF_MODEL_DIFFUSION_METHODS_H
 
 #include "base/status.h"
 #include "base/words.h"
 
-/* METHOD(enumerator, name, steps, noise, step): `steps` are those of "auto" (benchmarks/results/steps.md): for dpm++
- * few that come within noise of ddpm over all timesteps, for ddim where more change little. `noise` is a
- * cyf_method_noise without its prefix, `step` names cyf_sampler_step_.... The order is that of the words in texts;
- * AND() stands between lines. */
+/** The list, as METHOD(enumerator, name, steps, noise, step) for each method with AND() in between. `steps` are those
+ * of the setting "auto" (benchmarks/results/steps.md): for dpm++ few that come within noise of ddpm over all timesteps,
+ * for ddim so many that more change little. `noise` is a cyf_method_noise without its prefix. `step` is the end of a
+ * function's name, cyf_sampler_step_.... Texts have the methods in this order. */
 #define CYF_SAMPLER_METHODS(METHOD, AND)     \
   METHOD(DDPM, "ddpm", "all", ALWAYS, ddpm)  \
   AND()                                      \
@@ -19,15 +19,18 @@
   AND()                                      \
   METHOD(DPM, "dpm++", "lambda15", NEVER, multistep)
 
+/** @{ */
+/** What METHOD and AND of the list are below: the parts of a method, and what stands between two of them. */
 #define CYF_METHOD_ENUMERATOR(enumerator, name, steps, noise, step) CYF_SAMPLER_##enumerator
 #define CYF_METHOD_WORD(enumerator, name, steps, noise, step) name
 #define CYF_METHOD_STEPS(enumerator, name, steps, noise, step) steps " for " name
 #define CYF_METHOD_COMMA() ,
 #define CYF_METHOD_BAR() "|"
 #define CYF_METHOD_COMMA_TEXT() ", "
+/** @} */
 
-/** CYF_SAMPLER_DDPM, CYF_SAMPLER_DDIM, CYF_SAMPLER_DPM: places in cyf_methods, and values of the setting sample.method.
- */
+/** How x_t becomes the x of the next earlier step. CYF_SAMPLER_DDPM (Ho et al. 2020), CYF_SAMPLER_DDIM (Song et al.
+ * 2021) and CYF_SAMPLER_DPM (DPM-Solver++(2M), Lu et al. 2022): indices of cyf_methods, and values of sample.method. */
 typedef enum cyf_sampler_method {
   CYF_SAMPLER_METHODS(CYF_METHOD_ENUMERATOR, CYF_METHOD_COMMA),
   CYF_SAMPLER_N_METHODS
@@ -46,6 +49,7 @@ typedef enum cyf_method_noise { CYF_NOISE_NEVER, CYF_NOISE_WITH_ETA, CYF_NOISE_A
 
 struct sampler_run; /* sampler_internal.h */
 
+/** One method. */
 typedef struct cyf_method {
   const char *name;
   const char *steps; /**< of "auto", as cyf_schedule_respace takes them */
@@ -56,10 +60,10 @@ typedef struct cyf_method {
   cyf_status (*step)(const struct sampler_run *run, int i, const float *guidance, const float *noise, float *x);
 } cyf_method;
 
-/** By cyf_sampler_method. */
+/** All methods, indexed by cyf_sampler_method. */
 extern const cyf_method cyf_methods[CYF_SAMPLER_N_METHODS];
 
-/** "ddpm", "ddim", "dpm++" */
+/** "ddpm", "ddim" or "dpm++", a static string. */
 const char *cyf_method_name(cyf_sampler_method method);
 
 #endif

@@ -39,8 +39,8 @@ static cyf_status keep_fixed_stride(const char *spacing, int n, int wanted, bool
   return CYF_FAIL(CYF_ERR_USAGE, "steps \"%s\": no whole stride over %d steps gives exactly %d", spacing, n, wanted);
 }
 
-/* Keeps `count` steps of [start, start + size), evenly spaced from its first to its last. The position is summed up,
- * and halves are rounded to even, as the published code does: the grid must be the same one. */
+/* Keeps `count` steps of [start, start + size), evenly spaced from its first to its last. As in the published code, the
+ * position is summed up and halves are rounded to even, so that the same steps are kept. */
 static void keep_section(int start, int size, int count, bool *keep) {
   const double stride = count > 1 ? (double)(size - 1) / (count - 1) : 1.0;
   double position = 0.0;
@@ -74,8 +74,8 @@ static cyf_status keep_sections(const char *spacing, int n, bool *keep) {
 }
 
 /* Keeps `wanted` steps, the first and the last among them, evenly spaced in half the log signal-to-noise ratio. Each is
- * the step nearest to its place that leaves one for every step still to come: near 0 the ratio changes faster than
- * whole timesteps can follow. */
+ * the timestep nearest to its place that still leaves one for every later step. Near 0 the ratio changes so fast from
+ * one timestep to the next that the nearest ones would coincide. */
 static cyf_status keep_log_snr(const char *spacing, const cyf_schedule *full, int wanted, bool *keep) {
   const int n = full->n;
   if (wanted > n) return CYF_FAIL(CYF_ERR_USAGE, "steps \"%s\": there are only %d steps", spacing, n);

@@ -4,8 +4,8 @@
 
 #include "model/diffusion/sampler_internal.h"
 
-/* Coefficients of step i of the schedule, all in double: with hundreds of steps an error here grows much more than one
- * in x. */
+/* Coefficients of step i of the schedule. They are double, as over hundreds of steps an error in them grows much more
+ * than one in x. */
 static cyf_reverse_step make_step(const cyf_sampler_config *config, int i) {
   const cyf_schedule *s = config->schedule;
   const double alpha_bar = s->alpha_bar[i], alpha_bar_prev = s->alpha_bar_prev[i];

@@ -25,8 +25,8 @@ static bool takes_noise(const cyf_sampler_config *config, int i) {
   return i > 0 && (noise == CYF_NOISE_ALWAYS || (noise == CYF_NOISE_WITH_ETA && config->eta != 0.0));
 }
 
-/* run->noise for step i; *ret_noise NULL where the step takes none. Counters are the original timestep and the cell's
- * global index: a cell's noise is the same whichever block, rank or thread computes it. */
+/* Draws run->noise for step i; *ret_noise is NULL where the step takes none. Random numbers depend on the original
+ * timestep and the cell's global index. So a cell's noise is the same whichever block, rank or thread computes it. */
 static cyf_status draw_noise(const sampler_run *run, int i, const float **ret_noise) {
   const cyf_sampler_config *config = run->config;
   cyf_device *d = run->device;
@@ -36,7 +36,7 @@ static cyf_status draw_noise(const sampler_run *run, int i, const float **ret_no
                              run->first, run->noise);
 }
 
-/* Operations of the work queue alone: one graph. */
+/* One step: operations of the work queue alone, so that they can be one graph. */
 static cyf_status reverse_step(const sampler_run *run, int i, float *x) {
   const float *guidance = NULL, *noise = NULL;
   CYF_TRY(cyf_sampler_predict(run, i, x));
@@ -80,7 +80,7 @@ static cyf_status check_run(const sampler_run *run) {
   return CYF_OK;
 }
 
-/* What steps find in device memory: their timesteps, and the labels of the denoiser's evaluations. */
+/* Uploads what steps need in device memory: their timesteps, and the labels for the denoiser. */
 static cyf_status upload_rows(sampler_run *run) {
   cyf_device *d = run->device;
   const cyf_schedule *schedule = run->config->schedule;

@@ -6,7 +6,7 @@
 
 #include "model/diffusion/sampler.h"
 
-/** One run over one block of cells. */
+/** The state of one cyf_sampler_run. */
 typedef struct sampler_run {
   const cyf_sampler_config *config;
   const cyf_denoiser *denoiser;
@@ -16,18 +16,20 @@ typedef struct sampler_run {
   cyf_scratch *scratch;
   int64_t first, n, latent;
   cyf_rng_key noise_key;
-  const int32_t *timestep;           /**< [steps] device: the schedule's */
-  cyf_denoiser_rows rows;            /**< of the denoiser's evaluations; a step sets rows.time */
-  float *eps, *guidance, *noise;     /**< [n, latent] */
-  float *x0_before;                  /**< [n, latent] DPM-Solver++: the predicted x_0 of the step before */
-  float *fixed_noise_host;           /**< [n, latent], tests only */
-  int n_free;                        /**< terms of classifier-free guidance, over all guides */
-  int free_base[1 + CYF_GUIDES_MAX]; /**< of a term's copy: the copy that its difference is taken to */
-  int32_t *free_label;               /**< [n_conditions][(1 + n_free) n] host */
-  float *free_x, *free_eps;          /**< [(1 + n_free) n, latent] */
+  const int32_t *timestep;       /**< [steps] device: the schedule's */
+  cyf_denoiser_rows rows;        /**< of the denoiser's evaluations; a step sets rows.time */
+  float *eps, *guidance, *noise; /**< [n, latent] */
+  float *x0_before;              /**< [n, latent] DPM-Solver++: the predicted x_0 of the step before */
+  float *fixed_noise_host;       /**< [n, latent], tests only */
+  int n_free;                    /**< terms of classifier-free guidance, over all guides */
+  int free_base[1 +
+                CYF_GUIDES_MAX]; /**< for each term's copy of the cells: the copy that its answer is compared with */
+  int32_t *free_label;           /**< [n_conditions][(1 + n_free) n] host */
+  float *free_x, *free_eps;      /**< [(1 + n_free) n, latent] */
 } sampler_run;
 
-/** Counts the terms of classifier-free guidance and, if there are any, lays out their evaluation. */
+/** Counts the terms of classifier-free guidance. If there are any, sets up the denoiser's evaluation of one copy of the
+ * cells without labels and one copy for each term. */
 cyf_status cyf_sampler_prepare_free(sampler_run *run);
 /** run->eps of x at step i of the schedule, with classifier-free guidance. One pass through the denoiser. */
 cyf_status cyf_sampler_predict(const sampler_run *run, int i, const float *x);

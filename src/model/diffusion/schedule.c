@@ -35,8 +35,8 @@ cleanup:
   return status;
 }
 
-/* Ho et al. 2020, eqs. 4 and 7. The first posterior variance is zero and has no logarithm, so the second step's stands
- * in for it (Nichol & Dhariwal 2021); a schedule of one step has none and takes its beta. */
+/* Ho et al. 2020, eqs. 4 and 7. The first posterior variance is zero and has no logarithm, so the second step's is
+ * taken in its place (Nichol & Dhariwal 2021). A schedule of one step has no second and takes its beta. */
 void cyf_schedule_derive(cyf_schedule *s) {
   double alpha_bar = 1.0;
   for (int i = 0; i < s->n; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernels on the CPU: a launch runs block after block, the threads of a block as fibers in an order drawn anew between
- * any two barriers, so that a missing barrier shows. Shared memory starts as NaN. */
+/* Kernels on the CPU: a launch runs block after block. The threads of a block are fibers, in an order that is drawn
+ * anew after each barrier, so that a missing barrier shows. Shared memory starts as NaN. */
 #ifndef CYF_EMULATED_CUDA_RUNTIME_H
 #define CYF_EMULATED_CUDA_RUNTIME_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the CUDA backend uses of the CUDA runtime, on the CPU: work is done when something waits for it, streams in any
- * order that events allow; device memory has guards and starts as NaN. For C and C++. */
+/* What the CUDA backend uses of the CUDA runtime, on the CPU. Work is done when something waits for it, streams in any
+ * order that events allow. Device memory has guards around it and starts as NaN. For C and C++. */
 #ifndef CYF_EMULATED_CUDA_RUNTIME_API_H
 #define CYF_EMULATED_CUDA_RUNTIME_API_H
 
@@ -91,7 +91,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 void emulator_seed(uint64_t seed);
 /* Ends the program if a guard around any device memory was written to. */
 void emulator_check_guards(void);
-/* All work is done that waits in any stream; how much does. */
+/* Does all work that waits in any stream; says how much waits. */
 void emulator_finish(void);
 int64_t emulator_waiting(void);
 /* Bytes of device memory in use, and kernels launched so far, once all work is done. */
@@ -105,14 +105,13 @@ void emulator_submit(cudaStream_t stream, const void *what, void (*run)(const vo
 /* True while this stream (NULL: any stream) is captured. */
 int emulator_is_capturing(cudaStream_t stream);
 
-/* Graphs so far: launched, and how an executable one came to what it held (made anew, or exchanged in place); and the
- * nodes of the last one. */
+/* How many graphs were launched, made anew, or had their arguments exchanged so far, and the nodes of the last one. */
 typedef struct emulator_graph_counts {
   int64_t launched, instantiated, updated, n_nodes;
 } emulator_graph_counts;
 emulator_graph_counts emulator_graphs(void);
-/* The first node from this one on whose arguments an exchange has changed since they were forgotten (with the bytes
- * between them, which mean nothing); -1: none. */
+/* The first node, from this one on, whose arguments an exchange has changed since the last emulator_forget_exchanged;
+ * -1: none. Padding bytes between arguments count as well. */
 int64_t emulator_next_exchanged(int64_t node);
 void emulator_forget_exchanged(void);
 /* A fault to be found: exchanging succeeds and leaves one node's arguments as they were first recorded. -1: none. */
