@@ -37,7 +37,7 @@ static void assert_text(const char *path, const char *expected) {
   cyf_free(text);
 }
 
-static void paths(void **state) {
+static void paths_are_joined(void **state) {
   (void)state;
   static const char *const cases[][3] = {
       {"runs", "a", "runs/a"}, {"runs/", "a", "runs/a"}, {"/", "a", "/a"}, {"", "a", "a"}};
@@ -82,7 +82,7 @@ static void full_disk_is_an_error_and_leaves_the_old_file(void **state) {
   cyf_free(partial);
 }
 
-static void commit_renames_or_removes(void **state) {
+static void committing_renames_or_removes(void **state) {
   (void)state;
   char *path = in_folder("whole"), *partial = in_folder("whole.partial"), *nowhere = in_folder("no/such/whole");
   assert_fails(cyf_commit_file(partial, path), CYF_ERR_IO, "No such file");
@@ -159,7 +159,7 @@ static void *make_same_directory(void *path) {
   return "a race between two makers was an error";
 }
 
-static void directories(void **state) {
+static void folders_are_made_with_their_parents(void **state) {
   (void)state;
   char *deep = in_folder("a//b/c/"), *file = in_folder("a/file"), *below_file = in_folder("a/file/d");
   assert_ok(cyf_make_directory(deep));
@@ -211,7 +211,7 @@ static void trees_are_removed_but_links_are_not_followed(void **state) {
 
 /* Files carry these sums, so they may never change; computed by an independent implementation of the format in Python.
  */
-static void checksum_known_answers(void **state) {
+static void checksums_never_change(void **state) {
   (void)state;
   unsigned char bytes[1000];
   for (int i = 0; i < 1000; ++i) bytes[i] = (unsigned char)(i * 7 + (i >> 3));
@@ -234,7 +234,7 @@ static void checksum_known_answers(void **state) {
 }
 
 /* Any flipped bit changes about half of the sum's bits, at every length around the step of 32 bytes. */
-static void checksum_mixes(void **state) {
+static void every_flipped_bit_changes_half_of_the_checksum(void **state) {
   (void)state;
   unsigned char bytes[100] = {0};
   int64_t n_changed = 0, n_flips = 0;
@@ -254,7 +254,7 @@ static void checksum_mixes(void **state) {
   assert_true(fabs((double)n_changed / (double)n_flips - 32) < 0.5);
 }
 
-static void checksum_ignores_alignment_and_is_fast(void **state) {
+static void checksums_ignore_alignment_and_are_fast(void **state) {
   (void)state;
   unsigned char *bytes = NULL;
   const size_t size = (size_t)32 << 20;
@@ -276,18 +276,18 @@ static void checksum_ignores_alignment_and_is_fast(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(paths, check_clear),
+      cmocka_unit_test_setup(paths_are_joined, check_clear),
       cmocka_unit_test_setup(text_files_are_replaced_whole, check_clear),
       cmocka_unit_test_setup(full_disk_is_an_error_and_leaves_the_old_file, check_clear),
-      cmocka_unit_test_setup(commit_renames_or_removes, check_clear),
+      cmocka_unit_test_setup(committing_renames_or_removes, check_clear),
       cmocka_unit_test_setup(only_regular_files_are_replaced, check_clear),
       cmocka_unit_test_setup(unreadable_files_say_why, check_clear),
       cmocka_unit_test_setup(long_text_comes_back, check_clear),
-      cmocka_unit_test_setup(directories, check_clear),
+      cmocka_unit_test_setup(folders_are_made_with_their_parents, check_clear),
       cmocka_unit_test_setup(trees_are_removed_but_links_are_not_followed, check_clear),
-      cmocka_unit_test_setup(checksum_known_answers, check_clear),
-      cmocka_unit_test_setup(checksum_mixes, check_clear),
-      cmocka_unit_test_setup(checksum_ignores_alignment_and_is_fast, check_clear),
+      cmocka_unit_test_setup(checksums_never_change, check_clear),
+      cmocka_unit_test_setup(every_flipped_bit_changes_half_of_the_checksum, check_clear),
+      cmocka_unit_test_setup(checksums_ignore_alignment_and_are_fast, check_clear),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

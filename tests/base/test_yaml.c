@@ -26,7 +26,7 @@ static cyf_yaml *open_text(const char *text) {
   return document;
 }
 
-static void values_of_a_manifest(void **state) {
+static void values_of_a_manifest_are_read(void **state) {
   (void)state;
   cyf_yaml *document = open_text(
       "n_cells: 123456789012\nname: \"heart: atlas\"\ngenes: [MALAT1, \"NA\", '3.10']\n"
@@ -50,7 +50,7 @@ static void values_of_a_manifest(void **state) {
   cyf_yaml_destroy(&document);
 }
 
-static void absent_is_node_zero(void **state) {
+static void what_is_absent_is_node_zero(void **state) {
   (void)state;
   cyf_yaml *document = open_text("a: [1]\nb: {c: 2}\n");
   const cyf_yaml_node root = cyf_yaml_root(document), list = cyf_yaml_get(document, root, "a");
@@ -126,8 +126,8 @@ static void quoted_text_comes_back(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(values_of_a_manifest, check_clear),
-      cmocka_unit_test_setup(absent_is_node_zero, check_clear),
+      cmocka_unit_test_setup(values_of_a_manifest_are_read, check_clear),
+      cmocka_unit_test_setup(what_is_absent_is_node_zero, check_clear),
       cmocka_unit_test_setup(complaints_name_the_place, check_clear),
       cmocka_unit_test_setup(quoted_text_comes_back, check_clear),
   };

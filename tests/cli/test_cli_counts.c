@@ -82,7 +82,7 @@ static void draws_are_counts(void **state) {
 }
 
 /* The same latents give the same counts for the same seed, others for another; obs is kept. */
-static void decode_draws(void **state) {
+static void decoding_draws_counts(void **state) {
   (void)state;
   int64_t n = 0, genes = 0;
   cli_expect(0, "$cytoforge encode -m run/model.h5 atlas/heldout.h5ad -o latent.h5ad");
@@ -127,7 +127,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_loss_falls),
       cmocka_unit_test(draws_are_counts),
-      cmocka_unit_test(decode_draws),
+      cmocka_unit_test(decoding_draws_counts),
       cmocka_unit_test(what_cannot_be_is_said),
   };
   return cmocka_run_group_tests_name("cli_counts", tests, setup, cli_teardown);

@@ -126,7 +126,7 @@ static void check_labels(cyf_h5ad *file, const char *path, const char *name) {
   cyf_free(text);
 }
 
-static void variants(void **state) {
+static void every_variant_of_anndata_is_read(void **state) {
   (void)state;
   const char *path = test_folder_or_skip("CYTOFORGE_H5AD_VARIANTS", "folder of tests/interchange/make_h5ad.py's files");
   char *list = NULL, *file_path = NULL;
@@ -246,7 +246,7 @@ static void check_real(const char *path, const real_file *expected) {
   cyf_h5ad_close(&file);
 }
 
-static void real_data(void **state) {
+static void real_files_are_read(void **state) {
   (void)state;
   const char *path = test_real_data_or_skip();
   for (size_t i = 0; i < sizeof(REAL) / sizeof(REAL[0]); i++) {
@@ -259,7 +259,7 @@ static void real_data(void **state) {
 
 /* Parts that only some of the real files have: a categorical gene column with repeats, obsm, a column that is not
  * there. */
-static void real_parts(void **state) {
+static void real_columns_and_embeddings_are_read(void **state) {
   (void)state;
   const char *path = test_real_data_or_skip();
   char *file_path = NULL;
@@ -309,7 +309,7 @@ static void write_rows(const char *path, const h5ad_example *example) {
   assert_int_equal(fclose(out), 0);
 }
 
-static void stock_anndata(void **state) {
+static void anndata_reads_what_is_written(void **state) {
   (void)state;
   static const cyf_h5ad_options options[] = {{.format = CYF_MATRIX_CSR_NBIT},
                                              {.format = CYF_MATRIX_CSR_NBIT, .data_bits = 8, .chunk_values = 64},
@@ -346,18 +346,18 @@ static void stock_anndata(void **state) {
   }
 }
 
-static void no_memory_left_over(void **state) {
+static void no_memory_is_left_over(void **state) {
   (void)state;
   assert_int_equal(cyf_memory_bytes_now(), 0);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(variants, check_clear),
-      cmocka_unit_test_setup(real_data, check_clear),
-      cmocka_unit_test_setup(real_parts, check_clear),
-      cmocka_unit_test_setup(stock_anndata, check_clear),
-      cmocka_unit_test_setup(no_memory_left_over, check_clear),
+      cmocka_unit_test_setup(every_variant_of_anndata_is_read, check_clear),
+      cmocka_unit_test_setup(real_files_are_read, check_clear),
+      cmocka_unit_test_setup(real_columns_and_embeddings_are_read, check_clear),
+      cmocka_unit_test_setup(anndata_reads_what_is_written, check_clear),
+      cmocka_unit_test_setup(no_memory_is_left_over, check_clear),
   };
   test_choose_checks();
   return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -208,7 +208,7 @@ static void check_atlas(const char *output, const cyf_prepare_options *options, 
   cyf_atlas_close(&atlas);
 }
 
-static void everything_at_once(void **state) {
+static void all_ways_of_selecting_work_together(void **state) {
   const fixture *shared = *state;
   static const char *const keep[] = {"donor!=d4", "age=10", "age=11"};
   static const char *const where[] = {"type=T cell, alpha-beta,donor=d2", "donor=d1, age=11,type!=B cell"};
@@ -439,7 +439,7 @@ static void gene_lists_match_whatever_the_version(void **state) {
   assert_int_equal(summary.nnz, nnz);
 }
 
-static void names_of_genes(void **state) {
+static void versions_are_cut_from_gene_names(void **state) {
   (void)state;
   static const char *const pairs[][2] = {
       {"ENSG00000139618.17", "ENSG00000139618"},
@@ -460,7 +460,7 @@ static void names_of_genes(void **state) {
   }
 }
 
-static void files_by_pattern_and_list(void **state) {
+static void files_are_found_by_pattern_and_list(void **state) {
   const fixture *shared = *state;
   static const char *const made[] = {"in/b.h5ad", "in/a.h5ad", "in/c[1].h5ad", "in/more/d.h5ad", "in/notes.txt"};
   char path[128], list[128], wanted[128];
@@ -656,7 +656,7 @@ static void real_pairs_are_held_out(void **state) {
 }
 
 /* CELLxGENE's columns: Booleans, symbols in feature_name; and anndata before 0.7. */
-static void real_columns_of_all_kinds(void **state) {
+static void real_columns_of_all_kinds_are_read(void **state) {
   const fixture *shared = *state;
   static const char *const cell_type[] = {"cell_type"}, *const keep[] = {"is_primary_data=true", "ClassAnn!=none"};
   static const char *const days[] = {"day=10.5", "day=11"};
@@ -733,18 +733,18 @@ static void real_studies_are_merged(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      TEST(everything_at_once),
+      TEST(all_ways_of_selecting_work_together),
       TEST(held_out_groups_teach_nothing),
       TEST(duplicates_are_kept_or_refused),
       TEST(mistakes_are_told),
       TEST(gene_lists_match_whatever_the_version),
-      TEST(names_of_genes),
-      TEST(files_by_pattern_and_list),
+      TEST(versions_are_cut_from_gene_names),
+      TEST(files_are_found_by_pattern_and_list),
       TEST(label_maps_are_read_strictly),
       TEST(rules_are_read),
       TEST(the_id_table_knows_first_cells),
       TEST(real_pairs_are_held_out),
-      TEST(real_columns_of_all_kinds),
+      TEST(real_columns_of_all_kinds_are_read),
       TEST(real_studies_are_merged),
   };
   return FIXTURE_RUN(tests);

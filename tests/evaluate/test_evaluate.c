@@ -24,7 +24,7 @@ static double *normal_points(uint64_t seed, int64_t n, int64_t n_dims, double sh
 
 /* ---- single measures ---- */
 
-static void test_correlation(void **state) {
+static void correlations_are_scipys(void **state) {
   (void)state;
   int64_t shape[4];
   double *x = reference("correlation/x", shape), *y = reference("correlation/y", NULL);
@@ -48,7 +48,7 @@ static void test_correlation(void **state) {
   assert_near(spearman, 1.0, 1e-15);
 }
 
-static void test_auc(void **state) {
+static void the_auc_is_scikit_learns(void **state) {
   (void)state;
   int64_t n_label;
   double *score = reference("auc/score", NULL), *expected = reference("auc/expected", NULL), auc;
@@ -73,7 +73,7 @@ static void test_auc(void **state) {
   cyf_free(code);
 }
 
-static void test_mmd(void **state) {
+static void the_mmd_is_the_references(void **state) {
   (void)state;
   double *points = reference("points/points", NULL), *expected = reference("points/mmd", NULL), mmd;
   assert_ok(cyf_mmd(70, 50, 6, points, &mmd));
@@ -97,7 +97,7 @@ static void test_mmd(void **state) {
   cyf_free(twice);
 }
 
-static void test_lisi(void **state) {
+static void lisi_is_the_references(void **state) {
   (void)state;
   double *points = reference("points/points", NULL), *expected = reference("points/lisi", NULL);
   double *expected_few = reference("points/lisi_few", NULL), lisi[120];
@@ -122,7 +122,7 @@ static void test_lisi(void **state) {
   cyf_free(apart);
 }
 
-static void test_logistic(void **state) {
+static void logistic_regression_is_scikit_learns(void **state) {
   (void)state;
   int64_t shape[4], n, n_new;
   double *points = reference("logistic/points", shape), *new_points = reference("logistic/new_points", NULL);
@@ -164,7 +164,7 @@ static void quartic(void *context, const double *x, double *ret_value, double *g
   }
 }
 
-static void test_lbfgs(void **state) {
+static void lbfgs_finds_the_minimum(void **state) {
   (void)state;
   int64_t n = 30, n_iterations;
   double x[30];
@@ -174,7 +174,7 @@ static void test_lbfgs(void **state) {
   assert_true(n_iterations > 1 && n_iterations < 200);
 }
 
-static void test_forest(void **state) {
+static void a_forest_predicts_like_scikit_learns(void **state) {
   (void)state;
   int64_t shape[4], n, n_new;
   double *points = reference("forest/points", shape), *new_points = reference("forest/new_points", NULL);
@@ -219,7 +219,7 @@ static void test_forest(void **state) {
 
 /* Forests and splits are random: AUCs over 20 seeds against scikit-learn's over 20 seeds. Means within three standard
  * errors of their difference, spreads within a factor of 2 (their own 95 % range at 20 draws is 0.63 to 1.6). */
-static void test_forest_auc_distribution(void **state) {
+static void forest_aucs_are_distributed_like_scikit_learns(void **state) {
   (void)state;
   int64_t shape[4];
   double *points = reference("forest/joint_points", shape), *joint = reference("together/value_joint", NULL);
@@ -241,7 +241,7 @@ static void test_forest_auc_distribution(void **state) {
 
 /* ---- marker genes and neighbours ---- */
 
-static void test_rank_sum(void **state) {
+static void markers_follow_the_rank_sums(void **state) {
   (void)state;
   int64_t shape[4], n_labels, top[5];
   cyf_cell_set real;
@@ -272,7 +272,7 @@ static void test_rank_sum(void **state) {
   cyf_cell_set_destroy(&real);
 }
 
-static void test_nearest_two(void **state) {
+static void the_two_nearest_points_are_found(void **state) {
   (void)state;
   const double points[3 * 2] = {0.0, 0.0, 3.0, 4.0, 1.0, 0.0}, base[2 * 2] = {3.0, 4.0, 0.0, 0.0};
   double distances[3 * 2];
@@ -284,7 +284,7 @@ static void test_nearest_two(void **state) {
   assert_true(isinf(distances[1]));
 }
 
-static void test_forest_tells_sets_apart(void **state) {
+static void a_forest_tells_different_sets_apart(void **state) {
   (void)state;
   cyf_forest_options options = {.n_trees = 200, .depth = 5, .seed = 0};
   double *points = normal_points(4, 800, 5, 0.0), auc;
@@ -350,7 +350,7 @@ static void check_pca(const char *name, int64_t n_cells, int64_t exact_limit, do
   cyf_cell_set_destroy(&synthetic);
 }
 
-static void test_pca(void **state) {
+static void principal_components_are_the_references(void **state) {
   (void)state;
   check_pca("tall", 0, 4000, 1e-9);  /* 220 cells x 80 genes: the genes' Gram matrix */
   check_pca("wide", 60, 4000, 1e-9); /* 60 cells x 80 genes: the cells' */
@@ -358,7 +358,7 @@ static void test_pca(void **state) {
   check_pca("wide", 60, 10, 1e-5);
 }
 
-static void test_pca_scores(void **state) {
+static void scores_are_projections_on_the_components(void **state) {
   (void)state;
   cyf_cell_set real, synthetic;
   cyf_rows rows;
@@ -386,7 +386,7 @@ static void test_pca_scores(void **state) {
   cyf_cell_set_destroy(&synthetic);
 }
 
-static void test_pca_rank(void **state) {
+static void there_are_no_more_components_than_the_rank(void **state) {
   (void)state;
   /* Five cells on a line through gene space: one component, whatever was asked for; then all equal: none. */
   double dense[5 * 4] = {0};
@@ -419,7 +419,7 @@ static void test_pca_rank(void **state) {
   cyf_csr_buffer_destroy(&matrix);
 }
 
-static void test_choose(void **state) {
+static void choices_are_ordered_and_go_by_the_seed(void **state) {
   (void)state;
   int64_t *chosen = NULL, *other = NULL;
   assert_ok(cyf_choose(7, CYF_USE_LOAD, 1000, 100, &chosen));
@@ -435,21 +435,21 @@ static void test_choose(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_correlation),
-      cmocka_unit_test(test_auc),
-      cmocka_unit_test(test_mmd),
-      cmocka_unit_test(test_lisi),
-      cmocka_unit_test(test_logistic),
-      cmocka_unit_test(test_lbfgs),
-      cmocka_unit_test(test_forest),
-      cmocka_unit_test(test_forest_tells_sets_apart),
-      cmocka_unit_test(test_pca),
-      cmocka_unit_test(test_pca_scores),
-      cmocka_unit_test(test_rank_sum),
-      cmocka_unit_test(test_nearest_two),
-      cmocka_unit_test(test_forest_auc_distribution),
-      cmocka_unit_test(test_pca_rank),
-      cmocka_unit_test(test_choose),
+      cmocka_unit_test(correlations_are_scipys),
+      cmocka_unit_test(the_auc_is_scikit_learns),
+      cmocka_unit_test(the_mmd_is_the_references),
+      cmocka_unit_test(lisi_is_the_references),
+      cmocka_unit_test(logistic_regression_is_scikit_learns),
+      cmocka_unit_test(lbfgs_finds_the_minimum),
+      cmocka_unit_test(a_forest_predicts_like_scikit_learns),
+      cmocka_unit_test(a_forest_tells_different_sets_apart),
+      cmocka_unit_test(principal_components_are_the_references),
+      cmocka_unit_test(scores_are_projections_on_the_components),
+      cmocka_unit_test(markers_follow_the_rank_sums),
+      cmocka_unit_test(the_two_nearest_points_are_found),
+      cmocka_unit_test(forest_aucs_are_distributed_like_scikit_learns),
+      cmocka_unit_test(there_are_no_more_components_than_the_rank),
+      cmocka_unit_test(choices_are_ordered_and_go_by_the_seed),
   };
   return cmocka_run_group_tests_name("evaluate: measures", tests, NULL, NULL);
 }

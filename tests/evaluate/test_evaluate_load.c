@@ -48,7 +48,7 @@ static float entry(const cyf_cell_set *set, int64_t cell, int32_t gene) {
   return 0.0f;
 }
 
-static void test_load(void **state) {
+static void counts_are_loaded_and_normalised(void **state) {
   const char *folder = *state;
   char path[256];
   const char *const names[FILE_GENES] = {"A", "B", "C", "D", "E", "F"};
@@ -114,7 +114,7 @@ static void test_load(void **state) {
   cyf_cell_set_destroy(NULL);
 }
 
-static void test_load_other_values(void **state) {
+static void other_values_are_known_or_refused(void **state) {
   const char *folder = *state;
   char path[256];
   const char *const names[FILE_GENES] = {"A", "B", "C", "D", "E", "F"};
@@ -219,8 +219,8 @@ static int remove_folder(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_load),
-      cmocka_unit_test(test_load_other_values),
+      cmocka_unit_test(counts_are_loaded_and_normalised),
+      cmocka_unit_test(other_values_are_known_or_refused),
       cmocka_unit_test(real_cells_meet_their_ceiling),
   };
   test_choose_checks();

@@ -164,7 +164,7 @@ static void decoding_clips_at_zero(void **state) {
 
 /* ---- element-wise ---- */
 
-static void silu_over_arrays(void **state) {
+static void silu_works_over_arrays(void **state) {
   (void)state;
   const int64_t count = 40001; /* more than one thread takes */
   test_random random = {5};
@@ -240,7 +240,7 @@ static double l2_loss(void *context) {
   return sum / fmax(sqrt(square), 1e-12);
 }
 
-static void unit_rows_and_their_gradient(void **state) {
+static void unit_rows_follow_their_equation_and_gradient(void **state) {
   (void)state;
   for (int s = 0; s < N_SIZES_C; ++s) {
     const int64_t n = 7, c = sizes_c[s];
@@ -302,9 +302,9 @@ int main(void) {
       cmocka_unit_test(linear_layers_match_naive_products),
       cmocka_unit_test(blocks_inside_parallel_regions_have_the_same_bits),
       cmocka_unit_test(decoding_clips_at_zero),
-      cmocka_unit_test(silu_over_arrays),
+      cmocka_unit_test(silu_works_over_arrays),
       cmocka_unit_test(rows_of_a_table_are_added_and_summed),
-      cmocka_unit_test(unit_rows_and_their_gradient),
+      cmocka_unit_test(unit_rows_follow_their_equation_and_gradient),
       cmocka_unit_test(device_memory_is_zeroed_aligned_and_copied),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

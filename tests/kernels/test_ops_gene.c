@@ -74,7 +74,7 @@ static void sparse_products_match_dense_ones(void **state) {
   }
 }
 
-static void batches_longer_than_a_block_of_cells(void **state) {
+static void batches_may_be_longer_than_a_block_of_cells(void **state) {
   (void)state;
   test_random random = {9};
   cyf_csr_buffer buffer = test_sparse(&random, 2100, 23, 0.3, 5, 0);
@@ -188,7 +188,7 @@ static void check_mse(int64_t n, int64_t genes, int64_t hidden, cyf_gene_mode mo
   free_layer(&l);
 }
 
-static void squared_error_in_every_mode(void **state) {
+static void squared_error_is_right_in_every_mode(void **state) {
   (void)state;
   const int64_t sizes[][3] = {{0, 7, 5}, {1, 1, 1}, {1, 7, 33}, {7, 33, 5}, {33, 70, 1}, {7, 61, 18}};
   for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; ++s) {
@@ -198,7 +198,7 @@ static void squared_error_in_every_mode(void **state) {
   }
 }
 
-static void squared_error_over_several_blocks_of_genes(void **state) {
+static void squared_error_adds_over_blocks_of_genes(void **state) {
   (void)state;
   const int64_t n = 33, genes = 9001, hidden = 20;
   layer_data l = make_layer(n, genes, hidden, 0);
@@ -283,7 +283,7 @@ static void check_nb(int64_t n, int64_t genes, int64_t hidden) {
   free_layer(&l);
 }
 
-static void negative_binomial_and_its_gradients(void **state) {
+static void the_negative_binomial_matches_its_gradients(void **state) {
   (void)state;
   check_nb(0, 7, 5);
   check_nb(1, 1, 1);
@@ -310,7 +310,7 @@ static void gamma_functions_match_the_library(void **state) {
   }
 }
 
-static void zero_counts_from_poisson_to_overdispersed(void **state) {
+static void zero_counts_hold_from_poisson_to_overdispersed(void **state) {
   (void)state;
   for (double log_theta = -10; log_theta < 12; log_theta += 0.37) {
     for (double log_mu = -12; log_mu < 10; log_mu += 0.41) {
@@ -330,13 +330,13 @@ static void zero_counts_from_poisson_to_overdispersed(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sparse_products_match_dense_ones),
-      cmocka_unit_test(batches_longer_than_a_block_of_cells),
-      cmocka_unit_test(squared_error_in_every_mode),
-      cmocka_unit_test(squared_error_over_several_blocks_of_genes),
+      cmocka_unit_test(batches_may_be_longer_than_a_block_of_cells),
+      cmocka_unit_test(squared_error_is_right_in_every_mode),
+      cmocka_unit_test(squared_error_adds_over_blocks_of_genes),
       cmocka_unit_test(small_residuals_keep_their_precision),
-      cmocka_unit_test(negative_binomial_and_its_gradients),
+      cmocka_unit_test(the_negative_binomial_matches_its_gradients),
       cmocka_unit_test(gamma_functions_match_the_library),
-      cmocka_unit_test(zero_counts_from_poisson_to_overdispersed),
+      cmocka_unit_test(zero_counts_hold_from_poisson_to_overdispersed),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -25,7 +25,7 @@ static void free_all(void **all, size_t count) {
 }
 #define FREE_ALL(array) free_all(array, sizeof(array) / sizeof((array)[0]))
 
-static void squared_error_and_its_gradient(void **state) {
+static void squared_error_matches_its_gradient(void **state) {
   (void)state;
   const int64_t counts[] = {0, 1, 7, 4097, 700001};
   for (int s = 0; s < 5; ++s) {
@@ -148,7 +148,7 @@ static void check_cross_entropy(int64_t n, int64_t classes, bool weighted) {
   FREE_ALL(all);
 }
 
-static void cross_entropy_and_its_gradient(void **state) {
+static void cross_entropy_matches_its_gradient(void **state) {
   (void)state;
   const int64_t cells[] = {0, 1, 7, 33}, classes[] = {1, 5, 130};
   for (int i = 0; i < 4; ++i) {
@@ -228,9 +228,9 @@ static void adamw_follows_torch(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(squared_error_and_its_gradient),
+      cmocka_unit_test(squared_error_matches_its_gradient),
       cmocka_unit_test(sums_have_the_same_bits_for_any_number_of_threads),
-      cmocka_unit_test(cross_entropy_and_its_gradient),
+      cmocka_unit_test(cross_entropy_matches_its_gradient),
       cmocka_unit_test(cross_entropy_of_huge_logits_is_finite),
       cmocka_unit_test(adamw_follows_torch),
   };

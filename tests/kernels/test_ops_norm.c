@@ -122,7 +122,7 @@ static void check_batch_norm(int64_t n, int64_t c, cyf_activation act) {
   free_data(&data);
 }
 
-static void batch_norm_and_its_gradients(void **state) {
+static void batch_norm_matches_its_gradients(void **state) {
   (void)state;
   const int64_t sizes[][2] = {{7, 1}, {33, 5}, {7, 70}, {33, 33}};
   for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; ++s) {
@@ -132,7 +132,7 @@ static void batch_norm_and_its_gradients(void **state) {
   }
 }
 
-static void batch_norm_with_constant_statistics(void **state) {
+static void batch_norm_takes_constant_statistics(void **state) {
   (void)state;
   const int64_t n = 5, c = 33;
   norm_data data = make_data(n, c, CYF_PRELU, false);
@@ -219,7 +219,7 @@ static void check_layer_norm(int64_t n, int64_t c) {
   free_data(&data);
 }
 
-static void layer_norm_silu_and_its_gradients(void **state) {
+static void layer_norm_silu_matches_its_gradients(void **state) {
   (void)state;
   const int64_t sizes[][2] = {{0, 5}, {1, 5}, {7, 1}, {7, 130}, {33, 5}, {70, 33}};
   for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; ++s) check_layer_norm(sizes[s][0], sizes[s][1]);
@@ -257,8 +257,8 @@ static void results_do_not_depend_on_threads(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(batch_norm_and_its_gradients),         cmocka_unit_test(batch_norm_with_constant_statistics),
-      cmocka_unit_test(batch_norm_statistics_add_over_ranks), cmocka_unit_test(layer_norm_silu_and_its_gradients),
+      cmocka_unit_test(batch_norm_matches_its_gradients),     cmocka_unit_test(batch_norm_takes_constant_statistics),
+      cmocka_unit_test(batch_norm_statistics_add_over_ranks), cmocka_unit_test(layer_norm_silu_matches_its_gradients),
       cmocka_unit_test(results_do_not_depend_on_threads),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -115,11 +115,11 @@ static inline int golden_open_device(cyf_device **ret_device) {
   return status == CYF_OK ? 0 : -1;
 }
 
-/* Before a group is run: tests other than test_golden... look at device memory as only the CPU lets them, so on other
+/* Before a group is run: tests other than golden_... look at device memory as only the CPU lets them, so on other
  * devices they are left out. */
 static inline void golden_choose_tests(void) {
   const char *wanted = test_variable("CYTOFORGE_TEST_DEVICE");
-  if (wanted != NULL && strcmp(wanted, "cpu") != 0) cmocka_set_test_filter("test_golden*");
+  if (wanted != NULL && strcmp(wanted, "cpu") != 0) cmocka_set_test_filter("golden_*");
 }
 
 /* ---- host and device ---- */
