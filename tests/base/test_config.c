@@ -280,7 +280,7 @@ static void values_are_set_from_the_command_line(void **state) {
 static void files_are_read_and_complaints_name_them(void **state) {
   (void)state;
   char folder[64], *path = NULL;
-  check_make_folder(folder);
+  make_folder(folder);
   assert_ok(cyf_path_join(folder, "runs.yaml", &path));
   assert_fails(cyf_config_read(&schema, path, &now), CYF_ERR_INPUT, "runs.yaml': No such file");
   assert_ok(cyf_write_text_file(path, "seed: 7\n"));
@@ -289,7 +289,7 @@ static void files_are_read_and_complaints_name_them(void **state) {
   assert_ok(cyf_write_text_file(path, "\n\nsede: 7\n"));
   assert_fails(cyf_config_read(&schema, path, &now), CYF_ERR_CONFIG, "runs.yaml:3:1: unknown key 'sede'");
   cyf_free(path);
-  check_remove_folder(folder);
+  remove_folder(folder);
 }
 
 static char *printed(int with_help) {

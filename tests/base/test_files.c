@@ -9,27 +9,6 @@
 #include "base/clock.h"
 #include "check.h"
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
-/* Path of a file in the test's folder; cyf_free. */
-static char *in_folder(const char *name) {
-  char *path = NULL;
-  assert_ok(cyf_path_join(folder, name, &path));
-  return path;
-}
-
 static void assert_text(const char *path, const char *expected) {
   char *text = NULL;
   assert_ok(cyf_read_text_file(path, &text));
@@ -106,7 +85,7 @@ static void only_regular_files_are_replaced(void **state) {
   struct stat info;
   assert_int_equal(mkfifo(fifo, 0600), 0);
   assert_fails(cyf_output_target(fifo, &target), CYF_ERR_IO, "is a FIFO");
-  assert_fails(cyf_output_target(folder, &target), CYF_ERR_IO, "is a directory");
+  assert_fails(cyf_output_target(test_folder, &target), CYF_ERR_IO, "is a directory");
   assert_null(target);
   assert_fails(cyf_write_text_file(fifo, "new"), CYF_ERR_IO, "is a FIFO");
   assert_ok(cyf_write_text_file(other, "new"));
@@ -129,7 +108,7 @@ static void unreadable_files_say_why(void **state) {
   char *text = NULL, *path = in_folder("binary");
   assert_fails(cyf_read_text_file("no/such/genes.txt", &text), CYF_ERR_INPUT,
                "cannot open 'no/such/genes.txt': No such file or directory");
-  assert_fails(cyf_read_text_file(folder, &text), CYF_ERR_INPUT, "Is a directory");
+  assert_fails(cyf_read_text_file(test_folder, &text), CYF_ERR_INPUT, "Is a directory");
   FILE *stream = fopen(path, "wb");
   assert_non_null(stream);
   assert_int_equal(fwrite("a\0b", 1, 3, stream), 3);
@@ -289,5 +268,5 @@ int main(void) {
       cmocka_unit_test_setup(every_flipped_bit_changes_half_of_the_checksum, check_clear),
       cmocka_unit_test_setup(checksums_ignore_alignment_and_are_fast, check_clear),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

@@ -3,20 +3,16 @@
 #include "base/config/yaml_doc.h"
 #include "check.h"
 
-static char folder[64];
 static char *path;
 
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return cyf_path_join(folder, "manifest.yaml", &path) == CYF_OK ? 0 : 1;
+static int setup(void **state) {
+  set_up_folder(state);
+  return cyf_path_join(test_folder, "manifest.yaml", &path) == CYF_OK ? 0 : 1;
 }
 
-static int remove_folder(void **state) {
-  (void)state;
+static int teardown(void **state) {
   cyf_free(path);
-  check_remove_folder(folder);
-  return 0;
+  return tear_down_folder(state);
 }
 
 static cyf_yaml *open_text(const char *text) {
@@ -131,5 +127,5 @@ int main(void) {
       cmocka_unit_test_setup(complaints_name_the_place, check_clear),
       cmocka_unit_test_setup(quoted_text_comes_back, check_clear),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -26,11 +26,11 @@ static int setup(void **state) {
 static double *read_matrix(const char *path, int64_t *ret_n_cells, int64_t *ret_n_genes) {
   cyf_h5ad *file = NULL;
   cyf_csr_buffer rows = {0};
-  TEST_OK(cyf_h5ad_open(path, NULL, &file));
+  assert_ok(cyf_h5ad_open(path, NULL, &file));
   *ret_n_cells = cyf_h5ad_n_cells(file);
   *ret_n_genes = cyf_h5ad_n_genes(file);
   cyf_csr_buffer_clear(&rows, *ret_n_genes);
-  TEST_OK(cyf_h5ad_read_rows(file, 0, *ret_n_cells, &rows));
+  assert_ok(cyf_h5ad_read_rows(file, 0, *ret_n_cells, &rows));
   double *dense = TEST_NEW(double, *ret_n_cells **ret_n_genes);
   for (int64_t i = 0; i < rows.n_cells; i++)
     for (int64_t k = rows.indptr[i]; k < rows.indptr[i + 1]; k++)

@@ -11,26 +11,6 @@
 
 enum { N_CELLS = 61, N_GENES = 40 };
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
-static char *in_folder(const char *name) {
-  char *path = NULL;
-  assert_ok(cyf_path_join(folder, name, &path));
-  return path;
-}
-
 static void names_are_kept_in_order_and_found(void **state) {
   (void)state;
   cyf_names set = {0}, copy = {0};
@@ -315,5 +295,5 @@ int main(void) {
       cmocka_unit_test_setup(stored_chunks_are_those_of_hdf5, check_clear),
       cmocka_unit_test(no_memory_is_left_over),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

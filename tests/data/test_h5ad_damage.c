@@ -12,26 +12,6 @@
 
 enum { N_CELLS = 30, N_GENES = 20 };
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
-static char *in_folder(const char *name) {
-  char *path = NULL;
-  assert_ok(cyf_path_join(folder, name, &path));
-  return path;
-}
-
 /* A sound file: X of float32 (CSR or dense), a label. */
 static void write_sound(const char *path, cyf_matrix_format format, int gzip) {
   const cyf_h5ad_options options = {.format = format, .gzip_level = gzip};
@@ -77,7 +57,7 @@ static void files_that_are_not_hdf5_are_told(void **state) {
   char *path = in_folder("no.h5ad");
   cyf_h5ad *file = NULL;
   assert_fails(cyf_h5ad_open(path, NULL, &file), CYF_ERR_INPUT, "no.h5ad: no such file");
-  assert_fails(cyf_h5ad_open(folder, NULL, &file), CYF_ERR_INPUT, "is a folder");
+  assert_fails(cyf_h5ad_open(test_folder, NULL, &file), CYF_ERR_INPUT, "is a folder");
   assert_ok(cyf_write_text_file(path, ""));
   assert_fails(cyf_h5ad_open(path, NULL, &file), CYF_ERR_INPUT, "no.h5ad: the file is empty");
   assert_ok(cyf_write_text_file(path, "cell,gene,count\n"));
@@ -341,5 +321,5 @@ int main(void) {
       cmocka_unit_test_setup(flipped_bits_end_in_values_or_an_error, check_clear),
       cmocka_unit_test(no_memory_is_left_over),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

@@ -8,20 +8,6 @@
 #include "data/h5ad/writer.h"
 #include "h5ad_check.h"
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
 /* ---- variants ---- */
 
 /* The text of "FOLDER/NAME.SUFFIX"; cyf_free. */
@@ -322,8 +308,8 @@ static void anndata_reads_what_is_written(void **state) {
     cyf_h5ad_writer *writer = NULL;
     h5ad_example_create(i < 4 ? 90 : 0, 60, 100, false, &example);
     cyf_csr rows = cyf_csr_view(&example.rows);
-    assert_ok(cyf_format(&path, "%s/written%d.h5ad", folder, i));
-    assert_ok(cyf_format(&rows_path, "%s/rows.tsv", folder));
+    assert_ok(cyf_format(&path, "%s/written%d.h5ad", test_folder, i));
+    assert_ok(cyf_format(&rows_path, "%s/rows.tsv", test_folder));
     write_rows(rows_path, &example);
     assert_ok(cyf_h5ad_writer_create(path, 60, &options[i % 4], &writer));
     if (rows.n_cells) assert_ok(cyf_h5ad_writer_append_csr(writer, &rows));
@@ -360,5 +346,5 @@ int main(void) {
       cmocka_unit_test_setup(no_memory_is_left_over, check_clear),
   };
   test_choose_checks();
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

@@ -11,26 +11,6 @@
 
 enum { N_GENES = 40 };
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
-static char *in_folder(const char *name) {
-  char *path = NULL;
-  assert_ok(cyf_path_join(folder, name, &path));
-  return path;
-}
-
 static cyf_status append_one(cyf_h5ad_writer *writer, int32_t gene, float value) {
   const int64_t indptr[2] = {0, 1};
   const cyf_csr row = {1, N_GENES, indptr, &gene, &value, 0};
@@ -173,5 +153,5 @@ int main(void) {
       cmocka_unit_test_setup(a_full_disk_is_one_clear_error, check_clear),
       cmocka_unit_test(no_memory_is_left_over),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

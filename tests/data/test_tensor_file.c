@@ -8,22 +8,18 @@
 #include "data/tensors/tensor_file.h"
 #include "reference_file.h"
 
-static char folder[64];
 static char *path; /* of the file that most tests write */
 
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  assert_ok(cyf_path_join(folder, "model.h5", &path));
+static int setup(void **state) {
+  set_up_folder(state);
+  assert_ok(cyf_path_join(test_folder, "model.h5", &path));
   return 0;
 }
 
-static int remove_folder(void **state) {
-  (void)state;
+static int teardown(void **state) {
   cyf_free(path);
   assert_int_equal(cyf_memory_bytes_now(), 0); /* by the whole program */
-  check_remove_folder(folder);
-  return 0;
+  return tear_down_folder(state);
 }
 
 /* A first layer stored gene-major in memory, a bias, a batch-norm counter. */
@@ -345,5 +341,5 @@ int main(void) {
       cmocka_unit_test_setup(a_file_is_committed_or_not_there, check_clear),
       cmocka_unit_test_setup(datasets_of_any_file_are_read, check_clear),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -49,12 +49,12 @@ static float entry(const cyf_cell_set *set, int64_t cell, int32_t gene) {
 }
 
 static void counts_are_loaded_and_normalised(void **state) {
-  const char *folder = *state;
+  (void)state;
   char path[256];
   const char *const names[FILE_GENES] = {"A", "B", "C", "D", "E", "F"};
   cyf_load_options options = cyf_load_defaults();
   cyf_cell_set set, part;
-  snprintf(path, sizeof(path), "%s/counts.h5ad", folder);
+  snprintf(path, sizeof(path), "%s/counts.h5ad", test_folder);
   write_counts(path, names, 1.0);
   options.label = "cell_type";
   assert_ok(cyf_cell_set_load(path, &options, NULL, &set));
@@ -115,19 +115,19 @@ static void counts_are_loaded_and_normalised(void **state) {
 }
 
 static void other_values_are_known_or_refused(void **state) {
-  const char *folder = *state;
+  (void)state;
   char path[256];
   const char *const names[FILE_GENES] = {"A", "B", "C", "D", "E", "F"};
   cyf_load_options options = cyf_load_defaults();
   cyf_cell_set set;
-  snprintf(path, sizeof(path), "%s/log.h5ad", folder);
+  snprintf(path, sizeof(path), "%s/log.h5ad", test_folder);
   write_counts(path, names, 0.77);
   assert_ok(cyf_cell_set_load(path, &options, NULL, &set));
   assert_int_equal(set.kind, CYF_EXPRESSION_LOG_NORMALIZED);
   assert_near(entry(&set, 0, 2), 0.77 * 3.0, 1e-6); /* as it is */
   assert_string_equal(set.label_note, "no label column was asked for");
   cyf_cell_set_destroy(&set);
-  snprintf(path, sizeof(path), "%s/large.h5ad", folder);
+  snprintf(path, sizeof(path), "%s/large.h5ad", test_folder);
   write_counts(path, names, 1000.3);
   assert_fails(cyf_cell_set_load(path, &options, NULL, &set), CYF_ERR_INPUT, "neither counts nor log-normalised");
   assert_fails(cyf_cell_set_load("/nonexistent/file.h5ad", &options, NULL, &set), CYF_ERR_INPUT,
@@ -203,20 +203,6 @@ static void real_cells_meet_their_ceiling(void **state) {
   cyf_cell_set_destroy(&set);
 }
 
-static int make_folder(void **state) {
-  char name[] = "/tmp/cytoforge_evaluate_XXXXXX", *copy = NULL;
-  if (!mkdtemp(name) || cyf_strdup(name, &copy) != CYF_OK) return -1;
-  *state = copy;
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  char *folder = *state;
-  int failed = cyf_remove_tree(folder) != CYF_OK;
-  cyf_free(folder);
-  return failed;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(counts_are_loaded_and_normalised),
@@ -224,5 +210,5 @@ int main(void) {
       cmocka_unit_test(real_cells_meet_their_ceiling),
   };
   test_choose_checks();
-  return cmocka_run_group_tests_name("evaluate: files", tests, make_folder, remove_folder);
+  return cmocka_run_group_tests_name("evaluate: files", tests, set_up_folder, tear_down_folder);
 }

@@ -124,7 +124,7 @@ static inline int fixture_create(void **state) {
   shared.rank = cyf_comm_rank(shared.comm);
   shared.size = cyf_comm_size(shared.comm);
   cyf_log_setup(shared.rank, shared.size, false, CYF_LOG_WARN);
-  if (shared.rank == 0) check_make_folder(shared.folder);
+  if (shared.rank == 0) make_folder(shared.folder);
   assert_ok(cyf_comm_broadcast(shared.comm, shared.folder, sizeof(shared.folder), 0));
   *state = &shared;
   return 0;
@@ -133,7 +133,7 @@ static inline int fixture_create(void **state) {
 static inline int fixture_destroy(void **state) {
   fixture *shared = *state;
   assert_ok(cyf_comm_barrier(shared->comm));
-  if (shared->rank == 0) check_remove_folder(shared->folder);
+  if (shared->rank == 0) remove_folder(shared->folder);
   cyf_comm_destroy(&shared->comm);
   return 0;
 }

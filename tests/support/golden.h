@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
-#include "environment.h"
+#include "check.h"
 #include "kernels/backend.h"
 #include "kernels/cuda/cuda_device.h"
 #include "model/parameters.h"
@@ -22,14 +21,6 @@
 static const double GOLDEN_NULL_GRADIENT = 1e-12; /* float64 rounding of the references */
 
 enum { GOLDEN_PATH_MAX = 1024, GOLDEN_NAME_MAX = 256 };
-
-/* Fails the running test with the library's message. */
-#define assert_ok(expression)                                                         \
-  do {                                                                                \
-    if ((expression) != CYF_OK) {                                                     \
-      fail_msg("%s: %s (%s)", #expression, cyf_status_message(), cyf_status_where()); \
-    }                                                                                 \
-  } while (0)
 
 static inline void golden_path(const char *file, char path[GOLDEN_PATH_MAX]) {
   snprintf(path, GOLDEN_PATH_MAX, "%s/tests/golden/%s", test_source(), file);
