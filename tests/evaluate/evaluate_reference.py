@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes golden/evaluate_reference.h5: reference values for test_evaluate.c from scikit-learn, SciPy and plain NumPy.
+"""Writes golden/evaluate_reference.h5: reference values for tests/evaluate from scikit-learn, SciPy and plain NumPy.
 
     python evaluate_reference.py golden/evaluate_reference.h5
 

@@ -174,6 +174,16 @@ static inline cyf_prepare_options fixture_options(const char *const *inputs, int
                                .command_line = "cytoforge prepare \"quoted\" input"};
 }
 
+/* Preparing fails on every rank with this message and leaves no atlas behind. */
+static inline void fixture_refused(const fixture *shared, const cyf_prepare_options *options, cyf_status code,
+                                   const char *text) {
+  assert_ok(cyf_comm_barrier(shared->comm));
+  assert_fails(cyf_prepare(shared->comm, options, NULL), code, text);
+  assert_true(cyf_comm_failure_agreed(shared->comm));
+  assert_ok(cyf_comm_barrier(shared->comm));
+  assert_false(cyf_file_exists(options->output));
+}
+
 /* Runs the tests on every rank; non-zero on all when one fails on any. */
 static inline int fixture_main(int argc, char **argv, const char *group, const struct CMUnitTest *tests,
                                size_t n_tests) {
