@@ -150,21 +150,6 @@ static void log_normalised_values_stay_as_they_are(void **state) {
   cyf_atlas_close(&atlas);
 }
 
-/* Fails with this message on every rank and leaves nothing behind. */
-static void check_refused(const fixture *shared, const cyf_prepare_options *options, cyf_status code,
-                          const char *text) {
-  char partial[160];
-  const bool there = cyf_file_exists(options->output);
-  assert_ok(cyf_comm_barrier(shared->comm));
-  assert_fails(cyf_prepare(shared->comm, options, NULL), code, text);
-  assert_true(cyf_comm_failure_agreed(shared->comm));
-  assert_ok(cyf_comm_barrier(shared->comm));
-  snprintf(partial, sizeof(partial), "%s.partial", options->output);
-  assert_false(cyf_file_exists(partial));
-  assert_true(cyf_file_exists(options->output) == there);
-  assert_ok(cyf_comm_barrier(shared->comm));
-}
-
 static void unsuitable_inputs_are_refused(void **state) {
   const fixture *shared = *state;
   char path[N_FILES][128], log_path[128], output[128], genes[128];
@@ -176,9 +161,9 @@ static void unsuitable_inputs_are_refused(void **state) {
   const char *inputs[N_FILES] = {path[0], log_path}, *both[N_FILES] = {path[0], path[1]},
              *twice[N_FILES] = {path[0], path[0]};
   cyf_prepare_options options = fixture_options(inputs, N_FILES, output);
-  check_refused(shared, &options, CYF_ERR_INPUT, "log.h5ad");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "log.h5ad");
   options = fixture_options(twice, N_FILES, output);
-  check_refused(shared, &options, CYF_ERR_INPUT, "twice");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "twice");
   char respelt[160], linked[128];
   const char *slash = strrchr(path[0], '/');
   snprintf(respelt, sizeof(respelt), "%.*s/.%s", (int)(slash - path[0]), path[0], slash);
@@ -186,40 +171,40 @@ static void unsuitable_inputs_are_refused(void **state) {
   if (shared->rank == 0) assert_int_equal(symlink(path[0], linked), 0);
   assert_ok(cyf_comm_barrier(shared->comm));
   twice[1] = respelt;
-  check_refused(shared, &options, CYF_ERR_INPUT, "same file");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "same file");
   twice[1] = linked;
-  check_refused(shared, &options, CYF_ERR_INPUT, "same file");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "same file");
   static const char *const unaskable[1] = {"cell=type"};
   options = fixture_options(both, N_FILES, output);
   options.labels = unaskable;
   options.n_labels = 1;
-  check_refused(shared, &options, CYF_ERR_INPUT, "no input has an obs column type"); /* the label cell */
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "no input has an obs column type"); /* the label cell */
   static const char *const labels[1] = {"celltype"};
   options = fixture_options(both, N_FILES, output);
   options.labels = labels;
   options.n_labels = 1;
-  check_refused(shared, &options, CYF_ERR_INPUT, "cell type"); /* lists what there is */
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "cell type"); /* lists what there is */
   options = fixture_options(both, N_FILES, output);
   options.min_genes = 1000;
-  check_refused(shared, &options, CYF_ERR_INPUT, "--min-genes");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "--min-genes");
   options = fixture_options(both, N_FILES, output);
   options.min_cells = 100000;
-  check_refused(shared, &options, CYF_ERR_INPUT, "--min-cells"); /* fails late, with files on disk */
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "--min-cells"); /* fails late, with files on disk */
   options = fixture_options(both, N_FILES, output);
   options.holdout = 1;
-  check_refused(shared, &options, CYF_ERR_USAGE, "--holdout");
+  fixture_refused(shared, &options, CYF_ERR_USAGE, "--holdout");
   options = fixture_options(both, N_FILES, output);
   options.matrix = "layers/none";
-  check_refused(shared, &options, CYF_ERR_INPUT, "none");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "none");
   fixture_path(shared, "ensembl.tsv", genes);
   if (shared->rank == 0) assert_ok(cyf_write_text_file(genes, "ENSG1\nENSG2\n"));
   assert_ok(cyf_comm_barrier(shared->comm));
   options = fixture_options(both, N_FILES, output);
   options.genes_path = genes;
-  check_refused(shared, &options, CYF_ERR_INPUT, "ENSG1");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "ENSG1");
   inputs[1] = "no/such/file.h5ad";
   options = fixture_options(inputs, N_FILES, output);
-  check_refused(shared, &options, CYF_ERR_INPUT, "no/such/file.h5ad");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "no/such/file.h5ad");
 }
 
 static void an_atlas_is_replaced_only_by_force(void **state) {
@@ -230,7 +215,7 @@ static void an_atlas_is_replaced_only_by_force(void **state) {
   const char *inputs[N_FILES] = {path[0], path[1]};
   cyf_prepare_options options = fixture_options(inputs, 1, output);
   assert_ok(cyf_prepare(shared->comm, &options, NULL));
-  check_refused(shared, &options, CYF_ERR_IO, "--force");
+  fixture_refused(shared, &options, CYF_ERR_IO, "--force");
   options.n_inputs = N_FILES;
   options.force = true;
   assert_ok(cyf_prepare(shared->comm, &options, NULL));
@@ -245,7 +230,7 @@ static void an_atlas_is_replaced_only_by_force(void **state) {
     snprintf(file, sizeof(file), "%s/%s", output, notes[i]);
     if (shared->rank == 0) assert_ok(cyf_write_text_file(file, "text"));
     assert_ok(cyf_comm_barrier(shared->comm));
-    check_refused(shared, &options, CYF_ERR_IO, notes[i]);
+    fixture_refused(shared, &options, CYF_ERR_IO, notes[i]);
     assert_true(cyf_file_exists(file));
     assert_ok(cyf_comm_barrier(shared->comm));
     if (shared->rank == 0) assert_ok(cyf_remove_file(file));
@@ -269,7 +254,7 @@ static void an_atlas_is_replaced_only_by_force(void **state) {
     assert_ok(cyf_write_text_file(file, "text"));
   }
   assert_ok(cyf_comm_barrier(shared->comm));
-  check_refused(shared, &options, CYF_ERR_IO, "no atlas");
+  fixture_refused(shared, &options, CYF_ERR_IO, "no atlas");
   assert_true(cyf_file_exists(file));
 }
 

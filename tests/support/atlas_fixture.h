@@ -174,14 +174,19 @@ static inline cyf_prepare_options fixture_options(const char *const *inputs, int
                                .command_line = "cytoforge prepare \"quoted\" input"};
 }
 
-/* Preparing fails on every rank with this message and leaves no atlas behind. */
+/* Preparing fails with this message on every rank and leaves nothing behind. */
 static inline void fixture_refused(const fixture *shared, const cyf_prepare_options *options, cyf_status code,
                                    const char *text) {
+  char partial[160];
+  const bool there = cyf_file_exists(options->output);
   assert_ok(cyf_comm_barrier(shared->comm));
   assert_fails(cyf_prepare(shared->comm, options, NULL), code, text);
   assert_true(cyf_comm_failure_agreed(shared->comm));
   assert_ok(cyf_comm_barrier(shared->comm));
-  assert_false(cyf_file_exists(options->output));
+  snprintf(partial, sizeof(partial), "%s.partial", options->output);
+  assert_false(cyf_file_exists(partial));
+  assert_true(cyf_file_exists(options->output) == there);
+  assert_ok(cyf_comm_barrier(shared->comm));
 }
 
 /* Runs the tests on every rank; non-zero on all when one fails on any. */
