@@ -60,7 +60,7 @@ static cyf_status set(const char *assignment) {
   return cyf_config_set(&schema, assignment, &now);
 }
 
-static void defaults(void **state) {
+static void fields_begin_with_their_defaults(void **state) {
   (void)state;
   assert_string_equal(now.name, "run");
   assert_int_equal(now.seed, 42);
@@ -107,7 +107,7 @@ static void a_file_changes_what_it_names(void **state) {
 }
 
 /* Lists of texts: from files, overrides and print-outs, each replacing what was there. */
-static void lists_of_texts(void **state) {
+static void lists_of_texts_are_read_and_printed(void **state) {
   (void)state;
   struct {
     cyf_config_texts labels;
@@ -153,7 +153,7 @@ static void empty_texts_and_sections_change_nothing(void **state) {
   static const char *const texts[] = {
       "", "# only a comment\n", "---\n", "denoiser:\n", "denoiser:\n  # nothing\nseed: 42\n", "{}", "denoiser: ~\n"};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) assert_ok(read_text(texts[i]));
-  defaults(state);
+  fields_begin_with_their_defaults(state);
 }
 
 static void null_is_the_empty_string_only(void **state) {
@@ -255,7 +255,7 @@ static void structure_is_checked(void **state) {
     assert_fails(read_text(cases[i].text), CYF_ERR_CONFIG, cases[i].complaint);
 }
 
-static void overrides(void **state) {
+static void values_are_set_from_the_command_line(void **state) {
   (void)state;
   assert_ok(set("denoiser.batch_cells=2_048"));
   assert_int_equal(now.batch_cells, 2048);
@@ -277,10 +277,10 @@ static void overrides(void **state) {
   assert_fails(set("seed=-1"), CYF_ERR_CONFIG, "--set seed=-1: 'seed' is -1, which is out of range");
 }
 
-static void files(void **state) {
+static void files_are_read_and_complaints_name_them(void **state) {
   (void)state;
   char folder[64], *path = NULL;
-  check_make_folder(folder);
+  make_folder(folder);
   assert_ok(cyf_path_join(folder, "runs.yaml", &path));
   assert_fails(cyf_config_read(&schema, path, &now), CYF_ERR_INPUT, "runs.yaml': No such file");
   assert_ok(cyf_write_text_file(path, "seed: 7\n"));
@@ -289,7 +289,7 @@ static void files(void **state) {
   assert_ok(cyf_write_text_file(path, "\n\nsede: 7\n"));
   assert_fails(cyf_config_read(&schema, path, &now), CYF_ERR_CONFIG, "runs.yaml:3:1: unknown key 'sede'");
   cyf_free(path);
-  check_remove_folder(folder);
+  remove_folder(folder);
 }
 
 static char *printed(int with_help) {
@@ -302,7 +302,7 @@ static char *printed(int with_help) {
   return text;
 }
 
-static void printing(void **state) {
+static void values_are_printed_as_yaml(void **state) {
   (void)state;
   char *text = printed(0), *same = NULL;
   assert_string_equal(text,
@@ -315,7 +315,7 @@ static void printing(void **state) {
   cyf_free(same);
 }
 
-static void printing_with_help(void **state) {
+static void values_are_printed_with_their_help(void **state) {
   (void)state;
   char *text = printed(1);
   static const char *const lines[] = {
@@ -332,7 +332,7 @@ static void printing_with_help(void **state) {
 }
 
 /* What is printed reads back as the same settings, to the last bit. */
-static void print_and_read_round_trip(void **state) {
+static void printed_values_read_back_the_same(void **state) {
   (void)state;
   static const double reals[] = {0.1, 1.0 / 3, 5e-324, 1.7976931348623157e308, -0.0, 1e-5, 123456789.125, 1e22};
   static const char *const texts[] = {
@@ -404,20 +404,20 @@ static void wrong_tables_are_internal_errors(void **state) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fill_defaults, free_strings)
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(defaults),
+      TEST(fields_begin_with_their_defaults),
       TEST(a_file_changes_what_it_names),
-      cmocka_unit_test_setup(lists_of_texts, check_clear),
+      cmocka_unit_test_setup(lists_of_texts_are_read_and_printed, check_clear),
       TEST(empty_texts_and_sections_change_nothing),
       TEST(null_is_the_empty_string_only),
       TEST(unknown_keys_name_the_nearest),
       TEST(wrong_types_are_refused),
       TEST(ranges_are_inclusive),
       TEST(structure_is_checked),
-      TEST(overrides),
-      TEST(files),
-      TEST(printing),
-      TEST(printing_with_help),
-      TEST(print_and_read_round_trip),
+      TEST(values_are_set_from_the_command_line),
+      TEST(files_are_read_and_complaints_name_them),
+      TEST(values_are_printed_as_yaml),
+      TEST(values_are_printed_with_their_help),
+      TEST(printed_values_read_back_the_same),
       TEST(unwritable_stream_is_an_error),
       cmocka_unit_test_setup(wrong_tables_are_internal_errors, check_clear),
   };

@@ -9,27 +9,6 @@
 #include "base/clock.h"
 #include "check.h"
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
-/* Path of a file in the test's folder; cyf_free. */
-static char *in_folder(const char *name) {
-  char *path = NULL;
-  assert_ok(cyf_path_join(folder, name, &path));
-  return path;
-}
-
 static void assert_text(const char *path, const char *expected) {
   char *text = NULL;
   assert_ok(cyf_read_text_file(path, &text));
@@ -37,7 +16,7 @@ static void assert_text(const char *path, const char *expected) {
   cyf_free(text);
 }
 
-static void paths(void **state) {
+static void paths_are_joined(void **state) {
   (void)state;
   static const char *const cases[][3] = {
       {"runs", "a", "runs/a"}, {"runs/", "a", "runs/a"}, {"/", "a", "/a"}, {"", "a", "a"}};
@@ -82,7 +61,7 @@ static void full_disk_is_an_error_and_leaves_the_old_file(void **state) {
   cyf_free(partial);
 }
 
-static void commit_renames_or_removes(void **state) {
+static void committing_renames_or_removes(void **state) {
   (void)state;
   char *path = in_folder("whole"), *partial = in_folder("whole.partial"), *nowhere = in_folder("no/such/whole");
   assert_fails(cyf_commit_file(partial, path), CYF_ERR_IO, "No such file");
@@ -106,7 +85,7 @@ static void only_regular_files_are_replaced(void **state) {
   struct stat info;
   assert_int_equal(mkfifo(fifo, 0600), 0);
   assert_fails(cyf_output_target(fifo, &target), CYF_ERR_IO, "is a FIFO");
-  assert_fails(cyf_output_target(folder, &target), CYF_ERR_IO, "is a directory");
+  assert_fails(cyf_output_target(test_folder, &target), CYF_ERR_IO, "is a directory");
   assert_null(target);
   assert_fails(cyf_write_text_file(fifo, "new"), CYF_ERR_IO, "is a FIFO");
   assert_ok(cyf_write_text_file(other, "new"));
@@ -129,7 +108,7 @@ static void unreadable_files_say_why(void **state) {
   char *text = NULL, *path = in_folder("binary");
   assert_fails(cyf_read_text_file("no/such/genes.txt", &text), CYF_ERR_INPUT,
                "cannot open 'no/such/genes.txt': No such file or directory");
-  assert_fails(cyf_read_text_file(folder, &text), CYF_ERR_INPUT, "Is a directory");
+  assert_fails(cyf_read_text_file(test_folder, &text), CYF_ERR_INPUT, "Is a directory");
   FILE *stream = fopen(path, "wb");
   assert_non_null(stream);
   assert_int_equal(fwrite("a\0b", 1, 3, stream), 3);
@@ -159,7 +138,7 @@ static void *make_same_directory(void *path) {
   return "a race between two makers was an error";
 }
 
-static void directories(void **state) {
+static void folders_are_made_with_their_parents(void **state) {
   (void)state;
   char *deep = in_folder("a//b/c/"), *file = in_folder("a/file"), *below_file = in_folder("a/file/d");
   assert_ok(cyf_make_directory(deep));
@@ -210,7 +189,7 @@ static void trees_are_removed_but_links_are_not_followed(void **state) {
 }
 
 /* Files carry these sums, so they may never change. They were computed by another implementation, in Python. */
-static void checksum_known_answers(void **state) {
+static void checksums_never_change(void **state) {
   (void)state;
   unsigned char bytes[1000];
   for (int i = 0; i < 1000; ++i) bytes[i] = (unsigned char)(i * 7 + (i >> 3));
@@ -233,7 +212,7 @@ static void checksum_known_answers(void **state) {
 }
 
 /* Any flipped bit changes about half of the sum's bits, at every length around the step of 32 bytes. */
-static void checksum_mixes(void **state) {
+static void every_flipped_bit_changes_half_of_the_checksum(void **state) {
   (void)state;
   unsigned char bytes[100] = {0};
   int64_t n_changed = 0, n_flips = 0;
@@ -253,7 +232,7 @@ static void checksum_mixes(void **state) {
   assert_true(fabs((double)n_changed / (double)n_flips - 32) < 0.5);
 }
 
-static void checksum_ignores_alignment_and_is_fast(void **state) {
+static void checksums_ignore_alignment_and_are_fast(void **state) {
   (void)state;
   unsigned char *bytes = NULL;
   const size_t size = (size_t)32 << 20;
@@ -275,18 +254,18 @@ static void checksum_ignores_alignment_and_is_fast(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(paths, check_clear),
+      cmocka_unit_test_setup(paths_are_joined, check_clear),
       cmocka_unit_test_setup(text_files_are_replaced_whole, check_clear),
       cmocka_unit_test_setup(full_disk_is_an_error_and_leaves_the_old_file, check_clear),
-      cmocka_unit_test_setup(commit_renames_or_removes, check_clear),
+      cmocka_unit_test_setup(committing_renames_or_removes, check_clear),
       cmocka_unit_test_setup(only_regular_files_are_replaced, check_clear),
       cmocka_unit_test_setup(unreadable_files_say_why, check_clear),
       cmocka_unit_test_setup(long_text_comes_back, check_clear),
-      cmocka_unit_test_setup(directories, check_clear),
+      cmocka_unit_test_setup(folders_are_made_with_their_parents, check_clear),
       cmocka_unit_test_setup(trees_are_removed_but_links_are_not_followed, check_clear),
-      cmocka_unit_test_setup(checksum_known_answers, check_clear),
-      cmocka_unit_test_setup(checksum_mixes, check_clear),
-      cmocka_unit_test_setup(checksum_ignores_alignment_and_is_fast, check_clear),
+      cmocka_unit_test_setup(checksums_never_change, check_clear),
+      cmocka_unit_test_setup(every_flipped_bit_changes_half_of_the_checksum, check_clear),
+      cmocka_unit_test_setup(checksums_ignore_alignment_and_are_fast, check_clear),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

@@ -40,7 +40,7 @@ static void write_step(cyf_json *json) {
   cyf_json_object_end(json);
 }
 
-static void one_line(void **state) {
+static void an_object_is_written_on_one_line(void **state) {
   (void)state;
   fixture f;
   begin(&f, false);
@@ -50,7 +50,7 @@ static void one_line(void **state) {
       "\"done\": false}");
 }
 
-static void indented(void **state) {
+static void an_object_is_written_indented(void **state) {
   (void)state;
   fixture f;
   begin(&f, true);
@@ -60,7 +60,7 @@ static void indented(void **state) {
       "    -256\n  ],\n  \"empty\": {},\n  \"done\": false\n}");
 }
 
-static void arrays_of_objects(void **state) {
+static void objects_stand_in_arrays(void **state) {
   (void)state;
   fixture f;
   begin(&f, false);
@@ -77,7 +77,7 @@ static void arrays_of_objects(void **state) {
 }
 
 /* Several values on one stream, one a line: the writer separates none of them. */
-static void lines(void **state) {
+static void values_stand_one_a_line(void **state) {
   (void)state;
   fixture f;
   begin(&f, false);
@@ -133,8 +133,12 @@ static void numbers_are_short(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_line), cmocka_unit_test(indented),          cmocka_unit_test(arrays_of_objects),
-      cmocka_unit_test(lines),    cmocka_unit_test(texts_are_escaped), cmocka_unit_test(numbers_are_short),
+      cmocka_unit_test(an_object_is_written_on_one_line),
+      cmocka_unit_test(an_object_is_written_indented),
+      cmocka_unit_test(objects_stand_in_arrays),
+      cmocka_unit_test(values_stand_one_a_line),
+      cmocka_unit_test(texts_are_escaped),
+      cmocka_unit_test(numbers_are_short),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

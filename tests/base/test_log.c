@@ -155,7 +155,7 @@ static void write_to_closed_pipe(void) {
   if (cyf_interrupt_requested() != 0) _exit(3);
 }
 
-static void signals(void **state) {
+static void the_first_signal_asks_and_the_second_ends(void **state) {
   (void)state;
   assert_int_equal(exit_code_of(ask_once), 0);
   assert_int_equal(exit_code_of(ask_twice), 128 + SIGINT);
@@ -167,7 +167,7 @@ int main(void) {
       cmocka_unit_test(rank_0_speaks),
       cmocka_unit_test(other_ranks_speak_when_asked),
       cmocka_unit_test(progress_is_redrawn_on_a_terminal),
-      cmocka_unit_test(signals),
+      cmocka_unit_test(the_first_signal_asks_and_the_second_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

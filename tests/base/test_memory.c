@@ -29,7 +29,7 @@ static void blocks_are_zeroed_aligned_and_counted(void **state) {
   cyf_free_at(NULL);
 }
 
-static void peak_is_remembered(void **state) {
+static void the_peak_is_remembered(void **state) {
   (void)state;
   char *block = NULL;
   const int64_t size = (int64_t)50 << 20, before = cyf_memory_bytes_now();
@@ -66,7 +66,7 @@ static void impossible_sizes_are_errors(void **state) {
   assert_int_equal(CYF_NEW(&bytes, (size_t)PTRDIFF_MAX - 4096), CYF_ERR_MEMORY);
 }
 
-static void text_copies(void **state) {
+static void texts_are_copied_and_formatted(void **state) {
   (void)state;
   char *copy = NULL, *text = NULL;
   assert_ok(cyf_strdup("CD8+ T", &copy));
@@ -80,7 +80,7 @@ static void text_copies(void **state) {
   cyf_free(copy);
 }
 
-static void clock_runs_forward(void **state) {
+static void the_clock_runs_forward(void **state) {
   (void)state;
   const double start_s = cyf_clock_s();
   const struct timespec pause = {.tv_nsec = 20000000};
@@ -89,7 +89,7 @@ static void clock_runs_forward(void **state) {
   assert_true(waited_s >= 0.0199 && waited_s < 10.0);
 }
 
-static void times_as_text(void **state) {
+static void times_are_written_for_readers(void **state) {
   (void)state;
   char text[32];
   static const struct {
@@ -112,12 +112,12 @@ static void times_as_text(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(blocks_are_zeroed_aligned_and_counted, check_clear),
-      cmocka_unit_test_setup(peak_is_remembered, check_clear),
+      cmocka_unit_test_setup(the_peak_is_remembered, check_clear),
       cmocka_unit_test_setup(realloc_keeps_and_zeroes, check_clear),
       cmocka_unit_test_setup(impossible_sizes_are_errors, check_clear),
-      cmocka_unit_test_setup(text_copies, check_clear),
-      cmocka_unit_test_setup(clock_runs_forward, check_clear),
-      cmocka_unit_test_setup(times_as_text, check_clear),
+      cmocka_unit_test_setup(texts_are_copied_and_formatted, check_clear),
+      cmocka_unit_test_setup(the_clock_runs_forward, check_clear),
+      cmocka_unit_test_setup(times_are_written_for_readers, check_clear),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

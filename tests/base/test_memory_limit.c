@@ -10,14 +10,12 @@
 #include "base/memory_limit.h"
 #include "check.h"
 
-static char folder[64];
-
 /* Writes a file of the tree, with the folders above it. */
 static void write_file(const char *name, const char *text) {
   char path[512];
-  snprintf(path, sizeof path, "mkdir -p $(dirname %s/%s)", folder, name);
+  snprintf(path, sizeof path, "mkdir -p $(dirname %s/%s)", test_folder, name);
   assert_int_equal(system(path), 0);
-  snprintf(path, sizeof path, "%s/%s", folder, name);
+  snprintf(path, sizeof path, "%s/%s", test_folder, name);
   FILE *file = fopen(path, "w");
   assert_non_null(file);
   assert_true(fputs(text, file) >= 0);
@@ -26,8 +24,8 @@ static void write_file(const char *name, const char *text) {
 
 static int64_t in_tree(int64_t (*what)(const char *membership, const char *mount)) {
   char membership[128], mount[128];
-  snprintf(membership, sizeof membership, "%s/cgroup", folder);
-  snprintf(mount, sizeof mount, "%s/fs", folder);
+  snprintf(membership, sizeof membership, "%s/cgroup", test_folder);
+  snprintf(mount, sizeof mount, "%s/fs", test_folder);
   return what(membership, mount);
 }
 
@@ -37,19 +35,6 @@ static int64_t left(void) {
 
 static int64_t limit(void) {
   return in_tree(cyf_memory_limit);
-}
-
-static int make_folder(void **state) {
-  (void)state;
-  snprintf(folder, sizeof folder, "/tmp/cytoforge-test-XXXXXX");
-  return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-  char command[128];
-  (void)state;
-  snprintf(command, sizeof command, "rm -r %s", folder);
-  return system(command);
 }
 
 static void without_groups_there_is_no_limit(void **state) {
@@ -102,9 +87,9 @@ static void this_machine_has_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(without_groups_there_is_no_limit, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(the_tightest_group_counts, make_folder, remove_folder),
-      cmocka_unit_test_setup_teardown(groups_of_version_1_are_understood, make_folder, remove_folder),
+      cmocka_unit_test_setup_teardown(without_groups_there_is_no_limit, set_up_folder, tear_down_folder),
+      cmocka_unit_test_setup_teardown(the_tightest_group_counts, set_up_folder, tear_down_folder),
+      cmocka_unit_test_setup_teardown(groups_of_version_1_are_understood, set_up_folder, tear_down_folder),
       cmocka_unit_test(this_machine_has_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

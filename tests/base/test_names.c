@@ -3,7 +3,7 @@
 #include "base/names.h"
 #include "check.h"
 
-static void nearest_names(void **state) {
+static void the_nearest_name_is_found(void **state) {
   (void)state;
   static const char *const commands[] = {"prepare", "train", "sample", "evaluate", "info"};
   static const struct {
@@ -58,7 +58,7 @@ static void numbers_are_found_however_they_are_written(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(nearest_names),
+      cmocka_unit_test(the_nearest_name_is_found),
       cmocka_unit_test(lists_are_cut_to_whole_names),
       cmocka_unit_test(numbers_are_found_however_they_are_written),
   };

@@ -7,7 +7,7 @@
 #include "check.h"
 
 /* The philox4x32-10 lines of Random123's own tests/kat_vectors: counter, key, result. */
-static void philox_known_answers(void **state) {
+static void philox_gives_the_published_answers(void **state) {
   (void)state;
   static const uint32_t vectors[3][10] = {{0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
                                           {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff,
@@ -23,7 +23,7 @@ static void philox_known_answers(void **state) {
   }
 }
 
-static void key_is_a_block_of_purpose_under_seed(void **state) {
+static void a_key_is_a_block_of_its_purpose_under_the_seed(void **state) {
   (void)state;
   const uint64_t seed = UINT64_C(0x123456789abcdef0);
   const cyf_rng_key key = cyf_rng_key_make(seed, CYF_RNG_NOISE);
@@ -40,7 +40,7 @@ static void key_is_a_block_of_purpose_under_seed(void **state) {
   }
 }
 
-static void stream_is_the_blocks_in_order(void **state) {
+static void a_stream_is_the_blocks_in_order(void **state) {
   (void)state;
   const cyf_rng_key key = cyf_rng_key_make(7, CYF_RNG_SYNTH);
   cyf_rng_stream stream;
@@ -100,7 +100,7 @@ static double normal_cdf(double x) {
   return 0.5 * erfc(-x / sqrt(2.0));
 }
 
-static void normals(void **state) {
+static void normals_have_their_moments(void **state) {
   (void)state;
   double *draws = NULL;
   cyf_rng_stream stream;
@@ -171,7 +171,7 @@ static void small_permutations_are_uniform(void **state) {
 }
 
 /* Of a large one: neighbours end up anywhere, and few values stay in place. */
-static void large_permutation_mixes(void **state) {
+static void a_large_permutation_mixes(void **state) {
   (void)state;
   enum { N = 100003, BINS = 10 };
   const cyf_rng_key key = cyf_rng_key_make(5, CYF_RNG_SHUFFLE);
@@ -192,14 +192,14 @@ static void large_permutation_mixes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(philox_known_answers),
-      cmocka_unit_test(key_is_a_block_of_purpose_under_seed),
-      cmocka_unit_test(stream_is_the_blocks_in_order),
+      cmocka_unit_test(philox_gives_the_published_answers),
+      cmocka_unit_test(a_key_is_a_block_of_its_purpose_under_the_seed),
+      cmocka_unit_test(a_stream_is_the_blocks_in_order),
       cmocka_unit_test(units_and_integers_stay_in_range),
-      cmocka_unit_test(normals),
+      cmocka_unit_test(normals_have_their_moments),
       cmocka_unit_test(permutations_are_bijective),
       cmocka_unit_test(small_permutations_are_uniform),
-      cmocka_unit_test(large_permutation_mixes),
+      cmocka_unit_test(a_large_permutation_mixes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ cleanup:
   return status;
 }
 
-static void failure_travels_upward_with_its_message(void **state) {
+static void a_failure_travels_upward_with_its_message(void **state) {
   (void)state;
   assert_string_equal(cyf_status_message(), "");
   assert_int_equal(prepare("genes.txt"), CYF_ERR_INPUT);
@@ -33,14 +33,14 @@ static void failure_travels_upward_with_its_message(void **state) {
   assert_string_equal(cyf_status_where(), "");
 }
 
-static void cleanup_label_runs_once(void **state) {
+static void the_cleanup_label_runs_once(void **state) {
   (void)state;
   int n_cleanups = 0;
   assert_int_equal(prepare_owning("genes.txt", &n_cleanups), CYF_ERR_INPUT);
   assert_int_equal(n_cleanups, 1);
 }
 
-static void first_message_stays(void **state) {
+static void the_first_message_stays(void **state) {
   (void)state;
   assert_int_equal(CYF_FAIL(CYF_ERR_IO, "disk full"), CYF_ERR_IO);
   /* Each failure keeps its own code; only the text of the first is kept. */
@@ -48,7 +48,7 @@ static void first_message_stays(void **state) {
   assert_string_equal(cyf_status_message(), "disk full");
 }
 
-static void set_replaces_the_message(void **state) {
+static void setting_replaces_the_message(void **state) {
   (void)state;
   (void)CYF_FAIL(CYF_ERR_IO, "disk full");
   cyf_status_set(CYF_ERR_COMM, "rank 3: disk full");
@@ -59,7 +59,7 @@ static void set_replaces_the_message(void **state) {
   assert_string_equal(cyf_status_message(), "");
 }
 
-static void message_is_one_bounded_line(void **state) {
+static void a_message_is_one_bounded_line(void **state) {
   (void)state;
   (void)CYF_FAIL(CYF_ERR_INPUT, "no label '%s'", "T\ncell\r\x1b[31m");
   assert_string_equal(cyf_status_message(), "no label 'T cell  [31m'");
@@ -105,11 +105,11 @@ static void every_code_has_a_name(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(failure_travels_upward_with_its_message, check_clear),
-      cmocka_unit_test_setup(cleanup_label_runs_once, check_clear),
-      cmocka_unit_test_setup(first_message_stays, check_clear),
-      cmocka_unit_test_setup(set_replaces_the_message, check_clear),
-      cmocka_unit_test_setup(message_is_one_bounded_line, check_clear),
+      cmocka_unit_test_setup(a_failure_travels_upward_with_its_message, check_clear),
+      cmocka_unit_test_setup(the_cleanup_label_runs_once, check_clear),
+      cmocka_unit_test_setup(the_first_message_stays, check_clear),
+      cmocka_unit_test_setup(setting_replaces_the_message, check_clear),
+      cmocka_unit_test_setup(a_message_is_one_bounded_line, check_clear),
       cmocka_unit_test_setup(threads_have_their_own_message, check_clear),
       cmocka_unit_test_setup(every_code_has_a_name, check_clear),
   };

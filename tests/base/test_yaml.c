@@ -3,20 +3,16 @@
 #include "base/config/yaml_doc.h"
 #include "check.h"
 
-static char folder[64];
 static char *path;
 
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return cyf_path_join(folder, "manifest.yaml", &path) == CYF_OK ? 0 : 1;
+static int setup(void **state) {
+  set_up_folder(state);
+  return cyf_path_join(test_folder, "manifest.yaml", &path) == CYF_OK ? 0 : 1;
 }
 
-static int remove_folder(void **state) {
-  (void)state;
+static int teardown(void **state) {
   cyf_free(path);
-  check_remove_folder(folder);
-  return 0;
+  return tear_down_folder(state);
 }
 
 static cyf_yaml *open_text(const char *text) {
@@ -26,7 +22,7 @@ static cyf_yaml *open_text(const char *text) {
   return document;
 }
 
-static void values_of_a_manifest(void **state) {
+static void values_of_a_manifest_are_read(void **state) {
   (void)state;
   cyf_yaml *document = open_text(
       "n_cells: 123456789012\nname: \"heart: atlas\"\ngenes: [MALAT1, \"NA\", '3.10']\n"
@@ -50,7 +46,7 @@ static void values_of_a_manifest(void **state) {
   cyf_yaml_destroy(&document);
 }
 
-static void absent_is_node_zero(void **state) {
+static void what_is_absent_is_node_zero(void **state) {
   (void)state;
   cyf_yaml *document = open_text("a: [1]\nb: {c: 2}\n");
   const cyf_yaml_node root = cyf_yaml_root(document), list = cyf_yaml_get(document, root, "a");
@@ -126,10 +122,10 @@ static void quoted_text_comes_back(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(values_of_a_manifest, check_clear),
-      cmocka_unit_test_setup(absent_is_node_zero, check_clear),
+      cmocka_unit_test_setup(values_of_a_manifest_are_read, check_clear),
+      cmocka_unit_test_setup(what_is_absent_is_node_zero, check_clear),
       cmocka_unit_test_setup(complaints_name_the_place, check_clear),
       cmocka_unit_test_setup(quoted_text_comes_back, check_clear),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -26,11 +26,11 @@ static int setup(void **state) {
 static double *read_matrix(const char *path, int64_t *ret_n_cells, int64_t *ret_n_genes) {
   cyf_h5ad *file = NULL;
   cyf_csr_buffer rows = {0};
-  TEST_OK(cyf_h5ad_open(path, NULL, &file));
+  assert_ok(cyf_h5ad_open(path, NULL, &file));
   *ret_n_cells = cyf_h5ad_n_cells(file);
   *ret_n_genes = cyf_h5ad_n_genes(file);
   cyf_csr_buffer_clear(&rows, *ret_n_genes);
-  TEST_OK(cyf_h5ad_read_rows(file, 0, *ret_n_cells, &rows));
+  assert_ok(cyf_h5ad_read_rows(file, 0, *ret_n_cells, &rows));
   double *dense = TEST_NEW(double, *ret_n_cells **ret_n_genes);
   for (int64_t i = 0; i < rows.n_cells; i++)
     for (int64_t k = rows.indptr[i]; k < rows.indptr[i + 1]; k++)
@@ -82,7 +82,7 @@ static void draws_are_counts(void **state) {
 }
 
 /* The same latents give the same counts for the same seed, others for another; obs is kept. */
-static void decode_draws(void **state) {
+static void decoding_draws_counts(void **state) {
   (void)state;
   int64_t n = 0, genes = 0;
   cli_expect(0, "$cytoforge encode -m run/model.h5 atlas/heldout.h5ad -o latent.h5ad");
@@ -127,7 +127,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_loss_falls),
       cmocka_unit_test(draws_are_counts),
-      cmocka_unit_test(decode_draws),
+      cmocka_unit_test(decoding_draws_counts),
       cmocka_unit_test(what_cannot_be_is_said),
   };
   return cmocka_run_group_tests_name("cli_counts", tests, setup, cli_teardown);

@@ -25,7 +25,7 @@ static void expect_refusal(int code, const char *command, const char *text, cons
   }
 }
 
-static void a_missing_or_truncated_file(void **state) {
+static void a_missing_or_truncated_file_is_named(void **state) {
   (void)state;
   expect_refusal(4, "prepare nowhere.h5ad -o out", "nowhere.h5ad", "out");
   cli_expect(0, "head -c 20000 cells.h5ad > short.h5ad; head -c 5000 /dev/zero > zeros.h5ad");
@@ -36,20 +36,20 @@ static void a_missing_or_truncated_file(void **state) {
   expect_refusal(4, "sample -m cells.h5ad -n 5 -o out.h5ad", "cells.h5ad", "out.h5ad");
 }
 
-static void a_truncated_shard(void **state) {
+static void a_truncated_shard_is_named(void **state) {
   (void)state;
   cli_expect(0, "cp -r atlas broken && head -c 20000 atlas/shard-00000.h5ad > broken/shard-00000.h5ad");
   expect_refusal(4, "train --data broken --out out_broken", "shard-00000.h5ad", "out_broken/model.h5");
 }
 
-static void a_label_column_that_is_not_there(void **state) {
+static void a_missing_label_column_is_named(void **state) {
   (void)state;
   expect_refusal(4, "prepare cells.h5ad -o out --label tissue", "cell_type", "out");
   expect_refusal(2, "train --data atlas --out out_stage --stage classifier:tissue", "cell_type", NULL);
   expect_refusal(2, "train --data atlas --out out_stage --stage decoder", "autoencoder", NULL);
 }
 
-static void inputs_that_cannot_be_selected(void **state) {
+static void inputs_that_cannot_be_selected_are_refused(void **state) {
   (void)state;
   cli_expect(
       0, "mkdir -p folder && cp cells.h5ad folder/a.h5ad && cp cells.h5ad folder/b.h5ad && echo a.h5ad > folder/list");
@@ -90,7 +90,7 @@ static void an_atlas_that_exists_is_kept(void **state) {
   "mkdir -p full; timeout 100 unshare -rm sh -c \"mount -t tmpfs -o size=" size \
   " tmpfs full && export cytoforge='$cytoforge' && " command "\""
 
-static void a_full_disk(void **state) {
+static void a_full_disk_leaves_nothing_behind(void **state) {
   (void)state;
   if (cli_run("mkdir -p full; unshare -rm mount -t tmpfs -o size=1m tmpfs full") != 0)
     test_skip("this machine does not allow mount namespaces");
@@ -117,12 +117,12 @@ static void a_full_disk(void **state) {
   assert_null(strstr(cli_output, ".h5\n"));
 }
 
-static void steps_in_the_wrong_order(void **state) {
+static void steps_in_the_wrong_order_are_refused(void **state) {
   (void)state;
   expect_refusal(2, "train --data atlas --out early --stage denoiser", "no finished autoencoder", NULL);
 }
 
-static void too_many_ranks_for_the_lanes(void **state) {
+static void too_many_ranks_for_the_lanes_are_refused(void **state) {
   (void)state;
   cli_expect(3,
              "timeout 60 mpirun -n 3 $cytoforge train --data atlas --out few --set data.lanes=2 --stage autoencoder");
@@ -191,14 +191,14 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_output_that_is_no_regular_file_is_left_alone),
       cmocka_unit_test(a_linked_output_is_followed),
-      cmocka_unit_test(a_missing_or_truncated_file),
-      cmocka_unit_test(a_truncated_shard),
-      cmocka_unit_test(a_label_column_that_is_not_there),
-      cmocka_unit_test(inputs_that_cannot_be_selected),
+      cmocka_unit_test(a_missing_or_truncated_file_is_named),
+      cmocka_unit_test(a_truncated_shard_is_named),
+      cmocka_unit_test(a_missing_label_column_is_named),
+      cmocka_unit_test(inputs_that_cannot_be_selected_are_refused),
       cmocka_unit_test(an_atlas_that_exists_is_kept),
-      cmocka_unit_test(a_full_disk),
-      cmocka_unit_test(steps_in_the_wrong_order),
-      cmocka_unit_test(too_many_ranks_for_the_lanes),
+      cmocka_unit_test(a_full_disk_leaves_nothing_behind),
+      cmocka_unit_test(steps_in_the_wrong_order_are_refused),
+      cmocka_unit_test(too_many_ranks_for_the_lanes_are_refused),
       cmocka_unit_test(synth_refuses_nonsense),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);

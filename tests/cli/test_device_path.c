@@ -129,7 +129,7 @@ static void assert_same_cells(const fixture *shared, const char *name) {
   "denoiser.accumulate=2 --set denoiser.ema_decay=0.9 --set diffusion.timesteps=50 --set diffusion.guide_below=50 "   \
   "--set autoencoder.ema_decay=0.8 --set classifier.patience=20 "
 
-static void make_data(void **state) {
+static void data_are_made(void **state) {
   const fixture *shared = *state;
   assert_ok(run(shared, &cyf_cmd_synth, "synth -o @/cells.h5ad --cells 700 --genes 150 --types 3 --counts 300"));
   assert_ok(run(shared, &cyf_cmd_prepare,
@@ -269,13 +269,9 @@ static void encoding_is_the_cpus(void **state) {
 }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {TEST(make_data),
-                                     TEST(training_is_the_cpus),
-                                     TEST(resident_cells_train_the_same),
-                                     TEST(counts_are_the_cpus),
-                                     TEST(steps_do_not_wait),
-                                     TEST(divergence_is_seen),
-                                     TEST(encoding_is_the_cpus),
-                                     TEST(sampling_is_the_cpus)};
+  const struct CMUnitTest tests[] = {
+      TEST(data_are_made),        TEST(training_is_the_cpus), TEST(resident_cells_train_the_same),
+      TEST(counts_are_the_cpus),  TEST(steps_do_not_wait),    TEST(divergence_is_seen),
+      TEST(encoding_is_the_cpus), TEST(sampling_is_the_cpus)};
   return FIXTURE_RUN(tests);
 }

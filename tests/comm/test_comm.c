@@ -50,7 +50,7 @@ static void ranks_know_their_places(void **state) {
   assert_null(other);
 }
 
-static void sums_and_maxima(void **state) {
+static void sums_and_maxima_are_over_all_ranks(void **state) {
   (void)state;
   const double n = size;
   double reals[3] = {rank + 1, 0.5, -rank};
@@ -70,7 +70,7 @@ static void sums_and_maxima(void **state) {
 }
 
 /* More values than one piece holds. */
-static void long_sums(void **state) {
+static void sums_longer_than_a_piece_are_exact(void **state) {
   (void)state;
   enum { N = 300001 };
   int64_t *values = NULL;
@@ -81,7 +81,7 @@ static void long_sums(void **state) {
   cyf_free(values);
 }
 
-static void broadcasts(void **state) {
+static void every_rank_gets_what_the_root_sends(void **state) {
   (void)state;
   static const int64_t lengths[] = {0, 1, 1000, (1 << 20) + 1, 5000003}; /* copied, and in place */
   unsigned char *bytes = NULL;
@@ -121,7 +121,7 @@ static void check_gather(int root, int64_t least) {
   cyf_free(counts);
 }
 
-static void gathers_of_different_sizes(void **state) {
+static void ranks_gather_different_sizes(void **state) {
   (void)state;
   for (int root = 0; root < size; ++root) {
     check_gather(root, 0); /* rank 0 gives nothing */
@@ -131,7 +131,7 @@ static void gathers_of_different_sizes(void **state) {
 }
 
 /* Rank r sends rank q (r + 2 q) % 5 * 1000 bytes of value 16 r + q. */
-static void exchanges_of_different_sizes(void **state) {
+static void ranks_exchange_different_sizes(void **state) {
   (void)state;
   for (int round = 0; round < 3; ++round) { /* the last one is empty */
     const int64_t unit = round == 0 ? 1000 : round == 1 ? 100000 : 0;
@@ -166,7 +166,7 @@ static void exchanges_of_different_sizes(void **state) {
   assert_null(in);
 }
 
-static void agreement_on_success(void **state) {
+static void ranks_agree_on_success(void **state) {
   (void)state;
   assert_ok(cyf_comm_agree(comm, CYF_OK));
   assert_false(cyf_comm_failure_agreed(comm));
@@ -222,7 +222,7 @@ static void a_failure_without_a_message_gets_one(void **state) {
 }
 
 /* Each rank in turn writes its line: the token goes round. */
-static void messages(void **state) {
+static void a_message_goes_round_the_ranks(void **state) {
   (void)state;
   static const int64_t lengths[] = {0, 8, 3000000};
   unsigned char *bytes = NULL;
@@ -310,7 +310,7 @@ static void missing_messages_time_out(void **state) {
 }
 
 /* Not a check: how long a small collective takes, for the reader. */
-static void latency(void **state) {
+static void a_small_collective_is_timed(void **state) {
   (void)state;
   enum { N = 200 };
   double value = 1;
@@ -332,20 +332,20 @@ int main(int argc, char **argv) {
   MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
   const struct CMUnitTest tests[] = {
       TEST(ranks_know_their_places),
-      TEST(sums_and_maxima),
-      TEST(long_sums),
-      TEST(broadcasts),
-      TEST(gathers_of_different_sizes),
-      TEST(exchanges_of_different_sizes),
-      TEST(agreement_on_success),
+      TEST(sums_and_maxima_are_over_all_ranks),
+      TEST(sums_longer_than_a_piece_are_exact),
+      TEST(every_rank_gets_what_the_root_sends),
+      TEST(ranks_gather_different_sizes),
+      TEST(ranks_exchange_different_sizes),
+      TEST(ranks_agree_on_success),
       TEST(one_failed_rank_stops_all),
       TEST(the_lowest_failed_rank_speaks),
       TEST(a_common_failure_blames_no_rank),
       TEST(a_failure_without_a_message_gets_one),
-      TEST(messages),
+      TEST(a_message_goes_round_the_ranks),
       TEST(late_ranks_time_out),
       TEST(missing_messages_time_out),
-      TEST(latency),
+      TEST(a_small_collective_is_timed),
   };
   failed = cmocka_run_group_tests(tests, create, destroy) != 0 || !refused;
   if (cyf_memory_bytes_now() != 0) { /* also what a time-out left behind is freed */

@@ -75,7 +75,7 @@ static void ranges_are_checked(void **state) {
 }
 
 /* Nothing to sum, and more than 2^31 floats: 28,231 genes x 131,072. */
-static void sizes_at_the_ends(void **state) {
+static void no_elements_and_many_are_cut_into_buckets(void **state) {
   (void)state;
   cyf_buckets b;
   int64_t first, n;
@@ -274,7 +274,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       TEST(buckets_are_cut_and_given_out_from_the_end),
       TEST(ranges_are_checked),
-      TEST(sizes_at_the_ends),
+      TEST(no_elements_and_many_are_cut_into_buckets),
       TEST(sums_are_exact),
       TEST(sums_are_the_same_on_all_ranks),
       TEST(sums_are_formed_along_the_ring),

@@ -23,7 +23,7 @@ static int tear_down(void **state) {
 static void check(cyf_precision precision, uint64_t seed, int64_t strip_bytes) {
   cyf_device *device;
   compare_report report;
-  TEST_OK(cyf_device_create_cuda(0, 1, precision, &device));
+  assert_ok(cyf_device_create_cuda(0, 1, precision, &device));
   if (strip_bytes) ((cyf_cuda_device *)device)->strip_bytes = strip_bytes;
   emulator_seed(seed);
   compare_all(cpu, device, precision, false, &report);
@@ -33,19 +33,19 @@ static void check(cyf_precision precision, uint64_t seed, int64_t strip_bytes) {
   cyf_device_destroy(&device);
 }
 
-static void every_slot_in_float32(void **state) {
+static void every_slot_is_near_in_float32(void **state) {
   (void)state;
   check(CYF_PRECISION_FP32, 1, 0);
 }
-static void every_slot_in_tf32(void **state) {
+static void every_slot_is_near_in_tf32(void **state) {
   (void)state;
   check(CYF_PRECISION_TF32, 2, 0);
 }
-static void every_slot_in_bfloat16_by_strips(void **state) {
+static void every_slot_is_near_in_bfloat16_by_strips(void **state) {
   (void)state;
   check(CYF_PRECISION_BF16, 3, 1);
 }
-static void every_slot_in_float32_by_strips(void **state) {
+static void every_slot_is_near_in_float32_by_strips(void **state) {
   (void)state;
   check(CYF_PRECISION_FP32, 4, 1);
 }
@@ -53,7 +53,7 @@ static void every_slot_in_float32_by_strips(void **state) {
 static void no_slot_is_empty(void **state) {
   (void)state;
   cyf_device *device;
-  TEST_OK(cyf_device_create_cuda(0, 1, CYF_PRECISION_FP32, &device));
+  assert_ok(cyf_device_create_cuda(0, 1, CYF_PRECISION_FP32, &device));
   assert_int_equal(compare_empty_slots(cpu->ops, "cpu"), 0);
   assert_int_equal(compare_empty_slots(device->ops, "cuda"), 0);
   assert_string_equal(cyf_cuda_device_name(device), "emulator");
@@ -63,10 +63,10 @@ static void no_slot_is_empty(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(no_slot_is_empty),
-      cmocka_unit_test(every_slot_in_float32),
-      cmocka_unit_test(every_slot_in_float32_by_strips),
-      cmocka_unit_test(every_slot_in_tf32),
-      cmocka_unit_test(every_slot_in_bfloat16_by_strips),
+      cmocka_unit_test(every_slot_is_near_in_float32),
+      cmocka_unit_test(every_slot_is_near_in_float32_by_strips),
+      cmocka_unit_test(every_slot_is_near_in_tf32),
+      cmocka_unit_test(every_slot_is_near_in_bfloat16_by_strips),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -53,7 +53,7 @@ static void grids_cover_their_matrix(void **state) {
   }
 }
 
-static void strips_of_a_whole_batch(void **state) {
+static void strips_make_up_a_whole_batch(void **state) {
   (void)state;
   const int64_t stride = cyf_strip_stride(genes);
   assert_int_equal(stride, 28288);
@@ -78,7 +78,7 @@ int main(void) {
       cmocka_unit_test(shapes_keep_within_a_grid),
       cmocka_unit_test(small_work_takes_few_blocks),
       cmocka_unit_test(grids_cover_their_matrix),
-      cmocka_unit_test(strips_of_a_whole_batch),
+      cmocka_unit_test(strips_make_up_a_whole_batch),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

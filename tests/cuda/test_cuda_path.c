@@ -72,7 +72,7 @@ static void assert_near_parameters(const char *what, const cyf_parameters *a, co
   assert_near(what, a->buffer, b->buffer, a->buffer_layout.total, 1e-3);
 }
 
-static void make_data(void **state) {
+static void data_are_made(void **state) {
   const fixture *shared = *state;
   run(shared, &cyf_cmd_synth, "synth -o @/cells.h5ad --cells 300 --genes 90 --types 3 --counts 300", false);
   run(shared, &cyf_cmd_prepare, "prepare @/cells.h5ad -o @/atlas --label cell_type --holdout 0.1", false);
@@ -154,7 +154,7 @@ static void encoding_and_sampling_are_near_the_cpus(void **state) {
 }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {TEST(make_data), TEST(training_is_near_the_cpus), TEST(counts_train),
+  const struct CMUnitTest tests[] = {TEST(data_are_made), TEST(training_is_near_the_cpus), TEST(counts_train),
                                      TEST(encoding_and_sampling_are_near_the_cpus)};
   return FIXTURE_RUN(tests);
 }

@@ -38,13 +38,13 @@ static void fresh_memory_serves_the_copy_queue(void **state) {
     cyf_event *uploaded = NULL;
     emulator_seed(seed);
     fill_pinned((int32_t)seed);
-    TEST_OK(ops->event_create(device, &uploaded));
-    TEST_OK(ops->alloc(device, sizeof back, &memory));
-    TEST_OK(ops->upload_async(device, memory, pinned, sizeof back));
-    TEST_OK(ops->event_record(device, CYF_QUEUE_COPY, uploaded));
-    TEST_OK(ops->event_await(device, CYF_QUEUE_WORK, uploaded));
-    TEST_OK(ops->download(device, back, memory, sizeof back));
-    TEST_OK(ops->synchronize(device));
+    assert_ok(ops->event_create(device, &uploaded));
+    assert_ok(ops->alloc(device, sizeof back, &memory));
+    assert_ok(ops->upload_async(device, memory, pinned, sizeof back));
+    assert_ok(ops->event_record(device, CYF_QUEUE_COPY, uploaded));
+    assert_ok(ops->event_await(device, CYF_QUEUE_WORK, uploaded));
+    assert_ok(ops->download(device, back, memory, sizeof back));
+    assert_ok(ops->synchronize(device));
     assert_memory_equal(back, pinned, sizeof back);
     ops->free(device, memory);
     ops->event_destroy(device, uploaded);
@@ -57,10 +57,10 @@ static void memory_is_freed_behind_both_queues(void **state) {
   for (uint64_t seed = 1; seed <= SEEDS; ++seed) {
     void *memory = NULL;
     emulator_seed(seed);
-    TEST_OK(ops->alloc(device, COUNT * sizeof *pinned, &memory));
-    TEST_OK(ops->upload_async(device, memory, pinned, COUNT * sizeof *pinned));
+    assert_ok(ops->alloc(device, COUNT * sizeof *pinned, &memory));
+    assert_ok(ops->upload_async(device, memory, pinned, COUNT * sizeof *pinned));
     ops->free(device, memory);
-    TEST_OK(ops->synchronize(device));
+    assert_ok(ops->synchronize(device));
   }
 }
 
@@ -69,16 +69,16 @@ static void pinned_downloads_do_not_wait(void **state) {
   (void)state;
   void *memory = NULL;
   cyf_event *downloaded = NULL;
-  TEST_OK(ops->event_create(device, &downloaded));
-  TEST_OK(ops->alloc(device, COUNT * sizeof *pinned, &memory));
+  assert_ok(ops->event_create(device, &downloaded));
+  assert_ok(ops->alloc(device, COUNT * sizeof *pinned, &memory));
   fill_pinned(1);
-  TEST_OK(ops->synchronize(device));
-  TEST_OK(ops->zero(device, memory, COUNT * sizeof *pinned));
-  TEST_OK(ops->download(device, pinned + 1, memory, (COUNT - 1) * sizeof *pinned));
+  assert_ok(ops->synchronize(device));
+  assert_ok(ops->zero(device, memory, COUNT * sizeof *pinned));
+  assert_ok(ops->download(device, pinned + 1, memory, (COUNT - 1) * sizeof *pinned));
   assert_int_equal(emulator_waiting(), 2);
   assert_int_equal(pinned[1], 2);
-  TEST_OK(ops->event_record(device, CYF_QUEUE_WORK, downloaded));
-  TEST_OK(ops->event_synchronize(device, downloaded));
+  assert_ok(ops->event_record(device, CYF_QUEUE_WORK, downloaded));
+  assert_ok(ops->event_synchronize(device, downloaded));
   assert_int_equal(pinned[0], 1);
   for (int k = 1; k < COUNT; ++k) assert_int_equal(pinned[k], 0);
   ops->free(device, memory);
@@ -93,11 +93,11 @@ static void other_downloads_are_whole(void **state) {
   void *memory = NULL;
   assert_true(there != NULL && back != NULL);
   for (int k = 0; k < BYTES; ++k) there[k] = (char)(k * 7 + k / 1000);
-  TEST_OK(ops->alloc(device, BYTES, &memory));
+  assert_ok(ops->alloc(device, BYTES, &memory));
   for (size_t offset = 0; offset < 3; ++offset) { /* any alignment, more than the ring of pinned memory holds */
-    for (int turn = 0; turn < 3; ++turn) TEST_OK(ops->upload(device, memory, there + offset, BYTES - offset));
-    TEST_OK(ops->download(device, back, memory, BYTES - offset));
-    TEST_OK(ops->synchronize(device));
+    for (int turn = 0; turn < 3; ++turn) assert_ok(ops->upload(device, memory, there + offset, BYTES - offset));
+    assert_ok(ops->download(device, back, memory, BYTES - offset));
+    assert_ok(ops->synchronize(device));
     assert_memory_equal(back, there + offset, BYTES - offset);
   }
   ops->free(device, memory);

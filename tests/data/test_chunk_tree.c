@@ -12,7 +12,7 @@
 #include "data/hdf5/chunk_tree.h"
 
 enum { CHUNK = 8, CHUNKS_MOST = 6000 };
-static char folder[64], path[96];
+static char path[96];
 
 /* A file of two datasets whose chunks alternate, "x" with some attributes before its chunks. */
 static void write_file(int64_t n_chunks, bool latest, bool compressed) {
@@ -164,14 +164,8 @@ static void damage_is_noticed(void **state) {
 static int setup(void **state) {
   static listing all;
   *state = &all;
-  check_make_folder(folder);
-  snprintf(path, sizeof(path), "%s/chunks.h5", folder);
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  check_remove_folder(folder);
+  set_up_folder(state);
+  snprintf(path, sizeof(path), "%s/chunks.h5", test_folder);
   return 0;
 }
 
@@ -181,5 +175,5 @@ int main(void) {
       cmocka_unit_test(other_indexes_are_left_to_hdf5),
       cmocka_unit_test(damage_is_noticed),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, setup, tear_down_folder);
 }

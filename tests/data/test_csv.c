@@ -3,20 +3,13 @@
 #include "check.h"
 #include "data/tables/csv.h"
 
-static char folder[64], path[96];
+static char path[96];
 
 static int setup(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  snprintf(path, sizeof path, "%s/table.csv", folder);
+  set_up_folder(state);
+  snprintf(path, sizeof path, "%s/table.csv", test_folder);
   return 0;
 }
-static int teardown(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
 static void fields_are_read_as_they_are_meant(void **state) {
   (void)state;
   cyf_csv t = {0};
@@ -118,5 +111,5 @@ int main(void) {
       cmocka_unit_test_setup(loose_tables_keep_blanks_and_may_be_ragged, check_clear),
       cmocka_unit_test_setup(malformed_tables_are_refused, check_clear),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, setup, tear_down_folder);
 }

@@ -11,27 +11,7 @@
 
 enum { N_CELLS = 61, N_GENES = 40 };
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
-static char *in_folder(const char *name) {
-  char *path = NULL;
-  assert_ok(cyf_path_join(folder, name, &path));
-  return path;
-}
-
-static void names(void **state) {
+static void names_are_kept_in_order_and_found(void **state) {
   (void)state;
   cyf_names set = {0}, copy = {0};
   int64_t code = -1;
@@ -159,7 +139,7 @@ static void check_file(const char *path, const way *how, const h5ad_example *exa
   cyf_h5ad_close(&file);
 }
 
-static void round_trips(void **state) {
+static void what_is_written_is_read_back(void **state) {
   (void)state;
   char *path = in_folder("round.h5ad");
   for (int i = 0; i < N_WAYS; i++) {
@@ -173,7 +153,7 @@ static void round_trips(void **state) {
 }
 
 /* Neither how cells were blocked nor when a file was written shows in its bytes. */
-static void same_bytes(void **state) {
+static void equal_cells_give_equal_bytes(void **state) {
   (void)state;
   char *one = in_folder("one.h5ad"), *two = in_folder("two.h5ad");
   for (int i = 0; i < N_WAYS; i++) {
@@ -189,7 +169,7 @@ static void same_bytes(void **state) {
 }
 
 /* No cells at all, and more cells than one block of names; names default to numbers. */
-static void many_and_none(void **state) {
+static void no_cells_and_many_are_written(void **state) {
   (void)state;
   static const int64_t sizes[] = {0, 70001};
   char *path = in_folder("sizes.h5ad");
@@ -271,7 +251,7 @@ static void write_with_filter(const char *from, const char *name, const char *to
 }
 
 /* The loader takes chunks as they are stored: big-endian words and one byte, exactly what HDF5's filter makes. */
-static void stored_chunks(void **state) {
+static void stored_chunks_are_those_of_hdf5(void **state) {
   (void)state;
   enum { CHUNK = 128 };
   char *path = in_folder("chunks.h5ad"), *other = in_folder("filter.h5");
@@ -301,19 +281,19 @@ static void stored_chunks(void **state) {
   cyf_free(other);
 }
 
-static void no_memory_left_over(void **state) {
+static void no_memory_is_left_over(void **state) {
   (void)state;
   assert_int_equal(cyf_memory_bytes_now(), 0);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(names, check_clear),
-      cmocka_unit_test_setup(round_trips, check_clear),
-      cmocka_unit_test_setup(same_bytes, check_clear),
-      cmocka_unit_test_setup(many_and_none, check_clear),
-      cmocka_unit_test_setup(stored_chunks, check_clear),
-      cmocka_unit_test(no_memory_left_over),
+      cmocka_unit_test_setup(names_are_kept_in_order_and_found, check_clear),
+      cmocka_unit_test_setup(what_is_written_is_read_back, check_clear),
+      cmocka_unit_test_setup(equal_cells_give_equal_bytes, check_clear),
+      cmocka_unit_test_setup(no_cells_and_many_are_written, check_clear),
+      cmocka_unit_test_setup(stored_chunks_are_those_of_hdf5, check_clear),
+      cmocka_unit_test(no_memory_is_left_over),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

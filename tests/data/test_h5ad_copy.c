@@ -13,22 +13,19 @@ static const int8_t flags[N_CELLS] = {1, 0, 0, 1};
 static const float reals[N_CELLS] = {0.1F, -2, 3e30F, 0};
 static const char *const texts[N_CELLS] = {"a", "", "\xc3\xa9", "a"};
 
-static char folder[64], *source_path, *copy_path;
+static char *source_path, *copy_path;
 
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  assert_ok(cyf_path_join(folder, "source.h5ad", &source_path));
-  assert_ok(cyf_path_join(folder, "copy.h5ad", &copy_path));
+static int setup(void **state) {
+  set_up_folder(state);
+  assert_ok(cyf_path_join(test_folder, "source.h5ad", &source_path));
+  assert_ok(cyf_path_join(test_folder, "copy.h5ad", &copy_path));
   return 0;
 }
 
-static int remove_folder(void **state) {
-  (void)state;
+static int teardown(void **state) {
   cyf_free(source_path);
   cyf_free(copy_path);
-  check_remove_folder(folder);
-  return 0;
+  return tear_down_folder(state);
 }
 
 static cyf_h5ad_writer *start_file(const char *path, int64_t n_cells, int64_t n_genes) {
@@ -192,7 +189,7 @@ static void columns_keep_their_kind(void **state) {
   write_source();
   copy_obs(source_path, NULL, copy_path);
   check_copy(copy_path);
-  assert_ok(cyf_path_join(folder, "again.h5ad", &again)); /* a copy of a copy is the same */
+  assert_ok(cyf_path_join(test_folder, "again.h5ad", &again)); /* a copy of a copy is the same */
   copy_obs(copy_path, NULL, again);
   check_copy(again);
   cyf_free(again);
@@ -220,10 +217,10 @@ static void anndata_reads_the_same(void **state) {
   const char *python = test_python_or_skip(), *source = test_source();
   char *command = NULL, *list = NULL, line[512];
   assert_ok(cyf_format(&command, "'%s' '%s/tests/interchange/make_h5ad.py' '%s/variants' > '%s/log' 2>&1", python,
-                       source, folder, folder));
+                       source, test_folder, test_folder));
   assert_int_equal(system(command), 0);
   cyf_free(command);
-  assert_ok(cyf_format(&list, "%s/variants/variants.tsv", folder));
+  assert_ok(cyf_format(&list, "%s/variants/variants.tsv", test_folder));
   FILE *in = fopen(list, "r");
   int n_copied = 0;
   assert_non_null(in);
@@ -231,11 +228,11 @@ static void anndata_reads_the_same(void **state) {
     char name[128] = "", matrix[128] = "", from[256], to[256];
     assert_int_equal(sscanf(line, "%127s %127s", name, matrix), 2);
     if (!strstr(name, "labels") && !strstr(name, "compound") && strcmp(name, "references") != 0) continue;
-    snprintf(from, sizeof(from), "%s/variants/%s.h5ad", folder, name);
-    snprintf(to, sizeof(to), "%s/copied.h5ad", folder);
+    snprintf(from, sizeof(from), "%s/variants/%s.h5ad", test_folder, name);
+    snprintf(to, sizeof(to), "%s/copied.h5ad", test_folder);
     copy_obs(from, matrix, to);
     assert_ok(cyf_format(&command, "'%s' '%s/tests/interchange/compare_obs.py' '%s' '%s' >> '%s/log'", python, source,
-                         from, to, folder));
+                         from, to, test_folder));
     if (system(command) != 0) fail_msg("the columns of %s differ", name);
     cyf_free(command);
     n_copied++;
@@ -251,5 +248,5 @@ int main(void) {
       cmocka_unit_test_setup(what_cannot_be_copied_is_told, check_clear),
       cmocka_unit_test_setup(anndata_reads_the_same, check_clear),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -12,26 +12,6 @@
 
 enum { N_CELLS = 30, N_GENES = 20 };
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
-static char *in_folder(const char *name) {
-  char *path = NULL;
-  assert_ok(cyf_path_join(folder, name, &path));
-  return path;
-}
-
 /* A sound file: X of float32 (CSR or dense), a label. */
 static void write_sound(const char *path, cyf_matrix_format format, int gzip) {
   const cyf_h5ad_options options = {.format = format, .gzip_level = gzip};
@@ -72,12 +52,12 @@ static cyf_status read_all(const char *path, const char *matrix) {
   return status;
 }
 
-static void not_hdf5(void **state) {
+static void files_that_are_not_hdf5_are_told(void **state) {
   (void)state;
   char *path = in_folder("no.h5ad");
   cyf_h5ad *file = NULL;
   assert_fails(cyf_h5ad_open(path, NULL, &file), CYF_ERR_INPUT, "no.h5ad: no such file");
-  assert_fails(cyf_h5ad_open(folder, NULL, &file), CYF_ERR_INPUT, "is a folder");
+  assert_fails(cyf_h5ad_open(test_folder, NULL, &file), CYF_ERR_INPUT, "is a folder");
   assert_ok(cyf_write_text_file(path, ""));
   assert_fails(cyf_h5ad_open(path, NULL, &file), CYF_ERR_INPUT, "no.h5ad: the file is empty");
   assert_ok(cyf_write_text_file(path, "cell,gene,count\n"));
@@ -88,7 +68,7 @@ static void not_hdf5(void **state) {
 }
 
 /* Cut anywhere, a file is an error, never a crash; HDF5 itself tells how much is missing. */
-static void truncated(void **state) {
+static void a_truncated_file_is_an_error(void **state) {
   (void)state;
   char *path = in_folder("cut.h5ad");
   write_sound(path, CYF_MATRIX_CSR_FLOAT32, 0);
@@ -219,7 +199,7 @@ static const edit EDITS[] = {
     {DENSE, REPLACE_BY_SHORT, "X", 0, 0, 0, "X is not an array of numbers in 2 dimension(s)"},
 };
 
-static void one_thing_wrong(void **state) {
+static void each_single_fault_is_told(void **state) {
   (void)state;
   char *path = in_folder("wrong.h5ad");
   for (size_t i = 0; i < sizeof(EDITS) / sizeof(EDITS[0]); i++) {
@@ -234,7 +214,7 @@ static void one_thing_wrong(void **state) {
   cyf_free(path);
 }
 
-static void other_matrices(void **state) {
+static void matrices_that_are_not_there_are_told(void **state) {
   (void)state;
   char *path = in_folder("matrices.h5ad");
   write_sound(path, CSR, 0);
@@ -245,7 +225,7 @@ static void other_matrices(void **state) {
 }
 
 /* A chunk whose compressed bytes are wrong: HDF5's filter reports it. */
-static void damaged_chunk(void **state) {
+static void a_damaged_chunk_is_an_error(void **state) {
   (void)state;
   char *path = in_folder("chunk.h5ad");
   unsigned char zeros[64] = {0};
@@ -297,7 +277,7 @@ static void flip(const char *path, int64_t at, int bit) {
 /* Any bit of the matrix may be wrong: reading ends with values or with an error, never otherwise; most wrong pointers,
  * indices and gzip streams are found. (Bits of HDF5's own heap of strings are another matter: HDF5 1.10 trusts them.)
  */
-static void flipped_bits(void **state) {
+static void flipped_bits_end_in_values_or_an_error(void **state) {
   (void)state;
   static const char *const parts[] = {"X/indptr", "X/indices", "X/data"};
   char *path = in_folder("flip.h5ad");
@@ -326,20 +306,20 @@ static void flipped_bits(void **state) {
   cyf_free(path);
 }
 
-static void no_memory_left_over(void **state) {
+static void no_memory_is_left_over(void **state) {
   (void)state;
   assert_int_equal(cyf_memory_bytes_now(), 0);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(not_hdf5, check_clear),
-      cmocka_unit_test_setup(truncated, check_clear),
-      cmocka_unit_test_setup(one_thing_wrong, check_clear),
-      cmocka_unit_test_setup(other_matrices, check_clear),
-      cmocka_unit_test_setup(damaged_chunk, check_clear),
-      cmocka_unit_test_setup(flipped_bits, check_clear),
-      cmocka_unit_test(no_memory_left_over),
+      cmocka_unit_test_setup(files_that_are_not_hdf5_are_told, check_clear),
+      cmocka_unit_test_setup(a_truncated_file_is_an_error, check_clear),
+      cmocka_unit_test_setup(each_single_fault_is_told, check_clear),
+      cmocka_unit_test_setup(matrices_that_are_not_there_are_told, check_clear),
+      cmocka_unit_test_setup(a_damaged_chunk_is_an_error, check_clear),
+      cmocka_unit_test_setup(flipped_bits_end_in_values_or_an_error, check_clear),
+      cmocka_unit_test(no_memory_is_left_over),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

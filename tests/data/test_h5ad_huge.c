@@ -14,20 +14,6 @@ static const int64_t n_cells = (INT64_C(1) << 18) + 3; /* 2^33 values and some *
 static const int64_t written[] = {0, (1 << 16) - 1, 1 << 16, (1 << 17) - 1, 1 << 17, (1 << 18) + 2};
 enum { N_WRITTEN = sizeof(written) / sizeof(*written) };
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
 static float value_of(int64_t cell, int64_t gene) {
   return (float)(1 + (cell * 31 + gene) % 30000);
 }
@@ -94,7 +80,7 @@ static void put_bounds(hid_t group) {
 }
 
 static void write_huge(const char *name, bool packed, char path[128]) {
-  snprintf(path, 128, "%s/%s", folder, name);
+  snprintf(path, 128, "%s/%s", test_folder, name);
   hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
   assert_true(file >= 0);
   hid_t group = H5Gcreate2(file, "X", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
@@ -167,5 +153,5 @@ int main(void) {
       cmocka_unit_test_setup(the_reader_reads_both_ends, check_clear),
       cmocka_unit_test_setup(the_loader_reads_both_ends, check_clear),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

@@ -8,20 +8,6 @@
 #include "data/h5ad/writer.h"
 #include "h5ad_check.h"
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
 /* ---- variants ---- */
 
 /* The text of "FOLDER/NAME.SUFFIX"; cyf_free. */
@@ -126,7 +112,7 @@ static void check_labels(cyf_h5ad *file, const char *path, const char *name) {
   cyf_free(text);
 }
 
-static void variants(void **state) {
+static void every_variant_of_anndata_is_read(void **state) {
   (void)state;
   const char *path = test_folder_or_skip("CYTOFORGE_H5AD_VARIANTS", "folder of tests/interchange/make_h5ad.py's files");
   char *list = NULL, *file_path = NULL;
@@ -246,7 +232,7 @@ static void check_real(const char *path, const real_file *expected) {
   cyf_h5ad_close(&file);
 }
 
-static void real_data(void **state) {
+static void real_files_are_read(void **state) {
   (void)state;
   const char *path = test_real_data_or_skip();
   for (size_t i = 0; i < sizeof(REAL) / sizeof(REAL[0]); i++) {
@@ -259,7 +245,7 @@ static void real_data(void **state) {
 
 /* Parts that only some of the real files have: a categorical gene column with repeats, obsm, a column that is not
  * there. */
-static void real_parts(void **state) {
+static void real_columns_and_embeddings_are_read(void **state) {
   (void)state;
   const char *path = test_real_data_or_skip();
   char *file_path = NULL;
@@ -309,7 +295,7 @@ static void write_rows(const char *path, const h5ad_example *example) {
   assert_int_equal(fclose(out), 0);
 }
 
-static void stock_anndata(void **state) {
+static void anndata_reads_what_is_written(void **state) {
   (void)state;
   static const cyf_h5ad_options options[] = {{.format = CYF_MATRIX_CSR_NBIT},
                                              {.format = CYF_MATRIX_CSR_NBIT, .data_bits = 8, .chunk_values = 64},
@@ -322,8 +308,8 @@ static void stock_anndata(void **state) {
     cyf_h5ad_writer *writer = NULL;
     h5ad_example_create(i < 4 ? 90 : 0, 60, 100, false, &example);
     cyf_csr rows = cyf_csr_view(&example.rows);
-    assert_ok(cyf_format(&path, "%s/written%d.h5ad", folder, i));
-    assert_ok(cyf_format(&rows_path, "%s/rows.tsv", folder));
+    assert_ok(cyf_format(&path, "%s/written%d.h5ad", test_folder, i));
+    assert_ok(cyf_format(&rows_path, "%s/rows.tsv", test_folder));
     write_rows(rows_path, &example);
     assert_ok(cyf_h5ad_writer_create(path, 60, &options[i % 4], &writer));
     if (rows.n_cells) assert_ok(cyf_h5ad_writer_append_csr(writer, &rows));
@@ -346,19 +332,19 @@ static void stock_anndata(void **state) {
   }
 }
 
-static void no_memory_left_over(void **state) {
+static void no_memory_is_left_over(void **state) {
   (void)state;
   assert_int_equal(cyf_memory_bytes_now(), 0);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(variants, check_clear),
-      cmocka_unit_test_setup(real_data, check_clear),
-      cmocka_unit_test_setup(real_parts, check_clear),
-      cmocka_unit_test_setup(stock_anndata, check_clear),
-      cmocka_unit_test_setup(no_memory_left_over, check_clear),
+      cmocka_unit_test_setup(every_variant_of_anndata_is_read, check_clear),
+      cmocka_unit_test_setup(real_files_are_read, check_clear),
+      cmocka_unit_test_setup(real_columns_and_embeddings_are_read, check_clear),
+      cmocka_unit_test_setup(anndata_reads_what_is_written, check_clear),
+      cmocka_unit_test_setup(no_memory_is_left_over, check_clear),
   };
   test_choose_checks();
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

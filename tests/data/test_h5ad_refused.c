@@ -11,26 +11,6 @@
 
 enum { N_GENES = 40 };
 
-static char folder[64];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
-static char *in_folder(const char *name) {
-  char *path = NULL;
-  assert_ok(cyf_path_join(folder, name, &path));
-  return path;
-}
-
 static cyf_status append_one(cyf_h5ad_writer *writer, int32_t gene, float value) {
   const int64_t indptr[2] = {0, 1};
   const cyf_csr row = {1, N_GENES, indptr, &gene, &value, 0};
@@ -38,7 +18,7 @@ static cyf_status append_one(cyf_h5ad_writer *writer, int32_t gene, float value)
 }
 
 /* What does not fit is refused before it is written, and such a file can only be abandoned. */
-static void refusals(void **state) {
+static void what_does_not_fit_is_refused(void **state) {
   (void)state;
   char *path = in_folder("refused.h5ad"), *partial = in_folder("refused.h5ad.partial");
   const struct {
@@ -71,7 +51,7 @@ static void refusals(void **state) {
 }
 
 /* Commit insists on gene names and on one row of everything a cell; an older file stays as it was until then. */
-static void commits(void **state) {
+static void committing_needs_genes_and_whole_columns(void **state) {
   (void)state;
   char *path = in_folder("commit.h5ad"), *partial = in_folder("commit.h5ad.partial");
   const cyf_h5ad_options options = {.format = CYF_MATRIX_CSR_FLOAT32};
@@ -128,7 +108,7 @@ static cyf_status fill(const char *path, cyf_matrix_format format, int gzip, int
 }
 
 /* A disk that is full, wherever the writing stands: one clear error, nothing left behind, and HDF5 goes on working. */
-static void full_disk(void **state) {
+static void a_full_disk_is_one_clear_error(void **state) {
   (void)state;
   char *path = in_folder("full.h5ad"), *partial = in_folder("full.h5ad.partial");
   struct rlimit before, limit;
@@ -161,17 +141,17 @@ static void full_disk(void **state) {
   cyf_free(partial);
 }
 
-static void no_memory_left_over(void **state) {
+static void no_memory_is_left_over(void **state) {
   (void)state;
   assert_int_equal(cyf_memory_bytes_now(), 0);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(refusals, check_clear),
-      cmocka_unit_test_setup(commits, check_clear),
-      cmocka_unit_test_setup(full_disk, check_clear),
-      cmocka_unit_test(no_memory_left_over),
+      cmocka_unit_test_setup(what_does_not_fit_is_refused, check_clear),
+      cmocka_unit_test_setup(committing_needs_genes_and_whole_columns, check_clear),
+      cmocka_unit_test_setup(a_full_disk_is_one_clear_error, check_clear),
+      cmocka_unit_test(no_memory_is_left_over),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, set_up_folder, tear_down_folder);
 }

@@ -63,7 +63,7 @@ static void floats_round_to_the_nearest_half_ties_to_even(void **state) {
   }
 }
 
-static void ends_of_the_range(void **state) {
+static void the_ends_of_the_range_are_kept(void **state) {
   (void)state;
   assert_int_equal(narrow(65504), 0x7bff);
   assert_int_equal(narrow(nextafterf(65520, 0)), 0x7bff); /* 65520: halfway to where 2^16 would be */
@@ -101,7 +101,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_half_widens_exactly_and_comes_back),
       cmocka_unit_test(floats_round_to_the_nearest_half_ties_to_even),
-      cmocka_unit_test(ends_of_the_range),
+      cmocka_unit_test(the_ends_of_the_range_are_kept),
       cmocka_unit_test(arrays_convert_as_single_values),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,20 +3,13 @@
 #include "check.h"
 #include "data/tables/label_list.h"
 
-static char folder[64], path[96];
+static char path[96];
 
 static int setup(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  snprintf(path, sizeof path, "%s/labels.txt", folder);
+  set_up_folder(state);
+  snprintf(path, sizeof path, "%s/labels.txt", test_folder);
   return 0;
 }
-static int teardown(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
 static void lines_are_labels_in_their_order(void **state) {
   (void)state;
   cyf_names labels = {0};
@@ -51,5 +44,5 @@ int main(void) {
       cmocka_unit_test_setup(lines_are_labels_in_their_order, check_clear),
       cmocka_unit_test_setup(what_would_shift_codes_is_refused, check_clear),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, setup, tear_down_folder);
 }

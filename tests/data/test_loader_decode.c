@@ -81,7 +81,7 @@ static void check(const form *f, int64_t n, int64_t shift, bool past_caches, uin
   for (int64_t i = 0; i < GUARD; i++) assert_int_equal(memory[shift + n + i], 0x5a5a5a5a);
 }
 
-static void every_length_and_place(void **state) {
+static void every_length_and_place_is_decoded(void **state) {
   (void)state;
   static const form forms[] = {
       {CYF_STORED_BE8, 255}, {CYF_STORED_BE8, 3}, {CYF_STORED_BE16, 65535}, {CYF_STORED_LE32, 70000}};
@@ -100,6 +100,6 @@ static void every_length_and_place(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_length_and_place)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_length_and_place_is_decoded)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

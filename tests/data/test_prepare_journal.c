@@ -20,7 +20,7 @@ enum { NOT_GIVEN, FIRST, SECOND, N_VALUES };
 static int setup(void **state) {
   static claim made;
   cyf_log_setup(0, 1, false, CYF_LOG_ERROR);
-  check_make_folder(made.folder);
+  make_folder(made.folder);
   snprintf(made.partial, sizeof made.partial, "%s/atlas.partial", made.folder);
   snprintf(made.one, sizeof made.one, "%s/one", made.folder);
   snprintf(made.two, sizeof made.two, "%s/two", made.folder);
@@ -32,7 +32,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
   const claim *made = *state;
-  check_remove_folder(made->folder);
+  remove_folder(made->folder);
   return 0;
 }
 

@@ -137,7 +137,7 @@ static void shards_follow_an_explicit_budget_alone(void **state) {
   assert_true(cyf_prepare_default_memory(1) <= 4 * gib);
 }
 
-static void small_and_odd_sizes(void **state) {
+static void small_and_odd_sizes_are_planned(void **state) {
   (void)state;
   cyf_prepare_plan plan;
   cyf_prepare_sizes sizes = {
@@ -173,7 +173,7 @@ int main(void) {
       cmocka_unit_test_setup(memory_hardly_grows_with_the_cells, check_clear),
       cmocka_unit_test_setup(a_small_budget_makes_small_pieces, check_clear),
       cmocka_unit_test_setup(shards_follow_an_explicit_budget_alone, check_clear),
-      cmocka_unit_test_setup(small_and_odd_sizes, check_clear),
+      cmocka_unit_test_setup(small_and_odd_sizes_are_planned, check_clear),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,11 +5,6 @@
 
 #include "atlas_fixture.h"
 #include "base/files.h"
-#include "data/prepare/id_table.h"
-#include "data/prepare/input_list.h"
-#include "data/prepare/obs_rules.h"
-#include "data/tables/gene_list.h"
-#include "data/tables/label_map.h"
 
 enum { N_FILES = 3, N_GENES = 40, N_CELLS = 1057, MIN_GENES = 10 };
 static const int64_t file_start[N_FILES + 1] = {0, 300, 800, N_CELLS};
@@ -208,7 +203,7 @@ static void check_atlas(const char *output, const cyf_prepare_options *options, 
   cyf_atlas_close(&atlas);
 }
 
-static void everything_at_once(void **state) {
+static void all_ways_of_selecting_work_together(void **state) {
   const fixture *shared = *state;
   static const char *const keep[] = {"donor!=d4", "age=10", "age=11"};
   static const char *const where[] = {"type=T cell, alpha-beta,donor=d2", "donor=d1, age=11,type!=B cell"};
@@ -320,14 +315,6 @@ static void held_out_groups_teach_nothing(void **state) {
   assert_ok(cyf_comm_barrier(shared->comm));
 }
 
-static void refused(const fixture *shared, const cyf_prepare_options *options, cyf_status code, const char *text) {
-  assert_ok(cyf_comm_barrier(shared->comm));
-  assert_fails(cyf_prepare(shared->comm, options, NULL), code, text);
-  assert_true(cyf_comm_failure_agreed(shared->comm));
-  assert_ok(cyf_comm_barrier(shared->comm));
-  assert_false(cyf_file_exists(options->output));
-}
-
 static void duplicates_are_kept_or_refused(void **state) {
   const fixture *shared = *state;
   char path[N_FILES][128], map_path[128], output[128];
@@ -338,12 +325,12 @@ static void duplicates_are_kept_or_refused(void **state) {
   cyf_prepare_summary summary;
   options.min_genes = 0;
   options.duplicates = CYF_DUPLICATES_REFUSE;
-  refused(shared, &options, CYF_ERR_INPUT, "45 cells have an id that an earlier cell has: cell 0 of ");
-  refused(shared, &options, CYF_ERR_INPUT, "s1.h5ad has the id \"c10\" of cell 10 of ");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "45 cells have an id that an earlier cell has: cell 0 of ");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "s1.h5ad has the id \"c10\" of cell 10 of ");
   options.id_column = "donor";
-  refused(shared, &options, CYF_ERR_INPUT, "1053 cells have an id"); /* all but the first of each donor */
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "1053 cells have an id"); /* all but the first of each donor */
   options.id_column = "barcode";
-  refused(shared, &options, CYF_ERR_INPUT, "no column 'barcode'; it has: 'cell_type', 'donor', 'age'");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "no column 'barcode'; it has: 'cell_type', 'donor', 'age'");
   options.id_column = NULL;
   options.n_inputs = 1;
   assert_ok(cyf_prepare(shared->comm, &options, &summary));
@@ -391,27 +378,28 @@ static void mistakes_are_told(void **state) {
     options.n_keep = cases[i].keep != NULL;
     options.holdout_where = &cases[i].where;
     options.n_holdout_where = cases[i].where != NULL;
-    refused(shared, &options, cases[i].code, cases[i].text);
+    fixture_refused(shared, &options, cases[i].code, cases[i].text);
   }
   cyf_prepare_options options = select_options(inputs, output, map_path);
   static const char *const unlabelled[1] = {"type=celltype,author"}, *const twice[2] = {"donor", "donor=cell_type"};
   options.labels = unlabelled;
   options.n_labels = 1;
   options.label_map_path = NULL;
-  refused(shared, &options, CYF_ERR_INPUT, "no input has an obs column 'celltype', 'author' (did you mean cell_type?)");
+  fixture_refused(shared, &options, CYF_ERR_INPUT,
+                  "no input has an obs column 'celltype', 'author' (did you mean cell_type?)");
   options.labels = twice;
   options.n_labels = 2;
-  refused(shared, &options, CYF_ERR_USAGE, "label \"donor\" is given twice");
+  fixture_refused(shared, &options, CYF_ERR_USAGE, "label \"donor\" is given twice");
   /* A gene list by other names. */
   options = select_options(inputs, output, NULL);
   fixture_path(shared, "symbols.tsv", other);
   if (shared->rank == 0) assert_ok(cyf_write_text_file(other, "CD3E\nMS4A1\n"));
   options.genes_path = other;
-  refused(shared, &options, CYF_ERR_INPUT, "none of its 40 genes");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "none of its 40 genes");
   /* A map of a label that is not asked for. */
   options = select_options(inputs, output, map_path);
   options.n_labels = 1;
-  refused(shared, &options, CYF_ERR_INPUT, "map.csv:5: there is no label \"donor\"");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "map.csv:5: there is no label \"donor\"");
 }
 
 /* A gene list with versions of its own fixes the order. */
@@ -439,313 +427,11 @@ static void gene_lists_match_whatever_the_version(void **state) {
   assert_int_equal(summary.nnz, nnz);
 }
 
-static void names_of_genes(void **state) {
-  (void)state;
-  static const char *const pairs[][2] = {
-      {"ENSG00000139618.17", "ENSG00000139618"},
-      {"ENSMUSG00000017167.16", "ENSMUSG00000017167"},
-      {"ENSG00000139618", "ENSG00000139618"},
-      {"ENSG00000182378.15_PAR_Y", "ENSG00000182378.15_PAR_Y"},
-      {"ENST00000456328.2", "ENST00000456328.2"},
-      {"ENSG0000013961.1", "ENSG0000013961.1"},
-      {"ENSG00000139618.", "ENSG00000139618."},
-      {"RP11-34P13.7", "RP11-34P13.7"},
-      {"", ""},
-  };
-  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-    char name[40];
-    snprintf(name, sizeof name, "%s", pairs[i][0]);
-    cyf_gene_cut_version(name);
-    assert_string_equal(name, pairs[i][1]);
-  }
-}
-
-static void files_by_pattern_and_list(void **state) {
-  const fixture *shared = *state;
-  static const char *const made[] = {"in/b.h5ad", "in/a.h5ad", "in/c[1].h5ad", "in/more/d.h5ad", "in/notes.txt"};
-  char path[128], list[128], wanted[128];
-  cyf_names paths = {0};
-  fixture_path(shared, "in/more", path);
-  if (shared->rank == 0) assert_ok(cyf_make_directory(path));
-  for (size_t i = 0; i < sizeof made / sizeof *made && shared->rank == 0; i++) {
-    fixture_path(shared, made[i], path);
-    assert_ok(cyf_write_text_file(path, "x"));
-  }
-  fixture_path(shared, "in/list.txt", list);
-  if (shared->rank == 0)
-    assert_ok(cyf_write_text_file(list, "\xef\xbb\xbf# inputs\r\n\n  more/d.h5ad \r\n c[1].h5ad\n"));
-  assert_ok(cyf_comm_barrier(shared->comm));
-  fixture_path(shared, "in/[ab].h5ad", path);
-  const char *argument = path;
-  assert_ok(cyf_input_list_make(shared->comm, &argument, 1, list, &paths));
-  static const char *const expected[] = {"in/a.h5ad", "in/b.h5ad", "in/more/d.h5ad", "in/c[1].h5ad"};
-  assert_int_equal(paths.n, 4);
-  for (int i = 0; i < 4; i++) {
-    fixture_path(shared, expected[i], wanted);
-    assert_string_equal(paths.name[i], wanted);
-  }
-  cyf_names_destroy(&paths);
-  static const struct {
-    const char *name, *text;
-  } cases[] = {{"in/*.loom", "no file matches this pattern"},
-               {"in", "/in/*.h5ad'"},
-               {"in/none.h5ad", "none.h5ad: cannot be opened: No such file"}};
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    fixture_path(shared, cases[i].name, path);
-    assert_fails(cyf_input_list_make(shared->comm, &argument, 1, NULL, &paths), CYF_ERR_INPUT, cases[i].text);
-  }
-  fixture_path(shared, "in/more/d.h5ad", path);
-  assert_fails(cyf_input_list_make(shared->comm, &argument, 1, list, &paths), CYF_ERR_INPUT, "given twice");
-  assert_fails(cyf_input_list_make(shared->comm, NULL, 0, NULL, &paths), CYF_ERR_INPUT, "no input file");
-  if (shared->rank == 0) assert_ok(cyf_write_text_file(list, "# nothing\n"));
-  assert_fails(cyf_input_list_make(shared->comm, NULL, 0, list, &paths), CYF_ERR_INPUT, "names no file");
-  assert_int_equal(paths.n, 0);
-}
-
-static void label_maps_are_read_strictly(void **state) {
-  const fixture *shared = *state;
-  static const struct {
-    const char *text, *message;
-  } cases[] = {{"attribute,from\na,b\n", "bad.tsv:1: no column 'to'"},
-               {"", "bad.tsv:1: no column 'attribute'"},
-               {"attribute,from,to\na,b,c\na,b,d\n", "bad.tsv:3: a 'b' is listed a second time, first in line 2"},
-               {"attribute\tfrom\tto\na\n", "bad.tsv:2: has fewer columns"},
-               {"attribute,from,to\na,\"b,c\n", "bad.tsv:2: the quoted field that begins here does not end"},
-               {"attribute,from,to\na,\"b\"x,c\n", "bad.tsv:2: text behind a quoted field"},
-               {"attribute,from,to\n,b,c\n", "bad.tsv:2: attribute and from cannot be empty"}};
-  char path[128];
-  cyf_label_map map = {0};
-  const char *to = NULL;
-  if (shared->rank != 0) return;
-  fixture_path(shared, "bad.tsv", path);
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    assert_ok(cyf_write_text_file(path, cases[i].text));
-    assert_fails(cyf_label_map_read(path, &map), CYF_ERR_INPUT, cases[i].message);
-  }
-  assert_ok(cyf_write_text_file(path, "attribute\tfrom\tto\nt\tCD4, \"x\"\tT\nt\tT\tlymphocyte\nt\t\"a\tb\"\"\"\n"));
-  assert_ok(cyf_label_map_read(path, &map));
-  assert_int_equal(map.n, 3);
-  assert_ok(cyf_label_map_find(&map, "t", "CD4, \"x\"", &to));
-  assert_string_equal(to, "T"); /* and is not followed on */
-  assert_ok(cyf_label_map_find(&map, "t", "a\tb\"", &to));
-  assert_null(to);
-  assert_ok(cyf_label_map_find(&map, "u", "T", &to));
-  assert_string_equal(to, "T");
-  assert_true(map.used[0] && !map.used[1] && map.used[2]);
-  cyf_label_map_destroy(&map);
-
-  /* Blanks are what a map is often there to remove; a column without a name is a row number that another tool wrote. */
-  assert_ok(cyf_write_text_file(path, ",attribute,from,to\r\n0,t, T ,T\r\n1,t,B\r\n"));
-  assert_ok(cyf_label_map_read(path, &map));
-  assert_int_equal(map.n, 2);
-  assert_ok(cyf_label_map_find(&map, "t", " T ", &to));
-  assert_string_equal(to, "T");
-  assert_ok(cyf_label_map_find(&map, "t", "B", &to));
-  assert_null(to);
-  cyf_label_map_destroy(&map);
-  assert_ok(cyf_write_text_file(path, "attribute,from,to\n"));
-  assert_ok(cyf_label_map_read(path, &map));
-  assert_int_equal(map.n, 0);
-  cyf_label_map_destroy(&map);
-}
-
-static void rules_are_read(void **state) {
-  (void)state;
-  static const char *const keep[] = {"a=x=y", "b!=", "a=z, w=v"};
-  static const char *const where[] = {"a=p, q r, c=2,b!=T, d", "c=1"};
-  static const struct {
-    const char *column, *value;
-    bool differs;
-    int64_t group;
-  } expected[] = {{"a", "x=y", false, -1},   {"b", "", true, -1},  {"a", "z, w=v", false, -1},
-                  {"a", "p, q r", false, 0}, {"c", "2", false, 0}, {"b", "T, d", true, 0},
-                  {"c", "1", false, 1}};
-  cyf_obs_rules rules;
-  assert_ok(cyf_obs_rules_parse(keep, 3, where, 2, &rules));
-  assert_int_equal(rules.n_terms, 7);
-  for (int t = 0; t < 7; t++) {
-    assert_string_equal(rules.columns.name[rules.term[t].column], expected[t].column);
-    assert_string_equal(rules.term[t].value, expected[t].value);
-    assert_int_equal(rules.term[t].differs, expected[t].differs);
-    assert_int_equal(rules.term[t].group, expected[t].group);
-  }
-  assert_int_equal(rules.group_start[0], 3);
-  assert_int_equal(rules.group_start[1], 6);
-  assert_int_equal(rules.group_start[2], 7);
-  assert_true(cyf_obs_term_is(&rules.term[1], NULL) && cyf_obs_term_is(&rules.term[1], ""));
-  assert_false(cyf_obs_term_is(&rules.term[1], "x"));
-  cyf_obs_rules_destroy(&rules);
-  const cyf_obs_term term = {.value = "true"}, one = {.value = "1"};
-  assert_true(cyf_obs_term_is(&term, "True") && !cyf_obs_term_is(&term, "TRUE") && !cyf_obs_term_is(&one, "True"));
-}
-
-/* Against a plain table of cells by id, in an order that brings later cells first; the table grows on the way. */
-static void the_id_table_knows_first_cells(void **state) {
-  (void)state;
-  enum { N = 20000, N_IDS = 7000 };
-  static int64_t least[N_IDS];
-  static int8_t n_told[N];
-  cyf_id_table *table = NULL;
-  char id[32];
-  assert_ok(cyf_id_table_create(10, &table));
-  memset(n_told, 0, sizeof n_told);
-  for (int64_t i = 0; i < N_IDS; i++) least[i] = INT64_MAX;
-  for (int64_t i = 0; i < N; i++) {
-    const int64_t cell = i * 7919 % N, which = cell * cell % N_IDS;
-    int64_t repeated = -1;
-    if (cell < least[which]) least[which] = cell;
-    snprintf(id, sizeof id, "AAAC%lld-1", (long long)which);
-    assert_ok(cyf_id_table_add(table, cyf_id_hash_make(id), cell, &repeated));
-    if (repeated >= 0) n_told[repeated]++;
-  }
-  for (int64_t cell = 0; cell < N; cell++) assert_int_equal(n_told[cell], least[cell * cell % N_IDS] != cell);
-  for (int64_t which = 0; which < N_IDS; which++) {
-    snprintf(id, sizeof id, "AAAC%lld-1", (long long)which);
-    assert_int_equal(cyf_id_table_find(table, cyf_id_hash_make(id)), least[which] == INT64_MAX ? -1 : least[which]);
-  }
-  cyf_id_table_destroy(&table);
-  cyf_id_table_destroy(&table);
-}
-
-static const char *real_file(const char *data, const char *name, char path[512]) {
-  snprintf(path, 512, "%s/%s", data, name);
-  return path;
-}
-
-static int64_t cells_of(const char *path, const char *column, const char *value) {
-  cyf_h5ad *file = NULL;
-  cyf_label_column c = {0};
-  int64_t n = 0;
-  assert_ok(cyf_h5ad_open(path, NULL, &file));
-  assert_ok(cyf_h5ad_read_labels(file, column, &c));
-  const int64_t code = cyf_names_find(&c.categories, value);
-  for (int64_t i = 0; i < c.n_cells; i++) n += code >= 0 && c.code[i] == code;
-  cyf_label_column_destroy(&c);
-  cyf_h5ad_close(&file);
-  return n;
-}
-
-/* A donor's B cells are held out: a combination that training never sees. */
-static void real_pairs_are_held_out(void **state) {
-  const fixture *shared = *state;
-  static const char *const pair_labels[] = {"donor", "cell_type"}, *const where[] = {"donor=d101,cell_type=B cells"};
-  char path[512], output[128], file[160];
-  const char *input = real_file(test_real_data_or_skip(), "kang_donors.h5ad", path);
-  fixture_path(shared, "kang", output);
-  cyf_prepare_options options = {.inputs = &input,
-                                 .n_inputs = 1,
-                                 .output = output,
-                                 .labels = pair_labels,
-                                 .n_labels = 2,
-                                 .holdout_where = where,
-                                 .n_holdout_where = 1,
-                                 .min_cells = 3};
-  cyf_prepare_summary summary;
-  assert_ok(cyf_prepare(shared->comm, &options, &summary));
-  assert_int_equal(summary.n_cells_in, 12261);
-  if (shared->rank == 0) {
-    snprintf(file, sizeof file, "%s/heldout.h5ad", output);
-    assert_int_equal(cells_of(file, "donor", "d101"), summary.n_cells_heldout);
-    assert_int_equal(cells_of(file, "cell_type", "B cells"), summary.n_cells_heldout);
-    snprintf(file, sizeof file, "%s/train.h5ad", output);
-    assert_int_equal(cells_of(file, "cell_type", "B cells") + summary.n_cells_heldout,
-                     cells_of(path, "cell_type", "B cells"));
-    assert_true(summary.n_cells_heldout > 20);
-  }
-  assert_ok(cyf_comm_barrier(shared->comm));
-}
-
-/* CELLxGENE's columns: Booleans, symbols in feature_name; and anndata before 0.7. */
-static void real_columns_of_all_kinds(void **state) {
-  const fixture *shared = *state;
-  static const char *const cell_type[] = {"cell_type"}, *const keep[] = {"is_primary_data=true", "ClassAnn!=none"};
-  static const char *const days[] = {"day=10.5", "day=11"};
-  char path[512], output[128], list[128];
-  const char *input = real_file(test_real_data_or_skip(), "brain_cellxgene.h5ad", path);
-  fixture_path(shared, "brain", output);
-  fixture_path(shared, "few.tsv", list);
-  cyf_prepare_options options = {.inputs = &input,
-                                 .n_inputs = 1,
-                                 .output = output,
-                                 .labels = cell_type,
-                                 .n_labels = 1,
-                                 .keep = keep,
-                                 .n_keep = 1,
-                                 .duplicates = CYF_DUPLICATES_REFUSE};
-  cyf_prepare_summary summary;
-  const int64_t n_primary = cells_of(path, "is_primary_data", "True");
-  if (n_primary > 0) {
-    assert_ok(cyf_prepare(shared->comm, &options, &summary));
-    assert_int_equal(summary.n_cells_filtered, summary.n_cells_in - n_primary);
-  } else {
-    refused(shared, &options, CYF_ERR_INPUT, "the values are: 'False'");
-  }
-  options.keep = keep + 1;
-  options.force = true;
-  assert_fails(cyf_prepare(shared->comm, &options, NULL), CYF_ERR_INPUT, "ClassAnn!=none: no cell has this value");
-  if (shared->rank == 0) assert_ok(cyf_write_text_file(list, "HBB\nXIST\nSST\nVIP\nPVALB\nGAD1\n"));
-  assert_ok(cyf_comm_barrier(shared->comm));
-  options.n_keep = 0;
-  options.genes_path = list;
-  assert_fails(cyf_prepare(shared->comm, &options, NULL), CYF_ERR_INPUT, "--gene-column ");
-  options.gene_column = "symbol,feature_name";
-  assert_ok(cyf_prepare(shared->comm, &options, &summary));
-  assert_int_equal(summary.n_genes, 6);
-  assert_true(summary.n_genes_missing < 6);
-
-  input = real_file(test_real_data_or_skip(), "wot_days.h5ad", path);
-  options = (cyf_prepare_options){.inputs = &input,
-                                  .n_inputs = 1,
-                                  .output = output,
-                                  .labels = cell_type,
-                                  .n_labels = 1,
-                                  .keep = days,
-                                  .n_keep = 2,
-                                  .force = true};
-  assert_ok(cyf_prepare(shared->comm, &options, &summary));
-  assert_int_equal(summary.n_cells_train, cells_of(path, "day", "10.5") + cells_of(path, "day", "11"));
-  assert_int_equal(summary.n_cells_filtered, cells_of(path, "day", "10"));
-  assert_ok(cyf_comm_barrier(shared->comm));
-}
-
-/* Symbols of two studies merged; the one with Ensembl ids needs its column. */
-static void real_studies_are_merged(void **state) {
-  const fixture *shared = *state;
-  static const char *const cell_type[] = {"cell_type"};
-  char path[2][512], output[128];
-  const char *inputs[2] = {real_file(test_real_data_or_skip(), "kang_donors.h5ad", path[0]),
-                           real_file(test_real_data_or_skip(), "pbmc_facs.h5ad", path[1])};
-  fixture_path(shared, "merged", output);
-  cyf_prepare_options options = {.inputs = inputs,
-                                 .n_inputs = 2,
-                                 .output = output,
-                                 .labels = cell_type,
-                                 .n_labels = 1,
-                                 .min_cells = 1,
-                                 .duplicates = CYF_DUPLICATES_DROP};
-  refused(shared, &options, CYF_ERR_INPUT, "is in any other input");
-  options.gene_column = "symbol";
-  cyf_prepare_summary summary;
-  assert_ok(cyf_prepare(shared->comm, &options, &summary));
-  assert_int_equal(summary.n_cells_train + summary.n_cells_repeated, 12261 + 3774);
-  assert_int_equal(summary.n_genes_in, 21952); /* every gene of the smaller list is in the larger one */
-}
-
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      TEST(everything_at_once),
-      TEST(held_out_groups_teach_nothing),
-      TEST(duplicates_are_kept_or_refused),
-      TEST(mistakes_are_told),
+      TEST(all_ways_of_selecting_work_together),   TEST(held_out_groups_teach_nothing),
+      TEST(duplicates_are_kept_or_refused),        TEST(mistakes_are_told),
       TEST(gene_lists_match_whatever_the_version),
-      TEST(names_of_genes),
-      TEST(files_by_pattern_and_list),
-      TEST(label_maps_are_read_strictly),
-      TEST(rules_are_read),
-      TEST(the_id_table_knows_first_cells),
-      TEST(real_pairs_are_held_out),
-      TEST(real_columns_of_all_kinds),
-      TEST(real_studies_are_merged),
   };
   return FIXTURE_RUN(tests);
 }

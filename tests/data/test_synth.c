@@ -107,7 +107,7 @@ static void counts_occur_as_often_as_they_should(void **state) {
 static void a_cell_depends_on_seed_and_index_only(void **state) {
   (void)state;
   char folder[64], path[2][96];
-  check_make_folder(folder);
+  make_folder(folder);
   cyf_csr_buffer rows[2] = {{0}, {0}};
   for (int i = 0; i < 2; i++) {
     snprintf(path[i], sizeof(path[i]), "%s/%d.h5ad", folder, i);
@@ -127,13 +127,13 @@ static void a_cell_depends_on_seed_and_index_only(void **state) {
   assert_memory_equal(rows[0].values, rows[1].values, (size_t)nnz * sizeof(float));
   cyf_csr_buffer_destroy(&rows[0]);
   cyf_csr_buffer_destroy(&rows[1]);
-  check_remove_folder(folder);
+  remove_folder(folder);
 }
 
 static void the_file_has_the_wanted_sparsity_and_labels(void **state) {
   (void)state;
   char folder[64], path[96];
-  check_make_folder(folder);
+  make_folder(folder);
   snprintf(path, sizeof(path), "%s/cells.h5ad", folder);
   const cyf_synth_options options = small_options(path);
   assert_ok(cyf_synth(&options));
@@ -165,7 +165,7 @@ static void the_file_has_the_wanted_sparsity_and_labels(void **state) {
     cyf_label_column_destroy(&column);
   }
   cyf_h5ad_close(&file);
-  check_remove_folder(folder);
+  remove_folder(folder);
 }
 
 /* The expected profile of a cell half way is the mean of both types', and the two ends are the types themselves. */
@@ -201,7 +201,7 @@ static void the_path_leads_from_the_first_type_to_the_second(void **state) {
 static void bad_requests_are_refused(void **state) {
   (void)state;
   char folder[64], path[96];
-  check_make_folder(folder);
+  make_folder(folder);
   snprintf(path, sizeof(path), "%s/cells.h5ad", folder);
   cyf_synth_options options = small_options(path);
   options.n_types = 0;
@@ -218,14 +218,14 @@ static void bad_requests_are_refused(void **state) {
   assert_ok(cyf_synth(&options));
   snprintf(path, sizeof(path), "%s/none/cells.h5ad", folder);
   assert_fails(cyf_synth(&options), CYF_ERR_IO, "none/cells.h5ad");
-  check_remove_folder(folder);
+  remove_folder(folder);
 }
 
 /* The last test: a request to stop cannot be taken back. */
 static void a_signal_leaves_nothing_behind(void **state) {
   (void)state;
   char folder[64], path[128], partial[160];
-  check_make_folder(folder);
+  make_folder(folder);
   snprintf(path, sizeof(path), "%s/cells.h5ad", folder);
   snprintf(partial, sizeof(partial), "%s.partial", path);
   const cyf_synth_options options = small_options(path);
@@ -234,7 +234,7 @@ static void a_signal_leaves_nothing_behind(void **state) {
   assert_fails(cyf_synth(&options), CYF_ERR_INTERRUPTED, "stopped by a signal");
   assert_false(cyf_file_exists(path));
   assert_false(cyf_file_exists(partial));
-  check_remove_folder(folder);
+  remove_folder(folder);
 }
 
 #define TEST(function) cmocka_unit_test_setup(function, check_clear)

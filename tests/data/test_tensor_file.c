@@ -8,22 +8,18 @@
 #include "data/tensors/tensor_file.h"
 #include "reference_file.h"
 
-static char folder[64];
 static char *path; /* of the file that most tests write */
 
-static int make_folder(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  assert_ok(cyf_path_join(folder, "model.h5", &path));
+static int setup(void **state) {
+  set_up_folder(state);
+  assert_ok(cyf_path_join(test_folder, "model.h5", &path));
   return 0;
 }
 
-static int remove_folder(void **state) {
-  (void)state;
+static int teardown(void **state) {
   cyf_free(path);
   assert_int_equal(cyf_memory_bytes_now(), 0); /* by the whole program */
-  check_remove_folder(folder);
-  return 0;
+  return tear_down_folder(state);
 }
 
 /* A first layer stored gene-major in memory, a bias, a batch-norm counter. */
@@ -62,7 +58,7 @@ static cyf_status read_layout(const cyf_layout *layout, float *flat) {
   return status;
 }
 
-static void layouts(void **state) {
+static void a_layout_is_written_and_read_back(void **state) {
   (void)state;
   cyf_layout layout;
   make_layout(&layout);
@@ -94,7 +90,7 @@ static void layouts(void **state) {
 }
 
 /* Names and shapes must agree both ways. */
-static void strict_layouts(void **state) {
+static void names_and_shapes_must_agree(void **state) {
   (void)state;
   cyf_layout layout, more, fewer = {0}, reshaped = {0}, other = {0};
   make_layout(&layout);
@@ -154,7 +150,7 @@ static void check_values(cyf_tensor_file *file, const cyf_names *names) {
   cyf_names_destroy(&again);
 }
 
-static void scalars_and_lists(void **state) {
+static void scalars_and_lists_are_read_back(void **state) {
   (void)state;
   const float floats[3] = {1.5f, -2.5f, 1e-38f};
   const int64_t cursor[2] = {3, -7};
@@ -216,7 +212,7 @@ static void damage(const char *dataset, int64_t at) {
 }
 
 /* Any bit that turns over is found and the tensor named. */
-static void checksums(void **state) {
+static void a_flipped_bit_is_found(void **state) {
   (void)state;
   static const char *const tensors[] = {"encoder.0.weight", "encoder.1.weight", "norm.num_batches_tracked"};
   cyf_layout layout;
@@ -236,7 +232,7 @@ static void checksums(void **state) {
 }
 
 /* A file without checksum, of another program, of a later version; no file at all. */
-static void unsuitable(void **state) {
+static void unsuitable_files_are_refused(void **state) {
   (void)state;
   cyf_tensor_file *file = NULL;
   int64_t value = 0;
@@ -276,7 +272,7 @@ static void unsuitable(void **state) {
 }
 
 /* A file appears only by commit; a full disk leaves what was there. */
-static void commit_or_nothing(void **state) {
+static void a_file_is_committed_or_not_there(void **state) {
   (void)state;
   char *partial = NULL, *text = NULL;
   float *zeros = NULL;
@@ -310,7 +306,7 @@ static void commit_or_nothing(void **state) {
 }
 
 /* Reference files of any kind. */
-static void any_file(void **state) {
+static void datasets_of_any_file_are_read(void **state) {
   (void)state;
   double *doubles = NULL;
   int64_t *integers = NULL, shape[4], count = 0;
@@ -337,10 +333,13 @@ static void any_file(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(layouts, check_clear),           cmocka_unit_test_setup(strict_layouts, check_clear),
-      cmocka_unit_test_setup(scalars_and_lists, check_clear), cmocka_unit_test_setup(checksums, check_clear),
-      cmocka_unit_test_setup(unsuitable, check_clear),        cmocka_unit_test_setup(commit_or_nothing, check_clear),
-      cmocka_unit_test_setup(any_file, check_clear),
+      cmocka_unit_test_setup(a_layout_is_written_and_read_back, check_clear),
+      cmocka_unit_test_setup(names_and_shapes_must_agree, check_clear),
+      cmocka_unit_test_setup(scalars_and_lists_are_read_back, check_clear),
+      cmocka_unit_test_setup(a_flipped_bit_is_found, check_clear),
+      cmocka_unit_test_setup(unsuitable_files_are_refused, check_clear),
+      cmocka_unit_test_setup(a_file_is_committed_or_not_there, check_clear),
+      cmocka_unit_test_setup(datasets_of_any_file_are_read, check_clear),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, setup, teardown);
 }

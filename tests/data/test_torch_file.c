@@ -6,20 +6,13 @@
 #include "data/tensors/torch_pickle.h"
 #include "torch_fixtures.h"
 
-static char folder[64], scratch[96];
+static char scratch[96];
 
 static int setup(void **state) {
-  (void)state;
-  check_make_folder(folder);
-  snprintf(scratch, sizeof scratch, "%s/made.pt", folder);
+  set_up_folder(state);
+  snprintf(scratch, sizeof scratch, "%s/made.pt", test_folder);
   return 0;
 }
-static int teardown(void **state) {
-  (void)state;
-  check_remove_folder(folder);
-  return 0;
-}
-
 /* ---- what torch.save writes ---- */
 
 /* Every tensor of the file against the values of NAME.bin, bit for bit. */
@@ -86,7 +79,7 @@ static void what_is_no_state_dict_is_refused_by_name(void **state) {
   assert_fails(cyf_torch_file_open(fixture("module.pt"), &file), CYF_ERR_INPUT, "torch.nn.modules.linear.Linear");
   assert_fails(cyf_torch_file_open(fixture("labels.txt"), &file), CYF_ERR_INPUT, "is no PyTorch checkpoint");
   assert_fails(cyf_torch_file_open(fixture("absent.pt"), &file), CYF_ERR_INPUT, "absent.pt");
-  assert_fails(cyf_torch_file_open(folder, &file), CYF_ERR_INPUT, "is a directory");
+  assert_fails(cyf_torch_file_open(test_folder, &file), CYF_ERR_INPUT, "is a directory");
   assert_null(file);
 }
 
@@ -434,5 +427,5 @@ int main(void) {
       cmocka_unit_test_setup(a_dictionary_without_tensors_is_refused, check_clear),
       cmocka_unit_test_setup(a_changed_number_is_found, check_clear),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, setup, tear_down_folder);
 }

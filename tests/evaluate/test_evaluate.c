@@ -6,7 +6,6 @@
 #include "base/rng.h"
 #include "evaluate/measures/markers.h"
 #include "evaluate/measures/metrics.h"
-#include "evaluate/measures/pca.h"
 #include "evaluate/measures/rows.h"
 #include "evaluate_check.h"
 
@@ -24,7 +23,7 @@ static double *normal_points(uint64_t seed, int64_t n, int64_t n_dims, double sh
 
 /* ---- single measures ---- */
 
-static void test_correlation(void **state) {
+static void correlations_are_scipys(void **state) {
   (void)state;
   int64_t shape[4];
   double *x = reference("correlation/x", shape), *y = reference("correlation/y", NULL);
@@ -48,7 +47,7 @@ static void test_correlation(void **state) {
   assert_near(spearman, 1.0, 1e-15);
 }
 
-static void test_auc(void **state) {
+static void the_auc_is_scikit_learns(void **state) {
   (void)state;
   int64_t n_label;
   double *score = reference("auc/score", NULL), *expected = reference("auc/expected", NULL), auc;
@@ -73,7 +72,7 @@ static void test_auc(void **state) {
   cyf_free(code);
 }
 
-static void test_mmd(void **state) {
+static void the_mmd_is_the_references(void **state) {
   (void)state;
   double *points = reference("points/points", NULL), *expected = reference("points/mmd", NULL), mmd;
   assert_ok(cyf_mmd(70, 50, 6, points, &mmd));
@@ -97,7 +96,7 @@ static void test_mmd(void **state) {
   cyf_free(twice);
 }
 
-static void test_lisi(void **state) {
+static void lisi_is_the_references(void **state) {
   (void)state;
   double *points = reference("points/points", NULL), *expected = reference("points/lisi", NULL);
   double *expected_few = reference("points/lisi_few", NULL), lisi[120];
@@ -122,7 +121,7 @@ static void test_lisi(void **state) {
   cyf_free(apart);
 }
 
-static void test_logistic(void **state) {
+static void logistic_regression_is_scikit_learns(void **state) {
   (void)state;
   int64_t shape[4], n, n_new;
   double *points = reference("logistic/points", shape), *new_points = reference("logistic/new_points", NULL);
@@ -164,7 +163,7 @@ static void quartic(void *context, const double *x, double *ret_value, double *g
   }
 }
 
-static void test_lbfgs(void **state) {
+static void lbfgs_finds_the_minimum(void **state) {
   (void)state;
   int64_t n = 30, n_iterations;
   double x[30];
@@ -174,7 +173,7 @@ static void test_lbfgs(void **state) {
   assert_true(n_iterations > 1 && n_iterations < 200);
 }
 
-static void test_forest(void **state) {
+static void a_forest_predicts_like_scikit_learns(void **state) {
   (void)state;
   int64_t shape[4], n, n_new;
   double *points = reference("forest/points", shape), *new_points = reference("forest/new_points", NULL);
@@ -219,7 +218,7 @@ static void test_forest(void **state) {
 
 /* Forests and splits are random: AUCs over 20 seeds against scikit-learn's over 20 seeds. Means within three standard
  * errors of their difference, spreads within a factor of 2 (their own 95 % range at 20 draws is 0.63 to 1.6). */
-static void test_forest_auc_distribution(void **state) {
+static void forest_aucs_are_distributed_like_scikit_learns(void **state) {
   (void)state;
   int64_t shape[4];
   double *points = reference("forest/joint_points", shape), *joint = reference("together/value_joint", NULL);
@@ -241,7 +240,7 @@ static void test_forest_auc_distribution(void **state) {
 
 /* ---- marker genes and neighbours ---- */
 
-static void test_rank_sum(void **state) {
+static void markers_follow_the_rank_sums(void **state) {
   (void)state;
   int64_t shape[4], n_labels, top[5];
   cyf_cell_set real;
@@ -272,7 +271,7 @@ static void test_rank_sum(void **state) {
   cyf_cell_set_destroy(&real);
 }
 
-static void test_nearest_two(void **state) {
+static void the_two_nearest_points_are_found(void **state) {
   (void)state;
   const double points[3 * 2] = {0.0, 0.0, 3.0, 4.0, 1.0, 0.0}, base[2 * 2] = {3.0, 4.0, 0.0, 0.0};
   double distances[3 * 2];
@@ -284,7 +283,7 @@ static void test_nearest_two(void **state) {
   assert_true(isinf(distances[1]));
 }
 
-static void test_forest_tells_sets_apart(void **state) {
+static void a_forest_tells_different_sets_apart(void **state) {
   (void)state;
   cyf_forest_options options = {.n_trees = 200, .depth = 5, .seed = 0};
   double *points = normal_points(4, 800, 5, 0.0), auc;
@@ -300,126 +299,7 @@ static void test_forest_tells_sets_apart(void **state) {
   cyf_free(points);
 }
 
-/* ---- principal components ---- */
-
-/* Real, then synthetic cells: the rows that the references use. */
-static void joint_rows(cyf_cell_set *real, cyf_cell_set *synthetic, int64_t n_first, cyf_rows *ret_rows) {
-  cyf_csr a, b;
-  cyf_rows first, second;
-  reference_cells("real", real);
-  reference_cells("synthetic", synthetic);
-  a = cyf_csr_view(&real->matrix);
-  b = cyf_csr_view(&synthetic->matrix);
-  assert_ok(cyf_rows_create(&a, NULL, 0, &first));
-  assert_ok(cyf_rows_create(&b, NULL, 0, &second));
-  assert_ok(cyf_rows_stack(&first, &second, ret_rows));
-  if (n_first > 0) ret_rows->n_cells = n_first;
-  cyf_rows_destroy(&first);
-  cyf_rows_destroy(&second);
-}
-
-static void check_pca(const char *name, int64_t n_cells, int64_t exact_limit, double tolerance) {
-  char dataset[64];
-  cyf_cell_set real, synthetic;
-  cyf_rows rows;
-  cyf_pca pca;
-  int64_t shape[4];
-  joint_rows(&real, &synthetic, n_cells, &rows);
-  assert_ok(cyf_pca_fit(&rows, 20, exact_limit, 5, &pca));
-  assert_int_equal(pca.n_components, 20);
-  assert_int_equal(pca.randomised, exact_limit < 60);
-  snprintf(dataset, sizeof(dataset), "pca/%s_variance", name);
-  double *variance = reference(dataset, NULL);
-  snprintf(dataset, sizeof(dataset), "pca/%s_loadings", name);
-  double *loadings = reference(dataset, shape);
-  snprintf(dataset, sizeof(dataset), "pca/%s_total", name);
-  double *total = reference(dataset, NULL);
-  assert_near(pca.total_variance, total[0], 1e-9 * total[0]);
-  for (int64_t j = 0; j < 20; j++) assert_near(pca.variance[j], variance[j], tolerance * variance[0]);
-  for (int64_t j = 0; j < 20; j++) {
-    double dot = 0.0; /* signs are fixed on both sides, so the components themselves must agree */
-    for (int64_t gene = 0; gene < shape[0]; gene++) dot += pca.loadings[gene * 20 + j] * loadings[gene * 20 + j];
-    assert_near(dot, 1.0, tolerance);
-  }
-  cyf_free(variance);
-  cyf_free(loadings);
-  cyf_free(total);
-  cyf_pca_destroy(&pca);
-  cyf_rows_destroy(&rows);
-  cyf_cell_set_destroy(&real);
-  cyf_cell_set_destroy(&synthetic);
-}
-
-static void test_pca(void **state) {
-  (void)state;
-  check_pca("tall", 0, 4000, 1e-9);  /* 220 cells x 80 genes: the genes' Gram matrix */
-  check_pca("wide", 60, 4000, 1e-9); /* 60 cells x 80 genes: the cells' */
-  check_pca("tall", 0, 10, 1e-5);    /* randomised */
-  check_pca("wide", 60, 10, 1e-5);
-}
-
-static void test_pca_scores(void **state) {
-  (void)state;
-  cyf_cell_set real, synthetic;
-  cyf_rows rows;
-  cyf_pca pca;
-  double *scores = NULL;
-  joint_rows(&real, &synthetic, 0, &rows);
-  assert_ok(cyf_pca_fit(&rows, 10, 4000, 0, &pca));
-  assert_ok(CYF_NEW(&scores, rows.n_cells * 10));
-  assert_ok(cyf_pca_project(&pca, &rows, scores));
-  for (int64_t j = 0; j < 10; j++) {
-    for (int64_t k = 0; k <= j; k++) { /* scores have mean 0, variance as said, and no correlation */
-      double sum = 0.0, product = 0.0;
-      for (int64_t i = 0; i < rows.n_cells; i++) {
-        sum += scores[i * 10 + j];
-        product += scores[i * 10 + j] * scores[i * 10 + k];
-      }
-      assert_near(sum, 0.0, 1e-8);
-      assert_near(product / (double)(rows.n_cells - 1), j == k ? pca.variance[j] : 0.0, 1e-9 * pca.variance[0]);
-    }
-  }
-  cyf_free(scores);
-  cyf_pca_destroy(&pca);
-  cyf_rows_destroy(&rows);
-  cyf_cell_set_destroy(&real);
-  cyf_cell_set_destroy(&synthetic);
-}
-
-static void test_pca_rank(void **state) {
-  (void)state;
-  /* Five cells on a line through gene space: one component, whatever was asked for; then all equal: none. */
-  double dense[5 * 4] = {0};
-  cyf_csr_buffer matrix = {0};
-  cyf_pca pca;
-  for (int i = 0; i < 5; i++) {
-    dense[i * 4 + 1] = 1.0 + i;
-    dense[i * 4 + 3] = 2.0 * (1.0 + i);
-  }
-  for (int equal = 0; equal < 2; equal++) {
-    cyf_rows rows;
-    cyf_csr_buffer_clear(&matrix, 4);
-    for (int i = 0; i < 5; i++) assert_ok(append_dense(1, 4, equal ? dense : dense + i * 4, &matrix));
-    cyf_csr view = cyf_csr_view(&matrix);
-    assert_ok(cyf_rows_create(&view, NULL, 0, &rows));
-    assert_ok(cyf_pca_fit(&rows, 50, 4000, 0, &pca));
-    assert_int_equal(pca.n_components, equal ? 0 : 1);
-    if (!equal) assert_near(pca.variance[0], 5.0 * 2.5, 1e-9);
-    cyf_pca_destroy(&pca);
-    cyf_rows_destroy(&rows);
-  }
-  cyf_csr_buffer_clear(&matrix, 4);
-  dense[1] = NAN;
-  assert_ok(append_dense(5, 4, dense, &matrix));
-  cyf_csr view = cyf_csr_view(&matrix);
-  cyf_rows rows;
-  assert_ok(cyf_rows_create(&view, NULL, 0, &rows));
-  assert_fails(cyf_pca_fit(&rows, 50, 4000, 0, &pca), CYF_ERR_NUMERIC, "finite");
-  cyf_rows_destroy(&rows);
-  cyf_csr_buffer_destroy(&matrix);
-}
-
-static void test_choose(void **state) {
+static void choices_are_ordered_and_go_by_the_seed(void **state) {
   (void)state;
   int64_t *chosen = NULL, *other = NULL;
   assert_ok(cyf_choose(7, CYF_USE_LOAD, 1000, 100, &chosen));
@@ -435,21 +315,20 @@ static void test_choose(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_correlation),
-      cmocka_unit_test(test_auc),
-      cmocka_unit_test(test_mmd),
-      cmocka_unit_test(test_lisi),
-      cmocka_unit_test(test_logistic),
-      cmocka_unit_test(test_lbfgs),
-      cmocka_unit_test(test_forest),
-      cmocka_unit_test(test_forest_tells_sets_apart),
-      cmocka_unit_test(test_pca),
-      cmocka_unit_test(test_pca_scores),
-      cmocka_unit_test(test_rank_sum),
-      cmocka_unit_test(test_nearest_two),
-      cmocka_unit_test(test_forest_auc_distribution),
-      cmocka_unit_test(test_pca_rank),
-      cmocka_unit_test(test_choose),
+      cmocka_unit_test(correlations_are_scipys),
+      cmocka_unit_test(the_auc_is_scikit_learns),
+      cmocka_unit_test(the_mmd_is_the_references),
+      cmocka_unit_test(lisi_is_the_references),
+      cmocka_unit_test(logistic_regression_is_scikit_learns),
+      cmocka_unit_test(lbfgs_finds_the_minimum),
+      cmocka_unit_test(a_forest_predicts_like_scikit_learns),
+      cmocka_unit_test(a_forest_tells_different_sets_apart),
+
+      cmocka_unit_test(markers_follow_the_rank_sums),
+      cmocka_unit_test(the_two_nearest_points_are_found),
+      cmocka_unit_test(forest_aucs_are_distributed_like_scikit_learns),
+
+      cmocka_unit_test(choices_are_ordered_and_go_by_the_seed),
   };
   return cmocka_run_group_tests_name("evaluate: measures", tests, NULL, NULL);
 }

@@ -48,13 +48,13 @@ static float entry(const cyf_cell_set *set, int64_t cell, int32_t gene) {
   return 0.0f;
 }
 
-static void test_load(void **state) {
-  const char *folder = *state;
+static void counts_are_loaded_and_normalised(void **state) {
+  (void)state;
   char path[256];
   const char *const names[FILE_GENES] = {"A", "B", "C", "D", "E", "F"};
   cyf_load_options options = cyf_load_defaults();
   cyf_cell_set set, part;
-  snprintf(path, sizeof(path), "%s/counts.h5ad", folder);
+  snprintf(path, sizeof(path), "%s/counts.h5ad", test_folder);
   write_counts(path, names, 1.0);
   options.label = "cell_type";
   assert_ok(cyf_cell_set_load(path, &options, NULL, &set));
@@ -114,20 +114,20 @@ static void test_load(void **state) {
   cyf_cell_set_destroy(NULL);
 }
 
-static void test_load_other_values(void **state) {
-  const char *folder = *state;
+static void other_values_are_known_or_refused(void **state) {
+  (void)state;
   char path[256];
   const char *const names[FILE_GENES] = {"A", "B", "C", "D", "E", "F"};
   cyf_load_options options = cyf_load_defaults();
   cyf_cell_set set;
-  snprintf(path, sizeof(path), "%s/log.h5ad", folder);
+  snprintf(path, sizeof(path), "%s/log.h5ad", test_folder);
   write_counts(path, names, 0.77);
   assert_ok(cyf_cell_set_load(path, &options, NULL, &set));
   assert_int_equal(set.kind, CYF_EXPRESSION_LOG_NORMALIZED);
   assert_near(entry(&set, 0, 2), 0.77 * 3.0, 1e-6); /* as it is */
   assert_string_equal(set.label_note, "no label column was asked for");
   cyf_cell_set_destroy(&set);
-  snprintf(path, sizeof(path), "%s/large.h5ad", folder);
+  snprintf(path, sizeof(path), "%s/large.h5ad", test_folder);
   write_counts(path, names, 1000.3);
   assert_fails(cyf_cell_set_load(path, &options, NULL, &set), CYF_ERR_INPUT, "neither counts nor log-normalised");
   assert_fails(cyf_cell_set_load("/nonexistent/file.h5ad", &options, NULL, &set), CYF_ERR_INPUT,
@@ -203,26 +203,12 @@ static void real_cells_meet_their_ceiling(void **state) {
   cyf_cell_set_destroy(&set);
 }
 
-static int make_folder(void **state) {
-  char name[] = "/tmp/cytoforge_evaluate_XXXXXX", *copy = NULL;
-  if (!mkdtemp(name) || cyf_strdup(name, &copy) != CYF_OK) return -1;
-  *state = copy;
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  char *folder = *state;
-  int failed = cyf_remove_tree(folder) != CYF_OK;
-  cyf_free(folder);
-  return failed;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_load),
-      cmocka_unit_test(test_load_other_values),
+      cmocka_unit_test(counts_are_loaded_and_normalised),
+      cmocka_unit_test(other_values_are_known_or_refused),
       cmocka_unit_test(real_cells_meet_their_ceiling),
   };
   test_choose_checks();
-  return cmocka_run_group_tests_name("evaluate: files", tests, make_folder, remove_folder);
+  return cmocka_run_group_tests_name("evaluate: files", tests, set_up_folder, tear_down_folder);
 }

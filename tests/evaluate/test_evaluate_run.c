@@ -89,7 +89,7 @@ static void check_labels(const cyf_label_scores *l) {
   cyf_free(by_class);
 }
 
-static void test_against_references(void **state) {
+static void every_measure_is_its_reference(void **state) {
   (void)state;
   sets s;
   cyf_evaluation e;
@@ -136,7 +136,7 @@ static void check_classes(const cyf_label_scores *l) {
   cyf_free(expected);
 }
 
-static void test_classes_and_memorisation(void **state) {
+static void classes_and_memorisation_are_the_references(void **state) {
   (void)state;
   sets s;
   cyf_evaluation e;
@@ -166,7 +166,7 @@ static void test_classes_and_memorisation(void **state) {
   sets_destroy(&s);
 }
 
-static void test_halves(void **state) {
+static void halves_of_the_real_cells_are_a_ceiling(void **state) {
   (void)state;
   sets s;
   cyf_evaluation e;
@@ -203,7 +203,7 @@ static void test_halves(void **state) {
   sets_destroy(&s);
 }
 
-static void test_same_cells(void **state) {
+static void the_same_cells_have_perfect_values(void **state) {
   (void)state;
   sets s;
   cyf_evaluation e;
@@ -224,7 +224,7 @@ static void test_same_cells(void **state) {
   sets_destroy(&s);
 }
 
-static void test_equal_numbers(void **state) {
+static void equal_numbers_of_cells_are_compared(void **state) {
   (void)state;
   /* Fewer training than synthetic cells: as many of either are compared, while all real cells are. */
   sets s;
@@ -252,7 +252,7 @@ static void test_equal_numbers(void **state) {
 
 /* ---- degenerate input ---- */
 
-static void test_one_cell(void **state) {
+static void one_cell_is_enough_or_refused(void **state) {
   (void)state;
   sets s;
   cyf_evaluation e;
@@ -263,7 +263,7 @@ static void test_one_cell(void **state) {
   s.a.labels = s.b.labels = NULL;
   assert_ok(cyf_evaluate(&s.a, &s.b, NULL, &options, &e));
   assert_int_equal(e.n_components, 1);
-  assert_true(e.mmd.value > 0.0 && isfinite(e.mmd.value)); /* 2 (5 - sum of kernels), see test_mmd */
+  assert_true(e.mmd.value > 0.0 && isfinite(e.mmd.value)); /* 2 (5 - sum of kernels), see the_mmd_is_the_references */
   assert_true(isnan(e.auc.value));
   assert_true(isnan(e.mmd.ceiling)); /* nothing to halve */
   assert_true(isnan(e.variance_pearson.value));
@@ -276,7 +276,7 @@ static void test_one_cell(void **state) {
   sets_destroy(&s);
 }
 
-static void test_constant_genes(void **state) {
+static void constant_genes_give_no_values(void **state) {
   (void)state;
   /* Every cell the same, then every cell empty. */
   for (int empty = 0; empty < 2; empty++) {
@@ -301,7 +301,7 @@ static void test_constant_genes(void **state) {
   }
 }
 
-static void test_labels_that_do_not_match(void **state) {
+static void labels_that_do_not_match_are_left_out(void **state) {
   (void)state;
   sets s;
   cyf_evaluation e;
@@ -341,7 +341,7 @@ static void test_labels_that_do_not_match(void **state) {
   sets_destroy(&s);
 }
 
-static void test_wrong_arguments(void **state) {
+static void wrong_arguments_are_refused(void **state) {
   (void)state;
   sets s;
   cyf_evaluation e;
@@ -377,7 +377,7 @@ static void assert_holds(const char *text, const char *part) {
   if (!strstr(text, part)) fail_msg("'%s' is not in:\n%s", part, text);
 }
 
-static void test_reports(void **state) {
+static void reports_say_what_was_measured(void **state) {
   (void)state;
   sets s;
   cyf_evaluation e;
@@ -422,16 +422,16 @@ static void test_reports(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_against_references),
-      cmocka_unit_test(test_same_cells),
-      cmocka_unit_test(test_classes_and_memorisation),
-      cmocka_unit_test(test_halves),
-      cmocka_unit_test(test_equal_numbers),
-      cmocka_unit_test(test_one_cell),
-      cmocka_unit_test(test_constant_genes),
-      cmocka_unit_test(test_labels_that_do_not_match),
-      cmocka_unit_test(test_wrong_arguments),
-      cmocka_unit_test(test_reports),
+      cmocka_unit_test(every_measure_is_its_reference),
+      cmocka_unit_test(the_same_cells_have_perfect_values),
+      cmocka_unit_test(classes_and_memorisation_are_the_references),
+      cmocka_unit_test(halves_of_the_real_cells_are_a_ceiling),
+      cmocka_unit_test(equal_numbers_of_cells_are_compared),
+      cmocka_unit_test(one_cell_is_enough_or_refused),
+      cmocka_unit_test(constant_genes_give_no_values),
+      cmocka_unit_test(labels_that_do_not_match_are_left_out),
+      cmocka_unit_test(wrong_arguments_are_refused),
+      cmocka_unit_test(reports_say_what_was_measured),
   };
   return cmocka_run_group_tests_name("evaluate: comparisons", tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@ static void buffer_grows_row_by_row(void **state) {
       genes[k] = (int32_t)k;
       values[k] = (float)(row + k);
     }
-    TEST_OK(cyf_csr_buffer_append(&buffer, nnz, genes, values));
+    assert_ok(cyf_csr_buffer_append(&buffer, nnz, genes, values));
   }
   view = cyf_csr_view(&buffer);
   assert_int_equal(view.n_cells, 3000);
@@ -40,18 +40,18 @@ static void buffer_grows_row_by_row(void **state) {
 static void clearing_keeps_memory(void **state) {
   (void)state;
   cyf_csr_buffer buffer = {0};
-  TEST_OK(cyf_csr_buffer_reserve(&buffer, 10, 100));
+  assert_ok(cyf_csr_buffer_reserve(&buffer, 10, 100));
   cyf_csr_buffer_clear(&buffer, 8);
   const int64_t *indptr = buffer.indptr;
   const int32_t genes[2] = {1, 7};
   const float values[2] = {2.0f, 3.0f};
-  for (int i = 0; i < 10; ++i) TEST_OK(cyf_csr_buffer_append(&buffer, 2, genes, values));
+  for (int i = 0; i < 10; ++i) assert_ok(cyf_csr_buffer_append(&buffer, 2, genes, values));
   assert_ptr_equal(buffer.indptr, indptr);
   cyf_csr_buffer_clear(&buffer, 9);
   assert_int_equal(cyf_csr_view(&buffer).n_cells, 0);
   assert_int_equal(cyf_csr_view(&buffer).n_genes, 9);
-  TEST_OK(cyf_csr_buffer_append(&buffer, 0, NULL, NULL));
-  TEST_OK(cyf_csr_buffer_append(&buffer, 2, genes, values));
+  assert_ok(cyf_csr_buffer_append(&buffer, 0, NULL, NULL));
+  assert_ok(cyf_csr_buffer_append(&buffer, 2, genes, values));
   const cyf_csr view = cyf_csr_view(&buffer);
   assert_int_equal(view.indptr[1], 0);
   assert_int_equal(view.indptr[2], 2);
@@ -64,13 +64,13 @@ static void reserving_keeps_contents(void **state) {
   const int32_t gene = 3;
   const float value = 4.0f;
   cyf_csr_buffer_clear(&buffer, 5);
-  TEST_OK(cyf_csr_buffer_append(&buffer, 1, &gene, &value));
-  TEST_OK(cyf_csr_buffer_reserve(&buffer, 1000, 100000));
+  assert_ok(cyf_csr_buffer_append(&buffer, 1, &gene, &value));
+  assert_ok(cyf_csr_buffer_reserve(&buffer, 1000, 100000));
   assert_int_equal(buffer.n_cells, 1);
   assert_int_equal(buffer.indptr[1], 1);
   assert_int_equal(buffer.indices[0], 3);
   assert_true(buffer.values[0] == 4.0f);
-  TEST_OK(cyf_csr_buffer_reserve(&buffer, 1, 1)); /* never shrinks */
+  assert_ok(cyf_csr_buffer_reserve(&buffer, 1, 1)); /* never shrinks */
   assert_int_equal(buffer.cells_capacity, 1000);
   cyf_csr_buffer_destroy(&buffer);
 }

@@ -26,7 +26,7 @@ static void check_refused(cyf_device_situation s, cyf_status code, const char *t
 }
 
 /* Every wish, 0 to 4 GPUs, 1 to 4 ranks, sharing or not. */
-static void all_cases(void **state) {
+static void every_wish_meets_every_machine(void **state) {
   (void)state;
   for (int wish = CYF_DEVICE_AUTO; wish <= CYF_DEVICE_CUDA; ++wish)
     for (int n_gpus = 0; n_gpus <= 4; ++n_gpus)
@@ -63,6 +63,7 @@ static void messages_name_the_numbers(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(all_cases), cmocka_unit_test(messages_name_the_numbers)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_wish_meets_every_machine),
+                                     cmocka_unit_test(messages_name_the_numbers)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,7 @@ static void expanded_cells_are_those_normalised_on_the_host(void **state) {
       int32_t *indices = TEST_NEW(int32_t, nnz);
       float *values = TEST_NEW(float, nnz), *counts = TEST_NEW(float, nnz), *expected = test_copy(c.counts.values, nnz);
       cyf_csr_log_normalize(n, indptr, expected, CYF_NORMALISED_TOTAL);
-      TEST_OK(device->ops->csr_expand(device, &c.x, n, NULL, NULL, nnz, indices, values, counts));
+      assert_ok(device->ops->csr_expand(device, &c.x, n, NULL, NULL, nnz, indices, values, counts));
       assert_memory_equal(indices, c.counts.indices, (size_t)nnz * sizeof *indices);
       assert_memory_equal(counts, c.counts.values, (size_t)nnz * sizeof *counts);
       assert_memory_equal(values, expected, (size_t)nnz * sizeof *values);
@@ -94,7 +94,7 @@ static void expanded_cells_are_those_normalised_on_the_host(void **state) {
       const int64_t room = to[n + 1];
       int32_t *row_indices = TEST_NEW(int32_t, room);
       float *row_values = TEST_NEW(float, room);
-      TEST_OK(device->ops->csr_expand(device, &c.x, n + 1, row, to, room - 5, row_indices, row_values, NULL));
+      assert_ok(device->ops->csr_expand(device, &c.x, n + 1, row, to, room - 5, row_indices, row_values, NULL));
       for (int64_t i = 0; i <= n; ++i) {
         const int64_t at = indptr[row[i]], count = indptr[row[i] + 1] - at;
         assert_memory_equal(row_indices + to[i], indices + at, (size_t)count * sizeof *indices);
@@ -102,7 +102,7 @@ static void expanded_cells_are_those_normalised_on_the_host(void **state) {
       }
       /* Without factors the stored numbers are the values. */
       c.x.factor = NULL;
-      TEST_OK(device->ops->csr_expand(device, &c.x, n, NULL, NULL, nnz, indices, values, NULL));
+      assert_ok(device->ops->csr_expand(device, &c.x, n, NULL, NULL, nnz, indices, values, NULL));
       assert_memory_equal(values, c.counts.values, (size_t)nnz * sizeof *values);
       void *all[] = {indices, values, counts, expected, row, to, row_indices, row_values};
       for (size_t k = 0; k < sizeof all / sizeof *all; ++k) free(all[k]);
@@ -119,11 +119,11 @@ static void dense_rows_become_sparse(void **state) {
   for (int64_t j = 0; j < c; ++j) x[5 * c + j] = -1; /* an empty row */
   x[7] = 0.0f;
   int64_t *indptr = TEST_NEW(int64_t, n + 1), n_not_finite = -1;
-  TEST_OK(device->ops->sparse_count(device, n, c, x, indptr, &n_not_finite));
+  assert_ok(device->ops->sparse_count(device, n, c, x, indptr, &n_not_finite));
   assert_int_equal(n_not_finite, 0);
   int32_t *indices = TEST_NEW(int32_t, indptr[n]);
   float *values = TEST_NEW(float, indptr[n]);
-  TEST_OK(device->ops->sparse_fill(device, n, c, x, indptr, indices, values));
+  assert_ok(device->ops->sparse_fill(device, n, c, x, indptr, indices, values));
   int64_t at = 0;
   for (int64_t i = 0; i < n; ++i) {
     assert_int_equal(indptr[i], at);
@@ -137,7 +137,7 @@ static void dense_rows_become_sparse(void **state) {
   x[1] = NAN;
   x[20 * c] = INFINITY;
   x[n * c - 1] = -INFINITY;
-  TEST_OK(device->ops->sparse_count(device, n, c, x, indptr, &n_not_finite));
+  assert_ok(device->ops->sparse_count(device, n, c, x, indptr, &n_not_finite));
   assert_int_equal(n_not_finite, 3);
   free(x);
   free(indptr);
@@ -168,18 +168,18 @@ static void adamw_clips_by_a_device_norm(void **state) {
                    .step = 3,
                    .gradient_scale = 0.25};
     double square_sum = 0;
-    TEST_OK(device->ops->square_sum(device, COUNT, a[1], &square_sum));
+    assert_ok(device->ops->square_sum(device, COUNT, a[1], &square_sum));
     cyf_adamw clipped = s;
     clipped.square_sum = &square_sum;
     clipped.clip_norm = k < 3 ? clip_norms[k] : 0.5;
-    TEST_OK(device->ops->adamw(device, COUNT, &clipped, a[0], a[1], a[2], a[3], a[4], 0.9));
+    assert_ok(device->ops->adamw(device, COUNT, &clipped, a[0], a[1], a[2], a[3], a[4], 0.9));
     const double norm = sqrt(square_sum) * s.gradient_scale;
     if (k == 2) {
       assert_true(norm > clip_norms[k]);
       s.gradient_scale *= clip_norms[k] / norm;
     }
     if (k < 3) {
-      TEST_OK(device->ops->adamw(device, COUNT, &s, b[0], b[1], b[2], b[3], b[4], 0.9));
+      assert_ok(device->ops->adamw(device, COUNT, &s, b[0], b[1], b[2], b[3], b[4], 0.9));
     } else {
       memset(b[1], 0, COUNT * sizeof(float));
     }
@@ -200,23 +200,23 @@ static void transfers_are_done_at_once(void **state) {
   cyf_graph *graph = NULL;
   assert_true(device->host_memory);
   assert_int_equal(ops->free_bytes(device), 0);
-  TEST_OK(ops->alloc(device, 16, &memory));
-  TEST_OK(ops->alloc_host(device, 16, &host));
-  TEST_OK(ops->event_create(device, &event));
-  TEST_OK(ops->event_synchronize(device, event)); /* a new one counts as reached */
+  assert_ok(ops->alloc(device, 16, &memory));
+  assert_ok(ops->alloc_host(device, 16, &host));
+  assert_ok(ops->event_create(device, &event));
+  assert_ok(ops->event_synchronize(device, event)); /* a new one counts as reached */
   memcpy(host, "0123456789abcdef", 16);
-  TEST_OK(ops->upload_async(device, memory, host, 16));
-  TEST_OK(ops->event_record(device, CYF_QUEUE_COPY, event));
-  TEST_OK(ops->event_await(device, CYF_QUEUE_WORK, event));
-  TEST_OK(ops->event_synchronize(device, event));
+  assert_ok(ops->upload_async(device, memory, host, 16));
+  assert_ok(ops->event_record(device, CYF_QUEUE_COPY, event));
+  assert_ok(ops->event_await(device, CYF_QUEUE_WORK, event));
+  assert_ok(ops->event_synchronize(device, event));
   assert_memory_equal(memory, host, 16);
   for (int pass = 0; pass < 3; ++pass) {
-    TEST_OK(ops->graph_begin(device, &graph));
-    TEST_OK(ops->zero(device, memory, 8));
-    TEST_OK(ops->graph_end(device, &graph, true));
+    assert_ok(ops->graph_begin(device, &graph));
+    assert_ok(ops->zero(device, memory, 8));
+    assert_ok(ops->graph_end(device, &graph, true));
   }
-  TEST_OK(ops->download(device, host, memory, 16));
-  TEST_OK(ops->synchronize(device));
+  assert_ok(ops->download(device, host, memory, 16));
+  assert_ok(ops->synchronize(device));
   assert_memory_equal(host, "\0\0\0\0\0\0\0\00089abcdef", 16);
   ops->graph_destroy(device, graph);
   ops->event_destroy(device, event);

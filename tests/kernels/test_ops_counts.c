@@ -40,11 +40,11 @@ static void counts_come_back_exactly(void **state) {
     for (int64_t k = 0; k < n; k++)
       values[k] = cyf_log_normalized(counts[k], (float)(CYF_NORMALISED_TOTAL / totals[t]));
     const cyf_csr cells = {.n_cells = 2, .n_genes = n, .indptr = indptr, .indices = indices, .values = values};
-    TEST_OK(device->ops->csr_counts(device, &cells, total, CYF_NORMALISED_TOTAL, back));
+    assert_ok(device->ops->csr_counts(device, &cells, total, CYF_NORMALISED_TOTAL, back));
     assert_memory_equal(back, counts, sizeof(float) * (size_t)n);
     const cyf_csr window = cyf_csr_rows(&cells, 1, 1);
     memset(back, 0, sizeof(float) * (size_t)n);
-    TEST_OK(device->ops->csr_counts(device, &window, total, CYF_NORMALISED_TOTAL, back));
+    assert_ok(device->ops->csr_counts(device, &window, total, CYF_NORMALISED_TOTAL, back));
     assert_true(back[99] == 0);
     assert_memory_equal(back + 100, counts + 100, sizeof(float) * (size_t)(n - 100));
   }
@@ -62,7 +62,7 @@ static void totals_are_log_normal(void **state) {
   const float head[2 * N] = {7, -1, 8.5F, 0.3F, 3, -2.5F, 7, 0, 6, -6, 5, 3}, total[N] = {1000, 9000, 25, 0, 403, 300};
   float gradient[2 * N];
   double sum = -1, expected = 0;
-  TEST_OK(device->ops->library_nll(device, N, head, total, 0.25, &sum, gradient));
+  assert_ok(device->ops->library_nll(device, N, head, total, 0.25, &sum, gradient));
   for (int i = 0; i < N; i++) {
     const double m = head[2 * i], s = fmin(fmax(head[2 * i + 1], -4), 2), h = 1e-4;
     if (total[i] == 0) {
@@ -78,14 +78,14 @@ static void totals_are_log_normal(void **state) {
     TEST_AT_MOST(fabs(gradient[2 * i + 1] - (held ? 0 : 0.25 * by_s)) / (1 + fabs(by_s)), 1e-5);
   }
   TEST_AT_MOST(fabs(sum - expected) / expected, 1e-6);
-  TEST_OK(device->ops->library_nll(device, N, head, total, 0.25, &sum, NULL));
+  assert_ok(device->ops->library_nll(device, N, head, total, 0.25, &sum, NULL));
   TEST_AT_MOST(fabs(sum - expected) / expected, 1e-6);
   float size[N];
   const float normal[N] = {0, 1, -2, 0.5F, 1, 1};
-  TEST_OK(device->ops->library_size(device, N, head, normal, size));
+  assert_ok(device->ops->library_size(device, N, head, normal, size));
   for (int i = 0; i < N; i++)
     TEST_AT_MOST(fabs(size[i] / exp(head[2 * i] + exp(fmin(fmax(head[2 * i + 1], -4), 2)) * normal[i]) - 1), 3e-6);
-  TEST_OK(device->ops->library_size(device, N, head, NULL, size));
+  assert_ok(device->ops->library_size(device, N, head, NULL, size));
   for (int i = 0; i < N; i++) TEST_AT_MOST(fabs(size[i] / exp(head[2 * i]) - 1), 3e-6);
 }
 
@@ -98,7 +98,7 @@ static void softmax_has_the_sizes(void **state) {
     float *y = test_normals(&random, n * c, 4), *x = TEST_NEW(float, n *c);
     const float size[] = {1, 2000, 0.5F, 1e4F, 7};
     memcpy(x, y, sizeof(float) * (size_t)(n * c));
-    TEST_OK(device->ops->softmax_rows(device, n, c, size, y));
+    assert_ok(device->ops->softmax_rows(device, n, c, size, y));
     for (int64_t i = 0; i < n; i++) {
       double sum = 0;
       for (int64_t j = 0; j < c; j++) sum += exp((double)x[i * c + j]);
@@ -106,7 +106,7 @@ static void softmax_has_the_sizes(void **state) {
         TEST_AT_MOST(fabs(y[i * c + j] / (size[i] * exp((double)x[i * c + j]) / sum) - 1), 3e-6);
     }
     x[0] = NAN; /* must not look like a cell */
-    TEST_OK(device->ops->softmax_rows(device, 1, c, NULL, x));
+    assert_ok(device->ops->softmax_rows(device, 1, c, NULL, x));
     assert_true(isnan(x[0]));
     free(y), free(x);
   }
@@ -126,8 +126,8 @@ static float *draw(double mu, double theta, int64_t n_genes, int64_t first_posit
   float *mean = TEST_NEW(float, DRAWS), *log_theta = TEST_NEW(float, n_genes);
   for (int64_t k = 0; k < DRAWS; k++) mean[k] = (float)mu;
   for (int64_t g = 0; g < n_genes; g++) log_theta[g] = (float)log(theta);
-  TEST_OK(device->ops->nb_draw(device, n, n_genes, mean, log_theta, cyf_rng_key_make(5, CYF_RNG_COUNTS), NULL,
-                               first_position, mean));
+  assert_ok(device->ops->nb_draw(device, n, n_genes, mean, log_theta, cyf_rng_key_make(5, CYF_RNG_COUNTS), NULL,
+                                 first_position, mean));
   free(log_theta);
   return mean;
 }
@@ -195,17 +195,17 @@ static void draws_go_by_position(void **state) {
   for (int k = 0; k < 3 * GENES; k++) mean[k] = 5;
   const int64_t position[] = {9, 4, 9};
   const cyf_rng_key key = cyf_rng_key_make(1, CYF_RNG_COUNTS);
-  TEST_OK(device->ops->nb_draw(device, 3, GENES, mean, log_theta, key, position, 0, mean));
+  assert_ok(device->ops->nb_draw(device, 3, GENES, mean, log_theta, key, position, 0, mean));
   assert_memory_equal(mean, mean + (ptrdiff_t)2 * GENES, sizeof one);
   assert_memory_not_equal(mean, mean + GENES, sizeof one);
   for (int g = 0; g < GENES; g++) one[g] = 5;
-  TEST_OK(device->ops->nb_draw(device, 1, GENES, one, log_theta, key, NULL, 4, one));
+  assert_ok(device->ops->nb_draw(device, 1, GENES, one, log_theta, key, NULL, 4, one));
   assert_memory_equal(one, mean + GENES, sizeof one);
   int n_same = 0;
   for (int g = 1; g < GENES; g++) n_same += one[g] == one[g - 1];
   assert_true(n_same < GENES / 2);
   float bad[] = {NAN, INFINITY, -1, 0};
-  TEST_OK(device->ops->nb_draw(device, 1, 4, bad, log_theta, key, NULL, 0, bad));
+  assert_ok(device->ops->nb_draw(device, 1, 4, bad, log_theta, key, NULL, 0, bad));
   assert_true(isnan(bad[0]) && isnan(bad[1]) && isnan(bad[2]) && bad[3] == 0);
 }
 

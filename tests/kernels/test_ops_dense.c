@@ -78,29 +78,29 @@ static void check_linear(int64_t n, int64_t in, int64_t out) {
 
   test_matmul(n, out, in, xd, 0, wd, 1, yd);
   for (int64_t k = 0; k < n * out; ++k) old_y[k] += yd[k] + bias[k % out], yd[k] += bias[k % out];
-  TEST_OK(device->ops->linear_forward(device, n, in, out, x, w, bias, true, y));
+  assert_ok(device->ops->linear_forward(device, n, in, out, x, w, bias, true, y));
   TEST_AT_MOST(test_error(y, old_y, n * out), 1e-5);
-  TEST_OK(device->ops->linear_forward(device, n, in, out, x, w, bias, false, y));
+  assert_ok(device->ops->linear_forward(device, n, in, out, x, w, bias, false, y));
   TEST_AT_MOST(test_error(y, yd, n * out), 1e-5);
   for (int64_t k = 0; k < n * out; ++k) yd[k] -= bias[k % out];
-  TEST_OK(device->ops->linear_forward(device, n, in, out, x, w, NULL, false, y));
+  assert_ok(device->ops->linear_forward(device, n, in, out, x, w, NULL, false, y));
   TEST_AT_MOST(test_error(y, yd, n * out), 1e-5);
 
   for (int64_t k = 0; k < n * out; ++k) yd[k] = y[k]; /* y stands for d_y from here on */
   test_matmul(n, in, out, yd, 0, wd, 0, dxd);
-  TEST_OK(device->ops->linear_input_grad(device, n, in, out, y, w, false, d_x));
+  assert_ok(device->ops->linear_input_grad(device, n, in, out, y, w, false, d_x));
   TEST_AT_MOST(test_error(d_x, dxd, n * in), 1e-5);
-  TEST_OK(device->ops->linear_input_grad(device, n, in, out, y, w, true, d_x));
+  assert_ok(device->ops->linear_input_grad(device, n, in, out, y, w, true, d_x));
   for (int64_t k = 0; k < n * in; ++k) dxd[k] *= 2;
   TEST_AT_MOST(test_error(d_x, dxd, n * in), 1e-5);
 
   test_matmul(out, in, n, yd, 1, xd, 0, dwd);
   for (int64_t k = 0; k < out * in; ++k) old_dw[k] += dwd[k];
   for (int64_t k = 0; k < n * out; ++k) old_db[k % out] += yd[k];
-  TEST_OK(device->ops->linear_weight_grad(device, n, in, out, x, y, d_w, d_bias));
+  assert_ok(device->ops->linear_weight_grad(device, n, in, out, x, y, d_w, d_bias));
   TEST_AT_MOST(test_error(d_w, old_dw, out * in), 1e-5);
   TEST_AT_MOST(test_error(d_bias, old_db, out), 1e-5);
-  TEST_OK(device->ops->linear_weight_grad(device, n, in, out, x, y, d_w, NULL));
+  assert_ok(device->ops->linear_weight_grad(device, n, in, out, x, y, d_w, NULL));
   for (int64_t k = 0; k < out * in; ++k) old_dw[k] += dwd[k];
   TEST_AT_MOST(test_error(d_w, old_dw, out * in), 1e-5);
   void *all[] = {x, w, bias, y, d_x, d_w, d_bias, xd, wd, yd, old_y, old_dw, old_db, dxd, dwd};
@@ -125,13 +125,13 @@ static void blocks_inside_parallel_regions_have_the_same_bits(void **state) {
   float *x = test_normals(&random, n * in, 1), *w = test_normals(&random, out * in, 1);
   float *bias = test_normals(&random, out, 1), *alone = TEST_NEW(float, n *out), *inside = TEST_NEW(float, 3 * n * out);
   cyf_device *one;
-  TEST_OK(cyf_device_create_cpu(1, &one));
-  TEST_OK(one->ops->gene_decode(one, n, in, out, x, w, bias, alone));
+  assert_ok(cyf_device_create_cpu(1, &one));
+  assert_ok(one->ops->gene_decode(one, n, in, out, x, w, bias, alone));
   cyf_device_destroy(&one);
   for (int threads = 2; threads <= 3; ++threads) {
     cyf_device *many;
     int failed = 0;
-    TEST_OK(cyf_device_create_cpu(threads, &many));
+    assert_ok(cyf_device_create_cpu(threads, &many));
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : failed)
     for (int block = 0; block < 3; ++block) {
       failed += many->ops->gene_decode(many, n, in, out, x, w, bias, inside + block * n * out) != CYF_OK;
@@ -155,16 +155,16 @@ static void decoding_clips_at_zero(void **state) {
   double *hd = test_to_double(h, n * hidden), *wd = test_to_double(w, genes * hidden), *yd = TEST_NEW(double, n *genes);
   test_matmul(n, genes, hidden, hd, 0, wd, 1, yd);
   for (int64_t k = 0; k < n * genes; ++k) yd[k] = fmax(0.0, yd[k] + bias[k % genes]);
-  TEST_OK(device->ops->gene_decode(device, n, hidden, genes, h, w, bias, y));
+  assert_ok(device->ops->gene_decode(device, n, hidden, genes, h, w, bias, y));
   TEST_AT_MOST(test_error(y, yd, n * genes), 1e-5);
-  TEST_OK(device->ops->gene_decode(device, 0, hidden, genes, h, w, bias, y));
+  assert_ok(device->ops->gene_decode(device, 0, hidden, genes, h, w, bias, y));
   void *all[] = {h, w, bias, y, hd, wd, yd};
   for (size_t k = 0; k < sizeof all / sizeof all[0]; ++k) free(all[k]);
 }
 
 /* ---- element-wise ---- */
 
-static void silu_over_arrays(void **state) {
+static void silu_works_over_arrays(void **state) {
   (void)state;
   const int64_t count = 40001; /* more than one thread takes */
   test_random random = {5};
@@ -176,21 +176,21 @@ static void silu_over_arrays(void **state) {
     expected[k] = x[k] * s;
     slope[k] = d_y[k] * s * (1.0 + x[k] * (1.0 - s));
   }
-  TEST_OK(device->ops->silu_forward(device, count, x, y));
+  assert_ok(device->ops->silu_forward(device, count, x, y));
   TEST_AT_MOST(test_error(y, expected, count), 2e-6);
-  TEST_OK(device->ops->silu_backward(device, count, x, d_y, false, d_x));
+  assert_ok(device->ops->silu_backward(device, count, x, d_y, false, d_x));
   TEST_AT_MOST(test_error(d_x, slope, count), 2e-6);
-  TEST_OK(device->ops->silu_backward(device, count, x, d_y, true, d_x));
+  assert_ok(device->ops->silu_backward(device, count, x, d_y, true, d_x));
   for (int64_t k = 0; k < count; ++k) slope[k] *= 2;
   TEST_AT_MOST(test_error(d_x, slope, count), 2e-6);
-  TEST_OK(device->ops->axpy(device, count, -0.5, d_x, y));
+  assert_ok(device->ops->axpy(device, count, -0.5, d_x, y));
   for (int64_t k = 0; k < count; ++k) expected[k] -= 0.5 * slope[k];
   TEST_AT_MOST(test_error(y, expected, count), 2e-6);
-  TEST_OK(device->ops->scale(device, count, 3.25, y));
+  assert_ok(device->ops->scale(device, count, 3.25, y));
   for (int64_t k = 0; k < count; ++k) expected[k] *= 3.25;
   TEST_AT_MOST(test_error(y, expected, count), 2e-6);
-  TEST_OK(device->ops->silu_forward(device, 0, NULL, NULL));
-  TEST_OK(device->ops->axpy(device, 0, 1.0, NULL, NULL));
+  assert_ok(device->ops->silu_forward(device, 0, NULL, NULL));
+  assert_ok(device->ops->axpy(device, 0, 1.0, NULL, NULL));
   void *all[] = {x, d_y, y, d_x, expected, slope};
   for (size_t k = 0; k < sizeof all / sizeof all[0]; ++k) free(all[k]);
 }
@@ -208,9 +208,9 @@ static void check_rows(int64_t n, int64_t c, bool with_rows) {
     d_sum[row[k / c] * c + k % c] += y[k];
     sum[k] += table[row[k / c] * c + k % c];
   }
-  TEST_OK(device->ops->sum_rows(device, n, c, y, with_rows ? row : NULL, ROWS, d_table));
+  assert_ok(device->ops->sum_rows(device, n, c, y, with_rows ? row : NULL, ROWS, d_table));
   TEST_AT_MOST(test_error(d_table, d_sum, ROWS * c), 1e-5);
-  TEST_OK(device->ops->add_rows(device, n, c, table, with_rows ? row : NULL, y));
+  assert_ok(device->ops->add_rows(device, n, c, table, with_rows ? row : NULL, y));
   TEST_AT_MOST(test_error(y, sum, n * c), 2e-6);
   void *all[] = {table, y, d_table, row, sum, d_sum};
   for (size_t k = 0; k < sizeof all / sizeof all[0]; ++k) free(all[k]);
@@ -240,7 +240,7 @@ static double l2_loss(void *context) {
   return sum / fmax(sqrt(square), 1e-12);
 }
 
-static void unit_rows_and_their_gradient(void **state) {
+static void unit_rows_follow_their_equation_and_gradient(void **state) {
   (void)state;
   for (int s = 0; s < N_SIZES_C; ++s) {
     const int64_t n = 7, c = sizes_c[s];
@@ -255,15 +255,15 @@ static void unit_rows_and_their_gradient(void **state) {
       l2_case l = {c, xd + i * c, r + i * c};
       test_gradient(l2_loss, &l, xd + i * c, c, gradient + i * c);
     }
-    TEST_OK(device->ops->l2_normalize_forward(device, n, c, x, y, norm));
+    assert_ok(device->ops->l2_normalize_forward(device, n, c, x, y, norm));
     TEST_AT_MOST(test_error(y, expected, n * c), 2e-6);
-    TEST_OK(device->ops->l2_normalize_backward(device, n, c, y, norm, r, r)); /* in place */
+    assert_ok(device->ops->l2_normalize_backward(device, n, c, y, norm, r, r)); /* in place */
     /* With one column the true gradient is zero: only rounding is left. */
     TEST_AT_MOST(c == 1 ? fabs((double)r[0]) : test_error(r, gradient, n * c), 1e-5);
     memset(x, 0, (size_t)c * sizeof *x); /* a row of zeros stays zero, its norm at the floor */
-    TEST_OK(device->ops->l2_normalize_forward(device, n, c, x, x, norm));
+    assert_ok(device->ops->l2_normalize_forward(device, n, c, x, x, norm));
     assert_true(x[0] == 0.0f && norm[0] == 1e-12f);
-    TEST_OK(device->ops->l2_normalize_forward(device, 0, c, x, x, NULL));
+    assert_ok(device->ops->l2_normalize_forward(device, 0, c, x, x, NULL));
     void *all[] = {x, r, y, norm, xd, expected, gradient};
     for (size_t k = 0; k < sizeof all / sizeof all[0]; ++k) free(all[k]);
   }
@@ -274,17 +274,17 @@ static void device_memory_is_zeroed_aligned_and_copied(void **state) {
   void *memory, *other;
   const char text[] = "a batch of cells";
   char back[sizeof text];
-  TEST_OK(device->ops->alloc(device, 1000, &memory));
-  TEST_OK(device->ops->alloc(device, 0, &other));
+  assert_ok(device->ops->alloc(device, 1000, &memory));
+  assert_ok(device->ops->alloc(device, 0, &other));
   device->ops->free(device, other);
-  TEST_OK(device->ops->alloc(device, 1000, &other));
+  assert_ok(device->ops->alloc(device, 1000, &other));
   assert_int_equal((uintptr_t)memory % 64, 0);
   for (int i = 0; i < 1000; ++i) assert_int_equal(((char *)memory)[i], 0);
-  TEST_OK(device->ops->upload(device, memory, text, sizeof text));
-  TEST_OK(device->ops->copy(device, other, memory, sizeof text));
-  TEST_OK(device->ops->zero(device, memory, 1000));
-  TEST_OK(device->ops->download(device, back, other, sizeof text));
-  TEST_OK(device->ops->synchronize(device));
+  assert_ok(device->ops->upload(device, memory, text, sizeof text));
+  assert_ok(device->ops->copy(device, other, memory, sizeof text));
+  assert_ok(device->ops->zero(device, memory, 1000));
+  assert_ok(device->ops->download(device, back, other, sizeof text));
+  assert_ok(device->ops->synchronize(device));
   assert_string_equal(back, text);
   assert_int_equal(((char *)memory)[0], 0);
   device->ops->free(device, memory);
@@ -302,9 +302,9 @@ int main(void) {
       cmocka_unit_test(linear_layers_match_naive_products),
       cmocka_unit_test(blocks_inside_parallel_regions_have_the_same_bits),
       cmocka_unit_test(decoding_clips_at_zero),
-      cmocka_unit_test(silu_over_arrays),
+      cmocka_unit_test(silu_works_over_arrays),
       cmocka_unit_test(rows_of_a_table_are_added_and_summed),
-      cmocka_unit_test(unit_rows_and_their_gradient),
+      cmocka_unit_test(unit_rows_follow_their_equation_and_gradient),
       cmocka_unit_test(device_memory_is_zeroed_aligned_and_copied),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -71,8 +71,8 @@ static void normals_are_box_muller_of_their_words(void **state) {
       float *out = TEST_NEW(float, n *c), *scattered = TEST_NEW(float, n *c);
       int64_t *position = TEST_NEW(int64_t, n);
       for (int64_t i = 0; i < n; ++i) position[i] = (int64_t)1 << 33 | (n - i);
-      TEST_OK(device->ops->fill_normal(device, n, c, key, 9, NULL, 1000, out));
-      TEST_OK(device->ops->fill_normal(device, n, c, key, 9, position, 0, scattered));
+      assert_ok(device->ops->fill_normal(device, n, c, key, 9, NULL, 1000, out));
+      assert_ok(device->ops->fill_normal(device, n, c, key, 9, position, 0, scattered));
       for (int64_t k = 0; k < n * c; ++k) {
         TEST_AT_MOST(fabs(out[k] - normal_reference(key, 9, (uint64_t)(1000 + k / c), k % c)), 1e-6);
         TEST_AT_MOST(fabs(scattered[k] - normal_reference(key, 9, (uint64_t)position[k / c], k % c)), 1e-6);
@@ -105,7 +105,7 @@ static void normals_have_unit_moments(void **state) {
   (void)state;
   const int64_t n = 2000, c = 128;
   float *out = TEST_NEW(float, n *c);
-  TEST_OK(device->ops->fill_normal(device, n, c, cyf_rng_key_make(1, CYF_RNG_START), 0, NULL, 0, out));
+  assert_ok(device->ops->fill_normal(device, n, c, cyf_rng_key_make(1, CYF_RNG_START), 0, NULL, 0, out));
   double moment[5] = {0};
   for (int64_t k = 0; k < n * c; ++k) {
     for (int p = 1; p <= 4; ++p) moment[p] += pow(out[k], p) / (double)(n * c);
@@ -123,7 +123,7 @@ static void timesteps_are_uniform_and_keyed_by_position(void **state) {
   const cyf_rng_key key = cyf_rng_key_make(3, CYF_RNG_TIMESTEP);
   enum { N = 20000 };
   int32_t *t = TEST_NEW(int32_t, N), count[10] = {0}, again;
-  TEST_OK(device->ops->fill_timesteps(device, N, key, 5, NULL, 490, 500, t));
+  assert_ok(device->ops->fill_timesteps(device, N, key, 5, NULL, 490, 500, t));
   for (int i = 0; i < N; ++i) {
     uint32_t words[4];
     cyf_rng_block(key, 5, (uint64_t)i, 0, words);
@@ -132,9 +132,9 @@ static void timesteps_are_uniform_and_keyed_by_position(void **state) {
   }
   for (int k = 0; k < 10; ++k) TEST_AT_MOST(abs(count[k] - N / 10), 6 * sqrt(N / 10.0));
   const int64_t position = 777;
-  TEST_OK(device->ops->fill_timesteps(device, 1, key, 5, &position, 490, 500, &again));
+  assert_ok(device->ops->fill_timesteps(device, 1, key, 5, &position, 490, 500, &again));
   assert_int_equal(again, t[777]);
-  TEST_OK(device->ops->fill_timesteps(device, 0, key, 5, NULL, 0, 1, NULL));
+  assert_ok(device->ops->fill_timesteps(device, 0, key, 5, NULL, 0, 1, NULL));
   free(t);
 }
 
@@ -147,7 +147,7 @@ static void dropout_masks_by_word_and_keeps_the_mean(void **state) {
   int64_t *position = TEST_NEW(int64_t, n), dropped = 0;
   for (int64_t k = 0; k < n * c; ++k) x[k] = 1.0f + (float)k;
   for (int64_t i = 0; i < n; ++i) position[i] = 5 * i + 2;
-  TEST_OK(device->ops->dropout(device, n, c, x, rate, key, 3, position, y));
+  assert_ok(device->ops->dropout(device, n, c, x, rate, key, 3, position, y));
   for (int64_t k = 0; k < n * c; ++k) {
     uint32_t words[4];
     cyf_rng_block(key, 3, (uint64_t)position[k / c], (uint32_t)(k % c / 4), words);
@@ -156,9 +156,9 @@ static void dropout_masks_by_word_and_keeps_the_mean(void **state) {
     TEST_AT_MOST(fabs(y[k] - (drop ? 0.0 : x[k] / (1 - rate))), 1e-6 * x[k]);
   }
   TEST_AT_MOST(fabs((double)dropped / (double)(n * c) - rate), 6 * sqrt(rate * (1 - rate) / (double)(n * c)));
-  TEST_OK(device->ops->dropout(device, n, c, x, 0.0, key, 3, NULL, x)); /* in place; rate 0 keeps everything */
+  assert_ok(device->ops->dropout(device, n, c, x, 0.0, key, 3, NULL, x)); /* in place; rate 0 keeps everything */
   for (int64_t k = 0; k < n * c; ++k) assert_true(x[k] == 1.0f + (float)k);
-  TEST_OK(device->ops->dropout(device, 0, c, x, rate, key, 3, NULL, y));
+  assert_ok(device->ops->dropout(device, 0, c, x, rate, key, 3, NULL, y));
   void *all[] = {x, y, position};
   FREE_ALL(all);
 }
@@ -181,14 +181,14 @@ static void noising_draws_and_reads_its_coefficients_by_timestep(void **state) {
   for (int64_t i = 0; i < n; ++i) t[i] = (int32_t)(i % T), position[i] = 1000 - 7 * i;
   for (int given = 0; given < 2; ++given) {
     const int64_t *at = given ? position : NULL;
-    TEST_OK(device->ops->fill_normal(device, n, c, key, 6, at, 0, normals));
-    TEST_OK(device->ops->q_sample(device, n, c, key, 6, at, x0, t, signal, level, eps, x_t));
+    assert_ok(device->ops->fill_normal(device, n, c, key, 6, at, 0, normals));
+    assert_ok(device->ops->q_sample(device, n, c, key, 6, at, x0, t, signal, level, eps, x_t));
     assert_memory_equal(eps, normals, sizeof(float) * (size_t)(n * c));
     for (int64_t k = 0; k < n * c; ++k)
       expected[k] = (double)signal[t[k / c]] * x0[k] + (double)level[t[k / c]] * eps[k];
     TEST_AT_MOST(test_error(x_t, expected, n * c), 2e-6);
   }
-  TEST_OK(device->ops->q_sample(device, 0, c, key, 6, NULL, x0, t, signal, level, eps, x_t));
+  assert_ok(device->ops->q_sample(device, 0, c, key, 6, NULL, x0, t, signal, level, eps, x_t));
   void *all[] = {x0, eps, normals, x_t, t, position, expected};
   FREE_ALL(all);
 }
@@ -237,9 +237,9 @@ static void check_step(double eta, bool clip, bool guided, bool noisy, int64_t c
     ddpm[k] = ddpm_reference(&s, x[k], eps[k], g, z);
     ddim[k] = ddim_reference(&s, x[k], eps[k], g, z);
   }
-  TEST_OK(device->ops->ddpm_step(device, count, &s, x, eps, guided ? guidance : NULL, noisy ? noise : NULL, out));
+  assert_ok(device->ops->ddpm_step(device, count, &s, x, eps, guided ? guidance : NULL, noisy ? noise : NULL, out));
   TEST_AT_MOST(test_error(out, ddpm, count), 2e-6);
-  TEST_OK(device->ops->ddim_step(device, count, &s, x, eps, guided ? guidance : NULL, noisy ? noise : NULL, x));
+  assert_ok(device->ops->ddim_step(device, count, &s, x, eps, guided ? guidance : NULL, noisy ? noise : NULL, x));
   TEST_AT_MOST(test_error(x, ddim, count), 2e-6); /* in place */
   void *all[] = {x, eps, out, guidance, noise, ddpm, ddim};
   FREE_ALL(all);
@@ -277,7 +277,7 @@ static void check_multistep(bool clip, bool guided, int64_t count) {
       x_expected[k] = 0.81 * x_expected[k] + 0.37 * x0 - 0.12 * before_expected[k];
       before_expected[k] = x0;
     }
-    TEST_OK(device->ops->multistep_step(device, count, &s, x, eps, guided ? guidance : NULL, before, x));
+    assert_ok(device->ops->multistep_step(device, count, &s, x, eps, guided ? guidance : NULL, before, x));
     TEST_AT_MOST(test_error(x, x_expected, count), 2e-6);
     TEST_AT_MOST(test_error(before, before_expected, count), 2e-6);
   }
@@ -304,7 +304,7 @@ static void free_guidance_adds_weighted_differences(void **state) {
     double *expected = TEST_NEW(double, n *c);
     for (int64_t k = 0; k < n * c; ++k)
       expected[k] = eps[k] + (double)weight[k / c] * ((double)conditioned[k] - base[k]);
-    TEST_OK(device->ops->free_guidance(device, n, c, base, conditioned, weight, eps));
+    assert_ok(device->ops->free_guidance(device, n, c, base, conditioned, weight, eps));
     TEST_AT_MOST(test_error(eps, expected, n * c), 2e-6);
     void *all[] = {base, conditioned, weight, eps, expected};
     FREE_ALL(all);
@@ -324,7 +324,7 @@ static void time_embedding_is_cosines_then_sines(void **state) {
       expected[k / half * width + k % half] = cos(angle);
       expected[k / half * width + half + k % half] = sin(angle);
     }
-    TEST_OK(device->ops->time_embedding(device, 4, width, t, out));
+    assert_ok(device->ops->time_embedding(device, 4, width, t, out));
     TEST_AT_MOST(test_error(out, expected, 4 * width), 1e-7);
     free(out);
     free(expected);

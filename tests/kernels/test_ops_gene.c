@@ -39,15 +39,15 @@ static void check_gene_linear(const cyf_csr *x, int64_t out) {
   double *d_yd = test_to_double(d_y, n * out), *old_dw = test_to_double(d_w, genes * out);
   double *old_db = test_to_double(d_bias, out), *d_wd = TEST_NEW(double, genes *out);
   test_matmul(n, out, genes, dense, 0, wd, 0, yd);
-  TEST_OK(device->ops->gene_linear_forward(device, x, out, w, NULL, y));
+  assert_ok(device->ops->gene_linear_forward(device, x, out, w, NULL, y));
   TEST_AT_MOST(test_error(y, yd, n * out), 1e-5);
   for (int64_t k = 0; k < n * out; ++k) yd[k] += bias[k % out];
-  TEST_OK(device->ops->gene_linear_forward(device, x, out, w, bias, y));
+  assert_ok(device->ops->gene_linear_forward(device, x, out, w, bias, y));
   TEST_AT_MOST(test_error(y, yd, n * out), 1e-5);
   test_matmul(genes, out, n, dense, 1, d_yd, 0, d_wd);
   for (int64_t k = 0; k < genes * out; ++k) old_dw[k] += d_wd[k];
   for (int64_t k = 0; k < n * out; ++k) old_db[k % out] += d_yd[k];
-  TEST_OK(device->ops->gene_linear_weight_grad(device, x, out, d_y, d_w, d_bias));
+  assert_ok(device->ops->gene_linear_weight_grad(device, x, out, d_y, d_w, d_bias));
   TEST_AT_MOST(test_error(d_w, old_dw, genes * out), 1e-5);
   TEST_AT_MOST(test_error(d_bias, old_db, out), 1e-5);
   void *all[] = {w, bias, y, d_w, d_bias, d_y, dense, wd, yd, d_yd, old_dw, old_db, d_wd};
@@ -74,7 +74,7 @@ static void sparse_products_match_dense_ones(void **state) {
   }
 }
 
-static void batches_longer_than_a_block_of_cells(void **state) {
+static void batches_may_be_longer_than_a_block_of_cells(void **state) {
   (void)state;
   test_random random = {9};
   cyf_csr_buffer buffer = test_sparse(&random, 2100, 23, 0.3, 5, 0);
@@ -176,10 +176,11 @@ static void check_mse(int64_t n, int64_t genes, int64_t hidden, cyf_gene_mode mo
   layer_data l = make_layer(n, genes, hidden, 0);
   const double scale = 0.37, expected = layer_loss(&l.reference);
   double value = -1.0;
-  TEST_OK(device->ops->gene_mse(device, mode, &l.x, hidden, l.h, l.w, l.bias, scale, &value, NULL, NULL, NULL));
+  assert_ok(device->ops->gene_mse(device, mode, &l.x, hidden, l.h, l.w, l.bias, scale, &value, NULL, NULL, NULL));
   TEST_AT_MOST(test_relative(value, expected), 1e-6);
   for (int repeat = 0; repeat < 2; ++repeat) { /* d_h is replaced, d_w and d_bias grow */
-    TEST_OK(device->ops->gene_mse(device, mode, &l.x, hidden, l.h, l.w, l.bias, scale, &value, l.d_h, l.d_w, l.d_bias));
+    assert_ok(
+        device->ops->gene_mse(device, mode, &l.x, hidden, l.h, l.w, l.bias, scale, &value, l.d_h, l.d_w, l.d_bias));
     TEST_AT_MOST(test_relative(value, expected), 1e-6);
   }
   check_gradient(&l.reference, l.reference.h, n * hidden, l.d_h, scale);
@@ -188,7 +189,7 @@ static void check_mse(int64_t n, int64_t genes, int64_t hidden, cyf_gene_mode mo
   free_layer(&l);
 }
 
-static void squared_error_in_every_mode(void **state) {
+static void squared_error_is_right_in_every_mode(void **state) {
   (void)state;
   const int64_t sizes[][3] = {{0, 7, 5}, {1, 1, 1}, {1, 7, 33}, {7, 33, 5}, {33, 70, 1}, {7, 61, 18}};
   for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; ++s) {
@@ -198,15 +199,15 @@ static void squared_error_in_every_mode(void **state) {
   }
 }
 
-static void squared_error_over_several_blocks_of_genes(void **state) {
+static void squared_error_adds_over_blocks_of_genes(void **state) {
   (void)state;
   const int64_t n = 33, genes = 9001, hidden = 20;
   layer_data l = make_layer(n, genes, hidden, 0);
   float *d_h = TEST_NEW(float, n *hidden), *d_w = TEST_NEW(float, genes *hidden), *d_bias = TEST_NEW(float, genes);
   double dense, by_gram;
-  TEST_OK(device->ops->gene_mse(device, CYF_GENE_DENSE, &l.x, hidden, l.h, l.w, l.bias, 1, &dense, d_h, d_w, d_bias));
-  TEST_OK(device->ops->gene_mse(device, CYF_GENE_GRAM, &l.x, hidden, l.h, l.w, l.bias, 1, &by_gram, l.d_h, l.d_w,
-                                l.d_bias));
+  assert_ok(device->ops->gene_mse(device, CYF_GENE_DENSE, &l.x, hidden, l.h, l.w, l.bias, 1, &dense, d_h, d_w, d_bias));
+  assert_ok(device->ops->gene_mse(device, CYF_GENE_GRAM, &l.x, hidden, l.h, l.w, l.bias, 1, &by_gram, l.d_h, l.d_w,
+                                  l.d_bias));
   TEST_AT_MOST(test_relative(dense, layer_loss(&l.reference)), 1e-6);
   TEST_AT_MOST(test_relative(by_gram, dense), 1e-6);
   double *d_hd = test_to_double(d_h, n * hidden), *d_wd = test_to_double(d_w, genes * hidden);
@@ -246,18 +247,21 @@ static void small_residuals_keep_their_precision(void **state) {
   test_matmul(n, hidden, genes, r, 0, l.reference.w, 0, d_hd);
   test_matmul(genes, hidden, n, r, 1, l.reference.h, 0, d_wd);
   const cyf_csr target = {n, genes, indptr, index, x, 0};
-  TEST_OK(device->ops->gene_mse(device, CYF_GENE_GRAM, &target, hidden, l.h, l.w, l.bias, 1, &value, d_h, d_w, d_bias));
+  assert_ok(
+      device->ops->gene_mse(device, CYF_GENE_GRAM, &target, hidden, l.h, l.w, l.bias, 1, &value, d_h, d_w, d_bias));
   TEST_AT_MOST(test_relative(value, expected), 1e-5);
   TEST_AT_MOST(test_error(d_h, d_hd, n * hidden), 1e-3);
   TEST_AT_MOST(test_error(d_w, d_wd, genes * hidden), 1e-3);
   memset(d_w, 0, (size_t)(genes * hidden) * sizeof *d_w);
-  TEST_OK(device->ops->gene_mse(device, CYF_GENE_AUTO, &target, hidden, l.h, l.w, l.bias, 1, &value, d_h, d_w, d_bias));
+  assert_ok(
+      device->ops->gene_mse(device, CYF_GENE_AUTO, &target, hidden, l.h, l.w, l.bias, 1, &value, d_h, d_w, d_bias));
   TEST_AT_MOST(test_relative(value, expected), 1e-6);
   TEST_AT_MOST(test_error(d_h, d_hd, n * hidden), 1e-5);
   TEST_AT_MOST(test_error(d_w, d_wd, genes * hidden), 1e-5);
   /* One gradient without the others. */
   memset(d_w, 0, (size_t)(genes * hidden) * sizeof *d_w);
-  TEST_OK(device->ops->gene_mse(device, CYF_GENE_GRAM, &target, hidden, l.h, l.w, l.bias, 1, &value, NULL, d_w, NULL));
+  assert_ok(
+      device->ops->gene_mse(device, CYF_GENE_GRAM, &target, hidden, l.h, l.w, l.bias, 1, &value, NULL, d_w, NULL));
   TEST_AT_MOST(test_error(d_w, d_wd, genes * hidden), 1e-5);
   void *all[] = {index, indptr, x, d_h, d_w, d_bias, r, d_hd, d_wd};
   FREE_ALL(all);
@@ -268,12 +272,12 @@ static void check_nb(int64_t n, int64_t genes, int64_t hidden) {
   layer_data l = make_layer(n, genes, hidden, 1);
   const double scale = 0.37, expected = layer_loss(&l.reference);
   double value = -1.0;
-  TEST_OK(device->ops->gene_nb(device, &l.x, l.size, hidden, l.h, l.w, l.bias, l.log_theta, scale, &value, NULL, NULL,
-                               NULL, NULL));
+  assert_ok(device->ops->gene_nb(device, &l.x, l.size, hidden, l.h, l.w, l.bias, l.log_theta, scale, &value, NULL, NULL,
+                                 NULL, NULL));
   TEST_AT_MOST(test_relative(value, expected), 1e-6);
   for (int repeat = 0; repeat < 2; ++repeat) {
-    TEST_OK(device->ops->gene_nb(device, &l.x, l.size, hidden, l.h, l.w, l.bias, l.log_theta, scale, &value, l.d_h,
-                                 l.d_w, l.d_bias, l.d_log_theta));
+    assert_ok(device->ops->gene_nb(device, &l.x, l.size, hidden, l.h, l.w, l.bias, l.log_theta, scale, &value, l.d_h,
+                                   l.d_w, l.d_bias, l.d_log_theta));
   }
   TEST_AT_MOST(test_relative(value, expected), 1e-6);
   check_gradient(&l.reference, l.reference.h, n * hidden, l.d_h, scale);
@@ -283,7 +287,7 @@ static void check_nb(int64_t n, int64_t genes, int64_t hidden) {
   free_layer(&l);
 }
 
-static void negative_binomial_and_its_gradients(void **state) {
+static void the_negative_binomial_matches_its_gradients(void **state) {
   (void)state;
   check_nb(0, 7, 5);
   check_nb(1, 1, 1);
@@ -310,7 +314,7 @@ static void gamma_functions_match_the_library(void **state) {
   }
 }
 
-static void zero_counts_from_poisson_to_overdispersed(void **state) {
+static void zero_counts_hold_from_poisson_to_overdispersed(void **state) {
   (void)state;
   for (double log_theta = -10; log_theta < 12; log_theta += 0.37) {
     for (double log_mu = -12; log_mu < 10; log_mu += 0.41) {
@@ -330,13 +334,13 @@ static void zero_counts_from_poisson_to_overdispersed(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sparse_products_match_dense_ones),
-      cmocka_unit_test(batches_longer_than_a_block_of_cells),
-      cmocka_unit_test(squared_error_in_every_mode),
-      cmocka_unit_test(squared_error_over_several_blocks_of_genes),
+      cmocka_unit_test(batches_may_be_longer_than_a_block_of_cells),
+      cmocka_unit_test(squared_error_is_right_in_every_mode),
+      cmocka_unit_test(squared_error_adds_over_blocks_of_genes),
       cmocka_unit_test(small_residuals_keep_their_precision),
-      cmocka_unit_test(negative_binomial_and_its_gradients),
+      cmocka_unit_test(the_negative_binomial_matches_its_gradients),
       cmocka_unit_test(gamma_functions_match_the_library),
-      cmocka_unit_test(zero_counts_from_poisson_to_overdispersed),
+      cmocka_unit_test(zero_counts_hold_from_poisson_to_overdispersed),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

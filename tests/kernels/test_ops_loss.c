@@ -25,7 +25,7 @@ static void free_all(void **all, size_t count) {
 }
 #define FREE_ALL(array) free_all(array, sizeof(array) / sizeof((array)[0]))
 
-static void squared_error_and_its_gradient(void **state) {
+static void squared_error_matches_its_gradient(void **state) {
   (void)state;
   const int64_t counts[] = {0, 1, 7, 4097, 700001};
   for (int s = 0; s < 5; ++s) {
@@ -40,12 +40,12 @@ static void squared_error_and_its_gradient(void **state) {
       squares += (double)prediction[k] * prediction[k];
       expected[k] = 2 * 0.3 * difference; /* d/dp of 0.3 (p - t)^2 */
     }
-    TEST_OK(device->ops->squared_error(device, count, prediction, target, 0.3, &value, gradient));
+    assert_ok(device->ops->squared_error(device, count, prediction, target, 0.3, &value, gradient));
     TEST_AT_MOST(test_relative(value, sum), 1e-12);
     TEST_AT_MOST(test_error(gradient, expected, count), 1e-6);
-    TEST_OK(device->ops->squared_error(device, count, prediction, target, 0.3, &value, NULL));
+    assert_ok(device->ops->squared_error(device, count, prediction, target, 0.3, &value, NULL));
     TEST_AT_MOST(test_relative(value, sum), 1e-12);
-    TEST_OK(device->ops->square_sum(device, count, prediction, &value));
+    assert_ok(device->ops->square_sum(device, count, prediction, &value));
     TEST_AT_MOST(test_relative(value, squares), 1e-12);
     void *all[] = {prediction, target, gradient, expected};
     FREE_ALL(all);
@@ -60,9 +60,9 @@ static void sums_have_the_same_bits_for_any_number_of_threads(void **state) {
   double squares[3], errors[3], inside = 0.0;
   for (int t = 0; t < 3; ++t) {
     cyf_device *other;
-    TEST_OK(cyf_device_create_cpu(t + 1, &other));
-    TEST_OK(other->ops->square_sum(other, count, x, &squares[t]));
-    TEST_OK(other->ops->squared_error(other, count, x, y, 1.0, &errors[t], NULL));
+    assert_ok(cyf_device_create_cpu(t + 1, &other));
+    assert_ok(other->ops->square_sum(other, count, x, &squares[t]));
+    assert_ok(other->ops->squared_error(other, count, x, y, 1.0, &errors[t], NULL));
     cyf_device_destroy(&other);
   }
 #pragma omp parallel num_threads(2)
@@ -76,7 +76,7 @@ static void sums_have_the_same_bits_for_any_number_of_threads(void **state) {
   assert_true(squares[0] == squares[1] && squares[1] == squares[2] && squares[0] == inside);
   assert_true(errors[0] == errors[1] && errors[1] == errors[2]);
   x[77777] = NAN; /* divergence must show */
-  TEST_OK(device->ops->square_sum(device, count, x, &squares[0]));
+  assert_ok(device->ops->square_sum(device, count, x, &squares[0]));
   assert_true(isnan(squares[0]));
   free(x);
   free(y);
@@ -124,8 +124,8 @@ static void check_cross_entropy(int64_t n, int64_t classes, bool weighted) {
     ++labelled_expected;
     weight_expected += weighted ? class_weight[label[i]] : 1.0;
   }
-  TEST_OK(device->ops->cross_entropy(device, n, classes, logits, label, k.class_weight, 0.7, &loss, &weight, &correct,
-                                     &labelled, gradient));
+  assert_ok(device->ops->cross_entropy(device, n, classes, logits, label, k.class_weight, 0.7, &loss, &weight, &correct,
+                                       &labelled, gradient));
   TEST_AT_MOST(fabs(loss - entropy_loss(&k)), 1e-9 * (1.0 + loss));
   TEST_AT_MOST(test_relative(weight, weight_expected), 1e-12);
   assert_int_equal(correct, correct_expected);
@@ -134,7 +134,7 @@ static void check_cross_entropy(int64_t n, int64_t classes, bool weighted) {
   for (int64_t j = 0; j < n * classes; ++j) expected[j] *= 0.7;
   /* Absolute: with one class the gradient is zero. */
   TEST_AT_MOST(test_difference(gradient, expected, n * classes), 1e-6 * (double)classes);
-  TEST_OK(device->ops->cross_entropy(device, n, classes, logits, label, NULL, 1, NULL, NULL, NULL, NULL, NULL));
+  assert_ok(device->ops->cross_entropy(device, n, classes, logits, label, NULL, 1, NULL, NULL, NULL, NULL, NULL));
 
   /* The gradient for guidance, of sum w log p, is added to what is there. */
   k.class_weight = NULL;
@@ -142,13 +142,13 @@ static void check_cross_entropy(int64_t n, int64_t classes, bool weighted) {
   double *sum = test_to_double(gradient, n * classes);
   test_gradient(entropy_loss, &k, k.logits, n * classes, expected);
   for (int64_t j = 0; j < n * classes; ++j) sum[j] -= expected[j];
-  TEST_OK(device->ops->log_prob_grad(device, n, classes, logits, label, cell_weight, gradient));
+  assert_ok(device->ops->log_prob_grad(device, n, classes, logits, label, cell_weight, gradient));
   TEST_AT_MOST(test_difference(gradient, sum, n * classes), 1e-6 * (double)classes);
   void *all[] = {logits, gradient, class_weight, cell_weight, label, expected, k.logits, sum};
   FREE_ALL(all);
 }
 
-static void cross_entropy_and_its_gradient(void **state) {
+static void cross_entropy_matches_its_gradient(void **state) {
   (void)state;
   const int64_t cells[] = {0, 1, 7, 33}, classes[] = {1, 5, 130};
   for (int i = 0; i < 4; ++i) {
@@ -166,7 +166,7 @@ static void cross_entropy_of_huge_logits_is_finite(void **state) {
   float gradient[6];
   double loss;
   int64_t correct;
-  TEST_OK(device->ops->cross_entropy(device, 2, 3, logits, label, NULL, 1, &loss, NULL, &correct, NULL, gradient));
+  assert_ok(device->ops->cross_entropy(device, 2, 3, logits, label, NULL, 1, &loss, NULL, &correct, NULL, gradient));
   assert_true(loss == 0.0);
   assert_int_equal(correct, 2);
   for (int k = 0; k < 6; ++k) assert_true(gradient[k] == 0.0f);
@@ -205,7 +205,7 @@ static void check_adamw(int64_t count, int steps, bool with_ema, double toleranc
       gradient[k] = (float)(test_normal(&random) * pow(10.0, test_uniform(&random, -6, 1)));
       adamw_reference(&s, decay, gradient[k], &pd[k], &md[k], &vd[k], &emad[k]);
     }
-    TEST_OK(device->ops->adamw(device, count, &s, p, gradient, m, v, with_ema ? ema : NULL, decay));
+    assert_ok(device->ops->adamw(device, count, &s, p, gradient, m, v, with_ema ? ema : NULL, decay));
     for (int64_t k = 0; k < count; ++k) assert_true(gradient[k] == 0.0f);
   }
   TEST_AT_MOST(test_error(p, pd, count), tolerance);
@@ -228,9 +228,9 @@ static void adamw_follows_torch(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(squared_error_and_its_gradient),
+      cmocka_unit_test(squared_error_matches_its_gradient),
       cmocka_unit_test(sums_have_the_same_bits_for_any_number_of_threads),
-      cmocka_unit_test(cross_entropy_and_its_gradient),
+      cmocka_unit_test(cross_entropy_matches_its_gradient),
       cmocka_unit_test(cross_entropy_of_huge_logits_is_finite),
       cmocka_unit_test(adamw_follows_torch),
   };

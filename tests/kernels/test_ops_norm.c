@@ -100,19 +100,19 @@ static void check_batch_norm(int64_t n, int64_t c, cyf_activation act) {
   float *mean = TEST_NEW(float, c), *inv_std = TEST_NEW(float, c), *y = TEST_NEW(float, n *c), d_slope = 0.5f;
   float *d_gamma = TEST_NEW(float, c), *d_beta = TEST_NEW(float, c);
   const float *slope = act == CYF_PRELU ? &data.slope : NULL;
-  TEST_OK(device->ops->batch_norm_sums(device, n, c, data.x, sums));
-  TEST_OK(device->ops->batch_norm_finish(device, c, (double)n, sums, 0.1, mean, inv_std, NULL, NULL));
-  TEST_OK(device->ops->batch_norm_forward(device, n, c, data.x, mean, inv_std, data.gamma, data.beta, act, slope, y));
+  assert_ok(device->ops->batch_norm_sums(device, n, c, data.x, sums));
+  assert_ok(device->ops->batch_norm_finish(device, c, (double)n, sums, 0.1, mean, inv_std, NULL, NULL));
+  assert_ok(device->ops->batch_norm_forward(device, n, c, data.x, mean, inv_std, data.gamma, data.beta, act, slope, y));
   norm_loss(k);
   TEST_AT_MOST(test_error(y, k->y, n * c), 1e-5);
 
   double *d_x_true = numeric(k, k->x, n * c), *d_gamma_true = numeric(k, k->gamma, c);
   double *d_beta_true = numeric(k, k->beta, c), *d_slope_true = numeric(k, k->slope, 1);
-  TEST_OK(device->ops->batch_norm_backward_sums(device, n, c, data.x, data.r, mean, inv_std, data.gamma, data.beta, act,
-                                                slope, sums, slope ? &d_slope : NULL));
-  TEST_OK(device->ops->batch_norm_param_grad(device, c, sums, d_gamma, d_beta));
-  TEST_OK(device->ops->batch_norm_backward(device, n, c, data.x, data.r, mean, inv_std, data.gamma, data.beta, act,
-                                           slope, sums, (double)n, data.r)); /* d_x in d_y's place */
+  assert_ok(device->ops->batch_norm_backward_sums(device, n, c, data.x, data.r, mean, inv_std, data.gamma, data.beta,
+                                                  act, slope, sums, slope ? &d_slope : NULL));
+  assert_ok(device->ops->batch_norm_param_grad(device, c, sums, d_gamma, d_beta));
+  assert_ok(device->ops->batch_norm_backward(device, n, c, data.x, data.r, mean, inv_std, data.gamma, data.beta, act,
+                                             slope, sums, (double)n, data.r)); /* d_x in d_y's place */
   TEST_AT_MOST(test_error(d_gamma, d_gamma_true, c), 2e-5);
   TEST_AT_MOST(test_error(d_beta, d_beta_true, c), 1e-5);
   TEST_AT_MOST(fabs((double)d_slope - 0.5 - *d_slope_true), 1e-5 * (1.0 + fabs(*d_slope_true)));
@@ -122,7 +122,7 @@ static void check_batch_norm(int64_t n, int64_t c, cyf_activation act) {
   free_data(&data);
 }
 
-static void batch_norm_and_its_gradients(void **state) {
+static void batch_norm_matches_its_gradients(void **state) {
   (void)state;
   const int64_t sizes[][2] = {{7, 1}, {33, 5}, {7, 70}, {33, 33}};
   for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; ++s) {
@@ -132,7 +132,7 @@ static void batch_norm_and_its_gradients(void **state) {
   }
 }
 
-static void batch_norm_with_constant_statistics(void **state) {
+static void batch_norm_takes_constant_statistics(void **state) {
   (void)state;
   const int64_t n = 5, c = 33;
   norm_data data = make_data(n, c, CYF_PRELU, false);
@@ -144,14 +144,14 @@ static void batch_norm_with_constant_statistics(void **state) {
   double *mean_d = test_to_double(running_mean, c), *var_d = test_to_double(running_var, c);
   k->fixed_mean = mean_d;
   k->fixed_var = var_d;
-  TEST_OK(device->ops->batch_norm_running(device, c, running_mean, running_var, mean, inv_std));
+  assert_ok(device->ops->batch_norm_running(device, c, running_mean, running_var, mean, inv_std));
   double *d_x_true = numeric(k, k->x, n * c);
-  TEST_OK(device->ops->batch_norm_backward(device, n, c, data.x, data.r, mean, inv_std, data.gamma, data.beta,
-                                           CYF_PRELU, &data.slope, NULL, 0.0, d_x));
+  assert_ok(device->ops->batch_norm_backward(device, n, c, data.x, data.r, mean, inv_std, data.gamma, data.beta,
+                                             CYF_PRELU, &data.slope, NULL, 0.0, d_x));
   TEST_AT_MOST(test_error(d_x, d_x_true, n * c), 1e-5);
   norm_loss(k);
-  TEST_OK(device->ops->batch_norm_forward(device, n, c, data.x, mean, inv_std, data.gamma, data.beta, CYF_PRELU,
-                                          &data.slope, data.x)); /* in place */
+  assert_ok(device->ops->batch_norm_forward(device, n, c, data.x, mean, inv_std, data.gamma, data.beta, CYF_PRELU,
+                                            &data.slope, data.x)); /* in place */
   TEST_AT_MOST(test_error(data.x, k->y, n * c), 1e-5);
   void *all[] = {running_mean, running_var, mean, inv_std, d_x, mean_d, var_d, d_x_true};
   for (size_t j = 0; j < sizeof all / sizeof all[0]; ++j) free(all[j]);
@@ -169,10 +169,10 @@ static void batch_norm_statistics_add_over_ranks(void **state) {
   float *mean = TEST_NEW(float, c), *inv_std = TEST_NEW(float, c);
   float running_mean[37], running_var[37];
   for (int64_t j = 0; j < c; ++j) running_mean[j] = 2.0f, running_var[j] = 3.0f;
-  TEST_OK(device->ops->batch_norm_sums(device, 13, c, x, sums));
-  TEST_OK(device->ops->batch_norm_sums(device, n - 13, c, x + 13 * c, other));
+  assert_ok(device->ops->batch_norm_sums(device, 13, c, x, sums));
+  assert_ok(device->ops->batch_norm_sums(device, n - 13, c, x + 13 * c, other));
   for (int64_t j = 0; j < 2 * c; ++j) sums[j] += other[j];
-  TEST_OK(device->ops->batch_norm_finish(device, c, (double)n, sums, 0.1, mean, inv_std, running_mean, running_var));
+  assert_ok(device->ops->batch_norm_finish(device, c, (double)n, sums, 0.1, mean, inv_std, running_mean, running_var));
   for (int64_t j = 0; j < c; ++j) {
     double m = 0.0, v = 0.0;
     for (int64_t i = 0; i < n; ++i) m += (double)x[i * c + j] / (double)n;
@@ -182,11 +182,11 @@ static void batch_norm_statistics_add_over_ranks(void **state) {
     TEST_AT_MOST(test_relative(running_mean[j], 0.9 * 2.0 + 0.1 * m), 1e-6);
     TEST_AT_MOST(test_relative(running_var[j], 0.9 * 3.0 + 0.1 * v * n / (n - 1.0)), 1e-6);
   }
-  TEST_OK(device->ops->batch_norm_sums(device, 0, c, x, sums)); /* a rank without cells */
+  assert_ok(device->ops->batch_norm_sums(device, 0, c, x, sums)); /* a rank without cells */
   for (int64_t j = 0; j < 2 * c; ++j) assert_true(sums[j] == 0.0);
-  TEST_OK(device->ops->batch_norm_backward_sums(device, 0, c, x, x, mean, inv_std, x, x, CYF_SILU, NULL, sums, NULL));
+  assert_ok(device->ops->batch_norm_backward_sums(device, 0, c, x, x, mean, inv_std, x, x, CYF_SILU, NULL, sums, NULL));
   for (int64_t j = 0; j < 2 * c; ++j) assert_true(sums[j] == 0.0);
-  TEST_OK(device->ops->batch_norm_finish(device, c, 1.0, sums, 0.1, mean, inv_std, running_mean, running_var));
+  assert_ok(device->ops->batch_norm_finish(device, c, 1.0, sums, 0.1, mean, inv_std, running_mean, running_var));
   for (int64_t j = 0; j < c; ++j) assert_true(isfinite(running_var[j]) && isfinite(inv_std[j]));
   void *all[] = {x, sums, other, mean, inv_std};
   for (size_t j = 0; j < sizeof all / sizeof all[0]; ++j) free(all[j]);
@@ -199,27 +199,27 @@ static void check_layer_norm(int64_t n, int64_t c) {
   float *mean = TEST_NEW(float, n), *inv_std = TEST_NEW(float, n), *y = TEST_NEW(float, n *c);
   float *d_x = TEST_NEW(float, n *c), *d_gamma = TEST_NEW(float, c), *d_beta = TEST_NEW(float, c);
   norm_loss(k);
-  TEST_OK(device->ops->layer_norm_silu_forward(device, n, c, data.x, data.gamma, data.beta, y, mean, inv_std));
+  assert_ok(device->ops->layer_norm_silu_forward(device, n, c, data.x, data.gamma, data.beta, y, mean, inv_std));
   TEST_AT_MOST(test_error(y, k->y, n * c), 1e-5);
   double *d_x_true = numeric(k, k->x, n * c), *d_gamma_true = numeric(k, k->gamma, c);
   double *d_beta_true = numeric(k, k->beta, c);
-  TEST_OK(device->ops->layer_norm_silu_backward(device, n, c, data.x, data.r, data.gamma, data.beta, mean, inv_std, d_x,
-                                                d_gamma, d_beta));
+  assert_ok(device->ops->layer_norm_silu_backward(device, n, c, data.x, data.r, data.gamma, data.beta, mean, inv_std,
+                                                  d_x, d_gamma, d_beta));
   /* One column: xhat is 0 whatever x is, so the true d_x and d_gamma are zero. */
   TEST_AT_MOST(test_error(d_x, d_x_true, n * c), c == 1 ? 1e-4 : 2e-5);
   TEST_AT_MOST(test_error(d_gamma, d_gamma_true, c), 1e-5);
   TEST_AT_MOST(test_error(d_beta, d_beta_true, c), 1e-5);
-  TEST_OK(device->ops->layer_norm_silu_backward(device, n, c, data.x, data.r, data.gamma, data.beta, mean, inv_std,
-                                                data.r, NULL, NULL)); /* in place, without parameter gradients */
+  assert_ok(device->ops->layer_norm_silu_backward(device, n, c, data.x, data.r, data.gamma, data.beta, mean, inv_std,
+                                                  data.r, NULL, NULL)); /* in place, without parameter gradients */
   assert_memory_equal(data.r, d_x, (size_t)(n * c) * sizeof *d_x);
-  TEST_OK(device->ops->layer_norm_silu_forward(device, n, c, data.x, data.gamma, data.beta, data.x, NULL, NULL));
+  assert_ok(device->ops->layer_norm_silu_forward(device, n, c, data.x, data.gamma, data.beta, data.x, NULL, NULL));
   assert_memory_equal(data.x, y, (size_t)(n * c) * sizeof *y);
   void *all[] = {mean, inv_std, y, d_x, d_gamma, d_beta, d_x_true, d_gamma_true, d_beta_true};
   for (size_t j = 0; j < sizeof all / sizeof all[0]; ++j) free(all[j]);
   free_data(&data);
 }
 
-static void layer_norm_silu_and_its_gradients(void **state) {
+static void layer_norm_silu_matches_its_gradients(void **state) {
   (void)state;
   const int64_t sizes[][2] = {{0, 5}, {1, 5}, {7, 1}, {7, 130}, {33, 5}, {70, 33}};
   for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; ++s) check_layer_norm(sizes[s][0], sizes[s][1]);
@@ -233,16 +233,16 @@ static void results_do_not_depend_on_threads(void **state) {
   double *sums[2];
   for (int t = 0; t < 2; ++t) {
     cyf_device *other;
-    TEST_OK(cyf_device_create_cpu(t == 0 ? 1 : 3, &other));
+    assert_ok(cyf_device_create_cpu(t == 0 ? 1 : 3, &other));
     norm_data data = make_data(n, c, CYF_SILU, true);
     float *mean = TEST_NEW(float, n), *inv_std = TEST_NEW(float, n), *d_beta = TEST_NEW(float, c);
     y[t] = TEST_NEW(float, n *c);
     d_gamma[t] = TEST_NEW(float, c);
     sums[t] = TEST_NEW(double, 2 * c);
-    TEST_OK(other->ops->layer_norm_silu_forward(other, n, c, data.x, data.gamma, data.beta, y[t], mean, inv_std));
-    TEST_OK(other->ops->layer_norm_silu_backward(other, n, c, data.x, data.r, data.gamma, data.beta, mean, inv_std,
-                                                 data.r, d_gamma[t], d_beta));
-    TEST_OK(other->ops->batch_norm_sums(other, n, c, data.x, sums[t]));
+    assert_ok(other->ops->layer_norm_silu_forward(other, n, c, data.x, data.gamma, data.beta, y[t], mean, inv_std));
+    assert_ok(other->ops->layer_norm_silu_backward(other, n, c, data.x, data.r, data.gamma, data.beta, mean, inv_std,
+                                                   data.r, d_gamma[t], d_beta));
+    assert_ok(other->ops->batch_norm_sums(other, n, c, data.x, sums[t]));
     free(mean);
     free(inv_std);
     free(d_beta);
@@ -257,8 +257,8 @@ static void results_do_not_depend_on_threads(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(batch_norm_and_its_gradients),         cmocka_unit_test(batch_norm_with_constant_statistics),
-      cmocka_unit_test(batch_norm_statistics_add_over_ranks), cmocka_unit_test(layer_norm_silu_and_its_gradients),
+      cmocka_unit_test(batch_norm_matches_its_gradients),     cmocka_unit_test(batch_norm_takes_constant_statistics),
+      cmocka_unit_test(batch_norm_statistics_add_over_ranks), cmocka_unit_test(layer_norm_silu_matches_its_gradients),
       cmocka_unit_test(results_do_not_depend_on_threads),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -12,9 +12,9 @@ static void layout_aligns_tensors_and_finds_them_by_name(void **state) {
   (void)state;
   cyf_layout layout = {0};
   int64_t weight, bias, count;
-  TEST_OK(cyf_layout_add(&layout, "fc1.weight", CYF_TENSOR_TRANSPOSED, 2, 5, 3, &weight));
-  TEST_OK(cyf_layout_add(&layout, "fc1.bias", CYF_TENSOR_PLAIN, 1, 17, 0, &bias));
-  TEST_OK(cyf_layout_add(&layout, "bn.num_batches_tracked", CYF_TENSOR_COUNTER, 0, 0, 0, &count));
+  assert_ok(cyf_layout_add(&layout, "fc1.weight", CYF_TENSOR_TRANSPOSED, 2, 5, 3, &weight));
+  assert_ok(cyf_layout_add(&layout, "fc1.bias", CYF_TENSOR_PLAIN, 1, 17, 0, &bias));
+  assert_ok(cyf_layout_add(&layout, "bn.num_batches_tracked", CYF_TENSOR_COUNTER, 0, 0, 0, &count));
   assert_int_equal(weight, 0);
   assert_int_equal(bias, 16);  /* 15 floats, padded to 64 bytes */
   assert_int_equal(count, 48); /* 17 more, padded */
@@ -36,7 +36,7 @@ static void layout_grows_and_refuses_bad_tensors(void **state) {
   char name[CYF_TENSOR_NAME_MAX + 8];
   for (int i = 0; i < 100; ++i) {
     snprintf(name, sizeof name, "layers.%d.weight", i);
-    TEST_OK(cyf_layout_add(&layout, name, CYF_TENSOR_PLAIN, 2, i, 2, NULL));
+    assert_ok(cyf_layout_add(&layout, name, CYF_TENSOR_PLAIN, 2, i, 2, NULL));
   }
   assert_int_equal(layout.n_tensors, 100);
   assert_string_equal(layout.tensors[57].name, "layers.57.weight");
@@ -53,7 +53,7 @@ static void layout_grows_and_refuses_bad_tensors(void **state) {
   cyf_status_clear();
   assert_int_equal(layout.n_tensors, 100);
   name[CYF_TENSOR_NAME_MAX - 1] = '\0'; /* the longest that fits */
-  TEST_OK(cyf_layout_add(&layout, name, CYF_TENSOR_PLAIN, 1, 1, 0, NULL));
+  assert_ok(cyf_layout_add(&layout, name, CYF_TENSOR_PLAIN, 1, 1, 0, NULL));
   cyf_layout_destroy(&layout);
 }
 
@@ -63,8 +63,8 @@ static void transposed_tensors_change_order_and_come_back(void **state) {
   for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; ++s) {
     const int64_t rows = shapes[s][0], columns = shapes[s][1];
     cyf_layout layout = {0};
-    TEST_OK(cyf_layout_add(&layout, "before", CYF_TENSOR_PLAIN, 1, 7, 0, NULL));
-    TEST_OK(cyf_layout_add(&layout, "weight", CYF_TENSOR_TRANSPOSED, 2, rows, columns, NULL));
+    assert_ok(cyf_layout_add(&layout, "before", CYF_TENSOR_PLAIN, 1, 7, 0, NULL));
+    assert_ok(cyf_layout_add(&layout, "weight", CYF_TENSOR_TRANSPOSED, 2, rows, columns, NULL));
     const cyf_named_tensor *tensor = cyf_layout_find(&layout, "weight");
     float *torch = TEST_NEW(float, rows *columns), *back = TEST_NEW(float, rows *columns);
     float *flat = TEST_NEW(float, layout.total);
@@ -87,8 +87,8 @@ static void transposed_tensors_change_order_and_come_back(void **state) {
 static void plain_tensors_and_counters_keep_their_order(void **state) {
   (void)state;
   cyf_layout layout = {0};
-  TEST_OK(cyf_layout_add(&layout, "weight", CYF_TENSOR_PLAIN, 2, 2, 3, NULL));
-  TEST_OK(cyf_layout_add(&layout, "count", CYF_TENSOR_COUNTER, 0, 0, 0, NULL));
+  assert_ok(cyf_layout_add(&layout, "weight", CYF_TENSOR_PLAIN, 2, 2, 3, NULL));
+  assert_ok(cyf_layout_add(&layout, "count", CYF_TENSOR_COUNTER, 0, 0, 0, NULL));
   const float torch[6] = {1, 2, 3, 4, 5, 6}, steps[1] = {16777216.0f};
   float *flat = TEST_NEW(float, layout.total), back[6];
   cyf_tensor_from_torch_order(&layout.tensors[0], torch, flat);
@@ -105,26 +105,26 @@ static void scratch_memory_never_moves_and_is_used_again(void **state) {
   (void)state;
   cyf_device *device;
   cyf_scratch *scratch;
-  TEST_OK(cyf_device_create_cpu(1, &device));
-  TEST_OK(cyf_scratch_create(device, &scratch));
+  assert_ok(cyf_device_create_cpu(1, &device));
+  assert_ok(cyf_scratch_create(device, &scratch));
   float *first, *large, *again;
   double *sums;
-  TEST_OK(cyf_scratch_floats(scratch, 100, &first));
+  assert_ok(cyf_scratch_floats(scratch, 100, &first));
   for (int i = 0; i < 100; ++i) first[i] = (float)i;
   const size_t mark = cyf_scratch_mark(scratch);
-  TEST_OK(cyf_scratch_floats(scratch, 3 << 20, &large)); /* 12 MiB: a block of its own */
+  assert_ok(cyf_scratch_floats(scratch, 3 << 20, &large)); /* 12 MiB: a block of its own */
   memset(large, 0xFF, (size_t)(3 << 20) * sizeof *large);
-  TEST_OK(cyf_scratch_doubles(scratch, 5, &sums));
+  assert_ok(cyf_scratch_doubles(scratch, 5, &sums));
   assert_int_equal((uintptr_t)large % 64, 0);
   assert_int_equal((uintptr_t)sums % 64, 0);
   for (int i = 0; i < 100; ++i) assert_true(first[i] == (float)i);
   const int64_t held = cyf_memory_bytes_now();
   cyf_scratch_release(scratch, mark);
-  TEST_OK(cyf_scratch_floats(scratch, 3 << 20, &again));
+  assert_ok(cyf_scratch_floats(scratch, 3 << 20, &again));
   assert_ptr_equal(again, large); /* the same request finds the same place: nothing is allocated again */
   cyf_scratch_release(scratch, 0);
   assert_int_equal(cyf_scratch_mark(scratch), 0);
-  TEST_OK(cyf_scratch_floats(scratch, 10, &again));
+  assert_ok(cyf_scratch_floats(scratch, 10, &again));
   assert_ptr_equal(again, first);
   assert_int_equal(cyf_memory_bytes_now(), held);
   cyf_scratch_destroy(&scratch);
@@ -141,8 +141,8 @@ static void scratch_pieces_do_not_overlap(void **state) {
   enum { PIECES = 64 };
   cyf_device *device;
   cyf_scratch *scratch;
-  TEST_OK(cyf_device_create_cpu(1, &device));
-  TEST_OK(cyf_scratch_create(device, &scratch));
+  assert_ok(cyf_device_create_cpu(1, &device));
+  assert_ok(cyf_scratch_create(device, &scratch));
   int32_t *piece[PIECES];
   int64_t length[PIECES];
   size_t mark[PIECES];
@@ -152,7 +152,7 @@ static void scratch_pieces_do_not_overlap(void **state) {
     if (live < PIECES && test_uniform(&random, 0, 1) < 0.6) {
       mark[live] = cyf_scratch_mark(scratch);
       length[live] = (int64_t)pow(10.0, test_uniform(&random, 0, 5.3)) - 1;
-      TEST_OK(cyf_scratch_int32(scratch, length[live], &piece[live]));
+      assert_ok(cyf_scratch_int32(scratch, length[live], &piece[live]));
       for (int64_t i = 0; i < length[live]; ++i) piece[live][i] = live;
       ++live;
     } else if (live > 0) {

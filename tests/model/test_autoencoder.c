@@ -81,7 +81,7 @@ static void check_golden_train_step(const char *file) {
   cyf_autoencoder_destroy(&autoencoder);
 }
 
-static void test_golden_train_step(void **state) {
+static void golden_training_steps_are_met(void **state) {
   (void)state;
   for (int i = 0; i < 2; i++) check_golden_train_step(GOLDEN_FILES[i]);
 }
@@ -110,7 +110,7 @@ static void check_golden_eval(const char *file) {
   cyf_autoencoder_destroy(&autoencoder);
 }
 
-static void test_golden_eval(void **state) {
+static void golden_encoding_and_decoding_are_met(void **state) {
   (void)state;
   for (int i = 0; i < 2; i++) check_golden_eval(GOLDEN_FILES[i]);
 }
@@ -164,7 +164,7 @@ static void check_golden_adamw(const char *file) {
   cyf_autoencoder_destroy(&autoencoder);
 }
 
-static void test_golden_adamw(void **state) {
+static void golden_steps_of_adamw_are_met(void **state) {
   (void)state;
   for (int i = 0; i < 2; i++) check_golden_adamw(GOLDEN_FILES[i]);
 }
@@ -193,7 +193,7 @@ static double train_loss(void *context) {
   return sum[0] / (double)(c->cells->n_cells * c->cells->n_genes);
 }
 
-static void test_finite_differences(void **state) {
+static void gradients_are_finite_differences(void **state) {
   (void)state;
   cyf_autoencoder *autoencoder = small_autoencoder(device, 1);
   assert_non_null(autoencoder);
@@ -210,7 +210,7 @@ static void test_finite_differences(void **state) {
   cyf_autoencoder_destroy(&autoencoder);
 }
 
-static void test_gradients_accumulate(void **state) {
+static void gradients_accumulate(void **state) {
   (void)state;
   cyf_autoencoder *autoencoder = small_autoencoder(device, 1);
   assert_non_null(autoencoder);
@@ -293,13 +293,13 @@ static void check_split_batch(int64_t n_first) {
   cyf_csr_buffer_destroy(&buffer);
 }
 
-static void test_ranks_make_one_batch(void **state) {
+static void ranks_make_one_batch(void **state) {
   (void)state;
   check_split_batch(N_CELLS / 2);
   check_split_batch(7);
 }
 
-static void test_rank_without_cells(void **state) {
+static void a_rank_without_cells_takes_part(void **state) {
   (void)state;
   check_split_batch(0);
 }
@@ -307,7 +307,7 @@ static void test_rank_without_cells(void **state) {
 /* ---- inference ---- */
 
 /* A cell's latent and expression are the same alone as among others (1e-6: only the order of float sums may differ). */
-static void test_independent_of_neighbours(void **state) {
+static void cells_do_not_depend_on_their_neighbours(void **state) {
   (void)state;
   cyf_autoencoder *autoencoder = small_autoencoder(device, 1);
   assert_non_null(autoencoder);
@@ -351,7 +351,7 @@ static void test_independent_of_neighbours(void **state) {
 
 /* PyTorch's default: a Linear within +-1/sqrt(fan_in) and spread over it, norms 1 and 0, PReLU 0.25; the same for the
  * same seed. */
-static void test_init(void **state) {
+static void parameters_begin_as_in_torch(void **state) {
   (void)state;
   cyf_autoencoder *one = small_autoencoder(device, 1), *two = small_autoencoder(device, 0);
   assert_non_null(one);
@@ -391,7 +391,7 @@ static void test_init(void **state) {
   cyf_autoencoder_destroy(&one);
 }
 
-static void test_refusals(void **state) {
+static void impossible_models_are_refused(void **state) {
   (void)state;
   cyf_autoencoder_config config = {.n_genes = N_GENES, .latent = N_LATENT, .n_hidden = 2, .hidden = {16, 0}};
   cyf_autoencoder *autoencoder = NULL;
@@ -417,16 +417,16 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden_train_step),
-      cmocka_unit_test(test_golden_eval),
-      cmocka_unit_test(test_golden_adamw),
-      cmocka_unit_test(test_finite_differences),
-      cmocka_unit_test(test_gradients_accumulate),
-      cmocka_unit_test(test_ranks_make_one_batch),
-      cmocka_unit_test(test_rank_without_cells),
-      cmocka_unit_test(test_independent_of_neighbours),
-      cmocka_unit_test(test_init),
-      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(golden_training_steps_are_met),
+      cmocka_unit_test(golden_encoding_and_decoding_are_met),
+      cmocka_unit_test(golden_steps_of_adamw_are_met),
+      cmocka_unit_test(gradients_are_finite_differences),
+      cmocka_unit_test(gradients_accumulate),
+      cmocka_unit_test(ranks_make_one_batch),
+      cmocka_unit_test(a_rank_without_cells_takes_part),
+      cmocka_unit_test(cells_do_not_depend_on_their_neighbours),
+      cmocka_unit_test(parameters_begin_as_in_torch),
+      cmocka_unit_test(impossible_models_are_refused),
   };
   golden_choose_tests();
   return cmocka_run_group_tests_name("autoencoder", tests, setup, teardown);

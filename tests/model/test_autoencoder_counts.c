@@ -93,7 +93,7 @@ static double train_loss(void *context) {
   return (term[0] + term[1]) / (double)(N_CELLS * N_GENES);
 }
 
-static void test_finite_differences(void **state) {
+static void gradients_are_finite_differences(void **state) {
   (void)state;
   counted data;
   make_cells(-1, &data);
@@ -116,7 +116,7 @@ static double nb_nll(double x, double mu, double theta) {
 
 /* The decoder's weights are set to zero, so that every cell's shares, dispersions and total are those of the start;
  * then the validation sum is known. */
-static void test_loss_by_formula(void **state) {
+static void the_loss_follows_its_formula(void **state) {
   (void)state;
   counted data;
   make_cells(5, &data);
@@ -197,7 +197,7 @@ static void check_split_batch(int64_t n_first) {
   cyf_csr_buffer_destroy(&data.buffer);
 }
 
-static void test_ranks_make_one_batch(void **state) {
+static void ranks_make_one_batch(void **state) {
   (void)state;
   check_split_batch(7);
   check_split_batch(0); /* a rank without cells */
@@ -207,7 +207,7 @@ static void test_ranks_make_one_batch(void **state) {
 
 /* A cell's means add up to the sum asked for. Many draws of one latent have counts whose mean is each gene's part of
  * the predicted totals. They depend on the position, not on the place in the batch. */
-static void test_means_and_draws(void **state) {
+static void means_and_draws_follow_the_shares(void **state) {
   (void)state;
   enum { N_DRAWS = 4000 };
   cyf_autoencoder *autoencoder = make_autoencoder(device);
@@ -251,7 +251,7 @@ static void test_means_and_draws(void **state) {
 }
 
 /* Each kind of model refuses the calls that are for the other kind. */
-static void test_refusals(void **state) {
+static void each_kind_of_model_says_what_it_is_not(void **state) {
   (void)state;
   const cyf_autoencoder_config config = {.n_genes = N_GENES, .latent = N_LATENT, .n_hidden = 1, .hidden = {16}};
   cyf_autoencoder *of_counts = make_autoencoder(device), *of_logs = NULL;
@@ -276,11 +276,11 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_finite_differences),
-      cmocka_unit_test(test_loss_by_formula),
-      cmocka_unit_test(test_ranks_make_one_batch),
-      cmocka_unit_test(test_means_and_draws),
-      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(gradients_are_finite_differences),
+      cmocka_unit_test(the_loss_follows_its_formula),
+      cmocka_unit_test(ranks_make_one_batch),
+      cmocka_unit_test(means_and_draws_follow_the_shares),
+      cmocka_unit_test(each_kind_of_model_says_what_it_is_not),
   };
   return cmocka_run_group_tests_name("autoencoder_counts", tests, setup, teardown);
 }

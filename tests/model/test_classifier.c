@@ -80,7 +80,7 @@ static void check_golden_gradients(const golden_case *c) {
 }
 
 /* Without dropout, as stored. */
-static void test_golden_train_step(void **state) {
+static void golden_training_steps_are_met(void **state) {
   (void)state;
   for (int i = 0; i < 2; i++) {
     golden_case c = open_golden(GOLDEN_FILES[i]);
@@ -110,7 +110,7 @@ static void test_golden_train_step(void **state) {
   }
 }
 
-static void test_golden_eval(void **state) {
+static void golden_logits_and_guidance_are_met(void **state) {
   (void)state;
   for (int i = 0; i < 2; i++) {
     golden_case c = open_golden(GOLDEN_FILES[i]);
@@ -208,7 +208,7 @@ static double train_loss(void *context) {
   return b->result.loss / total_weight();
 }
 
-static void test_finite_differences(void **state) {
+static void gradients_are_finite_differences(void **state) {
   (void)state;
   small_batch b;
   open_batch(device, 0, N_CELLS, &b);
@@ -224,7 +224,7 @@ static void test_finite_differences(void **state) {
 
 /* Dropout masks follow (key, step, position): the same again for the same step, others for another, none without a
  * stream. */
-static void test_dropout_stream(void **state) {
+static void dropout_follows_key_step_and_position(void **state) {
   (void)state;
   small_batch b;
   open_batch(device, 0, N_CELLS, &b);
@@ -240,7 +240,7 @@ static void test_dropout_stream(void **state) {
 }
 
 /* A cell without a label leaves the loss alone but is part of the batch statistics. */
-static void test_unlabelled_cells(void **state) {
+static void unlabelled_cells_leave_the_loss_alone(void **state) {
   (void)state;
   small_batch b;
   open_batch(device, 0, N_CELLS, &b);
@@ -300,7 +300,7 @@ static void check_split_batch(int64_t n_first) {
   close_batch(&whole);
 }
 
-static void test_ranks_make_one_batch(void **state) {
+static void ranks_make_one_batch(void **state) {
   (void)state;
   check_split_batch(N_CELLS / 2);
   check_split_batch(7);
@@ -334,7 +334,7 @@ static double weighted_log_prob(cyf_classifier *classifier, cyf_scratch *scratch
 
 /* Two terms (the second with missing labels) against central differences of the logits; and the gradient is added, not
  * set. */
-static void test_guidance_of_two_terms(void **state) {
+static void two_terms_of_guidance_add_up(void **state) {
   (void)state;
   small_batch b;
   cyf_scratch *scratch = NULL;
@@ -383,7 +383,7 @@ static void test_guidance_of_two_terms(void **state) {
   close_batch(&b);
 }
 
-static void test_refusals(void **state) {
+static void impossible_models_are_refused(void **state) {
   (void)state;
   cyf_classifier_config config = {.latent = N_LATENT, .n_classes = 1, .hidden = {8, 8, 8}};
   cyf_classifier *classifier = NULL;
@@ -399,10 +399,10 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden_train_step),     cmocka_unit_test(test_golden_eval),
-      cmocka_unit_test(test_finite_differences),    cmocka_unit_test(test_dropout_stream),
-      cmocka_unit_test(test_unlabelled_cells),      cmocka_unit_test(test_ranks_make_one_batch),
-      cmocka_unit_test(test_guidance_of_two_terms), cmocka_unit_test(test_refusals),
+      cmocka_unit_test(golden_training_steps_are_met),         cmocka_unit_test(golden_logits_and_guidance_are_met),
+      cmocka_unit_test(gradients_are_finite_differences),      cmocka_unit_test(dropout_follows_key_step_and_position),
+      cmocka_unit_test(unlabelled_cells_leave_the_loss_alone), cmocka_unit_test(ranks_make_one_batch),
+      cmocka_unit_test(two_terms_of_guidance_add_up),          cmocka_unit_test(impossible_models_are_refused),
   };
   golden_choose_tests();
   return cmocka_run_group_tests_name("classifier", tests, setup, teardown);

@@ -53,7 +53,7 @@ static void close_golden(golden_case *c) {
   cyf_denoiser_destroy(&c->denoiser);
 }
 
-static void test_golden_forward(void **state) {
+static void golden_noise_is_met(void **state) {
   (void)state;
   for (int i = 0; i < 2; i++) {
     golden_case c = open_golden(GOLDEN_FILES[i]);
@@ -66,7 +66,7 @@ static void test_golden_forward(void **state) {
   }
 }
 
-static void test_golden_train_step(void **state) {
+static void golden_training_steps_are_met(void **state) {
   (void)state;
   for (int i = 0; i < 2; i++) {
     golden_case c = open_golden(GOLDEN_FILES[i]);
@@ -80,7 +80,7 @@ static void test_golden_train_step(void **state) {
   }
 }
 
-static void test_golden_adamw_ema(void **state) {
+static void golden_steps_of_adamw_and_its_average_are_met(void **state) {
   (void)state;
   for (int i = 0; i < 2; i++) {
     golden_case c = open_golden(GOLDEN_FILES[i]);
@@ -142,7 +142,7 @@ static double train_loss(void *context) {
 
 /* Without conditions, with one and with two; with two also where no cell has a label (the tables' class rows then have
  * no gradient, and the null rows share one). */
-static void test_finite_differences(void **state) {
+static void gradients_are_finite_differences(void **state) {
   (void)state;
   float *x_t = random_normals(device, 1, N_CELLS, N_LATENT), *eps = random_normals(device, 2, N_CELLS, N_LATENT);
   for (int kind = 0; kind < 4; kind++) {
@@ -161,7 +161,7 @@ static void test_finite_differences(void **state) {
 
 /* A table's row gets a gradient where a cell of the batch has its label and none otherwise, and a label changes the
  * cells that carry it alone. */
-static void test_labels_pick_their_rows(void **state) {
+static void labels_pick_their_rows(void **state) {
   (void)state;
   cyf_denoiser *denoiser = small_denoiser(2);
   cyf_parameters *p = cyf_denoiser_parameters(denoiser);
@@ -212,7 +212,7 @@ static void test_labels_pick_their_rows(void **state) {
 
 /* Shares of a batch on several ranks add up to the whole: gradients and sums of squares (1e-5, float32). No cells:
  * nothing. */
-static void test_shares_add_up(void **state) {
+static void shares_of_a_batch_add_up(void **state) {
   (void)state;
   cyf_denoiser *whole = small_denoiser(2), *parts = small_denoiser(2);
   cyf_parameters *p = cyf_denoiser_parameters(whole), *q = cyf_denoiser_parameters(parts);
@@ -240,7 +240,7 @@ static void test_shares_add_up(void **state) {
 
 /* One timestep for all, and the same given cell by cell: the same numbers, and none depends on the neighbours (1e-5).
  */
-static void test_shared_timestep(void **state) {
+static void one_timestep_for_all_gives_the_same_numbers(void **state) {
   (void)state;
   cyf_denoiser *denoiser = small_denoiser(2);
   cyf_scratch *scratch = NULL;
@@ -268,7 +268,7 @@ static void test_shared_timestep(void **state) {
   cyf_denoiser_destroy(&denoiser);
 }
 
-static void test_refusals(void **state) {
+static void impossible_models_are_refused(void **state) {
   (void)state;
   cyf_denoiser_config config = {.latent = N_LATENT, .n_hidden = 1, .hidden = {12}};
   cyf_denoiser *denoiser = NULL;
@@ -290,10 +290,14 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden_forward),         cmocka_unit_test(test_golden_train_step),
-      cmocka_unit_test(test_golden_adamw_ema),       cmocka_unit_test(test_finite_differences),
-      cmocka_unit_test(test_labels_pick_their_rows), cmocka_unit_test(test_shares_add_up),
-      cmocka_unit_test(test_shared_timestep),        cmocka_unit_test(test_refusals),
+      cmocka_unit_test(golden_noise_is_met),
+      cmocka_unit_test(golden_training_steps_are_met),
+      cmocka_unit_test(golden_steps_of_adamw_and_its_average_are_met),
+      cmocka_unit_test(gradients_are_finite_differences),
+      cmocka_unit_test(labels_pick_their_rows),
+      cmocka_unit_test(shares_of_a_batch_add_up),
+      cmocka_unit_test(one_timestep_for_all_gives_the_same_numbers),
+      cmocka_unit_test(impossible_models_are_refused),
   };
   golden_choose_tests();
   return cmocka_run_group_tests_name("denoiser", tests, setup, teardown);

@@ -131,7 +131,7 @@ static float *run(const float *start_host, const int n_terms[2], int guide_below
 
 /* No guide, either, both, and two terms of one. guide_below is for classifiers and changes nothing here. The tolerance
  * of 1e-5 is for six steps in float32. */
-static void test_follows_its_equation(void **state) {
+static void guidance_follows_its_equation(void **state) {
   (void)state;
   const int kinds[][2] = {{0, 0}, {1, 0}, {0, 1}, {1, 1}, {2, 0}, {2, 1}};
   float *start_device = random_normals(device, 4, N_CELLS, N_LATENT), *start = to_host(device, start_device, COUNT);
@@ -152,7 +152,7 @@ static void test_follows_its_equation(void **state) {
   device->ops->free(device, start_device);
 }
 
-static void test_refuses_what_is_no_condition(void **state) {
+static void what_is_no_condition_is_refused(void **state) {
   (void)state;
   const cyf_sampler_config config = {.method = CYF_SAMPLER_DDIM, .schedule = schedule};
   const cyf_guide guide = {.n_terms = 1, .condition = 2};
@@ -165,8 +165,8 @@ static void test_refuses_what_is_no_condition(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_follows_its_equation),
-      cmocka_unit_test(test_refuses_what_is_no_condition),
+      cmocka_unit_test(guidance_follows_its_equation),
+      cmocka_unit_test(what_is_no_condition_is_refused),
   };
   return cmocka_run_group_tests_name("free_guidance", tests, setup, teardown);
 }

@@ -68,7 +68,7 @@ static void fill(int64_t n, float *values, int seed) {
   for (int64_t i = 0; i < n; ++i) values[i] = (float)((i * 37 + seed * 11) % 23) / 11.0f - 1.0f;
 }
 
-static void autoencoder_announces(void **state) {
+static void the_autoencoder_announces_its_gradients(void **state) {
   cyf_device *device = *state;
   const cyf_autoencoder_config config = {.n_genes = GENES, .latent = LATENT, .n_hidden = 2, .hidden = {16, 12}};
   const cyf_reducer reducer = {keep, NULL};
@@ -95,7 +95,7 @@ static void autoencoder_announces(void **state) {
   cyf_autoencoder_destroy(&model);
 }
 
-static void denoiser_announces(void **state) {
+static void the_denoiser_announces_its_gradients(void **state) {
   cyf_device *device = *state;
   const cyf_denoiser_config config = {
       .latent = LATENT, .n_hidden = 3, .hidden = {16, 12, 8}, .n_conditions = 1, .n_classes = {N_CLASSES}};
@@ -116,7 +116,7 @@ static void denoiser_announces(void **state) {
   cyf_denoiser_destroy(&model);
 }
 
-static void classifier_announces(void **state) {
+static void the_classifier_announces_its_gradients(void **state) {
   cyf_device *device = *state;
   const cyf_classifier_config config = {.latent = LATENT, .n_classes = N_CLASSES, .hidden = {16, 12, 8}};
   const cyf_reducer reducer = {keep, NULL};
@@ -149,9 +149,9 @@ static int free_device(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(autoencoder_announces),
-      cmocka_unit_test(denoiser_announces),
-      cmocka_unit_test(classifier_announces),
+      cmocka_unit_test(the_autoencoder_announces_its_gradients),
+      cmocka_unit_test(the_denoiser_announces_its_gradients),
+      cmocka_unit_test(the_classifier_announces_its_gradients),
   };
   return cmocka_run_group_tests(tests, make_device, free_device);
 }

@@ -126,7 +126,7 @@ static void check_golden_run(const golden_models *m, const golden_run *run) {
   cyf_schedule_destroy(&schedule);
 }
 
-static void test_golden_runs(void **state) {
+static void golden_runs_are_met(void **state) {
   (void)state;
   golden_models models[] = {open_models("sampling_1.h5", "denoiser_1.h5", "classifier_1.h5"),
                             open_models("sampling_2.h5", "denoiser_2.h5", "classifier_2.h5")};
@@ -138,7 +138,7 @@ static void test_golden_runs(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden_runs)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(golden_runs_are_met)};
   golden_choose_tests();
   return cmocka_run_group_tests_name("sampler", tests, setup, teardown);
 }

@@ -77,7 +77,7 @@ static double gaussian_error(const char *kind, int n_steps, int must_contain) {
 
 /* Second order on grids even in lambda, also where the run starts at a timestep inside. Even in t, the last steps stay
  * long in lambda however many there are, and the order is somewhat below. */
-static void test_known_score(void **state) {
+static void the_method_is_of_second_order_for_a_known_score(void **state) {
   (void)state;
   const struct {
     const char *kind;
@@ -182,7 +182,7 @@ static double error_of(const networks *m, cyf_sampler_method method, int n_steps
 }
 
 /* Both tend to DDIM's limit, each at its own order. The limit is found by Richardson extrapolation: 2 x(2N) - x(N). */
-static void test_guided_networks(void **state) {
+static void guided_networks_go_to_the_limit_of_ddim(void **state) {
   (void)state;
   networks m = open_networks();
   const int64_t count = m.n * m.latent;
@@ -211,7 +211,7 @@ static void test_guided_networks(void **state) {
 /* ---- the pieces ---- */
 
 /* Its first and its last step are DDIM's: a run of one or two steps is DDIM. */
-static void test_two_steps_are_ddim(void **state) {
+static void one_or_two_steps_are_ddim(void **state) {
   (void)state;
   networks m = open_networks();
   const int64_t count = m.n * m.latent;
@@ -232,7 +232,7 @@ static void test_two_steps_are_ddim(void **state) {
 
 /* Grids in lambda have as many steps as asked for, from the first to the last, and are even where timesteps are fine
  * enough. */
-static void test_lambda_grids(void **state) {
+static void grids_in_lambda_have_the_steps_asked_for(void **state) {
   (void)state;
   cyf_schedule *published = NULL, *s = NULL;
   assert_ok(cyf_schedule_create(CYF_BETAS_LINEAR, 1000, &published));
@@ -263,10 +263,10 @@ static void test_lambda_grids(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_known_score),
-      cmocka_unit_test(test_guided_networks),
-      cmocka_unit_test(test_two_steps_are_ddim),
-      cmocka_unit_test(test_lambda_grids),
+      cmocka_unit_test(the_method_is_of_second_order_for_a_known_score),
+      cmocka_unit_test(guided_networks_go_to_the_limit_of_ddim),
+      cmocka_unit_test(one_or_two_steps_are_ddim),
+      cmocka_unit_test(grids_in_lambda_have_the_steps_asked_for),
   };
   return cmocka_run_group_tests_name("sampler_order", tests, setup, teardown);
 }

@@ -173,17 +173,17 @@ static void check_toy(cyf_sampler_method method) {
   device->ops->free(device, x);
 }
 
-static void test_toy_ddpm(void **state) {
+static void ddpm_gives_the_known_distribution(void **state) {
   (void)state;
   check_toy(CYF_SAMPLER_DDPM);
 }
 
-static void test_toy_ddim(void **state) {
+static void ddim_gives_the_known_distribution(void **state) {
   (void)state;
   check_toy(CYF_SAMPLER_DDIM);
 }
 
-static void test_toy_dpm(void **state) {
+static void dpm_gives_the_known_distribution(void **state) {
   (void)state;
   check_toy(CYF_SAMPLER_DPM);
 }
@@ -210,7 +210,7 @@ static void check_blocks(const cyf_sampler_config *config) {
 }
 
 /* Threads that each sample a block on a scratch of their own give the same bits as one thread after the other. */
-static void test_threads(void **state) {
+static void threads_give_the_same_bits(void **state) {
   (void)state;
   toy *m = shared_toy();
   enum { N_THREADS = 3, N_BLOCK = TOY_CELLS / N_THREADS };
@@ -241,7 +241,7 @@ static void test_threads(void **state) {
   device->ops->free(device, x);
 }
 
-static void test_any_blocks(void **state) {
+static void blocks_in_any_order_give_the_same_cells(void **state) {
   (void)state;
   cyf_sampler_config config = toy_config(CYF_SAMPLER_DDPM);
   check_blocks(&config);
@@ -253,7 +253,7 @@ static void test_any_blocks(void **state) {
 }
 
 /* DDIM with eta 0 takes no noise: the seed matters for x_T alone. DDPM and eta > 0 do take it. */
-static void test_ddim_is_deterministic(void **state) {
+static void ddim_takes_no_noise(void **state) {
   (void)state;
   toy *m = shared_toy();
   const size_t bytes = 8 * TOY_LATENT * sizeof(float);
@@ -277,7 +277,7 @@ static void test_ddim_is_deterministic(void **state) {
 }
 
 /* Guidance acts below `guide_below` only, and a label of -1 leaves a cell alone. */
-static void test_where_guidance_acts(void **state) {
+static void guidance_acts_where_it_is_asked_to(void **state) {
   (void)state;
   cyf_sampler_config config = toy_config(CYF_SAMPLER_DDIM);
   float *free_run = to_device(device, NULL, TOY_CELLS * TOY_LATENT),
@@ -295,7 +295,7 @@ static void test_where_guidance_acts(void **state) {
   device->ops->free(device, free_run);
 }
 
-static void test_refusals(void **state) {
+static void unfit_classifiers_and_settings_are_refused(void **state) {
   (void)state;
   toy *m = shared_toy();
   const cyf_classifier_config other = {.latent = TOY_LATENT + 1, .n_classes = 2, .hidden = {4, 4, 4}};
@@ -336,14 +336,14 @@ static int teardown(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_toy_ddpm),
-      cmocka_unit_test(test_toy_ddim),
-      cmocka_unit_test(test_toy_dpm),
-      cmocka_unit_test(test_any_blocks),
-      cmocka_unit_test(test_threads),
-      cmocka_unit_test(test_ddim_is_deterministic),
-      cmocka_unit_test(test_where_guidance_acts),
-      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(ddpm_gives_the_known_distribution),
+      cmocka_unit_test(ddim_gives_the_known_distribution),
+      cmocka_unit_test(dpm_gives_the_known_distribution),
+      cmocka_unit_test(blocks_in_any_order_give_the_same_cells),
+      cmocka_unit_test(threads_give_the_same_bits),
+      cmocka_unit_test(ddim_takes_no_noise),
+      cmocka_unit_test(guidance_acts_where_it_is_asked_to),
+      cmocka_unit_test(unfit_classifiers_and_settings_are_refused),
   };
   return cmocka_run_group_tests_name("sampler_toy", tests, setup, teardown);
 }

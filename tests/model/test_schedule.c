@@ -48,18 +48,18 @@ static void check_schedule(cyf_beta_schedule kind, const char *name) {
   assert_null(s);
 }
 
-static void test_linear(void **state) {
+static void linear_betas_are_the_references(void **state) {
   (void)state;
   check_schedule(CYF_BETAS_LINEAR, "linear");
 }
 
-static void test_cosine(void **state) {
+static void cosine_betas_are_the_references(void **state) {
   (void)state;
   check_schedule(CYF_BETAS_COSINE, "cosine");
 }
 
 /* Fewer training steps keep the total noise: betas grow as 1000/T. */
-static void test_linear_scales_with_steps(void **state) {
+static void linear_betas_scale_with_the_steps(void **state) {
   (void)state;
   cyf_schedule *s = NULL;
   assert_ok(cyf_schedule_create(CYF_BETAS_LINEAR, 100, &s));
@@ -75,7 +75,7 @@ static void test_linear_scales_with_steps(void **state) {
   cyf_status_clear();
 }
 
-static void test_respacing_grids(void **state) {
+static void respaced_grids_are_the_references(void **state) {
   (void)state;
   static const char *const spacings[] = {"10", "20", "50", "250", "10,20,30", "ddim20", "ddim50", "ddim100"};
   cyf_schedule *full = NULL;
@@ -100,7 +100,7 @@ static void test_respacing_grids(void **state) {
   cyf_schedule_destroy(&full);
 }
 
-static void test_respaced_betas(void **state) {
+static void respaced_betas_are_the_references(void **state) {
   (void)state;
   cyf_schedule *full = NULL, *s = NULL;
   assert_ok(cyf_schedule_create(CYF_BETAS_LINEAR, 1000, &full));
@@ -115,7 +115,7 @@ static void test_respaced_betas(void **state) {
 }
 
 /* Gradient interpolation starts in the middle: the grid ends exactly there. */
-static void test_must_contain(void **state) {
+static void a_grid_ends_at_the_timestep_it_must_contain(void **state) {
   (void)state;
   cyf_schedule *full = NULL, *s = NULL;
   assert_ok(cyf_schedule_create(CYF_BETAS_LINEAR, 1000, &full));
@@ -136,7 +136,7 @@ static void test_must_contain(void **state) {
   cyf_schedule_destroy(&full);
 }
 
-static void test_impossible_spacings(void **state) {
+static void impossible_spacings_are_refused(void **state) {
   (void)state;
   static const char *const spacings[] = {"0",      "-5",      "ten",     "10,",    ",10",
                                          "10,,20", "10 20",   "1001",    "10,501", "ddim",
@@ -156,13 +156,13 @@ static void test_impossible_spacings(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_linear),
-      cmocka_unit_test(test_cosine),
-      cmocka_unit_test(test_linear_scales_with_steps),
-      cmocka_unit_test(test_respacing_grids),
-      cmocka_unit_test(test_respaced_betas),
-      cmocka_unit_test(test_must_contain),
-      cmocka_unit_test(test_impossible_spacings),
+      cmocka_unit_test(linear_betas_are_the_references),
+      cmocka_unit_test(cosine_betas_are_the_references),
+      cmocka_unit_test(linear_betas_scale_with_the_steps),
+      cmocka_unit_test(respaced_grids_are_the_references),
+      cmocka_unit_test(respaced_betas_are_the_references),
+      cmocka_unit_test(a_grid_ends_at_the_timestep_it_must_contain),
+      cmocka_unit_test(impossible_spacings_are_refused),
   };
   return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
 }

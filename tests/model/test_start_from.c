@@ -21,17 +21,17 @@ static void cells_are_noised_to_the_last_step(void **state) {
   cyf_schedule *full = NULL;
   test_random random = {3};
   float *x0 = test_normals(&random, N * LATENT, 1.0), *eps = TEST_NEW(float, N *LATENT);
-  TEST_OK(cyf_device_create_cpu(1, &device));
-  TEST_OK(cyf_scratch_create(device, &scratch));
-  TEST_OK(cyf_schedule_create(CYF_BETAS_LINEAR, 1000, &full));
-  TEST_OK(cyf_sampler_start(device, 9, LATENT, FIRST, N, eps));
+  assert_ok(cyf_device_create_cpu(1, &device));
+  assert_ok(cyf_scratch_create(device, &scratch));
+  assert_ok(cyf_schedule_create(CYF_BETAS_LINEAR, 1000, &full));
+  assert_ok(cyf_sampler_start(device, 9, LATENT, FIRST, N, eps));
   for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
     cyf_schedule *respaced = NULL;
     double wanted[N * LATENT];
     float *x = test_copy(x0, N * LATENT);
-    TEST_OK(cyf_schedule_respace(full, cases[k].spacing, cases[k].t, &respaced));
+    assert_ok(cyf_schedule_respace(full, cases[k].spacing, cases[k].t, &respaced));
     assert_int_equal(respaced->timestep[respaced->n - 1], cases[k].t);
-    TEST_OK(cyf_sampler_start_from(device, respaced, 9, LATENT, scratch, FIRST, N, x));
+    assert_ok(cyf_sampler_start_from(device, respaced, 9, LATENT, scratch, FIRST, N, x));
     const double alpha_bar = full->alpha_bar[cases[k].t];
     for (int i = 0; i < N * LATENT; i++)
       wanted[i] = sqrt(alpha_bar) * (double)x0[i] + sqrt(1 - alpha_bar) * (double)eps[i];
@@ -54,13 +54,13 @@ static void noise_goes_by_the_cell_index(void **state) {
   cyf_schedule *full = NULL;
   test_random random = {4};
   float *whole = test_normals(&random, N * LATENT, 1.0), *parts = test_copy(whole, N * LATENT);
-  TEST_OK(cyf_device_create_cpu(1, &device));
-  TEST_OK(cyf_scratch_create(device, &scratch));
-  TEST_OK(cyf_schedule_create(CYF_BETAS_COSINE, 100, &full));
-  TEST_OK(cyf_sampler_start_from(device, full, 1, LATENT, scratch, FIRST, N, whole));
+  assert_ok(cyf_device_create_cpu(1, &device));
+  assert_ok(cyf_scratch_create(device, &scratch));
+  assert_ok(cyf_schedule_create(CYF_BETAS_COSINE, 100, &full));
+  assert_ok(cyf_sampler_start_from(device, full, 1, LATENT, scratch, FIRST, N, whole));
   for (int64_t first = 0; first < N; first += 10) {
     const int64_t n = N - first < 10 ? N - first : 10;
-    TEST_OK(cyf_sampler_start_from(device, full, 1, LATENT, scratch, FIRST + first, n, parts + first * LATENT));
+    assert_ok(cyf_sampler_start_from(device, full, 1, LATENT, scratch, FIRST + first, n, parts + first * LATENT));
   }
   assert_memory_equal(whole, parts, sizeof(float) * N * LATENT);
   cyf_schedule_destroy(&full);

@@ -124,7 +124,7 @@ static inline int fixture_create(void **state) {
   shared.rank = cyf_comm_rank(shared.comm);
   shared.size = cyf_comm_size(shared.comm);
   cyf_log_setup(shared.rank, shared.size, false, CYF_LOG_WARN);
-  if (shared.rank == 0) check_make_folder(shared.folder);
+  if (shared.rank == 0) make_folder(shared.folder);
   assert_ok(cyf_comm_broadcast(shared.comm, shared.folder, sizeof(shared.folder), 0));
   *state = &shared;
   return 0;
@@ -133,7 +133,7 @@ static inline int fixture_create(void **state) {
 static inline int fixture_destroy(void **state) {
   fixture *shared = *state;
   assert_ok(cyf_comm_barrier(shared->comm));
-  if (shared->rank == 0) check_remove_folder(shared->folder);
+  if (shared->rank == 0) remove_folder(shared->folder);
   cyf_comm_destroy(&shared->comm);
   return 0;
 }
@@ -172,6 +172,21 @@ static inline cyf_prepare_options fixture_options(const char *const *inputs, int
                                .seed = 5,
                                .cells_per_shard = 64,
                                .command_line = "cytoforge prepare \"quoted\" input"};
+}
+
+/* Preparing fails with this message on every rank and leaves nothing behind. */
+static inline void fixture_refused(const fixture *shared, const cyf_prepare_options *options, cyf_status code,
+                                   const char *text) {
+  char partial[160];
+  const bool there = cyf_file_exists(options->output);
+  assert_ok(cyf_comm_barrier(shared->comm));
+  assert_fails(cyf_prepare(shared->comm, options, NULL), code, text);
+  assert_true(cyf_comm_failure_agreed(shared->comm));
+  assert_ok(cyf_comm_barrier(shared->comm));
+  snprintf(partial, sizeof(partial), "%s.partial", options->output);
+  assert_false(cyf_file_exists(partial));
+  assert_true(cyf_file_exists(options->output) == there);
+  assert_ok(cyf_comm_barrier(shared->comm));
 }
 
 /* Runs the tests on every rank; non-zero on all when one fails on any. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of base and comm share. */
+/* What all tests share: calls that must succeed or fail, and folders of their own. */
 #ifndef CYF_TESTS_CHECK_H
 #define CYF_TESTS_CHECK_H
 
@@ -31,15 +31,37 @@ static inline int check_clear(void **state) {
   return 0;
 }
 
-/* A fresh folder of the test's own, removed by check_remove_folder. */
-static inline void check_make_folder(char folder[64]) {
+/* A fresh folder of the test's own, removed by remove_folder. */
+static inline void make_folder(char folder[64]) {
   const char *parent = test_temporary();
   snprintf(folder, 64, "%s/cytoforge_test_XXXXXX", strlen(parent) < 32 ? parent : "/tmp");
   assert_non_null(mkdtemp(folder));
 }
 
-static inline void check_remove_folder(const char *folder) {
+static inline void remove_folder(const char *folder) {
   assert_ok(cyf_remove_tree(folder));
+}
+
+/* The folder of a group of tests (or, given to each test, of one): set-up and tear-down for CMocka. */
+static char test_folder[64];
+
+static inline int set_up_folder(void **state) {
+  (void)state;
+  make_folder(test_folder);
+  return 0;
+}
+
+static inline int tear_down_folder(void **state) {
+  (void)state;
+  remove_folder(test_folder);
+  return 0;
+}
+
+/* A path in test_folder, freed with cyf_free. */
+static inline char *in_folder(const char *name) {
+  char *path = NULL;
+  assert_ok(cyf_path_join(test_folder, name, &path));
+  return path;
 }
 
 #endif

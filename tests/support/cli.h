@@ -10,21 +10,15 @@
 
 #include "check.h"
 
-static char cli_folder[256];
 static char cli_output[1 << 16]; /* stdout and stderr of the last command */
 
 static inline int cli_setup(void **state) {
-  (void)state;
-  snprintf(cli_folder, sizeof cli_folder, "%s/cytoforge-test-XXXXXX", test_temporary());
-  if (mkdtemp(cli_folder) == NULL) return -1;
-  return chdir(cli_folder);
+  set_up_folder(state);
+  return chdir(test_folder);
 }
 
 static inline int cli_teardown(void **state) {
-  (void)state;
-  char command[300];
-  snprintf(command, sizeof command, "rm -rf '%s'", cli_folder);
-  return chdir("/") != 0 || system(command) != 0 ? -1 : 0;
+  return chdir("/") != 0 ? -1 : tear_down_folder(state);
 }
 
 static inline void cli_read_output(void) {

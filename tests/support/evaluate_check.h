@@ -8,20 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
-#include "base/status.h"
+#include "check.h"
 #include "dense_rows.h"
-#include "environment.h"
 #include "evaluate/evaluate.h"
 #include "reference_file.h"
-
-/* Fails the running test with the library's message. */
-#define assert_ok(expression)                                                         \
-  do {                                                                                \
-    if ((expression) != CYF_OK) {                                                     \
-      fail_msg("%s: %s (%s)", #expression, cyf_status_message(), cyf_status_where()); \
-    }                                                                                 \
-  } while (0)
 
 /* Fails unless |got - expected| <= tolerance (also on NaN). */
 #define assert_near(got, expected, tolerance)                                                                  \
@@ -30,15 +20,6 @@
     if (!(fabs(near_got_ - near_expected_) <= (tolerance))) {                                                  \
       fail_msg("%s is %.15g, expected %.15g within %g", #got, near_got_, near_expected_, (double)(tolerance)); \
     }                                                                                                          \
-  } while (0)
-
-/* A failure with the code, whose message holds the text. */
-#define assert_fails(expression, code, text)                                                              \
-  do {                                                                                                    \
-    cyf_status_clear();                                                                                   \
-    assert_int_equal((expression), (code));                                                               \
-    if (!strstr(cyf_status_message(), (text))) fail_msg("'%s' lacks '%s'", cyf_status_message(), (text)); \
-    cyf_status_clear();                                                                                   \
   } while (0)
 
 static inline void reference_path(char path[1024]) {

@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
-#include "environment.h"
+#include "check.h"
 #include "kernels/backend.h"
 #include "kernels/cuda/cuda_device.h"
 #include "model/parameters.h"
@@ -22,14 +21,6 @@
 static const double GOLDEN_NULL_GRADIENT = 1e-12; /* float64 rounding of the references */
 
 enum { GOLDEN_PATH_MAX = 1024, GOLDEN_NAME_MAX = 256 };
-
-/* Fails the running test with the library's message. */
-#define assert_ok(expression)                                                         \
-  do {                                                                                \
-    if ((expression) != CYF_OK) {                                                     \
-      fail_msg("%s: %s (%s)", #expression, cyf_status_message(), cyf_status_where()); \
-    }                                                                                 \
-  } while (0)
 
 static inline void golden_path(const char *file, char path[GOLDEN_PATH_MAX]) {
   snprintf(path, GOLDEN_PATH_MAX, "%s/tests/golden/%s", test_source(), file);
@@ -115,11 +106,11 @@ static inline int golden_open_device(cyf_device **ret_device) {
   return status == CYF_OK ? 0 : -1;
 }
 
-/* Before a group is run: tests other than test_golden... look at device memory as only the CPU lets them, so on other
+/* Before a group is run: tests other than golden_... look at device memory as only the CPU lets them, so on other
  * devices they are left out. */
 static inline void golden_choose_tests(void) {
   const char *wanted = test_variable("CYTOFORGE_TEST_DEVICE");
-  if (wanted != NULL && strcmp(wanted, "cpu") != 0) cmocka_set_test_filter("test_golden*");
+  if (wanted != NULL && strcmp(wanted, "cpu") != 0) cmocka_set_test_filter("golden_*");
 }
 
 /* ---- host and device ---- */

@@ -3,25 +3,12 @@
 #ifndef CYF_TESTS_SUPPORT_H
 #define CYF_TESTS_SUPPORT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-/* cmocka.h needs the four headers above. */
-#include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/status.h"
+#include "check.h"
 #include "kernels/csr.h"
-
-/* Fails the test with the library's message unless the call succeeds. */
-#define TEST_OK(expression)                                                            \
-  do {                                                                                 \
-    const cyf_status test_status_ = (expression);                                      \
-    if (test_status_ != CYF_OK) fail_msg("%s: %s", #expression, cyf_status_message()); \
-  } while (0)
 
 /* Fails unless value <= bound (false for NaN too), printing both. */
 #define TEST_AT_MOST(value, bound)                                                                       \
@@ -96,7 +83,7 @@ static inline cyf_csr_buffer test_sparse(test_random *random, int64_t n_cells, i
       genes[nnz] = (int32_t)g;
       values[nnz++] = (float)(counts ? ceil(value) : value);
     }
-    TEST_OK(cyf_csr_buffer_append(&buffer, nnz, genes, values));
+    assert_ok(cyf_csr_buffer_append(&buffer, nnz, genes, values));
   }
   free(genes);
   free(values);
