@@ -81,8 +81,8 @@ FOR_A_FORM uint32_t widen_one(const cyf_stored_as form, const uint8_t *bytes, in
   return index;
 }
 
-/* Widens indices. What `ahead` points to is prefetched line by line between the numbers: asked for all at once, it
- * would be more loads than the core can have in flight, and the core would wait. */
+/* Widens indices. What `ahead` points to is prefetched line by line between the numbers. All at once would be
+ * more loads than the core can have in flight, and the core would wait. */
 FOR_A_FORM uint32_t widen(const cyf_stored_as form, const uint8_t *bytes, int64_t n, const uint8_t *ahead, int32_t *to,
                           const bool past_caches) {
   const int64_t width = form == CYF_STORED_BE8 ? 1 : form == CYF_STORED_BE16 ? 2 : 4, head = before_line(to, n);
