@@ -46,8 +46,8 @@ cyf_status cyf_prepare_plan_make(const cyf_prepare_sizes *sizes, int64_t memory_
 /** Seconds that the work takes, about. A rank reads cells_per_s, which was measured; each rank is taken to have a core
  * of its own, and the disk to keep up. */
 double cyf_prepare_seconds(const cyf_prepare_sizes *sizes, double cells_per_s, int n_ranks);
-/** Bytes that a rank takes where the user names no limit: at most 4 GiB, and together the local_ranks ranks of a
- * machine at most a quarter of its memory, or of what a scheduler grants the job. */
+/** Bytes that a rank may take where the user names no limit: at most 4 GiB. The local_ranks ranks of a machine together
+ * take at most a quarter of its memory, or of what a scheduler grants the job. */
 int64_t cyf_prepare_default_memory(int local_ranks);
 
 #endif
