@@ -43,7 +43,7 @@ int64_t cyf_atlas_find_attribute(const cyf_atlas *atlas, const char *name) {
   return -1;
 }
 
-/* Reads one attribute's labels of a shard, which must be those of the manifest. */
+/* Reads one attribute's labels of a shard. Its categories must be those of the manifest. */
 static cyf_status read_shard_labels(const cyf_shard *shard, const cyf_attribute *attribute, cyf_h5ad *file,
                                     cyf_label_column *ret_column) {
   CYF_TRY(cyf_h5ad_read_labels(file, attribute->name, ret_column));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The atlas: a directory with manifest.yaml and shard-NNNNN.h5ad. */
+ * The atlas: a directory with manifest.yaml and shard-NNNNN.h5ad, which `prepare` writes and training reads
+ * (docs/atlas-format.md). */
 #ifndef CYF_DATA_ATLAS_ATLAS_H
 #define CYF_DATA_ATLAS_ATLAS_H
 
@@ -13,25 +14,28 @@
 #include "data/h5ad/reader.h"
 #include "data/tables/labels.h"
 
+/** A label column of the atlas, such as cell_type. */
 typedef struct cyf_attribute {
   char *name;
   cyf_names categories;
   int64_t *n_cells; /**< [categories.n] cells of each category over the atlas */
 } cyf_attribute;
 
+/** One file of the atlas: consecutive cells of the shuffled order. */
 typedef struct cyf_shard {
   char *path;         /**< absolute or relative to the working directory */
   int64_t first_cell; /**< global index of its first cell */
   int64_t n_cells;
-  int64_t nnz;
+  int64_t nnz; /**< stored values */
 } cyf_shard;
 
+/** What the manifest says of an atlas; no cells. Everything is owned. */
 typedef struct cyf_atlas {
   char *directory;
-  int64_t n_cells, n_genes, nnz;
-  cyf_expression_kind kind; /**< COUNTS or LOG_NORMALIZED */
-  uint64_t seed;
-  char *fingerprint; /**< hex; changes when the atlas' content does; stored in checkpoints */
+  int64_t n_cells, n_genes, nnz; /**< over all shards; nnz: stored values */
+  cyf_expression_kind kind;      /**< COUNTS or LOG_NORMALIZED */
+  uint64_t seed;                 /**< of the shuffle */
+  char *fingerprint;             /**< hexadecimal; changes when the atlas' content does; stored in checkpoints */
   cyf_names genes;
   cyf_attribute *attributes;
   int64_t n_attributes;
@@ -39,10 +43,12 @@ typedef struct cyf_atlas {
   int64_t n_shards;
 } cyf_atlas;
 
-/** How stored chunks are read. POSIX: through the page cache, which keeps what fits memory for the next epoch. DIRECT:
- * past it, into the loader's own memory (O_DIRECT), which costs less and does not keep anything. AUTO: POSIX where the
- * cells of a machine's ranks fit its available memory, else DIRECT. Where a file system has no O_DIRECT, DIRECT is
- * POSIX. MPIO: through HDF5's MPI-IO driver. */
+/** How stored chunks are read.
+ *
+ * POSIX: through the page cache, which keeps what fits memory for the next epoch. DIRECT: past it, into the loader's
+ * own memory (O_DIRECT), which costs less and keeps nothing. Where a file system has no O_DIRECT, DIRECT is POSIX.
+ * AUTO: POSIX where the cells of a machine's ranks fit its available memory, otherwise DIRECT. MPIO: through HDF5's
+ * MPI-IO driver. */
 typedef enum cyf_loader_io {
   CYF_LOADER_AUTO,
   CYF_LOADER_POSIX,
@@ -54,13 +60,15 @@ typedef enum cyf_loader_io {
 static const char *const cyf_loader_io_words[] = {"auto", "posix", "direct", "mpio", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_loader_io_words) == CYF_LOADER_IOS, "a word for each way of reading");
 
-/** Reads the manifest and checks that each shard is there. Not collective. Errors: CYF_ERR_INPUT. */
+/** Reads the manifest and the gene names, and checks that each shard is there; the caller closes *ret_atlas. Not
+ * collective. Errors: CYF_ERR_INPUT naming the file and what is wrong. */
 cyf_status cyf_atlas_open(const char *directory, cyf_atlas **ret_atlas);
+/** Frees the atlas; NULL-safe, sets NULL. */
 void cyf_atlas_close(cyf_atlas **atlas);
-/** Index of the attribute, -1 when absent. */
+/** Index of the attribute of that name, -1 when absent. */
 int64_t cyf_atlas_find_attribute(const cyf_atlas *atlas, const char *name);
-/** Checks that a shard has the manifest's label columns, with the same categories in the same order. Errors:
- * CYF_ERR_INPUT. */
+/** Checks that a shard has the manifest's label columns, with the same categories in the same order. Reads all labels
+ * of the shard. Not collective. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_atlas_check_labels(const cyf_atlas *atlas, int64_t shard);
 
 #endif

@@ -17,7 +17,7 @@ static int64_t smaller(int64_t a, int64_t b) {
 /* Makes room for `more` elements beyond n. */
 static cyf_status reserve(void *memory, int64_t n, int64_t more, size_t size, int64_t *capacity) {
   if (n + more <= *capacity) return CYF_OK;
-  /* Exact at first: blocks that stay in memory are filled once. */
+  /* At first exactly as much as is needed: blocks that stay in memory between epochs are filled once. */
   const int64_t wanted = *capacity == 0 ? n + more : n + more + (n + more) / 8;
   CYF_TRY(cyf_realloc(memory, (size_t)wanted, size));
   *capacity = wanted;
@@ -48,8 +48,8 @@ static cyf_status list_chunks(const cyf_shard_part *part, const cyf_stored_array
   return CYF_OK;
 }
 
-/* Groups the piece's chunks into contiguous reads, which begin at multiples of `alignment`, and places them in the
- * block's memory. */
+/* Groups the chunks of one shard, from first_slot on, into contiguous reads, and places these in the block's memory.
+ * Reads begin at multiples of `alignment`. */
 static cyf_status group_chunks(cyf_shard_part *part, int64_t first_slot, int64_t alignment, cyf_block *block) {
   const int64_t n = block->n_chunks - first_slot;
   if (n == 0) return CYF_OK;
@@ -113,7 +113,7 @@ cyf_status cyf_block_plan(cyf_shard_set *set, int64_t first, int64_t end, cyf_bl
     first = piece_end;
   }
   CYF_TRY(plan_codes(set, block));
-  /* Only advice: where it is not taken, the read waits. */
+  /* This is only advice: where the system does not take it, the read waits. */
   for (int64_t r = 0; set->io == CYF_LOADER_POSIX && r < block->n_runs; r++) {
     const cyf_block_run *run = &block->run[r];
     CYF_TRY(cyf_shard_part_acquire(set, run->part));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where stored chunks lie: few runs in place of a place for each chunk. */
+/* Where stored chunks lie. A few runs take less memory than an address for each chunk. */
 #include "base/memory.h"
 #include "data/atlas/shard.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Stored words to int32 and float32, a line of eight and eight numbers at a time. */
+/* Stored words to int32 and float32. Results are written a cache line at a time: 16 numbers, two vectors of eight. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ int64_t cyf_stored_width(cyf_stored_as stored_as) {
   return stored_as == CYF_STORED_BE8 ? 1 : stored_as == CYF_STORED_BE16 ? 2 : 4;
 }
 
-/* Functions with a `form` are compiled for each stored form. */
+/* A function whose first argument is `form` is compiled once for each stored form, without branches on it. */
 #define FOR_A_FORM static inline __attribute__((always_inline))
 
 FOR_A_FORM uint32_t load(const cyf_stored_as form, const uint8_t *bytes, int64_t i) {
@@ -27,7 +27,7 @@ FOR_A_FORM uint32_t load(const cyf_stored_as form, const uint8_t *bytes, int64_t
   return word;
 }
 
-/* The numbers i to i + 7. */
+/* The stored numbers i to i + 7. */
 FOR_A_FORM __m256i load_x8(const cyf_stored_as form, const uint8_t *bytes, int64_t i) {
   const __m128i swap = _mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
   if (form == CYF_STORED_BE8) return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(bytes + i)));
@@ -36,15 +36,15 @@ FOR_A_FORM __m256i load_x8(const cyf_stored_as form, const uint8_t *bytes, int64
   return _mm256_loadu_si256((const __m256i *)(bytes + 4 * i));
 }
 
-/* Numbers of four bytes before the first whole line of `to`. */
+/* How many numbers of four bytes come before the first whole cache line of `to`; at most n. */
 static inline int64_t before_line(const void *to, int64_t n) {
   const int64_t before = (int64_t)(-(uintptr_t)to % LINE_BYTES) / 4;
   return before < n ? before : n;
 }
 
-/* Half a line. Batches that exceed the caches are written past them: a plain store first reads the line that it is
- * about to overwrite, which doubles the traffic of what is most of a loader's bytes, and drives out what decoding
- * needs. */
+/* Writes eight numbers, half a cache line. Batches that are larger than the caches are written past them. A plain store
+ * first reads the line that it is about to overwrite, which doubles the traffic of most of the loader's bytes. It also
+ * drives out of the caches what decoding needs. */
 static inline void put(const bool past_caches, __m256i numbers, void *to) {
   if (past_caches) {
     _mm256_stream_si256((__m256i *)to, numbers);
@@ -81,8 +81,8 @@ FOR_A_FORM uint32_t widen_one(const cyf_stored_as form, const uint8_t *bytes, in
   return index;
 }
 
-/* What `ahead` points to is asked for line by line between the numbers: all at once it would be more than the core
- * keeps on its way, and it would wait. */
+/* Widens indices. What `ahead` points to is prefetched line by line between the numbers. All at once would be
+ * more loads than the core can have in flight, and the core would wait. */
 FOR_A_FORM uint32_t widen(const cyf_stored_as form, const uint8_t *bytes, int64_t n, const uint8_t *ahead, int32_t *to,
                           const bool past_caches) {
   const int64_t width = form == CYF_STORED_BE8 ? 1 : form == CYF_STORED_BE16 ? 2 : 4, head = before_line(to, n);
@@ -111,7 +111,7 @@ FOR_A_FORM uint32_t widen(const cyf_stored_as form, const uint8_t *bytes, int64_
 
 uint32_t cyf_decode_indices(cyf_stored_as stored_as, const uint8_t *bytes, int64_t n, bool past_caches,
                             const uint8_t *ahead, int32_t *ret_indices) {
-  const uint8_t *next = ahead ? ahead : bytes; /* what is there already costs nothing to ask for */
+  const uint8_t *next = ahead ? ahead : bytes; /* prefetching what is in the caches already costs nothing */
   return CALL_FOR_FORM(widen, stored_as, past_caches, bytes, n, next, ret_indices);
 }
 
@@ -131,7 +131,7 @@ void cyf_decode_values(cyf_stored_as stored_as, const uint8_t *restrict bytes, i
 
 /* ---- counts of a cell ---- */
 
-/* Bytes, whose sum fits 32 bits in pieces. */
+/* Sum and maximum of counts of one byte, in pieces whose sum fits 32 bits. */
 static void add_bytes(const uint8_t *restrict bytes, int64_t n, int64_t *total, uint32_t *largest) {
   enum { PIECE = 1 << 23 };
   uint32_t most = *largest;
@@ -147,7 +147,7 @@ static void add_bytes(const uint8_t *restrict bytes, int64_t n, int64_t *total, 
   *largest = most;
 }
 
-/* The greater and the lesser bytes of sixteen words are added up each by itself. */
+/* Sum and maximum of counts of two bytes. High bytes and low bytes of the words are added up each by themselves. */
 static void add_words(const uint8_t *restrict bytes, int64_t n, int64_t *total, uint32_t *largest) {
   const __m256i zero = _mm256_setzero_si256(), greater = _mm256_set1_epi16(0xff);
   const __m256i swap = _mm256_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14, 1, 0, 3, 2, 5, 4, 7, 6, 9,
@@ -202,7 +202,7 @@ static inline float log_of_count(uint32_t count, const cyf_log_table *table) {
   return count < CYF_LOG_TABLE ? table->log[count] : cyf_log_normalized((float)(int32_t)count, table->factor);
 }
 
-/* Eight logarithms of which some are of counts beyond the table. */
+/* Logarithms of eight counts of which some lie beyond the table. */
 static __attribute__((noinline)) __m256 log_of_any_x8(__m256i count, const cyf_log_table *table) {
   uint32_t number[HALF_LINE];
   float log[HALF_LINE];
@@ -211,7 +211,8 @@ static __attribute__((noinline)) __m256 log_of_any_x8(__m256i count, const cyf_l
   return _mm256_loadu_ps(log);
 }
 
-/* Most counts are below 16: their logarithms are picked from two registers, `low` and `high`; others from the table. */
+/* Logarithms of eight counts. Most counts are below 16; where all are, two registers, `low` and `high`, hold the table.
+ * Others are taken from memory. */
 static inline __m256i log_x8(__m256i count, __m256 low, __m256 high, const cyf_log_table *table) {
   const __m256i sixteens = _mm256_srli_epi32(count, 4);
   if (!_mm256_testz_si256(sixteens, sixteens)) {

@@ -20,7 +20,7 @@ static void close_files(cyf_shard_part *part) {
   part->file = part->direct_file = -1;
 }
 
-/* The longest unused part gives way. */
+/* Closes the files of the part that was not used for longest. */
 static void make_room(cyf_shard_set *set) {
   cyf_shard_part *oldest = NULL;
   for (int64_t p = 0; p < set->n_parts; p++) {
@@ -37,9 +37,9 @@ static cyf_status open_files(cyf_shard_set *set, cyf_shard_part *part) {
   part->file = open(part->path, O_RDONLY | O_CLOEXEC);
   if (part->file < 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: cannot open the shard: %s", part->path, strerror(errno));
   set->n_parts_open++;
-  /* Blocks are asked for by their exact extent; the system's own guess of what comes next would be read in vain. */
+  /* Blocks ask for exactly the bytes they need; what the system reads ahead by its own guess would be read in vain. */
   (void)posix_fadvise(part->file, 0, 0, POSIX_FADV_RANDOM);
-  /* Where this fails, on one file system of several, reads take the other descriptor. */
+  /* Where this fails, as on one file system of several, reads take the other descriptor. */
   if (set->io == CYF_LOADER_DIRECT) part->direct_file = open(part->path, O_RDONLY | O_CLOEXEC | O_DIRECT);
   return CYF_OK;
 }
@@ -119,7 +119,7 @@ cyf_status cyf_shard_read_bytes_directly(const cyf_shard_part *part, int64_t add
     if (got <= 0) break;
     done += got;
   }
-  /* The rest, if there is any, is for the other descriptor: what it reports, truncation included, is the truth. */
+  /* The rest, if there is any, is read by the other descriptor. What it reports, such as a truncated file, is right. */
   return done >= n_bytes ? CYF_OK : cyf_shard_read_bytes(part, address + done, n_bytes - done, ret_bytes + done);
 }
 
@@ -150,7 +150,7 @@ static cyf_status read_plain(cyf_shard_set *set, cyf_shard_part *part, const cyf
   return status;
 }
 
-/* Only advice: where it is not taken, the reads wait. */
+/* Asks the system to read the array ahead. This is only advice: where it is not taken, the reads wait. */
 static void advise(const cyf_shard_part *part, const cyf_plain_array *array, int64_t n) {
   (void)posix_fadvise(part->file, (off_t)(array->address + (part->first_cell - part->shard_first_cell) * array->width),
                       (off_t)(n * array->width), POSIX_FADV_WILLNEED);

@@ -35,7 +35,7 @@ static cyf_status recognise_storage(hid_t type, hid_t creation, const char *path
     array->stored_as = class == H5T_FLOAT ? CYF_STORED_FLOAT32 : CYF_STORED_LE32;
     return CYF_OK;
   }
-  /* The integer that holds the 8 or 16 bits does not show in the stored chunk. */
+  /* N-bit stores only the significant 8 or 16 bits, whatever the size of the integer type. */
   if (plain_order && n_filters == 1 && filter_at(creation, 0) == H5Z_FILTER_NBIT && class == H5T_INTEGER &&
       (precision == 8 || precision == 16)) {
     array->stored_as = precision == 8 ? CYF_STORED_BE8 : CYF_STORED_BE16;
@@ -76,7 +76,7 @@ static cyf_status place_chunk(chunk_listing *listing, const cyf_chunk_place *chu
   cyf_stored_array *array = listing->array;
   const int64_t plain_bytes = array->chunk_values * cyf_stored_width(array->stored_as);
   const int64_t least_bytes = array->deflated ? 1 : plain_bytes;
-  /* N-bit adds a byte, and deflate hardly more where it gains nothing. */
+  /* N-bit adds a byte. Deflate adds hardly more where it cannot compress. */
   const int64_t most_bytes = plain_bytes + plain_bytes / 64 + 64;
   if (chunk->skipped_filters != 0 || chunk->bytes < least_bytes || chunk->bytes > most_bytes)
     return unsuitable(listing->path, listing->name, "has a chunk of unexpected size");
@@ -90,7 +90,7 @@ static bool place_next(void *context, const cyf_chunk_place *chunk) {
   return listing->status == CYF_OK;
 }
 
-/* From the file's index; false where that is of a form that only HDF5 knows. */
+/* Lists the chunks from the file's own index (chunk_tree.h); false where that is of a form that only HDF5 knows. */
 static bool list_index(hid_t dataset, chunk_listing *listing) {
 #if H5_VERSION_GE(1, 12, 0)
   H5O_info1_t info;
@@ -116,7 +116,7 @@ static cyf_status locate_chunks(hid_t dataset, const char *path, const char *nam
   if (list_index(dataset, &listing)) return CYF_OK;
   CYF_TRY(listing.status);
   array->n_runs = 0;
-  for (listing.next = first_chunk; listing.next < listing.end;) { /* one by one */
+  for (listing.next = first_chunk; listing.next < listing.end;) { /* asking HDF5 for each, which is slower */
     const hsize_t at = (hsize_t)(listing.next * array->chunk_values);
     unsigned mask = 0;
     haddr_t address = HADDR_UNDEF;
@@ -129,8 +129,8 @@ static cyf_status locate_chunks(hid_t dataset, const char *path, const char *nam
   return CYF_OK;
 }
 
-/* Decodes the beginning of one stored chunk and compares it with what HDF5 itself reads there: the library's filter
- * format is not part of its documented interface, so we make sure before trusting our own decoding. */
+/* Decodes the beginning of one stored chunk and compares it with what HDF5 itself reads there. The N-bit filter's
+ * format is not part of HDF5's documented interface, so we make sure before we trust our own decoding. */
 static cyf_status check_decoding(hid_t dataset, const char *name, const cyf_shard_part *part,
                                  const cyf_stored_array *array) {
   const char *path = part->path;
@@ -198,7 +198,7 @@ static cyf_status locate_plain(hid_t location, const char *name, const char *pat
   return status;
 }
 
-/* The entries of this rank's cells. */
+/* Finds which of the shard's entries are those of this rank's cells. */
 static cyf_status read_ends(hid_t file, const cyf_shard *shard, cyf_shard_part *part) {
   hid_t dataset = H5Dopen2(file, "X/indptr", H5P_DEFAULT);
   if (dataset < 0) return unsuitable(shard->path, "X/indptr", "is missing");

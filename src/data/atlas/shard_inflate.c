@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Shards under gzip: chunks are fetched as they are stored and inflated by whoever decodes, not by the thread that
- * fetches. */
+/* Shards under gzip. Chunks are fetched as they are stored; the threads that decode inflate them, so that the thread
+ * that fetches can go on reading. */
 #include "base/failure.h"
 #include "base/memory.h"
 #include "data/atlas/shard.h"
@@ -29,7 +29,7 @@ cyf_status cyf_block_inflate_begin(cyf_block *block) {
     if (block->chunk[c].array->deflated) bytes += inflated_bytes(block->chunk[c].array);
   if (bytes == 0) return CYF_OK;
   if ((int64_t)bytes > block->inflated_capacity) {
-    cyf_free(block->inflated); /* nothing in it is wanted any more */
+    cyf_free(block->inflated); /* rather than grow it: nothing in it is wanted any more */
     block->inflated_capacity = 0;
     CYF_TRY(CYF_NEW(&block->inflated, bytes));
     block->inflated_capacity = (int64_t)bytes;

@@ -21,11 +21,11 @@ int64_t cyf_block_row_nnz(const cyf_block *block, int64_t cell) {
 
 void cyf_block_prefetch_row(const cyf_block *block, int64_t cell) {
   const int64_t row = cell - block->first_cell;
-  __builtin_prefetch(block->bound + row); /* about there, where the block lies in several shards */
+  __builtin_prefetch(block->bound + row); /* near enough: each further shard of the block has one bound more */
   if (block->codes) __builtin_prefetch(block->codes + row);
 }
 
-/* Numbers that lie in one piece of memory. */
+/* Stored numbers that follow one another in memory: those of a row within one chunk. */
 typedef struct stretch {
   const uint8_t *bytes;
   int64_t n;
@@ -35,7 +35,7 @@ static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-/* The `left` entries from `at` of an array, as far as they lie in one chunk. */
+/* Of the `left` entries of an array from entry `at` on, those that lie in the same chunk as the first. */
 static stretch locate(const cyf_block *block, const cyf_stored_array *array, int64_t first_chunk, int64_t first_slot,
                       int64_t at, int64_t left) {
   const int64_t chunk = at / array->chunk_values, within = at - chunk * array->chunk_values;
@@ -43,7 +43,7 @@ static stretch locate(const cyf_block *block, const cyf_stored_array *array, int
                    smaller(left, array->chunk_values - within)};
 }
 
-/* The row's entries from its i-th on. */
+/* The row's entries from its i-th on, as far as its chunk goes. */
 static stretch locate_data(const cyf_block_row *row, int64_t i) {
   const cyf_block_piece *piece = row->piece;
   if (i == 0) return (stretch){row->data, row->n_data};
@@ -74,7 +74,8 @@ cyf_block_row cyf_block_find_row(const cyf_block *block, int64_t cell) {
   return row;
 }
 
-/* Where what is asked for meanwhile lies, i numbers on; NULL: nowhere. */
+/* The stored bytes of the next row are prefetched while this one is decoded. `ahead` is where they begin (NULL: nothing
+ * is prefetched); this gives their i-th number. */
 static const uint8_t *after(const uint8_t *ahead, const cyf_stored_array *array, int64_t i) {
   return ahead ? ahead + i * cyf_stored_width(array->stored_as) : NULL;
 }
@@ -98,7 +99,7 @@ static cyf_status decode_indices(const cyf_block_row *row, int64_t n_genes, bool
     highest = highest_here > highest ? highest_here : highest;
     i += here.n;
   }
-  /* Models index their weights by these. */
+  /* Models index their weights by gene, so a damaged file must not pass here. */
   return row->n > 0 && (int64_t)highest >= n_genes ? no_such_gene(row, n_genes) : CYF_OK;
 }
 
@@ -117,7 +118,7 @@ cyf_status cyf_block_decode_row(const cyf_block_row *row, int64_t n_genes, int32
 
 /* ---- normalised ---- */
 
-/* Counts stored as integers: their sum first, then each count's logarithm, mostly from a table of this cell. */
+/* Counts stored as integers. Their sum comes first, then each count's logarithm, mostly from a table of this cell. */
 static void normalize_integers(const cyf_block_row *row, double target_sum, bool past_caches, const uint8_t *ahead,
                                float *ret_values, float *ret_total) {
   const cyf_stored_array *array = &row->piece->part->data;
@@ -159,7 +160,7 @@ cyf_status cyf_block_decode_normalized(const cyf_block_row *row, int64_t n_genes
 
 enum { GATHER_PIECE = 512 };
 
-/* n words to numbers of `bytes` bytes each, of which the words need no more. */
+/* Converts n words to unsigned numbers of `bytes` bytes each, which hold them all. */
 static void narrow(const int32_t *words, int64_t n, size_t bytes, void *to) {
   if (bytes == 1) {
     for (int64_t i = 0; i < n; i++) ((uint8_t *)to)[i] = (uint8_t)words[i];
@@ -209,7 +210,7 @@ static void gather_counts(const cyf_block_row *row, cyf_count_type type, const c
         continue;
       }
       cyf_decode_sum(stored_as, bytes, n, &sum, &largest);
-      /* the same words */
+      /* Counts are stored in the same way as indices. */
       (void)cyf_decode_indices(stored_as, bytes, n, false, after(ahead, array, i), words);
       narrow(words, n, width, to + (size_t)i * width);
     }

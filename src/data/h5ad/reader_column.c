@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "data/h5ad/reader_internal.h"
 
-/* What a type of elements is as a column. */
+/* The kind of column that elements of this HDF5 type make. */
 static cyf_column_kind kind_of_type(hid_t type) {
   switch (H5Tget_class(type)) {
     case H5T_STRING:
@@ -24,7 +24,7 @@ static cyf_column_kind kind_of_type(hid_t type) {
   }
 }
 
-/* The type of a dataset's elements, or of one field. */
+/* The type of a dataset's elements, or of one field of a compound dataset. */
 static hid_t element_type(hid_t dataset, const char *field) {
   hid_t type = H5Dget_type(dataset);
   if (!field) return type;
@@ -82,7 +82,7 @@ void cyf_h5ad_column_destroy(cyf_column *column) {
   *column = (cyf_column){0};
 }
 
-/* The number as short as it reads back: in plain notation where Python's repr would, with an exponent otherwise. */
+/* The number with the fewest digits that read back as itself. It has an exponent where Python's repr gives one. */
 static cyf_status number_text(double value, bool is_single, char **ret_text) {
   char digits[40];
   if (!isfinite(value)) return cyf_strdup(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf", ret_text);
@@ -116,7 +116,7 @@ cyf_status cyf_h5ad_column_text(const cyf_column *column, int64_t i, char **ret_
   }
 }
 
-/* Reads a field of numbers: as `memory_type`, alone in a compound type of one field where a field is named. */
+/* Reads numbers as `memory_type`. Where a field is named, HDF5 wants a compound memory type of this one field. */
 static cyf_status read_numbers(const cyf_h5ad *file, hid_t dataset, const char *field, hid_t memory_type, size_t size,
                                int64_t n, const char *name, void *values) {
   if (!field) return cyf_h5_read_range(dataset, memory_type, size, 0, n, -1, file->path, name, values);
@@ -127,7 +127,7 @@ static cyf_status read_numbers(const cyf_h5ad *file, hid_t dataset, const char *
   return status;
 }
 
-/* A dataset (or field) of strings, numbers or Booleans. n < 0: whatever its length. */
+/* Reads a dataset (or field) of strings, numbers or Booleans, of n elements; n < 0: as many as it has. */
 static cyf_status read_plain(const cyf_h5ad *file, hid_t dataset, const char *field, int64_t n, const char *name,
                              cyf_column *column) {
   int n_dims = 0;
@@ -196,7 +196,7 @@ cleanup:
   return status;
 }
 
-/* A plain or nullable array that hangs in `parent` under `path`. */
+/* Reads the plain or nullable array at `path` below `parent`. */
 static cyf_status read_array(const cyf_h5ad *file, hid_t parent, const char *path, int64_t n, const char *name,
                              cyf_column *column) {
   cyf_status status = CYF_OK;
@@ -219,7 +219,7 @@ static cyf_status read_array(const cyf_h5ad *file, hid_t parent, const char *pat
   return status;
 }
 
-/* Codes whose "categories" attribute points at obs/__categories/NAME (anndata 0.7). */
+/* Reads codes whose attribute "categories" refers to obs/__categories/NAME (anndata 0.7). */
 static cyf_status read_referenced(const cyf_h5ad *file, hid_t dataset, int64_t n, const char *name,
                                   cyf_column *column) {
   cyf_status status = CYF_OK;
@@ -264,7 +264,9 @@ cleanup:
   return status;
 }
 
-/* A field of the compound dataset; integers may be codes of uns/NAME_categories (one string or several). */
+/* Reads a field of the compound dataset. Integers may be codes of uns/NAME_categories, which holds one string or
+ * several.
+ */
 static cyf_status read_field(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *name, cyf_column *column) {
   cyf_status status = CYF_OK;
   char path[CYF_H5_REASON_SIZE];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* gzip-compressed arrays, as anndata writes them: stored chunks are fetched as they are and inflated by all threads of
- * the process, where HDF5's own filter works one chunk at a time at half the speed. */
+/* gzip-compressed arrays, as anndata writes them. Stored chunks are fetched as they are and inflated by all threads of
+ * the process. HDF5's own filter works on one chunk at a time, and that at half the speed. */
 #include <string.h>
 
 #include "base/failure.h"
@@ -9,7 +9,7 @@
 #include "data/hdf5/deflate.h"
 
 enum {
-  CHUNK_VALUES_MOST = 1 << 18, /* larger chunks would be inflated for a part of them too often: HDF5 keeps them */
+  CHUNK_VALUES_MOST = 1 << 18, /* larger chunks are left to HDF5, which keeps an inflated one for the next read */
   FILTERS_MOST = 2
 };
 
@@ -52,7 +52,7 @@ static int32_t clamp(int64_t value) {
   return (int32_t)(value < INT32_MIN ? INT32_MIN : value > INT32_MAX ? INT32_MAX : value);
 }
 
-/* Each number through `stored_type`; integers are clamped to int32 as HDF5 does it. */
+/* Converts numbers stored as `stored_type` to one of the outputs; integers are clamped to int32 as HDF5 does it. */
 #define CONVERT(stored_type)                                         \
   for (int64_t i = 0; i < n; i++) {                                  \
     stored_type value;                                               \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* obs and var: opening. Encodings: anndata's dataframe 0.1.0 and 0.2.0 and the compound datasets before. */
+/* Opening obs and var: anndata's encodings dataframe 0.1.0 and 0.2.0, and the compound datasets that came before. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -20,7 +20,7 @@ static herr_t add_child(hid_t group, const char *name, const H5L_info_t *info, v
   return cyf_names_add(names, name, NULL) == CYF_OK ? 0 : -1;
 }
 
-/* Column names of a group: its column-order, or what lies in it. */
+/* Column names of a group: those of its attribute column-order, or of the objects in it where it has none. */
 static cyf_status group_columns(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   cyf_status status = CYF_OK;
   char **order = NULL;

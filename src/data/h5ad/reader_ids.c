@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What identifies cells: pieces of the obs index or of another column. */
+/* What identifies cells: ranges of the obs index or of another column. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "data/h5ad/reader_internal.h"
 
-/* Any kind of column, read whole: rare for identifiers, which are strings. */
+/* A column that is not stored as strings is read whole, whatever its kind. Identifiers mostly are strings. */
 static cyf_status texts_of_column(const cyf_h5ad *file, const char *name, int64_t first, int64_t n, char **ret_ids) {
   cyf_column column = {0};
   CYF_TRY(cyf_h5ad_column_read(file, &file->obs, name, &column));

@@ -17,11 +17,12 @@ typedef struct cyf_h5ad_frame {
   cyf_names columns; /**< in order, without the index */
 } cyf_h5ad_frame;
 
+/** How the matrix is stored. */
 typedef enum cyf_layout_kind { CYF_LAYOUT_CSR, CYF_LAYOUT_CSC, CYF_LAYOUT_DENSE } cyf_layout_kind;
 
-/** Numbers that gzip-compressed chunks are taken of as they are stored. */
+/** Types of numbers whose gzip-compressed chunks we inflate ourselves (reader_deflated.c). */
 typedef enum cyf_number_type {
-  CYF_NUMBER_OTHER, /**< through HDF5 */
+  CYF_NUMBER_OTHER, /**< any other: read through HDF5 */
   CYF_NUMBER_INT32,
   CYF_NUMBER_INT64,
   CYF_NUMBER_UINT16,
@@ -30,9 +31,10 @@ typedef enum cyf_number_type {
   CYF_NUMBER_FLOAT64
 } cyf_number_type;
 
+/** How a one-dimensional dataset under gzip is stored. */
 typedef struct cyf_deflated_form {
-  cyf_number_type type; /**< OTHER: the dataset is in another form */
-  bool shuffled;
+  cyf_number_type type; /**< OTHER: not in a form that we inflate ourselves */
+  bool shuffled;        /**< also under HDF5's shuffle filter */
   int64_t chunk_values;
 } cyf_deflated_form;
 
@@ -47,11 +49,11 @@ struct cyf_h5ad {
   int values_bits, indices_bits; /**< 8 or 16 where N-bit chunks can be taken as they are stored; 0: through HDF5 */
   cyf_deflated_form values_form, indices_form;
   int64_t *indptr; /**< of the stored rows (CSR) or columns (CSC) */
-  /** CSC after its first use: the transpose */
+  /** A CSC matrix after its first use: its transpose, rows of cells */
   int64_t *row_start;
   int32_t *row_genes;
   float *row_values;
-  /** pieces of a read */
+  /** Entries of rows (CSC: columns) that are still to be checked or placed, a bounded number at a time */
   int64_t scratch_capacity;
   int32_t *scratch_genes;
   float *scratch_values;
@@ -59,13 +61,13 @@ struct cyf_h5ad {
 
 /** reader_matrix.c: finds and checks the matrix; sets layout, sizes, datasets and indptr. */
 cyf_status cyf_h5ad_matrix_open(cyf_h5ad *file, const char *matrix);
-/** reader_rows.c */
+/** reader_rows.c: cyf_h5ad_read_rows, its arguments checked. */
 cyf_status cyf_h5ad_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
-/** reader_packed.c: bits of a dataset in the form that writer.h describes, 0 for any other. */
+/** reader_packed.c: bits a value, 8 or 16, of a dataset in the N-bit form that writer.h describes; 0 for any other. */
 int cyf_h5ad_packed_bits(hid_t dataset);
-/** Reads entries [first, first + n) of such a dataset into one of the two arrays (the other NULL). *ret_done is false,
- * without an error, where a chunk turns out to be in another form: read through HDF5 then. */
+/** Reads entries [first, first + n) of such a dataset into one of the two arrays (the other NULL). Where a chunk turns
+ * out to be in another form, *ret_done is false without an error: the caller then reads through HDF5. */
 cyf_status cyf_h5ad_packed_read(hid_t dataset, int bits, int64_t first, int64_t n, int32_t *integers, float *reals,
                                 bool *ret_done);
 
@@ -75,9 +77,9 @@ void cyf_h5ad_deflated_form(hid_t dataset, cyf_deflated_form *ret_form);
 cyf_status cyf_h5ad_deflated_read(hid_t dataset, const cyf_deflated_form *form, int64_t first, int64_t n,
                                   int32_t *integers, float *reals, bool *ret_done);
 
-/* --- reader_frame.c and reader_column.c --- */
+/* ---- reader_frame.c and reader_column.c ---- */
 
-/** What a column holds. */
+/** What a column of obs or var holds. */
 typedef enum cyf_column_kind {
   CYF_COLUMN_TEXT,
   CYF_COLUMN_INTEGER,
@@ -87,6 +89,7 @@ typedef enum cyf_column_kind {
   CYF_COLUMN_UNREADABLE
 } cyf_column_kind;
 
+/** A column of obs or var in memory. */
 typedef struct cyf_column {
   cyf_column_kind kind;
   int64_t n;
@@ -97,25 +100,27 @@ typedef struct cyf_column {
   int8_t *missing;  /**< [n] 1 where there is no value; NULL: none */
   char **category;  /**< CATEGORICAL: their names in order */
   int64_t n_categories;
-  bool ordered; /**< CATEGORICAL: the categories have an order (where the file says so as anndata 0.8 does) */
+  bool ordered; /**< CATEGORICAL: the categories have an order (where the file says so in the way of anndata 0.8) */
 } cyf_column;
 
-/** Opens obs or var; `path` absent: object stays -1. n_rows is what the matrix needs. Errors: CYF_ERR_INPUT on another
- * number of rows. */
+/** Opens obs or var. Where `path` is absent, object stays -1. n_rows is the matrix' number of cells or genes. Errors:
+ * CYF_ERR_INPUT where the frame has another number of rows. */
 cyf_status cyf_h5ad_frame_open(const cyf_h5ad *file, const char *path, int64_t n_rows, cyf_h5ad_frame *ret_frame);
+/** Closes the object and frees the names. */
 void cyf_h5ad_frame_close(cyf_h5ad_frame *frame);
 /** The kind of a column without reading it; UNREADABLE when absent or of an unknown encoding. */
 cyf_column_kind cyf_h5ad_column_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column);
-/** Reads a column. Errors: CYF_ERR_INPUT; absent: lists the columns there are. */
+/** Reads a whole column. Errors: CYF_ERR_INPUT; of an absent column it lists those there are. */
 cyf_status cyf_h5ad_column_read(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
                                 cyf_column *ret_column);
+/** Frees what the column holds; also of a zeroed one. */
 void cyf_h5ad_column_destroy(cyf_column *column);
-/** Element i as a fresh string: numbers as short as they read back ("270", "10.5"), "True"/"False"; NULL when missing.
- */
+/** Element i as a fresh string, NULL when missing. Numbers are as short as they read back ("270", "10.5"), Booleans are
+ * "True" or "False". */
 cyf_status cyf_h5ad_column_text(const cyf_column *column, int64_t i, char **ret_text);
 /** Any column as labels, the way cyf_h5ad_read_labels describes; the caller destroys *labels, also on an error. */
 cyf_status cyf_h5ad_column_to_labels(const cyf_column *column, const char *name, cyf_label_column *labels);
-/** Names of rows [first, first + n) into fresh strings. */
+/** Names of rows [first, first + n) as fresh strings: the index, or the rows' numbers where there is none. */
 cyf_status cyf_h5ad_frame_names(const cyf_h5ad *file, const cyf_h5ad_frame *frame, int64_t first, int64_t n,
                                 char **ret_names);
 

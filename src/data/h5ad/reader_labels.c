@@ -25,7 +25,7 @@ cyf_status cyf_h5ad_frame_names(const cyf_h5ad *file, const cyf_h5ad_frame *fram
     if (!frame->compound) cyf_h5_close_id(&dataset);
     if (strings) return status;
   }
-  /* an index of numbers, categories or nullable strings: rare, so read whole */
+  /* An index of numbers, categories or nullable strings is rare, so it is read whole. */
   CYF_TRY(cyf_h5ad_column_read(file, frame, frame->index, &column));
   for (int64_t i = 0; i < n; i++) {
     CYF_TRY_CLEANUP(cyf_h5ad_column_text(&column, first + i, &ret_names[i]));
@@ -95,7 +95,7 @@ cleanup:
   return status;
 }
 
-/* Distinct numbers (or Booleans) in numeric order. Reals and integers share their size, so one array serves both. */
+/* Distinct numbers (or Booleans) in numeric order. Reals and integers have the same size, so one array serves both. */
 static cyf_status from_numbers(const cyf_column *column, cyf_label_column *labels) {
   _Static_assert(sizeof(double) == sizeof(int64_t), "one array of 8-byte numbers serves both kinds");
   cyf_status status = CYF_OK;

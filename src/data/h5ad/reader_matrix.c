@@ -59,8 +59,8 @@ static cyf_status check_filters(const cyf_h5ad *file, hid_t creation, const char
   return CYF_OK;
 }
 
-/* Cache that spares reading a chunk twice when consecutive reads share it: of a sparse array one chunk, of a dense one
- * a row of chunks. */
+/* Bytes of the dataset's cache of chunks. Consecutive reads share a chunk of a sparse array, or a row of chunks of a
+ * dense one; the cache spares reading it twice. */
 static size_t cache_bytes(hid_t creation, size_t type_size, int64_t width) {
   hsize_t chunk[2] = {1, 1};
   int n_dims = H5Pget_layout(creation) == H5D_CHUNKED ? H5Pget_chunk(creation, 2, chunk) : 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* N-bit chunks taken as they are stored. HDF5's own filter unpacks bit by bit and then converts value by value: a tenth
- * of the speed of this, for the atlas' own shards and held-out cells. */
+/* N-bit chunks, as in an atlas' shards and held-out cells, unpacked from their stored bytes. HDF5's own filter unpacks
+ * bit by bit and then converts value by value, at a tenth of the speed. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -54,7 +54,8 @@ cyf_status cyf_h5ad_packed_read(hid_t dataset, int bits, int64_t first, int64_t 
   *ret_done = false;
   const int64_t chunk = (int64_t)dim;
   if (!one_dimension || n == 0) return CYF_OK;
-  /* the stored size, which the file bounds, not the claimed one, decides what is allocated */
+  /* A damaged file may claim chunks of any size: memory is taken only where the stored size, which the file bounds, is
+   * the claimed one. */
   const size_t bytes = (size_t)chunk * (size_t)bits / 8 + 1;
   offset = (hsize_t)(first / chunk * chunk);
   if (H5Dget_chunk_storage_size(dataset, &offset, &stored) < 0 || stored != bytes) {

@@ -7,7 +7,8 @@
 #include "base/memory.h"
 #include "data/h5ad/reader_internal.h"
 
-enum { PIECE_VALUES = 1 << 20 }; /* entries of one read: large beside HDF5's cost a call, small beside memory */
+/* Entries of one read: many enough that HDF5's cost of a call does not show, few beside the memory of a machine. */
+enum { PIECE_VALUES = 1 << 20 };
 
 static cyf_status reserve_scratch(cyf_h5ad *file, int64_t n) {
   if (n < PIECE_VALUES) n = PIECE_VALUES;
@@ -107,7 +108,8 @@ static cyf_status read_entries(cyf_h5ad *file, int64_t first, int64_t n, int32_t
   return cyf_h5_read_range(file->values, H5T_NATIVE_FLOAT, sizeof(float), first, n, -1, file->path, "data", values);
 }
 
-/* How many rows (columns) from `first` on make a piece: at least one. */
+/* One past the last of the rows (CSC: columns) from `first` on that are read at once: at least one row, and no more
+ * than PIECE_VALUES entries where several fit. */
 static int64_t piece_end(const int64_t *indptr, int64_t first, int64_t end) {
   int64_t last = first + 1;
   while (last < end && indptr[last + 1] - indptr[first] <= PIECE_VALUES) last++;
@@ -123,8 +125,8 @@ static bool is_clean(int64_t n_genes, int64_t n, const int32_t *genes, const flo
   return !bad && (n == 0 || (genes[0] >= 0 && genes[n - 1] < n_genes));
 }
 
-/* Cells [from, to) straight into `rows`; *ret_clean is false, and `rows` as before, where a row needs more than that.
- */
+/* Reads cells [from, to) straight into `rows`. Where a row has to be sorted, summed or refused, *ret_clean is false;
+ * the entries then lie behind the end of `rows`, whose rows are those of before. */
 static cyf_status read_clean(cyf_h5ad *file, int64_t from, int64_t to, cyf_csr_buffer *rows, bool *ret_clean) {
   const int64_t *indptr = file->indptr;
   const int64_t n = indptr[to] - indptr[from], n_cells = rows->n_cells, used = rows->indptr ? rows->indptr[n_cells] : 0;
@@ -211,7 +213,7 @@ static cyf_status transpose(cyf_h5ad *file) {
   CYF_TRY_CLEANUP(count_rows(file));
   CYF_TRY_CLEANUP(place_entries(file, next));
 cleanup:
-  if (status != CYF_OK) cyf_free(file->row_start); /* not to be taken for done */
+  if (status != CYF_OK) cyf_free(file->row_start); /* NULL says that the transpose is still to be made */
   cyf_free(next);
   return status;
 }
@@ -248,7 +250,7 @@ static cyf_status read_dense(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_b
         if (value == 0) continue;
         if (!(value > 0 && value < INFINITY)) return bad_value(file, from + cell, gene, value);
         file->scratch_genes[kept] = (int32_t)gene;
-        values[kept++] = value; /* behind what is still to be looked at */
+        values[kept++] = value; /* overwrites only what has been looked at */
       }
       CYF_TRY(cyf_csr_buffer_append(rows, kept, file->scratch_genes, values));
     }

@@ -16,13 +16,13 @@ typedef struct cyf_chunk_stream {
   uint32_t *pending; /**< [chunk_values] */
 } cyf_chunk_stream;
 
-/** What has one row a cell, for the check at commit. */
+/** Something with one row a cell, and how many rows it has: at commit these must be the file's cells. */
 typedef struct cyf_row_claim {
   char *name;
   int64_t n_cells;
 } cyf_row_claim;
 
-/** obs and row bounds that are written as the cells come. */
+/** obs and row bounds that are written as the cells come (cyf_h5ad_writer_stream_obs). */
 typedef struct cyf_obs_stream {
   bool on;
   int64_t n_cells, nnz; /**< announced */
@@ -45,7 +45,7 @@ struct cyf_h5ad_writer {
   /** sparse X */
   hid_t matrix; /**< the group X, or the dense dataset */
   cyf_chunk_stream indices, values;
-  int64_t n_pending, nnz;
+  int64_t n_pending, nnz;     /**< entries in the unfinished chunks; entries of all cells */
   cyf_deflater *deflater;     /**< of a compressed sparse X, else NULL */
   uint8_t *shuffled, *packed; /**< a chunk on its way to the file; the first with a deflater only */
   int64_t *indptr;            /**< [n_cells + 1]; of the present call alone where obs is streamed */
@@ -60,9 +60,10 @@ cyf_status cyf_h5ad_matrix_append_csr(cyf_h5ad_writer *writer, const cyf_csr *ro
 cyf_status cyf_h5ad_matrix_finish(cyf_h5ad_writer *writer);
 /** @} */
 
+/** Frees what is held for X and closes its objects. */
 void cyf_h5ad_matrix_destroy(cyf_h5ad_writer *writer);
 
-/** Ends a public call that took the lock: remembers a failure, so that a half-written file can never be committed. */
+/** Ends a public call: gives the lock back and remembers a failure, so that a half-written file is never committed. */
 cyf_status cyf_h5ad_writer_finish_call(cyf_h5ad_writer *writer, cyf_status status);
 /** Notes that `name`, for the message, has so many rows: at commit there must be as many cells. */
 cyf_status cyf_h5ad_writer_claim_rows(cyf_h5ad_writer *writer, const char *name, int64_t n_cells);
@@ -77,12 +78,13 @@ cyf_status cyf_h5ad_create_labels(const cyf_h5ad_writer *writer, const cyf_label
 hid_t cyf_h5ad_indptr_type(int64_t nnz);
 
 /** @{ */
-/** writer_stream.c: row bounds of the next n cells (the ends of their entries in the file); checks at commit.
- */
+/** writer_stream.c: writes the row bounds of the next n cells, the ends of their entries in the file; and, at commit,
+ * checks that all announced cells and entries came. */
 cyf_status cyf_h5ad_stream_bounds(cyf_h5ad_writer *writer, int64_t n, const int64_t *ends);
 cyf_status cyf_h5ad_stream_finish(cyf_h5ad_writer *writer);
 /** @} */
 
+/** Closes the datasets of a stream and frees its memory. */
 void cyf_h5ad_stream_destroy(cyf_h5ad_writer *writer);
 /** cyf_h5ad_writer_add_texts under the lock. */
 cyf_status cyf_h5ad_writer_put_texts(cyf_h5ad_writer *writer, const char *name, char *const *values, int64_t n_cells);
@@ -92,7 +94,7 @@ cyf_status cyf_h5ad_write_array(const cyf_h5ad_writer *writer, hid_t parent, con
 /** h5py's Boolean, an enumeration of FALSE and TRUE over int8; the caller closes it. */
 hid_t cyf_h5ad_boolean_type(void);
 
-/** encoding-type and encoding-version of an object. */
+/** Writes an object's attributes encoding-type and encoding-version. */
 cyf_status cyf_h5ad_write_encoding(const cyf_h5_output *output, hid_t object, const char *type, const char *version);
 
 #endif

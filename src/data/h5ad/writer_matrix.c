@@ -9,8 +9,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "chunks of 32-bit word
 
 enum { DENSE_CHUNK_FACTOR = 16 };
 
-/* A signed integer of which the lower `bits` are significant: int32, or int16 for 8 bits, because HDF5 from 1.14.4 on
- * takes a type of which more than half the bits are unused for a damaged file. */
+/* A signed integer of which the lower `bits` are significant: int32, or int16 for 8 bits. HDF5 from 1.14.4 on calls a
+ * file damaged where more than half a type's bits are unused. */
 static hid_t integer_type(int bits) {
   hid_t type = H5Tcopy(bits == 8 ? H5T_STD_I16LE : H5T_STD_I32LE);
   H5Tset_precision(type, (size_t)bits);
@@ -36,7 +36,7 @@ static cyf_status stream_create(cyf_h5ad_writer *writer, const char *name, hid_t
   return CYF_NEW(&stream->pending, writer->options.chunk_values);
 }
 
-/* What a chunk passes through on its way to the file. */
+/* Makes the memory that a chunk passes through on its way to the file. */
 static cyf_status create_space(cyf_h5ad_writer *writer) {
   size_t bytes = (size_t)writer->options.chunk_values * sizeof(uint32_t);
   if (writer->options.gzip_level > 0) {
@@ -143,7 +143,7 @@ static cyf_status store_pending(cyf_h5ad_writer *writer) {
   return stream_store(writer, &writer->values, "X/data", n);
 }
 
-/* Nothing of a block is taken before all of it is known to be good. */
+/* Checks all rows before any of them is stored, so that a refused block leaves nothing behind. */
 static cyf_status check_rows(const cyf_h5ad_writer *writer, const cyf_csr *rows) {
   bool counts = writer->options.format == CYF_MATRIX_CSR_NBIT;
   int bits = writer->options.data_bits;
@@ -216,7 +216,7 @@ static cyf_status append_dense(cyf_h5ad_writer *writer, int64_t n_cells, const f
   return CYF_OK;
 }
 
-/* Spreads sparse rows out, some at a time. */
+/* Appends sparse rows to a dense X, some at a time. */
 static cyf_status append_spread(cyf_h5ad_writer *writer, const cyf_csr *rows) {
   cyf_status status = CYF_OK;
   float *values = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* obs and row bounds of a file whose number of cells is known ahead, written as the cells come: for files of more cells
- * than memory should hold the names of. */
+/* obs and row bounds of a file whose number of cells is known ahead. They are written as the cells come, for files of
+ * so many cells that memory should not hold all their names. */
 #include <string.h>
 
 #include "base/memory.h"

@@ -73,14 +73,14 @@ void cyf_balance_extra(const cyf_cell_weights *balance, int64_t epoch, int64_t l
   const double sum = sum_fractions(balance, n, codes, in_split);
   const int64_t wanted = llround(sum);
   if (wanted == 0) return;
-  /* Fractions are stretched a little so that they add up to a whole number of cells. */
+  /* The chances are scaled a little, so that they add up to a whole number of cells. */
   const double stretch = (double)wanted / sum;
   uint32_t words[4];
   cyf_rng_block(balance->key, (uint32_t)epoch, (uint64_t)lane, 0, words);
   const cyf_rng_key order = {{words[0], words[1]}};
   double passed = cyf_rng_unit(words[2]);
   int64_t chosen = 0;
-  /* One walk does it; a second takes what rounding may have left over at its very end. */
+  /* One pass over the cells does it. Rounding may leave a cell over at its very end, which a second pass takes. */
   for (int walk = 0; walk < 2 && chosen < wanted; walk++) {
     for (int64_t j = 0; j < n && chosen < wanted; j++) {
       const int64_t i = (int64_t)cyf_rng_permute(order, (uint64_t)n, (uint64_t)j);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The assembler: takes cells from the lanes' windows and decodes them into batches. */
+/* The assembler takes cells from the lanes' windows and decodes them into batches. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -7,13 +7,14 @@
 #include "kernels/backend.h"
 #include "kernels/math/normalisation.h"
 
-/* Batches kept ready that take more than this are written past the caches: about what a core has of the last one. */
+/* Where the batches kept ready take more than this together, they are written past the caches. It is about a core's
+ * share of the last-level cache. */
 enum { CACHED_BYTES = 8 << 20 };
 
-enum { PIECE_CELLS = 16, PIECE_CHUNKS = 4 }; /* that a thread decodes or inflates at a time */
-enum { ENTRIES_AHEAD = 8 };                  /* a row's bounds are asked for that long before they are read */
+enum { PIECE_CELLS = 16, PIECE_CHUNKS = 4 }; /* cells or chunks that a thread decodes or inflates at a time */
+enum { ENTRIES_AHEAD = 8 };                  /* a row's bounds are prefetched so many cells before they are read */
 
-/* Decodes and normalises one cell of the batch, whose place is already set. */
+/* Decodes and normalises cell i of the batch, which place_cell has placed. `next` is the row after it, to prefetch. */
 static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, int64_t i, const cyf_block_row *next) {
   const cyf_csr_buffer *cells = &slot->cells;
   const cyf_block_row *row = &slot->from[i];
@@ -27,6 +28,7 @@ static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, in
   return cyf_block_decode_row(row, cells->n_genes, indices, values);
 }
 
+/* What the pool's threads are given. */
 typedef struct decode_job {
   const cyf_loader *loader;
   cyf_batch_slot *slot;
@@ -35,14 +37,15 @@ typedef struct decode_job {
 static cyf_status decode_cells(void *context, int64_t first, int64_t end) {
   const decode_job *job = context;
   cyf_batch_slot *slot = job->slot;
-  /* Rows of a shuffled window lie far apart: the next one is on its way while this one is worked on. */
+  /* Rows of a shuffled window lie far apart in memory. So the next one is prefetched while this one is decoded. */
   for (int64_t i = first; i < end; i++)
     CYF_TRY(decode_cell(job->loader, slot, i, i + 1 < end ? &slot->from[i + 1] : NULL));
   if (slot->past_caches) cyf_decode_flush();
   return CYF_OK;
 }
 
-/* Decodes the cells that were placed since the last time: before a window's blocks are given back, and at the end. */
+/* Decodes the cells that were placed since the last call. It comes before a window's blocks are given back, and when
+ * all cells of the batch are placed. */
 static cyf_status decode_placed(const cyf_loader *loader, cyf_batch_slot *slot) {
   decode_job job = {loader, slot};
   if (loader->form == CYF_BATCH_ROWS) return CYF_OK; /* the device has them */
@@ -53,7 +56,7 @@ static cyf_status decode_placed(const cyf_loader *loader, cyf_batch_slot *slot) 
 
 /* ---- windows of compressed shards ---- */
 
-/* The window's chunks, counted through its blocks. */
+/* Inflates the window's chunks [first, end), numbered through all its blocks. */
 static cyf_status inflate_chunks(void *context, int64_t first, int64_t end) {
   const cyf_window *window = context;
   int64_t before = 0;
@@ -80,13 +83,14 @@ static cyf_status inflate_window(const cyf_loader *loader, cyf_window *window) {
   return any ? cyf_loader_pool_run(loader->pool, 0, n_chunks, PIECE_CHUNKS, inflate_chunks, window) : CYF_OK;
 }
 
-/* Blocks that stay in memory stay there compressed; the memory of others is for their next cells. */
+/* Gives back inflated entries of blocks that stay in memory, where they stay compressed. Streamed blocks keep that
+ * memory for their next cells. */
 static void drop_inflated(const cyf_lane *lane, const cyf_window *window) {
   for (int64_t b = 0; lane->resident && b < window->n_blocks; b++)
     if (window->block[b]) cyf_block_inflate_end(window->block[b]);
 }
 
-/* Exchanges the lane's window, which has run out, for its next one. */
+/* Exchanges the lane's window, all of whose cells were taken, for its next one. */
 static cyf_status next_window(cyf_loader *loader, cyf_lane *lane, cyf_batch_slot *slot, bool *ret_stopped) {
   if (lane->window) {
     CYF_TRY(decode_placed(loader, slot));
@@ -100,7 +104,8 @@ static cyf_status next_window(cyf_loader *loader, cyf_lane *lane, cyf_batch_slot
   return lane->window ? inflate_window(loader, lane->window) : CYF_OK;
 }
 
-/* Places the lane's next cell in the batch. */
+/* Takes the lane's next cell into the batch as the lane's cell number `place` there: everything but its entries, which
+ * decode_placed decodes. */
 static cyf_status place_cell(cyf_loader *loader, cyf_lane *lane, int64_t place, cyf_batch_slot *slot,
                              bool *ret_stopped) {
   while (!lane->window || lane->window->next_entry == lane->window->n_entries) {
@@ -163,16 +168,14 @@ cyf_status cyf_batch_fill(cyf_loader *loader, cyf_batch_slot *slot, bool *ret_st
   return CYF_OK;
 }
 
-/* Memory for what the device fetches, where it does. */
+/* Makes memory for n elements of a batch: for forms that a device fetches, memory that it can fetch from. */
 static cyf_status fetched_from(const cyf_loader *loader, int64_t n, size_t size, void **memory) {
   cyf_device *device = loader->device;
   if (loader->form == CYF_BATCH_VALUES) return cyf_alloc((size_t)n, size, memory);
   return device->ops->alloc_host(device, (size_t)n * size, memory);
 }
 
-/* Entries that a batch of n cells has, about and rather more: so that memory need not grow, which is touched twice
- * then.
- */
+/* About how many entries a batch of n cells has, rather too many than too few: memory that has to grow is copied. */
 static int64_t expected_entries(const cyf_loader *loader, int64_t n) {
   int64_t entries = 0, cells = 0;
   for (int64_t p = 0; p < loader->shards.n_parts; p++) {

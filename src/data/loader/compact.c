@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Batches as the atlas stores them: 3 to 8 bytes an entry rather than 8 of values, for a device to normalise. */
+/* Compact batches: cells as integers, 3 to 8 bytes an entry rather than the 8 of float32 values. The device normalises
+ * them. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -30,7 +31,7 @@ void cyf_compact_choose_types(cyf_loader *loader) {
   }
 }
 
-/* memory[n bytes] to larger memory of the device's kind. */
+/* Moves old_bytes to larger memory, of the kind that the device can fetch from. */
 static cyf_status grow(const cyf_loader *loader, size_t old_bytes, size_t bytes, void **memory) {
   cyf_device *device = loader->device;
   void *larger = NULL;

@@ -31,7 +31,7 @@ static void *fetcher_main(void *argument) {
   return NULL;
 }
 
-/* Makes batches until the loader stops or no window comes any more. */
+/* Makes batches until the loader stops or, after a failure, no window comes any more. */
 static cyf_status assemble(cyf_loader *loader) {
   cyf_batch_slot *slot = NULL;
   while ((slot = cyf_loader_await_free_slot(loader)) != NULL) {
@@ -55,7 +55,7 @@ static void *assembler_main(void *argument) {
 }
 
 static cyf_status start_thread(void *(*body)(void *), cyf_loader *loader, pthread_t *thread, bool *ret_started) {
-  /* Signals are for the main thread, whose loop polls their flag. */
+  /* Signals are left to the main thread, whose loop looks for their flag. */
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -76,7 +76,7 @@ static cyf_status start_threads(int decode_threads, cyf_loader *loader) {
   loader->failure = CYF_FAILURE_NONE;
   CYF_TRY(cyf_loader_pool_create(decode_threads, &loader->pool));
   CYF_TRY(start_thread(planner_main, loader, &loader->planner, &loader->has_planner));
-  /* One is enough where the system reads ahead; blocks that stay in memory and MPI-IO are for one thread. */
+  /* One is enough where the system reads ahead. MPI-IO, and blocks that stay in memory, allow no more than one. */
   const int n_fetchers = loader->shards.io == CYF_LOADER_DIRECT ? CYF_FETCHERS_MAX : 1;
   for (int i = 0; i < n_fetchers; i++)
     CYF_TRY(start_thread(fetcher_main, loader, &loader->fetcher[i], &loader->has_fetcher[i]));
@@ -109,7 +109,7 @@ static int64_t stored_bytes(const cyf_loader *loader) {
   return bytes;
 }
 
-/* Refuses to keep more in memory than there is. */
+/* Refuses to keep more cells in host memory than fit. */
 static cyf_status check_residency(const cyf_loader *loader) {
   if (loader->residency != CYF_RESIDENCY_HOST) return CYF_OK;
   const int n_ranks = cyf_comm_local_size(loader->comm);
@@ -136,7 +136,7 @@ static void choose_io(const cyf_loader_options *options, cyf_loader *loader) {
   }
 }
 
-/* What each rank does by itself: plan, shards' tables, lanes. */
+/* What each rank does by itself: makes the plan, finds its cells in the shards, counts its lanes, and takes memory. */
 static cyf_status prepare_local(const cyf_atlas *atlas, const cyf_loader_options *options, int rank, int size,
                                 cyf_loader *loader) {
   CYF_TRY(cyf_lane_plan_make(options, atlas->n_cells, size, &loader->plan));
@@ -187,7 +187,7 @@ static cyf_status open_mpio(cyf_comm *comm, const cyf_atlas *atlas, cyf_loader *
   return status;
 }
 
-/* Once the lanes' counts of all ranks are known; the same on every rank. */
+/* Fills in what follows from the lanes' counts of all ranks; the same on every rank. */
 static cyf_status settle_epoch(cyf_cursor start, cyf_loader *loader) {
   for (int64_t l = 0; l < loader->plan.n_lanes; l++) loader->n_cells += loader->lane_count[l];
   loader->batches_per_epoch = cyf_plan_batches(&loader->plan, loader->lane_count);
@@ -225,7 +225,8 @@ cleanup:
 void cyf_loader_destroy(cyf_loader **loader_at) {
   if (!loader_at || !*loader_at) return;
   cyf_loader *loader = *loader_at;
-  /* The fetcher's calls of MPI-IO are independent reads, which no peer can hold up: it can always be waited for. */
+  /* The fetcher's reads by MPI-IO are independent and no peer can hold them up, so it is safe to wait for the thread.
+   */
   stop_threads(loader);
   cyf_windows_destroy(loader);
   cyf_lanes_destroy(loader);
@@ -275,7 +276,7 @@ cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
     loader->holding = false;
     pthread_cond_broadcast(&loader->changed);
   }
-  /* A failure is told when no batch from before it can come any more. */
+  /* A failure is reported once all batches that were made before it have been taken. */
   while (loader->n_filled == loader->n_taken && !loader->ended) pthread_cond_wait(&loader->changed, &loader->mutex);
   if (loader->n_filled == loader->n_taken) {
     pthread_mutex_unlock(&loader->mutex);

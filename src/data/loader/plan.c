@@ -7,7 +7,7 @@ int64_t cyf_lane_first_cell(int64_t n_cells, int64_t n_lanes, int64_t lane) {
   return (int64_t)((unsigned __int128)lane * (unsigned __int128)n_cells / (unsigned __int128)n_lanes);
 }
 
-/* The least divisor of n that is at least `least` (1 <= least <= n): a number of lanes that would work. */
+/* The smallest divisor of n that is at least `least` (1 <= least <= n): a number of lanes that would work. */
 static int64_t least_divisor_from(int64_t n, int64_t least) {
   int64_t best = n;
   for (int64_t d = 1; d <= n / d; d++) {
@@ -57,8 +57,7 @@ cyf_status cyf_lane_plan_make(const cyf_loader_options *options, int64_t n_cells
   ret_plan->n_lanes = options->n_lanes;
   ret_plan->lane_batch = options->batch_cells / options->n_lanes;
   ret_plan->window_blocks = options->window_blocks;
-  /* With small data a lane should still hold two windows of blocks, else there would be nothing to shuffle the order
-   * of. */
+  /* Also with little data a lane should hold two windows of blocks: otherwise there would be no order to shuffle. */
   const int64_t fitting = n_cells / options->n_lanes / (2 * options->window_blocks);
   ret_plan->block_cells = options->block_cells < fitting ? options->block_cells : fitting;
   if (ret_plan->block_cells < 1) ret_plan->block_cells = 1;
@@ -75,7 +74,7 @@ void cyf_plan_split(const cyf_lane_plan *plan, int64_t first, int64_t n, bool *r
     for (int64_t i = 0; i < n; i++) ret_in_split[i] = true;
     return;
   }
-  /* One block of four words decides four neighbouring cells. */
+  /* One draw gives four random numbers, which decide on four neighbouring cells. */
   uint32_t words[4];
   int64_t loaded = -1;
   for (int64_t i = 0; i < n; i++) {
@@ -102,7 +101,8 @@ void cyf_plan_block_range(const cyf_lane_plan *plan, int64_t lane, int64_t block
   *ret_end = *ret_first + plan->block_cells < lane_end ? *ret_first + plan->block_cells : lane_end;
 }
 
-/* Streams of one lane never meet: part 0 orders the blocks, part 1 the whole lane, part 2 + w the cells of window w. */
+/* Random numbers of one lane and epoch. Part 0 orders the blocks, part 1 the whole lane, part 2 + w the cells of window
+ * w; no two parts have a number in common. */
 static cyf_rng_stream lane_stream(const cyf_lane_plan *plan, int64_t epoch, int64_t lane, int64_t part) {
   cyf_rng_stream stream;
   cyf_rng_stream_init(&stream, plan->order_key, (uint32_t)epoch, (uint64_t)lane << 32 | (uint64_t)part);

@@ -12,15 +12,15 @@
 
 struct cyf_loader_pool {
   pthread_t *thread;
-  int n_threads; /* started, without the caller */
+  int n_threads; /* that were started: all but the caller's */
   bool has_mutex;
   pthread_mutex_t mutex;
   pthread_cond_t begun, ended;
   /* guarded by mutex */
   bool stopping;
   int64_t round; /* loops begun */
-  int n_working; /* threads within the present loop */
-  /* the present loop */
+  int n_working; /* threads that work on the loop of this round */
+  /* the loop of this round */
   cyf_pool_work work;
   void *context;
   int64_t end, piece;
@@ -63,7 +63,7 @@ static cyf_status start(cyf_loader_pool *pool, int n_threads) {
   if (pthread_cond_init(&pool->begun, NULL) != 0 || pthread_cond_init(&pool->ended, NULL) != 0)
     return CYF_FAIL(CYF_ERR_MEMORY, "no condition variable for the decode pool");
   CYF_TRY(CYF_NEW(&pool->thread, n_threads));
-  /* Signals are for the main thread, whose loop polls their flag. */
+  /* Signals are left to the main thread, whose loop looks for their flag. */
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -110,8 +110,8 @@ cyf_status cyf_loader_pool_run(cyf_loader_pool *pool, int64_t first, int64_t end
                                void *context) {
   if (pool->n_threads == 0 || end - first <= piece) return first < end ? work(context, first, end) : CYF_OK;
   pthread_mutex_lock(&pool->mutex);
-  /* A thread that slept through the former loop may look at it just now, find nothing left, and be counted until then.
-   */
+  /* A thread that slept through the former loop may wake only now. It finds nothing left to do, but it counts as
+   * working until it has found out, and the loop must not change meanwhile. */
   while (pool->n_working > 0) pthread_cond_wait(&pool->ended, &pool->mutex);
   pool->work = work;
   pool->context = context;

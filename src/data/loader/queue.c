@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What passes between the loader's threads: windows that are free, planned and fetched, batches, and a failure. */
+/* What passes between the loader's threads: free, planned and fetched windows, finished batches, and a failure. */
 #include "data/loader/loader_internal.h"
 
 static cyf_window *pop(const cyf_loader *loader, cyf_window_queue *queue) {
@@ -29,7 +29,7 @@ void cyf_loader_put_planned(cyf_loader *loader, cyf_window *window) {
   pthread_mutex_unlock(&loader->mutex);
 }
 
-/* NULL when stopping. */
+/* Waits for a window in the queue and takes it; NULL when the loader is stopping. */
 static cyf_window *take(cyf_loader *loader, cyf_window_queue *queue) {
   pthread_mutex_lock(&loader->mutex);
   while (!loader->stopping && queue->n == 0) pthread_cond_wait(&loader->changed, &loader->mutex);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Cells that stay in the device's memory, compact: they are read once, before the first batch, and a batch is a list of
- * their rows. Bounds and labels of the blocks stay here, so that the planner's and the assembler's walks are those of
- * any other stream. */
+/* Cells that stay in the device's memory as integers. They are read once, before the first batch, and a batch is a list
+ * of their rows. Bounds and labels of the blocks stay in host memory, so that planner and assembler work as with any
+ * other stream. */
 #include "base/memory.h"
 #include "data/loader/loader_internal.h"
 #include "kernels/backend.h"
 
-/* Where the next row goes. */
+/* How far the device's memory is filled. */
 typedef struct filling {
   cyf_loader *loader;
   int64_t n_rows, nnz; /* so far */
@@ -24,7 +24,7 @@ static int64_t n_cells_of(const cyf_loader *loader) {
          first_cell_of(loader);
 }
 
-/* Rows and entries of the split among this rank's cells, from the row bounds alone. */
+/* Counts this rank's cells of the split and their entries, from the row bounds alone. */
 static cyf_status count_rows(cyf_loader *loader, int64_t *ret_rows, int64_t *ret_nnz) {
   enum { PIECE = 4096 };
   int64_t *bound = NULL;
@@ -83,7 +83,7 @@ static cyf_status allocate(filling *f, int64_t n_rows, int64_t nnz) {
   return d->ops->alloc(d, (size_t)nnz * cyf_count_bytes(m->count_type), (void **)&m->counts);
 }
 
-/* Gathers the block's cells of the split and sends them off; the block keeps its bounds and labels. */
+/* Sends the block's cells of the split to the device; the block keeps its bounds and labels. */
 static cyf_status add_block(filling *f, cyf_block *block) {
   cyf_loader *loader = f->loader;
   cyf_device *d = loader->device;

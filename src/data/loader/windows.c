@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The planner walks through the lanes as the batches will and plans the windows of blocks that they need, ahead of
- * them; then they are fetched. */
+/* The planner goes through the lanes in the order in which batches will need their cells, and plans the windows of
+ * blocks that come next. A fetcher then reads them. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "data/loader/loader_internal.h"
 
-/* Windows fetched or on their way beyond those that lanes emit from: an eighth of the lanes. First windows have
- * different lengths, so a step of a batch empties about that many windows at most unless batches are large. */
+/* Each lane has one window from which cells are taken. Beside these there is one window for every AHEAD_SHARE lanes,
+ * and at least AHEAD_LEAST, to read ahead into. Lanes begin with windows of different lengths, so they do not all run
+ * out at once. Unless batches are large, one batch empties about as many windows as are ahead, or fewer. */
 enum { AHEAD_LEAST = 4, AHEAD_SHARE = 8 };
 
 /* ---- what lanes emit ---- */
 
-/* Which of the lane's cells are in the split and, with balanced sampling, their labels: loader->in_split, lane_codes.
- */
+/* Finds which of the lane's cells are in the split and, with balanced sampling, their labels: loader->in_split,
+ * loader->lane_codes. */
 static cyf_status survey_lane(cyf_loader *loader, const cyf_lane *lane) {
   cyf_plan_split(&loader->plan, lane->first_cell, lane->n_cells, loader->in_split);
   if (loader->balance.attribute < 0) return CYF_OK;
@@ -21,13 +22,13 @@ static cyf_status survey_lane(cyf_loader *loader, const cyf_lane *lane) {
                               lane->first_cell + lane->n_cells, loader->lane_codes);
 }
 
-/* How often the surveyed lane's cell i is emitted in the epoch of lane->extra. */
+/* How often the lane's cell i, which has this code, is emitted in the epoch for which lane->extra was made. */
 static int64_t times_emitted(const cyf_loader *loader, const cyf_lane *lane, int64_t i, int32_t code) {
   if (loader->balance.attribute < 0) return 1;
   return cyf_balance_whole(&loader->balance, code) + cyf_balance_has_extra(lane->extra, i);
 }
 
-/* Fills block_count for an epoch. Without weights all epochs are the same. */
+/* Fills lane->block_count for an epoch. Without weights all epochs are the same. */
 static cyf_status count_blocks(cyf_loader *loader, cyf_lane *lane, int64_t epoch) {
   CYF_TRY(survey_lane(loader, lane));
   if (loader->balance.attribute >= 0)
@@ -124,7 +125,8 @@ static int64_t window_cells(const cyf_loader *loader, const cyf_lane *lane, int6
   return n;
 }
 
-/* Puts every lane where it stands at the cursor. Whole windows are passed over by their counts alone. */
+/* Puts every lane where it stands at the cursor. Windows that lie before it are passed over without reading them, by
+ * their numbers of cells. */
 static cyf_status begin_walk(cyf_loader *loader, cyf_cursor cursor) {
   loader->walk = cursor;
   loader->walk_lane = 0;
@@ -141,8 +143,8 @@ static cyf_status begin_walk(cyf_loader *loader, cyf_cursor cursor) {
   return CYF_OK;
 }
 
-/* Walks on to the next lane that has too few cells for its step, the order in which the assembler will ask. At least
- * one lane emits cells. */
+/* Finds the lane that needs a window next. The walk goes on, lane by lane and batch by batch as the assembler does,
+ * until a lane has fewer cells ahead than the batch takes. There is such a lane, since at least one emits cells. */
 static cyf_status next_need(cyf_loader *loader, cyf_lane **ret_lane) {
   for (;;) {
     if (loader->walk_lane == loader->n_lanes_local) {
@@ -164,7 +166,7 @@ static cyf_status next_need(cyf_loader *loader, cyf_lane **ret_lane) {
 
 /* ---- windows ---- */
 
-/* Lists the cells that a block emits. Its labels are in memory. */
+/* Adds the cells that a block emits to the window. The block's labels are in memory. */
 static void list_block(cyf_loader *loader, const cyf_lane *lane, int32_t slot, const cyf_block *block,
                        cyf_window *window) {
   const int64_t n = block->end_cell - block->first_cell, in_lane = block->first_cell - lane->first_cell;
@@ -185,7 +187,8 @@ static cyf_status reserve_entries(cyf_window *window, int64_t n) {
   return CYF_OK;
 }
 
-/* Makes the lane's next window, but for the stored chunks of its blocks, which are asked for. */
+/* Makes the lane's next window: its blocks and its cells in their order, all but the stored chunks, which a fetcher is
+ * to read. */
 static cyf_status plan_window(cyf_loader *loader, cyf_lane *lane, cyf_window *window) {
   const int64_t number = lane->next_window++;
   int64_t first = 0, end = 0;
@@ -212,8 +215,9 @@ static cyf_status plan_window(cyf_loader *loader, cyf_lane *lane, cyf_window *wi
   return CYF_OK;
 }
 
-/* Room for the stored bytes of a streamed window; what is in it is not wanted any more. At once for a window of all its
- * blocks, as a lane's first ones are shorter, and some more. */
+/* Makes room for the stored bytes of a streamed window; what the memory holds is not wanted any more. Windows that have
+ * fewer blocks, as a lane's first one, take memory for all window_blocks of them and some more, so that it suffices for
+ * those that follow. */
 static cyf_status reserve_bytes(const cyf_loader *loader, int64_t n_bytes, cyf_window *window) {
   if (n_bytes <= window->bytes_capacity) return CYF_OK;
   const int64_t full = n_bytes / window->n_blocks * loader->plan.window_blocks,
@@ -247,7 +251,7 @@ cyf_status cyf_window_fetch(cyf_loader *loader, cyf_window *window) {
 cyf_status cyf_windows_plan(cyf_loader *loader) {
   int64_t emitted = 0;
   for (int64_t l = 0; l < loader->n_lanes_local; l++) emitted += loader->lane[l].count;
-  if (emitted == 0) return CYF_OK; /* no cells on this rank: its batches are empty */
+  if (emitted == 0) return CYF_OK; /* this rank has no cells of the split, and its batches are empty */
   CYF_TRY(begin_walk(loader, loader->cursor));
   cyf_window *window = NULL;
   while ((window = cyf_loader_take_free(loader)) != NULL) {

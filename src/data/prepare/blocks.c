@@ -15,16 +15,16 @@ static const float count_max = 16777216.0F;
 struct cyf_block_reader {
   cyf_prepare_job *job;
   bool with_obs;
-  const cyf_prepare_input *input; /* the open one; NULL: none */
+  const cyf_prepare_input *input; /* whose file is open; NULL: none */
   cyf_h5ad *file;
   int64_t block_cells;
   bool same_genes; /* the file's genes are those in use, in order */
   cyf_csr_buffer rows;
   cyf_label_column *column; /* [n_labels] of the whole file */
-  char **names;             /* of the present range of cells */
+  char **names;             /* of the range of cells that is being read */
   int64_t names_first, n_names;
-  int32_t **codes;          /* [n_labels][block_cells] merged */
-  uint64_t *pairs, *sorted; /* [row] scratch for sorting */
+  int32_t **codes;          /* [n_labels][block_cells] the atlas' codes */
+  uint64_t *pairs, *sorted; /* scratch for sorting a row */
   int64_t pairs_capacity;
 };
 
@@ -47,7 +47,7 @@ static void close_input(cyf_block_reader *reader) {
   reader->input = NULL;
 }
 
-/* Cells a block: as many as hold the planned number of values on average. */
+/* Cells of a block: as many as hold the planned number of values on average. */
 static int64_t choose_block_cells(const cyf_block_reader *reader) {
   const int64_t n_cells = reader->input->n_cells, nnz = cyf_h5ad_nnz(reader->file);
   const int64_t cell_values = nnz < 0 ? reader->input->n_genes : nnz / (n_cells > 0 ? n_cells : 1) + 1;
@@ -91,7 +91,7 @@ static bool is_count(float value) {
 static cyf_status check_counts(const cyf_block_reader *reader, int64_t first) {
   const cyf_csr_buffer *rows = &reader->rows;
   const int64_t nnz = rows->indptr[rows->n_cells];
-  int bad = 0; /* gathered without branches, at memory speed */
+  int bad = 0; /* without branches, so that the loop runs at memory speed */
   for (int64_t e = 0; e < nnz; e++) bad |= !is_count(rows->values[e]);
   if (!bad) return CYF_OK;
   int64_t e = 0, cell = 0;

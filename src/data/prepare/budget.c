@@ -13,14 +13,14 @@
 
 enum { SAMPLE_INPUTS_MAX = 32, SAMPLE_BLOCKS = 3, SAMPLE_CELLS = 1024 };
 
-/* Cells of a range that --keep and --duplicates leave. */
+/* How many cells of a range --keep and --duplicates leave. */
 static int64_t count_left(const cyf_prepare_job *job, int64_t first, int64_t n) {
   int64_t left = 0;
   for (int64_t i = first; i < first + n; i++) left += !cyf_bit_get(job->fates.dropped, i);
   return left;
 }
 
-/* Of these, those that --holdout-where names. */
+/* How many of these --holdout-where names. */
 static int64_t count_chosen(const cyf_prepare_job *job) {
   const cyf_cell_fates *fates = &job->fates;
   int64_t chosen = 0;
@@ -29,7 +29,7 @@ static int64_t count_chosen(const cyf_prepare_job *job) {
   return chosen;
 }
 
-/* What the files' headers say. */
+/* Fills in what the inputs' sizes tell. */
 static void take_sizes(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   const cyf_prepare_options *options = job->options;
   *sizes = (cyf_prepare_sizes){.n_cells = job->summary.n_cells_in,
@@ -50,7 +50,7 @@ static void take_sizes(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   }
 }
 
-/* What the rules about cells say, before the matrix is read. */
+/* Fills in what --keep, --duplicates and --holdout tell before the matrix is read. */
 static cyf_status take_wanted(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   const int64_t n_left = count_left(job, 0, job->summary.n_cells_in), n_chosen = count_chosen(job);
   int64_t n_drawn = 0;
@@ -60,7 +60,7 @@ static cyf_status take_wanted(const cyf_prepare_job *job, cyf_prepare_sizes *siz
   return CYF_OK;
 }
 
-/* What pass 1 found. */
+/* Fills in what pass 1 found. */
 static void take_selection(const cyf_prepare_job *job, cyf_prepare_sizes *sizes) {
   sizes->n_kept = job->summary.n_cells_train + job->summary.n_cells_heldout;
   sizes->values_per_cell = (double)job->nnz_kept / (double)sizes->n_kept;
@@ -82,9 +82,10 @@ cyf_status cyf_prepare_plan_job(cyf_prepare_job *job, bool selected) {
 
 /* ---- --dry-run ---- */
 
+/* What a sample of an input showed. */
 typedef struct sample {
-  double cells, values; /* of cells that are left */
-  double n_read, seconds;
+  double cells, values;   /* cells that are left, and their values over the genes in use */
+  double n_read, seconds; /* cells read and the time it took */
 } sample;
 
 static cyf_status sample_block(cyf_prepare_job *job, const cyf_prepare_block *block, void *context) {
@@ -99,7 +100,7 @@ static cyf_status sample_block(cyf_prepare_job *job, const cyf_prepare_block *bl
   return CYF_OK;
 }
 
-/* Reads a few blocks of one input, each from a cell that is left on. */
+/* Reads a few blocks of one input, spread over it. Each begins with a cell that is left. */
 static cyf_status sample_input(const cyf_prepare_job *job, cyf_block_reader *reader, const cyf_prepare_input *input,
                                sample *taken) {
   for (int64_t b = 0; b < SAMPLE_BLOCKS; b++) {
@@ -114,8 +115,8 @@ static cyf_status sample_input(const cyf_prepare_job *job, cyf_block_reader *rea
   return CYF_OK;
 }
 
-/* Values over the genes in use of the cells that are left, from samples of some inputs (as it is where those have none
- * of them); and cells read a second. */
+/* Measures, by samples of some inputs, the mean number of values over the genes in use of cells that are left, and how
+ * many cells are read a second. Where the samples hold no such cell, *values_per_cell stays as it is. */
 static cyf_status sample_inputs(cyf_prepare_job *job, double *values_per_cell, double *ret_cells_per_s) {
   const int64_t n_inputs = job->options->n_inputs;
   const int64_t n = n_inputs < SAMPLE_INPUTS_MAX ? n_inputs : SAMPLE_INPUTS_MAX;
@@ -160,7 +161,8 @@ static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *size
   char duration[32];
   cyf_clock_duration(cyf_prepare_seconds(sizes, cells_per_s, job->size), duration, sizeof(duration));
   const int64_t free_bytes = free_disk_bytes(job);
-  /* Spill and files for evaluation stand side by side with the first shards; then the spill shrinks as shards grow. */
+  /* At first the spill and the files for evaluation share the disk with the first shards. Then the spill shrinks as
+   * shards are written. */
   const int64_t larger = plan->spill_bytes > plan->atlas_bytes ? plan->spill_bytes : plan->atlas_bytes;
   const int64_t needed = larger + plan->heldout_bytes + plan->atlas_bytes / 8;
   printf("cells       %" PRId64 " in %" PRId64 " file%s", sizes->n_cells, sizes->n_inputs,

@@ -10,7 +10,7 @@
 
 #define CHECKSUM_MASK ((UINT64_C(1) << 48) - 1)
 
-/* Ahead of the packed numbers; the checksums of names stand behind it. */
+/* What packed counts begin with. The checksums of names follow, and then the packed numbers. */
 typedef struct counts_header {
   int64_t n_train, n_heldout, label_checksum, heldout_label_checksum, has_names;
 } counts_header;

@@ -9,7 +9,7 @@
 #include "data/prepare/counts.h"
 #include "data/prepare/job.h"
 
-enum { LABEL_CATEGORIES_FEW = 10 /* no identifier, however few the cells */ };
+enum { LABEL_CATEGORIES_FEW = 10 /* so few categories are no identifier, however few the cells */ };
 
 static cyf_status make_counters(cyf_prepare_job *job) {
   CYF_TRY(CYF_NEW(&job->gene_new, job->genes.n));
@@ -21,11 +21,11 @@ static cyf_status make_counters(cyf_prepare_job *job) {
 
 typedef struct distribution {
   cyf_spill_writer *spill;
-  cyf_unit_counts counts; /* of the present unit */
+  cyf_unit_counts counts; /* of the unit that is being spilled */
   int32_t *codes;         /* [n_labels] of one cell */
 } distribution;
 
-/* Takes a cell, whose values and labels are told apart by `key`, into the statistics. */
+/* Adds a cell to the unit's counts. `key` is its place in the atlas or in heldout.h5ad, which the checksums take in. */
 static void count_cell(const cyf_prepare_job *job, const cyf_spill_cell *cell, uint64_t key, bool heldout,
                        cyf_unit_counts *counts) {
   const float counted = job->kind == CYF_EXPRESSION_COUNTS ? 1 : 0;
@@ -115,7 +115,8 @@ cleanup:
   return status;
 }
 
-/* Units are good for the cut into shards that they were made for. */
+/* Spilled units hold only for the size and number of shards that they were made for: where these are others than
+ * before, what was spilled is removed. */
 static cyf_status check_cut(const cyf_prepare_job *job) {
   const int64_t cut[2] = {job->plan.shard_cells, job->summary.n_cells_train};
   int64_t before[2] = {0};
@@ -128,7 +129,7 @@ static cyf_status check_cut(const cyf_prepare_job *job) {
   return cyf_prepare_store_result(job, "cut", 0, cut, 2);
 }
 
-/* Spills what is not there yet. */
+/* Spills the units that are not on disk yet. */
 static cyf_status spill_units(cyf_prepare_job *job) {
   uint8_t *done = NULL;
   cyf_status status = CYF_NEW(&done, job->plan.n_units);
@@ -171,7 +172,7 @@ static cyf_status sum_counts(const cyf_prepare_job *job, cyf_unit_counts *counts
   return CYF_OK;
 }
 
-/* The counts of all units over all ranks, into the job. */
+/* Adds up the counts of all units over all ranks, into the job. */
 static cyf_status collect_counts(cyf_prepare_job *job) {
   cyf_unit_counts counts = {0};
   cyf_status status = cyf_unit_counts_create(job->genes.n, job->attribute, job->options->n_labels, 0, false, &counts);
@@ -190,7 +191,7 @@ static cyf_status collect_counts(cyf_prepare_job *job) {
   return status;
 }
 
-/* Numbers the genes that stay. */
+/* Drops rare genes and numbers those that stay. */
 static cyf_status filter_genes(cyf_prepare_job *job) {
   for (int64_t g = 0; g < job->genes.n; g++) {
     job->gene_new[g] = -1;
@@ -217,7 +218,8 @@ static void say_genes(const cyf_prepare_job *job) {
   }
 }
 
-/* A model conditions on each category; one with a handful of cells each is of no use, and costs memory. */
+/* A model learns each category as a condition. Categories with a handful of cells each are of no use and cost memory.
+ */
 static void warn_of_identifiers(const cyf_prepare_job *job) {
   const int64_t n_kept = job->summary.n_cells_train + job->summary.n_cells_heldout;
   for (int64_t a = 0; a < job->options->n_labels; a++) {

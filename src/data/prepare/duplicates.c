@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Cells whose id an earlier cell has. Hashes of the ids travel to the rank that their first word names, which sees all
- * cells of an id; what it finds is joined as bits over all cells. A rank's memory is bounded by IDS_A_ROUND: where the
- * ranks' tables cannot hold all ids at once, several rounds each look at a share of the hashes. */
+/* Cells whose id an earlier cell has. Each id's hash is sent to the rank that its first word names, so that one rank
+ * sees all cells of an id. What the ranks find is joined as bits over all cells. IDS_A_ROUND bounds a rank's memory:
+ * where the ranks' tables cannot hold all ids at once, several rounds each look at a share of the hashes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,9 +11,9 @@
 #include "data/prepare/inputs.h"
 
 enum {
-  IDS_A_ROUND = 6000000, /* of one rank: a table of 2^23 slots, 201 MB */
-  BLOCK_IDS = 65536,     /* read and exchanged at once: 8 MB or so of strings */
-  STEPS_A_POLL = 16      /* for signals: every second or two */
+  IDS_A_ROUND = 6000000, /* of one rank: a table of 2^23 entries, 201 MB */
+  BLOCK_IDS = 65536,     /* read and exchanged at once: some 8 MB of strings */
+  STEPS_A_POLL = 16      /* a signal is looked for every second or two */
 };
 
 typedef struct id_message {
@@ -24,7 +24,7 @@ typedef struct id_message {
 typedef struct id_search {
   cyf_prepare_job *job;
   int64_t n_rounds, round;
-  cyf_h5ad *file; /* open input */
+  cyf_h5ad *file; /* the open input's */
   const cyf_prepare_input *input;
   char **ids;                        /* [BLOCK_IDS] */
   id_message *message;               /* [BLOCK_IDS] in order of reading */
@@ -32,8 +32,8 @@ typedef struct id_search {
   int64_t *n_bytes_out, *n_bytes_in; /* [ranks] */
   cyf_id_table *table;
   int64_t *repeated;   /* [words] bits */
-  int64_t is_numbered; /* an input of several has row numbers for ids */
-  /* the least repeated cell that this rank saw, its hash and the cell before it, -1: none */
+  int64_t is_numbered; /* one of several inputs has row numbers for ids */
+  /* the lowest repeated cell that this rank saw (-1: none), the cell that has its id before it, and the id's hash */
   int64_t least, before_least;
   cyf_id_hash least_hash;
 } id_search;
@@ -62,7 +62,9 @@ static cyf_status search_make(id_search *search) {
   return CYF_NEW(&search->repeated, job->fates.n_words);
 }
 
-/* Ids that are only row numbers tell nothing about cells of different files: a failure where the answer matters. */
+/* Ids that are only row numbers tell nothing about cells of different files. That is a failure where the answer
+ * matters.
+ */
 static cyf_status check_named(id_search *search, int64_t n) {
   const cyf_prepare_options *options = search->job->options;
   if (options->n_inputs == 1) return CYF_OK;
@@ -80,7 +82,7 @@ static cyf_status check_named(id_search *search, int64_t n) {
       search->input->path);
 }
 
-/* Reads a block's ids; what belongs to this round goes to `sorted`, ranks one after another. */
+/* Reads a block's ids. The hashes that belong to this round go to `sorted`, grouped by the rank they are sent to. */
 static cyf_status hash_block(id_search *search, int64_t first, int64_t n) {
   const cyf_prepare_job *job = search->job;
   const uint64_t size = (uint64_t)job->size;
@@ -97,7 +99,7 @@ static cyf_status hash_block(id_search *search, int64_t first, int64_t n) {
     search->n_bytes_out[hash.word[0] % size] += (int64_t)sizeof(id_message);
   }
   CYF_TRY(status);
-  for (int r = 0; r < job->size; r++) { /* n_bytes_in serves as the ranks' places for a while */
+  for (int r = 0; r < job->size; r++) { /* until the exchange n_bytes_in holds where each rank's messages go */
     search->n_bytes_in[r] = start;
     start += search->n_bytes_out[r] / (int64_t)sizeof(id_message);
   }
@@ -106,7 +108,7 @@ static cyf_status hash_block(id_search *search, int64_t first, int64_t n) {
   return CYF_OK;
 }
 
-/* This rank's block of a step, if it has one; blocks are numbered over all inputs. */
+/* Reads this rank's block of a step, if there is one; blocks are numbered over all inputs. */
 static cyf_status read_block(id_search *search, int64_t block) {
   const cyf_prepare_job *job = search->job;
   int64_t i = 0;
@@ -139,7 +141,7 @@ static cyf_status enter(id_search *search, const id_message *messages, int64_t n
     cyf_bit_set(search->repeated, repeated);
     if (search->least >= 0 && repeated > search->least) continue;
     search->least = repeated;
-    search->before_least = -1; /* looked up at the round's end */
+    search->before_least = -1; /* it is looked up at the round's end */
     search->least_hash = messages[i].hash;
   }
   return CYF_OK;
@@ -169,7 +171,8 @@ static cyf_status search_round(id_search *search, int64_t n_steps) {
   return cyf_comm_agree(job->comm, entered);
 }
 
-/* All rounds, and the ranks' findings joined: `repeated`, and the least repeated cell of all on all ranks. */
+/* Runs all rounds and joins what the ranks found. All ranks then have `repeated` and the lowest repeated cell of all.
+ */
 static cyf_status search_all(id_search *search) {
   cyf_prepare_job *job = search->job;
   int64_t n_blocks = 0;
@@ -185,7 +188,7 @@ static cyf_status search_all(id_search *search) {
   return cyf_comm_max_int64(job->comm, &search->before_least, 1);
 }
 
-/* "cell 12 of b.h5ad has the id "X" of cell 3 of a.h5ad". Rank 0. */
+/* Writes 'cell 12 of b.h5ad has the id "X" of cell 3 of a.h5ad', on rank 0. */
 static cyf_status describe_least(const id_search *search, char *text, size_t size) {
   const cyf_prepare_job *job = search->job;
   const cyf_prepare_input *input = cyf_prepare_input_of(job, search->least);
@@ -203,7 +206,7 @@ static cyf_status describe_least(const id_search *search, char *text, size_t siz
   return status;
 }
 
-/* Rank 0 tells; in refusing, it fails. */
+/* Rank 0 says how many cells repeat an id. Where such cells are refused this is its failure. */
 static cyf_status tell(const id_search *search, int64_t n_repeated) {
   char example[1024];
   CYF_TRY(describe_least(search, example, sizeof example));

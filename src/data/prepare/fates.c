@@ -12,7 +12,7 @@ cyf_status cyf_cell_fates_make(int64_t n_cells, cyf_cell_fates *fates) {
   return CYF_NEW(&fates->heldout_before, fates->n_words + 1);
 }
 
-/* Set bits before bit i, given those before each word. */
+/* How many bits are set before bit i; before[w] of them are set before word w. */
 static int64_t bits_before(const int64_t *words, const int64_t *before, int64_t i) {
   const uint64_t below = (UINT64_C(1) << (i % CYF_WORD_BITS)) - 1;
   return before[i / CYF_WORD_BITS] + __builtin_popcountll((uint64_t)words[i / CYF_WORD_BITS] & below);
@@ -52,7 +52,7 @@ bool cyf_cells_are_wanted(const cyf_cell_fates *fates, int64_t first, int64_t n)
     const int64_t word = i / CYF_WORD_BITS;
     const int64_t bits = fates->is_selected ? fates->kept[word] : ~fates->dropped[word];
     if (bits == 0) {
-      i = (word + 1) * CYF_WORD_BITS - 1; /* none here: on to the next word */
+      i = (word + 1) * CYF_WORD_BITS - 1; /* all of this word are dropped: on to the next */
     } else if (cyf_bit_get(&bits, i % CYF_WORD_BITS)) {
       return true;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which cells their obs lets through: --keep and --holdout-where. Each input's columns are read once, by one rank. */
+/* Choosing cells by their obs columns: --keep and --holdout-where. Each input's columns are read once, by one rank. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,32 +8,32 @@
 #include "base/memory.h"
 #include "data/prepare/inputs.h"
 
-/* For messages only: values kept of a column, and of these read to the user. */
+/* Limits of what messages need: values remembered of a column, and bytes of the list that the user is shown. */
 enum { VALUES_KEPT = 2000, LIST_BYTES = 1024 };
 
-/* What the inputs of this rank, later of all ranks, say to the rules. */
+/* What the rules met in the inputs of this rank, later of all ranks. */
 typedef struct rule_tally {
-  int64_t *n_inputs_with; /* [columns] */
+  int64_t *n_inputs_with; /* [columns] inputs that have the column */
   int64_t *n_matched;     /* [terms] cells with the term's value */
   int64_t *n_dropped;     /* [columns] cells that --keep of this column was the first to drop */
   int64_t *n_chosen;      /* [groups] cells left by --keep that the group holds out */
-  cyf_names *values;      /* [columns] of this rank's inputs */
-  cyf_names *partners;    /* [groups] values of the last term's column where all the others are met */
+  cyf_names *values;      /* [columns] its values in this rank's inputs */
+  cyf_names *partners;    /* [groups] values of the last term's column among cells that meet all other terms */
 } rule_tally;
 
 /* One column of one input. */
 typedef struct column_view {
   bool is_there;
-  cyf_label_column labels; /* as read; code NULL when not there */
-  int64_t n;               /* its categories */
-  const char **value;      /* [n + 1] what the rules see; the last, and a category that is no label: NULL */
+  cyf_label_column labels; /* as read; its code is NULL when the column is not there */
+  int64_t n;               /* number of its categories */
+  const char **value; /* [n + 1] each category as the rules see it; NULL for none, as the last, of missing values */
 } column_view;
 
-/* An input under the rules. */
+/* One input's columns that the rules name, and which of their values the terms mean. */
 typedef struct input_view {
   column_view *column; /* [columns] */
-  bool **is;           /* [terms][categories + 1] the term's value */
-  bool **seen;         /* [groups][categories + 1] of the last term's column, as partners says */
+  bool **is;           /* [terms][categories + 1] whether this is the term's value */
+  bool **seen;         /* [groups][categories + 1] values of the last term's column, as `partners` above */
 } input_view;
 
 static void tally_destroy(const cyf_obs_rules *rules, rule_tally *tally) {
@@ -68,7 +68,8 @@ static void view_destroy(const cyf_obs_rules *rules, input_view *view) {
   cyf_free(view->seen);
 }
 
-/* Reads a column: a label of the atlas by its merged names, an obs column by its own. */
+/* Reads a column. Values of an atlas label have the names that the label map gives them, those of an obs column their
+ * own. */
 static cyf_status view_column(const cyf_prepare_job *job, const cyf_prepare_input *input, cyf_h5ad *file,
                               const char *name, column_view *column) {
   const int64_t label = cyf_prepare_find_label(job, name);
@@ -107,7 +108,7 @@ static cyf_status view_make(const cyf_prepare_job *job, const cyf_prepare_input 
   return CYF_OK;
 }
 
-/* Place of a cell's value among its column's; that of no value comes last. */
+/* Index of a cell's value among its column's categories; that of no value comes after the last. */
 static int64_t value_of(const input_view *view, int64_t column, int64_t cell) {
   const column_view *c = &view->column[column];
   return !c->labels.code || c->labels.code[cell] < 0 ? c->n : c->labels.code[cell];
@@ -191,7 +192,7 @@ static int by_bytes(const void *left, const void *right) {
   return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-/* The ranks' names in one sorted set on rank 0; empty on the others. Collective. */
+/* Gathers the ranks' names as one sorted set on rank 0; it is empty on the others. Collective. */
 static cyf_status gather_names(cyf_comm *comm, const cyf_names *names, cyf_names *ret_all) {
   int64_t n_bytes = 0, at = 0, total = 0, *counts = NULL;
   char *bytes = NULL, *all = NULL, **sorted = NULL;
@@ -223,7 +224,7 @@ static const char *option_of(const cyf_obs_term *term) {
   return term->group == CYF_GROUP_KEEP ? "--keep" : "--holdout-where";
 }
 
-/* A column that no input has; rank 0 looks up what there is. */
+/* The failure for a column that no input has. Rank 0 reads which columns there are. */
 static cyf_status no_such_column(const cyf_prepare_job *job, const cyf_obs_term *term) {
   const char *name = job->rules.columns.name[term->column];
   cyf_h5ad *file = NULL;
@@ -269,8 +270,8 @@ static cyf_status no_such_group(const cyf_prepare_job *job, int64_t group, const
                   cyf_list_names(partners->n, (const char *const *)partners->name, list, sizeof list));
 }
 
-/* Fails where a column, a value or a combination is not there. All ranks see the same sums and so the same fault.
- * Collective. */
+/* Fails where a column, a value or a combination of values is in no input. All ranks have the same sums, and so see the
+ * same fault. Collective. */
 static cyf_status check_rules(const cyf_prepare_job *job, const rule_tally *tally) {
   const cyf_obs_rules *rules = &job->rules;
   const cyf_obs_term *absent = NULL, *unmatched = NULL;

@@ -8,10 +8,10 @@
 #include "data/prepare/inputs.h"
 
 enum { ROWS_MAX = 20, MOST_WARNED_OF = 3 };
-static const double share_few = 0.10;   /* below: surely other names than the rest's */
-static const double share_usual = 0.50; /* below: listed also where there are many inputs */
+static const double share_few = 0.10;   /* an input below this surely has another kind of names than the rest */
+static const double share_usual = 0.50; /* an input below this is listed even where there are many */
 
-/* The var column with the file's gene names, NULL: the index. *ret_column: cyf_free. */
+/* The var column with the file's gene names; NULL: the index. The caller frees *ret_column with cyf_free. */
 static cyf_status choose_column(const cyf_h5ad *file, const char *asked, char **ret_column) {
   *ret_column = NULL;
   if (!asked) return CYF_OK;
@@ -24,7 +24,7 @@ static cyf_status choose_column(const cyf_h5ad *file, const char *asked, char **
     if (!is_there) cyf_free(column);
     if (is_there || is_index) return CYF_OK;
   }
-  return cyf_strdup(asked, ret_column); /* reading it fails with the columns there are */
+  return cyf_strdup(asked, ret_column); /* reading it fails and lists the columns there are */
 }
 
 cyf_status cyf_prepare_map_genes(cyf_prepare_job *job, cyf_h5ad *file, cyf_names *seen, cyf_prepare_input *input) {
@@ -59,14 +59,15 @@ cleanup:
 /* How an input's genes fit what they are compared with: the gene list, or the other inputs' genes. */
 typedef struct gene_fit {
   int64_t n_matched;
-  int64_t n_compared; /* the input's genes or those compared with, whichever are fewer */
+  int64_t n_compared; /* number of the input's genes, or of those compared with where these are fewer */
 } gene_fit;
 
 static double share_of(const gene_fit *fit) {
   return fit->n_compared > 0 ? (double)fit->n_matched / (double)fit->n_compared : 1;
 }
 
-/* Whether a gene is one of those an input is compared with. n_inputs_with [genes], NULL: the gene list. */
+/* Whether an input is compared with this gene in use: one of the gene list (n_inputs_with NULL), or one that an input
+ * other than this has. has_it: whether this input has the gene; n_inputs_with[genes]: in how many inputs each is. */
 static bool is_compared(const int32_t *n_inputs_with, int64_t gene, bool has_it) {
   return !n_inputs_with || n_inputs_with[gene] > (has_it ? 1 : 0);
 }
@@ -110,7 +111,7 @@ static void print_table(const cyf_prepare_job *job, const gene_fit *fit) {
              (long long)(n - n_printed), n_printed > 0 ? "more " : "", 100 * least, 100 * greatest);
 }
 
-/* Genes of a var column among those compared with. */
+/* Counts the genes of a var column among those compared with. */
 static cyf_status count_column(const cyf_prepare_job *job, const cyf_prepare_input *input, cyf_h5ad *file,
                                const char *column, const int32_t *n_inputs_with, int64_t *ret_n_matched) {
   cyf_names names = {0};
@@ -160,7 +161,7 @@ cleanup:
   return status;
 }
 
-/* A gene of an input by its place in use; a gene of the others for the message. */
+/* A gene of the gene list, or of another input where there is no list, as an example in the message. */
 static const char *example_of_others(const cyf_prepare_job *job, const int32_t *n_inputs_with,
                                      const cyf_prepare_input *input) {
   if (!n_inputs_with) return job->genes.name[0];
@@ -199,7 +200,7 @@ cleanup:
   return status;
 }
 
-/* In how many inputs each gene in use is. */
+/* Counts in how many inputs each gene in use is. */
 static cyf_status count_inputs(const cyf_prepare_job *job, int32_t **ret_n_inputs_with) {
   CYF_TRY(CYF_NEW(ret_n_inputs_with, job->genes.n));
   for (int64_t i = 0; i < job->options->n_inputs; i++)

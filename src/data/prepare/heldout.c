@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* heldout.h5ad and train.h5ad: the two sides of the split in input order, as plain files for evaluation. They stream
- * from the spill: neither values nor names nor labels of all cells are held. */
+/* heldout.h5ad and train.h5ad: held-out and training cells in input order, as AnnData files for evaluation. They stream
+ * from the spill, so that neither values nor names nor labels of all cells are in memory at once. */
 #include <string.h>
 
 #include "base/checksum.h"
@@ -44,8 +44,8 @@ static cyf_status flush_cells(file_cells *cells) {
   return CYF_OK;
 }
 
-/* Names of cells repeat where inputs share barcodes: the second becomes NAME-1, the third NAME-2. From the 256th on the
- * cell's number in the file is appended instead. */
+/* Makes a cell's name unique in the file. Names repeat where inputs share barcodes: the second becomes NAME-1, the
+ * third NAME-2. From the 256th on, the cell's number in the file is appended instead. */
 static cyf_status make_name(const file_cells *cells, const char *name, int64_t cell, char **ret_name) {
   const uint8_t repeat = cells->repeat[cell];
   if (repeat == 0) return cyf_strdup(name, ret_name);
@@ -112,7 +112,7 @@ static cyf_status start_file(const cyf_prepare_job *job, const char *path, bool 
   CYF_TRY_CLEANUP(cyf_h5ad_writer_set_genes(*ret_writer, &job->atlas_genes));
   status = cyf_h5ad_writer_set_uns_text(*ret_writer, "expression", cyf_expression_kind_name(job->kind));
 cleanup:
-  cyf_free(columns); /* what they point to is the job's */
+  cyf_free(columns); /* the job owns what they point to */
   return status;
 }
 

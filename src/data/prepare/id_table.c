@@ -8,7 +8,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 
-/* Open addressing with linear probing; 24 bytes a slot. */
+/* One entry of a hash table with open addressing and linear probing: 24 bytes. */
 typedef struct id_slot {
   cyf_id_hash hash;
   int64_t cell_and_one; /* 0: free */
@@ -19,7 +19,7 @@ struct cyf_id_table {
   id_slot *slot;
 };
 
-/* Seeds of two checksums, any two: first digits of e and of pi. */
+/* Seeds of the two checksums that make a hash. Any two would do; these are the first digits of e and of pi. */
 static const uint64_t seeds[2] = {UINT64_C(2718281828459045235), UINT64_C(3141592653589793238)};
 
 cyf_id_hash cyf_id_hash_make(const char *id) {
@@ -27,8 +27,8 @@ cyf_id_hash cyf_id_hash_make(const char *id) {
   return (cyf_id_hash){{cyf_checksum(seeds[0], id, length), cyf_checksum(seeds[1], id, length)}};
 }
 
-/* The slot that holds the hash, or the free one where it belongs. word[0] chooses a cell's rank, so word[1] its slot.
- */
+/* The entry that holds the hash, or the free one where it belongs. It is chosen by word[1], since word[0] chose the
+ * rank (duplicates.c) and is the same in all hashes of a table, modulo the number of ranks. */
 static id_slot *find_slot(const cyf_id_table *table, cyf_id_hash hash) {
   const uint64_t mask = (uint64_t)table->n_slots - 1;
   uint64_t at = hash.word[1] & mask;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Cell ids by their hashes: which of them came before. */
+ * A table of cell ids by their hashes, which tells whether an id came before. Not collective. */
 #ifndef CYF_DATA_PREPARE_ID_TABLE_H
 #define CYF_DATA_PREPARE_ID_TABLE_H
 
@@ -8,24 +8,30 @@
 
 #include "base/status.h"
 
-/** 128 bits that stand for an id. Two of n different ids share them with a chance of about n^2 / 2^129: 10^-23 at 100
- * million cells, so that ids themselves need not be kept or compared. */
+/** 128 bits that stand for an id. That any two of n different ids share them has a probability of about n^2 / 2^129, or
+ * 10^-23 at 100 million cells. So the ids themselves need not be kept or compared. */
 typedef struct cyf_id_hash {
   uint64_t word[2];
 } cyf_id_hash;
 
+/** The hash of an id, a text that ends in NUL. */
 cyf_id_hash cyf_id_hash_make(const char *id);
 
-/** The least cell of each id. Memory follows the distinct ids, not the cells: 32 to 64 bytes each. */
+/** For each id the cell with the lowest number. Memory: 32 to 64 bytes for each distinct id, whatever the number of
+ * cells. */
 typedef struct cyf_id_table cyf_id_table;
 
-/** n_expected: distinct ids for which there is room at once. */
+/** Makes an empty table with room for n_expected distinct ids; it grows where more come. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_id_table_create(int64_t n_expected, cyf_id_table **ret_table);
-void cyf_id_table_destroy(cyf_id_table **table); /**< NULL-safe */
-/** Enters a cell. *ret_repeated is -1 when the id is new, otherwise the greater of this cell and the least one so far:
- * over all calls, in any order, each cell but the least of its id is returned once. Errors: CYF_ERR_MEMORY. */
+/** Frees the table; NULL-safe, sets NULL. */
+void cyf_id_table_destroy(cyf_id_table **table);
+/** Enters a cell by its number. *ret_repeated is -1 when the id is new. Otherwise it is the higher of this cell and the
+ * lowest one of that id so far.
+ *
+ * So whatever the order of the calls, each cell but the lowest of its id is returned exactly once. Errors:
+ * CYF_ERR_MEMORY. */
 cyf_status cyf_id_table_add(cyf_id_table *table, cyf_id_hash hash, int64_t cell, int64_t *ret_repeated);
-/** The least cell of the id, -1 when absent. */
+/** The lowest cell of the id, -1 when absent. */
 int64_t cyf_id_table_find(const cyf_id_table *table, cyf_id_hash hash);
 
 #endif

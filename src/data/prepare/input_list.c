@@ -38,7 +38,7 @@ static cyf_status add_pattern(const char *pattern, cyf_names *paths) {
   else if (outcome != 0)
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: this pattern cannot be looked up: %s", pattern,
                       outcome == GLOB_NOSPACE ? "no memory" : "a folder cannot be read");
-  /* The library's own order follows the locale. */
+  /* glob's own order follows the locale. */
   if (status == CYF_OK) qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, by_bytes);
   for (size_t i = 0; i < found.gl_pathc && status == CYF_OK; i++) status = add_path(found.gl_pathv[i], paths);
   globfree(&found);
@@ -92,7 +92,7 @@ static cyf_status look(const char *const *arguments, int64_t n, const char *list
   return paths->n > 0 ? CYF_OK : CYF_FAIL(CYF_ERR_INPUT, "no input file; expected one or more .h5ad files");
 }
 
-/* Rank 0's paths to all, as one piece of bytes. */
+/* Sends rank 0's paths to all ranks, as one string of bytes. */
 static cyf_status share(cyf_comm *comm, cyf_names *paths) {
   int64_t n_bytes = 0, at = 0;
   char *bytes = NULL;

@@ -8,12 +8,13 @@
 #include "comm/comm.h"
 #include "data/tables/labels.h"
 
-/** Works out the files that arguments[n] and then the lines of `list_path` (NULL: no list) name, in their order. One
- * that exists is taken as it is; one with *, ? or [ is a pattern whose files follow in the order of their bytes. In the
- * list, blank lines and lines that begin with # are passed over, spaces at both ends of a line are cut off, and
- * relative paths start at the list's folder. Rank 0 looks; all ranks get its paths. ret_paths is filled by the callee,
- * destroyed by the caller with cyf_names_destroy. Collective. Errors, agreed: CYF_ERR_INPUT for a file or pattern that
- * is not there, a folder, a path that comes twice, no path at all. */
+/** Lists the files that arguments[n] and then the lines of `list_path` (NULL: no list) name, in their order.
+ *
+ * A path that exists is taken as it is. Another one with *, ? or [ is a pattern, whose files follow in the order of
+ * their bytes. In the list, spaces at both ends of a line are cut off. Blank lines and lines that begin with # are
+ * passed over. Relative paths start at the list's folder. Rank 0 looks, and all ranks get its paths. The caller
+ * destroys *ret_paths with cyf_names_destroy. Collective. Errors, agreed: CYF_ERR_INPUT for a file or pattern that is
+ * not there, a folder, a path that comes twice, or no path at all. */
 cyf_status cyf_input_list_make(cyf_comm *comm, const char *const *arguments, int64_t n, const char *list_path,
                                cyf_names *ret_paths);
 

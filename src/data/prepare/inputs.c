@@ -12,13 +12,13 @@
 
 enum { DETECT_CELLS_MAX = 2000 }; /* cells looked at to tell counts from logarithms */
 
-/* One file may go by several names (./w.h5ad, links): the file system tells. */
+/* Refuses a file that is given twice. It may go by several names, such as ./w.h5ad or a link; the file system tells. */
 static cyf_status check_distinct(const cyf_prepare_options *options) {
   struct stat *facts = NULL;
   cyf_status status = CYF_OK;
   CYF_TRY(CYF_NEW(&facts, options->n_inputs));
   for (int64_t i = 0; i < options->n_inputs; i++) {
-    /* One that cannot be looked at fails with its reason when it is opened; st_nlink 0 marks it. */
+    /* A file without facts, marked by st_nlink 0, fails with its reason when it is opened. */
     if (stat(options->inputs[i], &facts[i]) != 0) facts[i].st_nlink = 0;
     for (int64_t j = 0; j < i && facts[i].st_nlink > 0; j++) {
       if (facts[j].st_nlink == 0 || facts[i].st_dev != facts[j].st_dev || facts[i].st_ino != facts[j].st_ino) continue;
@@ -61,7 +61,7 @@ cleanup:
   return status;
 }
 
-/* Genes of the list that no input has. */
+/* Counts the genes of the list that no input has. */
 static int64_t count_missing_genes(const cyf_prepare_job *job, const cyf_names *seen) {
   int64_t n = 0;
   for (int64_t g = 0; g < job->genes.n; g++) n += cyf_names_find(seen, job->genes.name[g]) < 0;

@@ -13,9 +13,9 @@
 #include "data/prepare/job.h"
 
 static const char journal_name[] = "journal.txt", lock_name[] = "lock";
-/* Folders of units' results and the spill; "cut" tells how shards are cut. */
+/* Folders within OUTPUT.partial: results of pass 1, the spill, numbers of finished shards, and how shards were cut. */
 static const char *const work_folders[] = {"select", "spill", "shards", "cut"};
-enum { N_WORK_FOLDERS = 4, N_FILE_FOLDERS = 3 /* all but the first belong to the files */ };
+enum { N_WORK_FOLDERS = 4, N_FILE_FOLDERS = 3 /* all but the first hold only for one cut into shards */ };
 
 static cyf_status has_entries(const char *directory, bool *ret_has) {
   *ret_has = false;
@@ -29,7 +29,8 @@ static cyf_status has_entries(const char *directory, bool *ret_has) {
   return CYF_OK;
 }
 
-/* One run at a time; a killed run's lock goes with it. File systems without locks are trusted. */
+/* Lets one run at a time work in OUTPUT.partial. A killed run's lock goes with its process. On a file system without
+ * locks, users must see to it that there is one run. */
 static cyf_status lock_partial(cyf_prepare_job *job) {
   char *path = NULL;
   CYF_TRY(cyf_path_join(job->partial, lock_name, &path));
@@ -80,7 +81,7 @@ static cyf_status remove_entries(const cyf_prepare_job *job, bool (*remove)(cons
 }
 
 static bool is_h5ad(const char *name) {
-  return strstr(name, ".h5ad") != NULL; /* also unfinished ones */
+  return strstr(name, ".h5ad") != NULL; /* NAME.h5ad.partial too */
 }
 
 static bool is_of_files(const char *name) {
@@ -109,7 +110,8 @@ cyf_status cyf_prepare_clear_work(const cyf_prepare_job *job) {
   return remove_entries(job, is_work);
 }
 
-/* The journal goes just before a finished atlas gets its name: a kill in between leaves one. */
+/* OUTPUT.partial without a journal. The journal is removed just before a finished atlas gets its name, and a kill in
+ * between leaves such a folder. */
 static cyf_status no_journal(const cyf_prepare_job *job) {
   char *manifest = NULL;
   CYF_TRY(cyf_path_join(job->partial, "manifest.yaml", &manifest));
@@ -121,7 +123,7 @@ static cyf_status no_journal(const cyf_prepare_job *job) {
   return CYF_FAIL(CYF_ERR_IO, "%s: is not of a run of prepare (no %s); move it away", job->partial, journal_name);
 }
 
-/* Compares with the journal that is there, if any. */
+/* Compares this run's journal with the one in OUTPUT.partial, if any. Where they differ, all work there is removed. */
 static cyf_status judge_journal(const cyf_prepare_job *job, const char *path, const char *journal, bool *ret_goes_on) {
   bool has = false;
   char *before = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The journal's text: everything that the atlas follows from, so that equal text means an equal atlas. Which options
- * these are is the table's to say (options.h). */
+/* The journal's text holds everything that decides what the atlas is, so that equal text means an equal atlas. The
+ * table of options says which of them do (options.h). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "data/prepare/job.h"
 
-/* One line's worth: no value can look like two lines. */
+/* Prints a value so that it stays on one line, whatever it holds. */
 static void print_text(FILE *stream, const char *text) {
   for (const char *c = text; *c; c++) {
     if (*c == '\n' || *c == '\\') fputc('\\', stream);
@@ -31,7 +31,7 @@ static void print_bins(FILE *stream, const cyf_label_bins *bins) {
   for (int e = 0; e < bins->n_edges; e++) fprintf(stream, " %.17g", bins->edge[e]);
 }
 
-/* Item i of a list, without its word. */
+/* Prints item i of a list, without the option's word. */
 static void print_item(FILE *stream, const cyf_prepare_job *job, const cyf_prepare_option *option, const void *list,
                        int64_t i) {
   const char *const *texts = list;
@@ -45,7 +45,7 @@ static void print_item(FILE *stream, const cyf_prepare_job *job, const cyf_prepa
   }
 }
 
-/* The value of an option that is no list, without its word. */
+/* Prints the value of an option that is no list, without the option's word. */
 static void print_value(FILE *stream, const cyf_prepare_option *option, const void *value) {
   const char *text = NULL;
   switch (option->kind) {

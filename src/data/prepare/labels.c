@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Labels of `prepare`: which obs column of each input holds them, and one list of categories for all. */
+/* Labels of `prepare`: which obs column of each input holds them, and one list of categories for all inputs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -78,7 +78,9 @@ static const cyf_label_bins *bins_of(const cyf_prepare_options *options, const c
   return NULL;
 }
 
-/* Each number of the file's column to its bin; all bins are categories, so that they stay in order. */
+/* Maps each number of the file's column to its bin. All bins become categories, used or not, so that they stay in
+ * order.
+ */
 static cyf_status map_bins(const cyf_label_bins *bins, const cyf_label_column *column, cyf_attribute *attribute,
                            const char *path, int32_t *ret_codes) {
   CYF_TRY(cyf_label_bins_names(bins, &attribute->categories));
@@ -134,7 +136,7 @@ cyf_status cyf_prepare_map_labels(cyf_prepare_job *job, cyf_h5ad *file, cyf_prep
   return CYF_OK;
 }
 
-/* No input has the label: what the first one has instead. */
+/* The failure for a label that no input has; it lists the columns of the first input. */
 static cyf_status no_such_label(const cyf_prepare_job *job, int64_t a) {
   const cyf_names *wanted = &job->label_columns[a];
   cyf_h5ad *file = NULL;
@@ -166,7 +168,7 @@ static void warn_of_unused(const cyf_label_map *map) {
     cyf_warn("%s: %lld more lines name values that no input has", map->path, (long long)(n_unused - MOST_UNUSED_SAID));
 }
 
-/* Of a label that several columns may hold: how many inputs gave which, so that a misspelt one shows. */
+/* Of a label that several columns may hold, says how many inputs have which, so that a misspelt one shows. */
 static void say_columns(const cyf_prepare_job *job, int64_t a) {
   const cyf_names *columns = &job->label_columns[a];
   for (int64_t c = 0; columns->n > 1 && c < columns->n; c++) {
@@ -222,7 +224,7 @@ cleanup:
   return status;
 }
 
-/* Renumbers one attribute; used[old code] becomes the new one. */
+/* Renumbers the categories of one attribute; used[old code] becomes the new code. */
 static cyf_status keep_used(cyf_prepare_job *job, int64_t a, int64_t *used) {
   cyf_attribute *attribute = &job->attribute[a];
   cyf_names left = {0};

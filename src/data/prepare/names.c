@@ -20,7 +20,7 @@ static int by_name(const void *left, const void *right) {
   return (a->cell > b->cell) - (a->cell < b->cell);
 }
 
-/* Takes the names of one unit that fall into `part`. */
+/* Takes those names of one unit that belong to `part`, a share of all names by their checksum. */
 static void take_names(const uint8_t *names, int64_t n, int64_t first_cell, int64_t part, int64_t n_parts,
                        named_cell *taken, int64_t *n_taken) {
   for (int64_t i = 0; i < n; i++) {
@@ -30,7 +30,7 @@ static void take_names(const uint8_t *names, int64_t n, int64_t first_cell, int6
   }
 }
 
-/* Names of all units in `part`, in fresh memory. */
+/* Reads the names of `part` from all units, into fresh memory. */
 static cyf_status read_part(const cyf_prepare_job *job, bool train, int64_t part, int64_t n_parts,
                             named_cell **ret_taken, int64_t *ret_n_taken) {
   int64_t first_cell = 0, n_taken = 0, capacity = 0;

@@ -6,14 +6,14 @@
 
 #include "base/memory.h"
 
-/* A name from a piece of text without the spaces around it. */
+/* Copies [begin, end) of a text without the spaces around it. */
 static cyf_status copy_trimmed(const char *begin, const char *end, char **ret_name) {
   while (begin < end && *begin == ' ') begin++;
   while (begin < end && end[-1] == ' ') end--;
   return cyf_format(ret_name, "%.*s", (int)(end - begin), begin);
 }
 
-/* The term that stands in [begin, end). */
+/* Parses the term in [begin, end) of a text and adds it. */
 static cyf_status add_term(const char *option, const char *text, const char *begin, const char *end, int64_t group,
                            cyf_obs_rules *rules) {
   const char *equals = memchr(begin, '=', (size_t)(end - begin));

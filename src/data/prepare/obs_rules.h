@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Conditions on obs columns: what --keep and --holdout-where of `prepare` say. */
+ * Conditions on obs columns: what --keep and --holdout-where of `prepare` say. Not collective. */
 #ifndef CYF_DATA_PREPARE_OBS_RULES_H
 #define CYF_DATA_PREPARE_OBS_RULES_H
 
@@ -10,14 +10,15 @@
 #include "base/status.h"
 #include "data/tables/labels.h"
 
-/** COLUMN=VALUE or COLUMN!=VALUE. */
+/** One condition: COLUMN=VALUE or COLUMN!=VALUE. */
 typedef struct cyf_obs_term {
   int64_t column; /**< place in cyf_obs_rules.columns */
   char *value;    /**< "": cells without a value */
   bool differs;   /**< COLUMN!=VALUE */
-  int64_t group;  /**< which --holdout-where, CYF_GROUP_KEEP for --keep */
+  int64_t group;  /**< which --holdout-where, from 0; CYF_GROUP_KEEP for --keep */
 } cyf_obs_term;
 
+/** The group of the terms of --keep. */
 enum { CYF_GROUP_KEEP = -1 };
 
 /** All terms: first those of --keep, then group after group. Zero-initialise before use. */
@@ -28,15 +29,18 @@ typedef struct cyf_obs_rules {
   int64_t *group_start; /**< [n_groups + 1] first term of each group, n_terms at the end */
 } cyf_obs_rules;
 
-/** Reads the options' texts. Of --keep, what precedes the first '=' is the column ("!=" where a '!' stands before it)
- * and all that follows is the value. A --holdout-where holds several such, set apart by commas; a comma begins the next
- * term only where a '=' follows before another comma, so that values may contain commas. ret_rules is filled by the
- * callee, destroyed by the caller. Not collective. Errors: CYF_ERR_USAGE for a text without a column or '='. */
+/** Reads the options' texts: keep[n_keep] and holdout_where[n_holdout_where].
+ *
+ * Of --keep, what comes before the first '=' is the column ("!=" where a '!' stands before it), and all that follows is
+ * the value. A --holdout-where holds several such terms between commas. A comma begins the next term only where a '='
+ * follows before another comma, so that values may contain commas. The caller destroys *ret_rules. Errors:
+ * CYF_ERR_USAGE for a text without a column or '='. */
 cyf_status cyf_obs_rules_parse(const char *const *keep, int64_t n_keep, const char *const *holdout_where,
                                int64_t n_holdout_where, cyf_obs_rules *ret_rules);
-void cyf_obs_rules_destroy(cyf_obs_rules *rules); /**< NULL-safe, zeroes */
+/** Frees the rules' memory and zeroes them; NULL-safe. */
+void cyf_obs_rules_destroy(cyf_obs_rules *rules);
 
-/** Whether a value (NULL or "": none) is the term's, however the term goes on with it. Of a column of Booleans, True
+/** Whether a value (NULL or "": none) is the term's VALUE, for COLUMN=VALUE and COLUMN!=VALUE alike. The Booleans True
  * and False match in any case of letters. */
 bool cyf_obs_term_is(const cyf_obs_term *term, const char *value);
 

@@ -14,8 +14,8 @@
 
 #include "data/tables/label_bins.h"
 
-/** What becomes of a cell whose id an earlier cell of the inputs has. Barcodes of different samples may be equal, so
- * the default keeps them all and only says how many there are. */
+/** What becomes of a cell whose id an earlier cell of the inputs has. Cells of different samples may have the same
+ * barcode, so the default keeps them all and only says how many there are. */
 typedef enum cyf_duplicates {
   CYF_DUPLICATES_KEEP,
   CYF_DUPLICATES_REFUSE,
@@ -45,7 +45,7 @@ typedef enum cyf_prepare_option_kind {
 
 /** The word that stands for the option in the journal. */
 #define CYF_CHANGES_ATLAS(word) word
-/** The same atlas comes out whatever its value: work that is done may be gone on with. */
+/** The option has no word: the same atlas comes out whatever its value, so a stopped run may go on with another one. */
 #define CYF_KEEPS_ATLAS NULL
 
 /** X(kind, field, whether it changes the atlas, name on the command line or ""). The journal's lines have the table's
@@ -127,9 +127,9 @@ typedef struct cyf_prepare_options {
   CYF_PREPARE_OPTIONS(CYF_PREPARE_FIELD)
 } cyf_prepare_options;
 
-/** Places in the table, CYF_PREPARE_ROW_min_genes and so on, and their number. */
+/** The options' places in the table, CYF_PREPARE_ROW_min_genes and so on, and their number. */
 enum { CYF_PREPARE_OPTIONS(CYF_PREPARE_ROW) CYF_PREPARE_N_OPTIONS };
-/** Rows with a name on the command line. */
+/** How many rows have a name on the command line. */
 enum { CYF_PREPARE_N_NAMED = 0 CYF_PREPARE_OPTIONS(CYF_PREPARE_IS_NAMED) };
 
 /** A row of the table. */
@@ -137,7 +137,7 @@ typedef struct cyf_prepare_option {
   cyf_prepare_option_kind kind;
   size_t offset;       /**< of the field in cyf_prepare_options */
   size_t count_offset; /**< lists: of the field's length */
-  const char *journal; /**< its word; NULL: the option keeps the atlas */
+  const char *journal; /**< its word in the journal; NULL: the option does not change the atlas */
   const char *name;    /**< on the command line, without the dashes; "": not there */
 } cyf_prepare_option;
 

@@ -6,8 +6,8 @@
 
 enum {
   UNIT_CELLS_MOST = 65536,
-  UNITS_LEAST = 16, /* where there are cells for them, so that ranks share small data */
-  WORD_CELLS = 64,  /* units are whole words of selection bits */
+  UNITS_LEAST = 16, /* where there are cells for so many, so that ranks share small data too */
+  WORD_CELLS = 64,  /* a unit is a multiple of these: whole words of selection bits */
   SHARD_CELLS_MOST = 131072
 };
 
@@ -17,12 +17,12 @@ static const int64_t block_values_most = 4 * MIB, block_values_least = MIB / 4;
 static const int64_t buffer_bytes_most = MIB / 4, buffer_bytes_least = MIB / 32;
 static const int64_t default_memory_most = 4096 * MIB;
 static const double shard_bytes_wanted = 256e6; /* a file size that is handy to copy and to read in parallel */
-static const double deflated_bytes_per_count = 1.5, deflated_bytes_per_real = 2.5; /* with the gene's index, about */
-static const double spill_bytes_per_count = 2.15, record_bytes = 56;               /* about; header and name */
+static const double deflated_bytes_per_count = 1.5, deflated_bytes_per_real = 2.5; /* about; with the gene's index */
+static const double spill_bytes_per_count = 2.15, record_bytes = 56; /* about; a record's header and name */
 
-/* Of a core, a value, beside reading: to spill, write and read back a shard's; the same for the files for evaluation,
- * which come from the same spill; to deflate and inflate. As benchmarks/results/scale.md and benchmarks/README.md have
- * measured them, to some tens of per cent. */
+/* Seconds of a core for each value, beside reading it. The first is to spill a shard's values, write them and read them
+ * back; the second the same for the files for evaluation; the third to deflate and inflate. They were measured to some
+ * tens of per cent (benchmarks/results/scale.md, benchmarks/README.md). */
 static const double shard_value_s = 75e-9, evaluation_value_s = 20e-9, deflated_value_s = 45e-9;
 
 static int64_t smaller(int64_t a, int64_t b) {
@@ -49,7 +49,7 @@ static double spill_bytes_per_cell(const cyf_prepare_sizes *sizes) {
   return sizes->values_per_cell * value + record_bytes + 4 * (double)sizes->n_labels;
 }
 
-/* Of an atlas that is not compressed. */
+/* Bytes that a cell takes in an atlas that is not compressed. */
 static double atlas_bytes_per_cell(const cyf_prepare_sizes *sizes) {
   const double index_bytes = sizes->n_genes > INT16_MAX ? 4 : 2;
   const double value_bytes = sizes->counts ? sizes->data_bits / 8.0 : 4;
@@ -57,7 +57,7 @@ static double atlas_bytes_per_cell(const cyf_prepare_sizes *sizes) {
   return sizes->values_per_cell * (index_bytes + value_bytes) + obs_bytes;
 }
 
-/* What the files take; an estimate from real and simulated counts where they are compressed. */
+/* Bytes that a cell takes in the files; an estimate from real and simulated counts where they are compressed. */
 static double disk_bytes_per_cell(const cyf_prepare_sizes *sizes) {
   const double plain = atlas_bytes_per_cell(sizes);
   const double value = sizes->counts ? deflated_bytes_per_count : deflated_bytes_per_real;
@@ -65,32 +65,32 @@ static double disk_bytes_per_cell(const cyf_prepare_sizes *sizes) {
   return sizes->compressed && deflated < plain ? deflated : plain;
 }
 
-/* What a rank holds in every phase: genes and their counters, a map of each input's genes, half a byte a cell of
- * selection bits, and 8 bytes a cell of row bounds and some of labels of one input. */
+/* Bytes that a rank holds in every phase: genes and their counters, and a map of each input's genes. Besides, there are
+ * selection bits, half a byte for each cell; and of one input row bounds of 8 bytes a cell, and labels. */
 static int64_t constant_bytes(const cyf_prepare_sizes *sizes) {
   const int64_t genes = sizes->n_genes * (160 + 4 * sizes->n_inputs);
   const int64_t input = sizes->longest_input * (8 + 8 * sizes->n_labels);
   return program_bytes + genes + sizes->n_cells / 2 + input;
 }
 
-/* Reading a block: rows (which may double while they grow), what the file reader holds, and one unit's names. */
+/* Bytes for reading a block: rows (which may double while they grow), what the file reader holds, one unit's names. */
 static int64_t block_bytes(const cyf_prepare_sizes *sizes, int64_t values) {
   return larger(values, (int64_t)sizes->values_per_cell * 2) * 24 + 12 * MIB + sizes->transpose_bytes;
 }
 
-/* The shard in packed form, its obs (names held once more to make them unique), and rows on their way to the file and
- * back. */
+/* Bytes for writing a shard: its packed cells, its obs (names twice, to make them unique), and rows on their way to the
+ * file and back. */
 static int64_t shard_bytes(const cyf_prepare_sizes *sizes, int64_t cells) {
   const double rows = larger(block_values_least, (int64_t)sizes->values_per_cell) * 32.0;
   return (int64_t)((double)cells * (spill_bytes_per_cell(sizes) + 160 + 4 * (double)sizes->n_labels) + rows) + 8 * MIB;
 }
 
-/* With cells held out, one rank numbers repeated names of train.h5ad: a byte a cell and a sorting space. */
+/* Where cells are held out, one rank numbers repeated names of train.h5ad. It takes a byte a cell and space to sort. */
 static int64_t names_bytes(const cyf_prepare_sizes *sizes) {
   return sizes->n_heldout > 0 ? sizes->n_kept + 64 * MIB : 0;
 }
 
-/* The same whether compressed or not, so that memory and the atlas' identity are. */
+/* Cells of a shard. Whether it is compressed does not count, so that the same atlas, in the same memory, comes out. */
 static int64_t default_shard_cells(const cyf_prepare_sizes *sizes) {
   if (sizes->shard_cells > 0) return sizes->shard_cells;
   const double cells = shard_bytes_wanted / atlas_bytes_per_cell(sizes);
@@ -108,7 +108,7 @@ static int64_t extents_bytes(const cyf_prepare_sizes *sizes, const cyf_prepare_p
   return (int64_t)(8 * extents);
 }
 
-/* The higher of the two phases. */
+/* What a rank takes at most: the spilling or the writing of shards, whichever takes more. */
 static int64_t peak_bytes(const cyf_prepare_sizes *sizes, const cyf_prepare_plan *plan, int64_t values, int64_t buffer,
                           int64_t shard_cells) {
   const int64_t spilling = block_bytes(sizes, values) + bins_of(sizes, shard_cells) * buffer;
@@ -117,7 +117,7 @@ static int64_t peak_bytes(const cyf_prepare_sizes *sizes, const cyf_prepare_plan
   return constant_bytes(sizes) + larger(spilling, writing);
 }
 
-/* Halves the shard until it fits; smaller shards mean more bins, so there is an optimum. */
+/* Halves the shard until it fits. Smaller shards mean more bins and their buffers, so there is a best size. */
 static int64_t fit_shard_cells(const cyf_prepare_sizes *sizes, const cyf_prepare_plan *plan, int64_t memory_bytes) {
   int64_t cells = default_shard_cells(sizes), best = cells;
   int64_t least = INT64_MAX;
@@ -155,7 +155,7 @@ cyf_status cyf_prepare_plan_make(const cyf_prepare_sizes *sizes, int64_t memory_
     plan->bin_buffer_bytes /= 2;
   plan->peak_bytes = peak_bytes(sizes, plan, plan->block_values, plan->bin_buffer_bytes, plan->shard_cells);
   const int64_t n_train = sizes->n_kept - sizes->n_heldout, n_evaluated = sizes->n_heldout > 0 ? sizes->n_kept : 0;
-  const int64_t n_spilled = n_train + n_evaluated; /* training cells twice with cells held out: for train.h5ad too */
+  const int64_t n_spilled = n_train + n_evaluated; /* with train.h5ad, training cells are spilled twice */
   plan->n_shards = divide_up(n_train, plan->shard_cells);
   plan->atlas_bytes = (int64_t)((double)n_train * disk_bytes_per_cell(sizes));
   plan->heldout_bytes = (int64_t)((double)n_evaluated * disk_bytes_per_cell(sizes));

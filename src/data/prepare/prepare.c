@@ -15,7 +15,7 @@
 #include "data/atlas/manifest.h"
 #include "data/prepare/job.h"
 
-/* Ranks' shares of a pass differ by files and blocks: waiting hours for a slower rank is no failure here. */
+/* Ranks' shares of a pass differ by files and blocks, so waiting hours for a slower rank is no failure here. */
 static const double timeout_s = 7 * 86400.0;
 
 static bool is_atlas(const char *directory) {
@@ -38,7 +38,7 @@ static bool is_atlas_file(const char *name) {
   return strcmp(name, again) == 0;
 }
 
-/* Replacing removes the former atlas' folder whole: not when anything else was put there. */
+/* Refuses to replace a folder that holds anything but an atlas, since replacing removes the whole folder. */
 static cyf_status check_nothing_else(const char *directory) {
   DIR *folder = opendir(directory);
   if (!folder) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", directory, strerror(errno));
@@ -68,8 +68,8 @@ static cyf_status check_options(const cyf_prepare_options *options) {
   return CYF_OK;
 }
 
-/* A link to a folder is followed, as outputs' links are (cyf_output_target): the work and the atlas go beside and into
- * the place of what it leads to, and the link stays. */
+/* A link to a folder is followed, as with other outputs (cyf_output_target). The atlas takes the place of the folder
+ * that it leads to, OUTPUT.partial stands beside that, and the link stays. */
 static cyf_status follow_link(char **path) {
   struct stat info;
   if (lstat(*path, &info) != 0 || !S_ISLNK(info.st_mode)) return CYF_OK;
@@ -91,7 +91,7 @@ static cyf_status make_paths(cyf_prepare_job *job) {
   return cyf_path_join(job->partial, "spill", &job->spill_directory);
 }
 
-/* Rank 0, before anything is read: may the atlas be put there? */
+/* Rank 0, before anything is read: fails where the atlas may not be put. */
 static cyf_status claim_output(const cyf_prepare_job *job) {
   if (!cyf_file_exists(job->output)) return CYF_OK;
   if (!job->options->force) return CYF_FAIL(CYF_ERR_IO, "%s: exists already; --force replaces an atlas", job->output);
@@ -101,7 +101,7 @@ static cyf_status claim_output(const cyf_prepare_job *job) {
   return check_nothing_else(job->output);
 }
 
-/* Everything a shard's writer and reader found out goes to all ranks. */
+/* Tells all ranks what the writers of shards found out. Each shard has numbers on one rank and zeros on the others. */
 static cyf_status share_shards(cyf_prepare_job *job) {
   for (int64_t s = 0; s < job->n_shards; s++) {
     int64_t numbers[6] = {job->shard[s].first_cell, job->shard[s].n_cells,  job->shard[s].nnz,
@@ -120,8 +120,8 @@ static cyf_status share_shards(cyf_prepare_job *job) {
   return CYF_OK;
 }
 
-/* Every value and label of every training cell is in the atlas, at its cell and gene: cells, entries, the sum of counts
- * and the sum of position-aware checksums agree. */
+/* Checks that every value and label of every training cell is in the atlas, at its cell and gene. For this the number
+ * of cells and values, the sum of counts and the sum of checksums (cyf_entry_checksum) must be those of the inputs. */
 static cyf_status compare_with_inputs(cyf_prepare_job *job) {
   const cyf_shard_sums wanted = cyf_prepare_input_sums(job, false);
   cyf_shard_sums read = {0};
@@ -178,7 +178,8 @@ cleanup:
 static cyf_status publish(const cyf_prepare_job *job) {
   const bool replaces = cyf_file_exists(job->output);
   CYF_TRY(write_manifest(job));
-  if (replaces) CYF_TRY(claim_output(job)); /* again: hours may have passed; while the same command can still go on */
+  /* Hours may have passed since the first check. If this one fails, the same command can still go on from here. */
+  if (replaces) CYF_TRY(claim_output(job));
   CYF_TRY(cyf_prepare_clear_work(job));
   if (!replaces) return cyf_rename(job->partial, job->output);
   char *old = NULL;
@@ -205,7 +206,7 @@ static void say_sums(const cyf_prepare_job *job, const char *what, int64_t n_cel
            (unsigned long long)sums.checksum);
 }
 
-/* What the files hold and, by comparison, the inputs. */
+/* Says what was verified: the files hold what the inputs hold. */
 static void say_verified(const cyf_prepare_job *job) {
   say_sums(job, "verified", job->summary.n_cells_train, false);
   if (job->summary.n_cells_heldout > 0) say_sums(job, "verified, held out", job->summary.n_cells_heldout, true);
@@ -250,9 +251,9 @@ static void job_destroy(cyf_prepare_job *job) {
   cyf_free(job->spill_directory);
 }
 
-/* After a failure: what is done stays for the same command to go on with, unless it would only fail again. */
+/* After a failure, what is done stays for the same command to go on with, unless that would only fail again. */
 static void keep_partial(const cyf_prepare_job *job) {
-  if (job->lock < 0) return; /* another's */
+  if (job->lock < 0) return; /* OUTPUT.partial is another run's */
   if (job->partial_useless) {
     (void)cyf_remove_tree(job->partial);
   } else {

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "data/prepare/inputs.h"
 
-/* What pass 1 finds out about one unit of cells; on disk as these words and the selection bits. */
+/* What pass 1 finds out about one unit of cells, and stores on disk. */
 typedef struct selection {
   int64_t first_cell, n_words;
   int64_t *words; /* [2 + n_words]: entries of the kept cells, their largest value (as bits), then a bit a cell */
@@ -62,7 +62,7 @@ static cyf_status select_units(cyf_prepare_job *job, const uint8_t *done) {
   return status;
 }
 
-/* Takes this rank's share of the selections from disk. */
+/* Reads this rank's share of the units' selections from disk. */
 static cyf_status load_units(cyf_prepare_job *job) {
   const int64_t words_a_unit = job->plan.unit_cells / CYF_WORD_BITS;
   int64_t *words = NULL;
@@ -93,8 +93,8 @@ static cyf_status visit_units(cyf_prepare_job *job) {
   return status;
 }
 
-/* Holds out, beside those that --holdout-where chose, exactly the first n_drawn places of a permutation of the other
- * kept cells; each rank decides on some words. */
+/* Holds out n_drawn of the kept cells that --holdout-where did not choose: those that a permutation puts first. Each
+ * rank decides on some words. */
 static cyf_status draw_heldout(cyf_prepare_job *job, int64_t n_others, int64_t n_drawn) {
   const cyf_rng_key key = cyf_rng_key_make(job->options->seed, CYF_RNG_SPLIT);
   cyf_cell_fates *fates = &job->fates;
@@ -143,7 +143,7 @@ cyf_status cyf_prepare_count_drawn(const cyf_prepare_job *job, int64_t n_kept, i
   return check_heldout(job, n_kept, n_chosen, *ret_n_drawn);
 }
 
-/* Fills kept and the sums that go with it, on all ranks. */
+/* Fills fates.kept, and adds up what goes with it, on all ranks. */
 static cyf_status select_kept(cyf_prepare_job *job) {
   cyf_cell_fates *fates = &job->fates;
   CYF_TRY(visit_units(job));

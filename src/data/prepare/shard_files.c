@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the shards and the files of held-out cells have in common. */
+/* What shards, heldout.h5ad and train.h5ad have in common. */
 #include "data/h5ad/writer.h"
 #include "data/prepare/job.h"
 
@@ -35,7 +35,7 @@ cleanup:
 }
 
 cyf_h5ad_options cyf_prepare_format(const cyf_prepare_job *job, double largest) {
-  /* Level 6 stores 2 % less and takes half as long again; level 1 stores 8 % more. */
+  /* Level 4. Level 6 stores 2 % less and takes half as long again; level 1 stores 8 % more. */
   const int gzip_level = job->options->compress ? 4 : 0;
   if (job->kind == CYF_EXPRESSION_LOG_NORMALIZED)
     return (cyf_h5ad_options){.format = CYF_MATRIX_CSR_FLOAT32, .gzip_level = gzip_level};

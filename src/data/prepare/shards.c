@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From the spill to shards: each is put in order in memory and written by one rank. */
+/* From the spill to shards. Each shard's cells are put in order in memory and written by one rank. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #include "data/prepare/job.h"
 
 enum {
-  APPEND_VALUES = 1 << 18, /* on their way to the file at a time */
+  APPEND_VALUES = 1 << 18, /* unpacked at a time, on their way to the file */
   SHARD_NUMBERS = 6
 };
 
@@ -44,7 +44,8 @@ static void shard_cells_destroy(const cyf_prepare_job *job, shard_cells *cells) 
   cyf_free(cells->bytes);
 }
 
-/* The largest value over the genes of the atlas, which only the few cells that could hold it are unpacked for. */
+/* Raises the shard's largest value, over the genes of the atlas, to this record's. Only the few records that could hold
+ * a larger one are unpacked. */
 static cyf_status raise_largest(shard_work *work, const cyf_spill_record *record, shard_cells *cells) {
   if (record->largest <= cells->largest) return CYF_OK;
   CYF_TRY(cyf_spill_unpack(work->spill, record, work->indices, work->values));
@@ -54,7 +55,7 @@ static cyf_status raise_largest(shard_work *work, const cyf_spill_record *record
   return CYF_OK;
 }
 
-/* Enters one record at its place. */
+/* Enters one record at its cell's place in the shard. */
 static cyf_status place_record(shard_work *work, const cyf_spill_record *record, int64_t offset, shard_cells *cells) {
   const cyf_prepare_job *job = work->job;
   const int64_t place = (int64_t)record->key - cells->first_cell;
@@ -91,7 +92,7 @@ static cyf_status gather_cells(shard_work *work, int64_t shard, shard_cells *cel
   return CYF_OK;
 }
 
-/* Adds one cell, over the atlas' genes, to what the shard holds. */
+/* Adds the values of one cell, over the atlas' genes, to the shard's sums. */
 static void sum_row(const shard_work *work, int64_t cell, int64_t nnz, const int32_t *indices, const float *values,
                     cyf_shard_sums *sums) {
   int64_t sum = 0;
@@ -154,7 +155,7 @@ cleanup:
   return status;
 }
 
-/* Writes a shard under `path`, which is not yet its name. */
+/* Writes a shard to `path`, which is not yet its final name. */
 static cyf_status write_unverified(shard_work *work, int64_t shard, const char *path, cyf_shard_sums *sums) {
   cyf_prepare_job *job = work->job;
   shard_cells cells = {0};
@@ -176,7 +177,7 @@ static cyf_status compare_sums(const char *path, const cyf_shard_sums *written, 
   return CYF_FAIL(CYF_ERR_IO, "%s: the values or labels read back are not those written; is the disk sound?", path);
 }
 
-/* Writes a shard, reads it back, and gives it its name: its numbers are on disk by then. */
+/* Writes a shard, reads it back, stores its numbers, and only then gives it its name. */
 static cyf_status write_shard(shard_work *work, int64_t shard) {
   cyf_prepare_job *job = work->job;
   const int64_t first = shard * job->plan.shard_cells, left = job->summary.n_cells_train - first;
@@ -207,7 +208,7 @@ static cyf_status write_file(shard_work *work, int64_t bin) {
   return cyf_prepare_write_heldout(job, work->spill, bin == cyf_bin_train(job), work->gene_old);
 }
 
-/* This rank's share of the files: each goes to the rank with the fewest cells so far, the longest file first. */
+/* Writes this rank's share of the files. Each goes to the rank with the fewest cells so far, the longest file first. */
 static cyf_status write_share(shard_work *work, const uint8_t *done, int64_t n_bins, int64_t *load) {
   const cyf_prepare_job *job = work->job;
   for (int64_t b = n_bins - 1; b >= 0; b--) {
@@ -251,7 +252,7 @@ cleanup:
   return status;
 }
 
-/* A file that is there under its name was verified. */
+/* Marks the files that are there under their final names, and so were verified. */
 static cyf_status find_done(const cyf_prepare_job *job, int64_t n_bins, uint8_t *done) {
   int64_t n = 0;
   for (int64_t b = 0; b < n_bins; b++) {
@@ -267,7 +268,7 @@ static cyf_status find_done(const cyf_prepare_job *job, int64_t n_bins, uint8_t 
   return CYF_OK;
 }
 
-/* Takes this rank's share of the shards' numbers from disk. */
+/* Reads this rank's share of the shards' numbers from disk. */
 static cyf_status load_numbers(cyf_prepare_job *job) {
   for (int64_t s = job->rank; s < job->n_shards; s += job->size) {
     int64_t numbers[SHARD_NUMBERS];

@@ -20,9 +20,9 @@ struct cyf_spill_writer {
   int64_t n_bins, n_labels, buffer_bytes;
   bool counts;
   bin_buffer *bin;
-  uint8_t *record; /* scratch of one record */
+  uint8_t *record; /* scratch for packing one record */
   int64_t record_capacity;
-  /* of the present unit */
+  /* the unit that is being written */
   char *path, *partial;
   int file;
   int64_t file_bytes;
@@ -114,7 +114,7 @@ static cyf_status write_extent(cyf_spill_writer *writer, int64_t bin, const uint
   }
   writer->extents[writer->n_extents++] = (cyf_spill_extent){(uint32_t)bin, (uint32_t)n_bytes};
   CYF_TRY(write_fully(writer, bytes, n_bytes));
-  /* The gap to the next extent takes no write. */
+  /* The gap up to the next extent is not written. */
   writer->file_bytes = cyf_spill_room(writer->file_bytes);
   return CYF_OK;
 }
@@ -126,7 +126,7 @@ static cyf_status flush_bin(cyf_spill_writer *writer, int64_t b) {
   return CYF_OK;
 }
 
-/* The gaps between genes, then the values. Returns the end. */
+/* Packs the gaps between genes, then the values, and returns where they end. */
 static uint8_t *pack_values(const cyf_spill_cell *cell, bool counts, uint8_t *to, float *ret_largest) {
   float largest = 0;
   int32_t next = 0;
@@ -156,7 +156,7 @@ static uint8_t *pack_values(const cyf_spill_cell *cell, bool counts, uint8_t *to
   return to;
 }
 
-/* Packs a cell into the scratch record; *ret_bytes long. */
+/* Packs a cell into the scratch record, of *ret_bytes bytes. */
 static cyf_status pack_cell(cyf_spill_writer *writer, const cyf_spill_cell *cell, int64_t *ret_bytes) {
   enum { ENTRY_BYTES_MOST = 10 }; /* five for a gap, five for a count */
   const int64_t name_bytes = (int64_t)strlen(cell->name) + 1;
@@ -184,7 +184,8 @@ cyf_status cyf_spill_append(cyf_spill_writer *writer, int64_t bin, const cyf_spi
   int64_t n_bytes = 0;
   CYF_TRY(pack_cell(writer, cell, &n_bytes));
   if (n_bytes > writer->buffer_bytes - buffer->used) CYF_TRY(flush_bin(writer, bin));
-  if (n_bytes > writer->buffer_bytes) return write_extent(writer, bin, writer->record, n_bytes); /* one of its own */
+  /* A record that is larger than a buffer makes an extent of its own. */
+  if (n_bytes > writer->buffer_bytes) return write_extent(writer, bin, writer->record, n_bytes);
   if (!buffer->bytes) CYF_TRY(CYF_NEW(&buffer->bytes, writer->buffer_bytes));
   memcpy(buffer->bytes + buffer->used, writer->record, (size_t)n_bytes);
   buffer->used += n_bytes;

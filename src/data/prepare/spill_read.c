@@ -45,7 +45,7 @@ static cyf_status read_at(int file, const char *path, int64_t offset, int64_t n_
   return CYF_OK;
 }
 
-/* Summary and extents (one piece of fresh memory) and the trailer behind them. */
+/* Reads summary and extents, into one piece of fresh memory, and the trailer behind them. */
 static cyf_status read_tail(const char *path, uint8_t **ret_bytes, cyf_spill_trailer *trailer) {
   struct stat info;
   int file = -1;
@@ -175,7 +175,7 @@ void cyf_spill_release_bin(const cyf_spill *spill, int64_t bin) {
       if (unit->extents[e].bin != bin) continue;
       if (file < 0 && (file = open(unit->path, O_WRONLY | O_CLOEXEC)) < 0) return;
       if (fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)room) != 0) {
-        close(file); /* a file system without holes: the space comes back when the spill is removed */
+        close(file); /* the file system has no holes: the space comes back when the spill is removed */
         return;
       }
     }
@@ -205,7 +205,7 @@ cyf_status cyf_spill_parse(const cyf_spill *spill, const uint8_t *bytes, int64_t
   return CYF_OK;
 }
 
-/* The next number, most of which take one byte; NULL when it does not end before `end`. */
+/* As cyf_unpack_number, but fast for numbers of one byte, which most are. */
 static inline const uint8_t *next_number(const uint8_t *from, const uint8_t *end, uint64_t *ret_number) {
   if (from < end && *from < 0x80) {
     *ret_number = *from;
@@ -242,7 +242,7 @@ cyf_status cyf_spill_unpack(const cyf_spill *spill, const cyf_spill_record *reco
 
 struct cyf_spill_stream {
   const cyf_spill *spill;
-  int64_t bin, unit, extent, file_offset; /* the next to read */
+  int64_t bin, unit, extent, file_offset; /* where the next extent is to be looked for */
   uint8_t *bytes;
   int64_t capacity, n_bytes, offset;
 };
@@ -268,7 +268,7 @@ static cyf_status read_extent(cyf_spill_stream *stream, const unit_spill *unit, 
   return status;
 }
 
-/* The next extent of the bin; *ret_more is false when there is none. */
+/* Reads the next extent of the bin; *ret_more is false when there is none. */
 static cyf_status next_extent(cyf_spill_stream *stream, bool *ret_more) {
   *ret_more = false;
   for (; stream->unit < stream->spill->n_units; stream->unit++, stream->extent = stream->file_offset = 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Units of input cells: the pieces of work that a run can be killed between, the same for any number of ranks. */
+/* Units of input cells, the same for any number of ranks. What a unit leaves on disk outlasts a kill, and a later run
+ * goes on with the other units. */
 #include <string.h>
 
 #include "base/checksum.h"

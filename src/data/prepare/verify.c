@@ -10,7 +10,7 @@
 #include "data/atlas/shard.h"
 #include "data/prepare/job.h"
 
-enum { READ_VALUES = 1 << 20 }; /* at a time */
+enum { READ_VALUES = 1 << 20 }; /* values that are read at a time */
 
 cyf_shard_sums cyf_prepare_input_sums(const cyf_prepare_job *job, bool heldout) {
   cyf_shard_sums sums = {.checksum = heldout ? job->heldout_label_checksum : job->label_checksum};
@@ -21,7 +21,7 @@ cyf_shard_sums cyf_prepare_input_sums(const cyf_prepare_job *job, bool heldout) 
     sums.sum += values->sum;
     sums.checksum = cyf_checksum_add(sums.checksum, (int64_t)(values->checksum & INT64_MAX));
   }
-  sums.checksum = cyf_checksum_add(sums.checksum, 0); /* of sums over ranks: modulo 2^48 also without genes */
+  sums.checksum = cyf_checksum_add(sums.checksum, 0); /* a sum over ranks is still to be taken modulo 2^48 */
   return sums;
 }
 
@@ -32,8 +32,10 @@ bool cyf_shard_sums_agree(const cyf_shard_sums *a, const cyf_shard_sums *b) {
 /* A file that is read back. */
 typedef struct stored_cells {
   char *path;
-  int64_t first_cell; /* the key of the file's first cell, where keys are the cells' places one after another */
-  bool shuffled;      /* train.h5ad: the key is the training cell's place in the atlas */
+  /* A cell's key in the checksums is first_cell and its number in the file; or, where the file is train.h5ad
+   * (shuffled), the cell's place in the atlas. */
+  int64_t first_cell;
+  bool shuffled;
   int64_t n_cells, nnz;
 } stored_cells;
 
@@ -41,7 +43,7 @@ static uint64_t key_of(const cyf_prepare_job *job, const stored_cells *cells, in
   return cells->shuffled ? cyf_prepare_train_place(job, i) : (uint64_t)(cells->first_cell + i);
 }
 
-/* Adds up a block's entries, each with the cell and the gene it had on the way in. */
+/* Adds up a block's entries, each under the cell's key and the gene in use that it had in the inputs. */
 static cyf_status sum_block(const cyf_prepare_job *job, const int32_t *gene_old, const cyf_block *block,
                             const stored_cells *cells, int32_t *indices, float *values, cyf_shard_sums *sums) {
   const bool counts = job->kind == CYF_EXPRESSION_COUNTS;
@@ -59,8 +61,9 @@ static cyf_status sum_block(const cyf_prepare_job *job, const int32_t *gene_old,
   return CYF_OK;
 }
 
-/* Reads cells [from, to) as training will: stored chunks by address, decoded by the loader (which compares its decoding
- * of a first chunk with HDF5's). HDF5's own N-bit filter would take as long as all the rest of `prepare`. */
+/* Adds up cells [from, to), which are read in the way of training: stored chunks by address, decoded by data/atlas.
+ * Opening a file compares the decoding of a first chunk with HDF5's. HDF5's own N-bit filter would take as long for all
+ * cells as the rest of `prepare`. */
 static cyf_status sum_values(const cyf_prepare_job *job, const int32_t *gene_old, const stored_cells *cells,
                              int64_t from, int64_t to, cyf_shard_sums *sums) {
   cyf_shard shard = {.path = cells->path, .n_cells = cells->n_cells, .nnz = cells->nnz};
@@ -88,8 +91,8 @@ cleanup:
   return status;
 }
 
-/* Opened anew for each part, since addresses of a compressed file's chunks take some bytes a cell. Labels would have to
- * be read whole: their sum is taken as they are written. */
+/* The file is opened anew for each range of cells, since the addresses of a compressed file's chunks take some bytes a
+ * cell. Labels could only be read whole, so their sum is taken as they are written. */
 cyf_status cyf_prepare_read_back_values(const cyf_prepare_job *job, char *path, bool train, int64_t n_cells,
                                         int64_t nnz, const int32_t *gene_old, cyf_shard_sums *sums) {
   const stored_cells cells = {.path = path, .shuffled = train, .n_cells = n_cells, .nnz = nnz};
