@@ -16,9 +16,9 @@ cyf_status cyf_bench_drop_cache(const cyf_atlas *atlas);
  * collective. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_bench_read(const cyf_atlas *atlas, int rank, int size, int64_t *ret_bytes, double *ret_seconds);
 
-/** What the device reaches: multiplications and additions a second in a product of two square matrices, 8,192 wide on a
- * GPU and 1,024 on the CPU, and bytes a second, read and written, in a copy of one. Takes some tenths of a second. Not
- * collective. Errors: CYF_ERR_MEMORY, CYF_ERR_DEVICE. */
+/** What the device reaches. *ret_flops_per_s: multiplications and additions a second in a product of two square
+ * matrices, 8,192 wide on a GPU and 1,024 on the CPU. *ret_copy_bytes_per_s: bytes read and written a second in a copy
+ * of such a matrix. Takes some tenths of a second. Not collective. Errors: CYF_ERR_MEMORY, CYF_ERR_DEVICE. */
 cyf_status cyf_bench_device(cyf_device *device, double *ret_flops_per_s, double *ret_copy_bytes_per_s);
 
 #endif

@@ -29,9 +29,9 @@ extern const cyf_command cyf_cmd_prepare, cyf_cmd_train, cyf_cmd_sample, cyf_cmd
     cyf_cmd_evaluate, cyf_cmd_info, cyf_cmd_synth, cyf_cmd_config, cyf_cmd_import, cyf_cmd_export, cyf_cmd_interpolate,
     cyf_cmd_bench;
 
-/** Threads of this rank, at least 1, which the process then takes (cyf_set_threads): `asked`, or where that is 0
- * OMP_NUM_THREADS, or its fair share of the machine's CPUs, which is its affinity mask or the mask divided among the
- * ranks that share it. Warns where mpirun's binding starves the rank. Not collective. */
+/** How many threads this rank takes, at least 1; the process is set to them (cyf_set_threads). asked > 0: as many. 0:
+ * OMP_NUM_THREADS, or else its fair share of the machine's CPUs. That is its affinity mask, or the mask divided among
+ * the ranks that share it. Warns where mpirun's binding starves the rank. Not collective. */
 int cyf_choose_threads(const cyf_comm *comm, int64_t asked);
 
 /** Before any work, for a file that a command is to write: refuses an existing one unless force, one that cannot be

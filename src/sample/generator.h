@@ -55,9 +55,9 @@ cyf_status cyf_generator_block(const cyf_generator *generator, int thread, cyf_b
 
 /* ---- for files that make blocks in another way ---- */
 
-/** The reverse process over n cells of global indices [first, first + n): x[n, width] (device) is x at the schedule's
- * last step on entry and, on return, what the decoder takes: the encoder's scale, of unit length where the model's
- * latents are. Waits for the device. */
+/** The reverse process over n cells of global indices [first, first + n). x[n, width] (device) on entry: x at the
+ * schedule's last step. On return: what the decoder takes, which is of the encoder's scale, and of unit length where
+ * the model's latents are. Waits for the device. */
 cyf_status cyf_generator_reverse(const cyf_generator *generator, int thread, int64_t first, int64_t n, int n_guides,
                                  const cyf_guide *guides, float *x);
 /** x[block->n_cells, width] (device), as that leaves it, to the block's latents and, decoded, its rows. position

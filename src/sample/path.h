@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Cells on the way from one class to another (gradient interpolation, Luo et al. 2024): real cells are noised to a
- * timestep, and the reverse process starts there, guided by the gradients of two classes. */
+ * Cells on the way from one class to another (gradient interpolation, Luo et al. 2024). Real cells are noised to a
+ * timestep. The reverse process starts there, guided by the gradients of two classes. */
 #ifndef CYF_SAMPLE_PATH_H
 #define CYF_SAMPLE_PATH_H
 
