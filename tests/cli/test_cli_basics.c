@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The program's manners: help, version, configuration, exit codes. */
+/* Help, version, configuration and exit codes of the program. */
 #include "cli.h"
 
 static void help_shows_every_command_with_an_example(void **state) {

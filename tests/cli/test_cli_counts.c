@@ -48,7 +48,8 @@ static void the_loss_falls(void **state) {
   assert_true(n >= 3 && losses[n - 1] < losses[0]);
 }
 
-/* Counts are whole and alike in their sums; log is log1p of the same draws; any ranks give the same. */
+/* Counts are whole numbers with totals like the training cells', `log` is log1p of the same draws, and any number of
+ * ranks gives the same. */
 static void draws_are_counts(void **state) {
   (void)state;
   int64_t n = 0, genes = 0, n_log = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* --device, as users meet it, on machines with and without a GPU: what is asked for here does not depend on one, but
- * for the tests that say so. CUDA_VISIBLE_DEVICES hides any GPU there is. */
+/* The option --device, on machines with and without a GPU. What is tested does not depend on a GPU, but for the tests
+ * that say so. CUDA_VISIBLE_DEVICES hides any GPU there is. */
 #include "cli.h"
 
 static int make_model(void **state) {

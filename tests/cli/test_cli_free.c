@@ -27,9 +27,9 @@ static void info_says_what_the_denoiser_is_told(void **state) {
   cli_expect_text("classifier: no, condition of the denoiser: yes");
 }
 
-/* All cells are asked to be what the labels of the held-out cells say, and a classifier of real cells is asked what
- * they are: with W = 0 it guesses, the plain conditional model (small and briefly trained) does better, W = 3 better
- * still. */
+/* Cells are sampled with the labels of the held-out cells, and a classifier of real cells is asked what they are. With
+ * W = 0 it can only guess. The plain conditional model, which is small and briefly trained, does better, and W = 3
+ * better still. */
 static void labels_are_followed(void **state) {
   (void)state;
   const double weights[] = {3, 1, 0};

@@ -131,8 +131,8 @@ static void a_part_can_be_decoded(void **state) {
   cli_expect_text("192 cells x 300 genes");
 }
 
-/* Killed (both ranks) after its first parts and before its last, in some run of several; gone on with on three ranks:
- * the files are those of an uninterrupted run. */
+/* An encoding whose two ranks are killed after its first parts and before its last goes on, on three ranks. Its files
+ * are those of a run that was never stopped. A run that ends before it is killed is tried again. */
 static void a_killed_encoding_goes_on(void **state) {
   (void)state;
   cli_expect(0,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cytoforge prepare killed at several moments: the same command goes on, on another number of ranks, to the same bytes
- * as a run that was never stopped. */
+/* `cytoforge prepare` is killed at several moments. The same command then goes on, on another number of ranks, to the
+ * same bytes as a run that was never stopped. */
 #include "base/memory.h"
 #include "cli.h"
 #include "data/prepare/options.h"
@@ -84,8 +84,8 @@ static void one_run_may_be_killed_again_and_again(void **state) {
   expect_the_same_atlas("again");
 }
 
-/* Changes the last count of the first cell that unit 0's spill holds for a bin: values stand last in a record, and only
- * the verification at the end can know what they were. */
+/* Changes the last count of the first cell that unit 0's spill holds for a bin. Values stand last in a record, and only
+ * the verification at the end can tell that they are wrong. */
 static void damage_spill(const char *folder, uint32_t bin) {
   static uint8_t bytes[1 << 22];
   char directory[64], *path = NULL;
@@ -217,7 +217,7 @@ static void a_dry_run_writes_nothing(void **state) {
   cli_expect_text("cells, compressed");
 }
 
-/* A plan is one of the cells that are taken: as many as prepare then says, and as many values. */
+/* The plan of --dry-run has as many cells and values as `prepare` then takes. */
 static void a_dry_run_counts_the_cells_that_are_taken(void **state) {
   (void)state;
   static const char few[] = "prepare ../a.h5ad ../b.h5ad -o atlas --keep donor=donor_1 --min-genes 0 --min-cells 0";

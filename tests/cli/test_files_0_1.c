@@ -3,10 +3,10 @@
  * on copies in a scratch folder.
  *
  * Results are compared with those of version 0.1.0. On the kind of machine that made the files (compiler, build, CPU
- * and the BLAS library's kernels: made-on.txt) they must be equal bit for bit. On others float32 sums round otherwise:
- * 1e-5 of the largest value is 80 times float32's spacing, for some ten layers and 15 steps of the sampler (measured
- * with other kernels: 5e-7); losses of 20 resumed steps agree likewise (1e-8). A count is drawn, and changes where
- * rounding carries a draw over a boundary: 1 of 100 may (none did). */
+ * and the BLAS library's kernels: made-on.txt) they must be equal bit for bit. On others float32 sums round otherwise.
+ * There values may differ by 1e-5 of the largest, which is 80 times float32's spacing, for some ten layers and 15 steps
+ * of the sampler. (With other kernels 5e-7 was measured, and 1e-8 for losses of 20 resumed steps.) A drawn count
+ * changes where rounding carries a draw over a boundary: 1 of 100 may change (none did). */
 #include <math.h>
 
 #include "base/memory.h"
@@ -33,7 +33,7 @@ static int copy_files(void **state) {
   return 0;
 }
 
-/* ---- reading what was written ------------------------------------------------------------------------------------ */
+/* ---- reading what was written ---- */
 
 /* X as a dense [n_cells, n_genes] array and obsm/X_latent as [n_cells, LATENT] (NULL: not wanted); free with cyf_free.
  */
@@ -60,7 +60,9 @@ static void read_cells(const char *path, int64_t n_cells, int64_t n_genes, float
   cyf_h5ad_close(&file);
 }
 
-/* The values of a run now and then agree: bit for bit, or to the tolerance of the largest. Frees both. */
+/* Compares values of today with those of version 0.1.0, bit for bit or to a tolerance relative to the largest. Frees
+ * both.
+ */
 static void check_values(const char *what, float *now, float *then, int64_t n) {
   double difference = 0, largest = 0;
   for (int64_t i = 0; i < n; i++) {
@@ -75,7 +77,7 @@ static void check_values(const char *what, float *now, float *then, int64_t n) {
   cyf_free(then);
 }
 
-/* Likewise of drawn counts. */
+/* As check_values, of drawn counts. */
 static void check_counts(const char *what, float *now, float *then, int64_t n) {
   int64_t n_different = 0;
   double total = 0;
@@ -90,7 +92,7 @@ static void check_counts(const char *what, float *now, float *then, int64_t n) {
   cyf_free(then);
 }
 
-/* ---- the files --------------------------------------------------------------------------------------------------- */
+/* ---- the files ---- */
 
 static void each_file_says_what_it_is(void **state) {
   (void)state;

@@ -26,7 +26,7 @@ static void write_file(int64_t n_chunks, bool latest, bool compressed) {
   hid_t memory = H5Screate_simple(1, &step, NULL);
   hid_t dataset[2] = {H5Dcreate2(file, "x", H5T_NATIVE_INT32, space, H5P_DEFAULT, creation, H5P_DEFAULT),
                       H5Dcreate2(file, "y", H5T_NATIVE_INT32, space, H5P_DEFAULT, creation, H5P_DEFAULT)};
-  for (int i = 0; i < 12; i++) { /* so that its header goes on elsewhere */
+  for (int i = 0; i < 12; i++) { /* so many attributes that the object's header goes on elsewhere in the file */
     char name[32];
     snprintf(name, sizeof(name), "attribute-%d", i);
     hid_t attribute = H5Acreate2(dataset[0], name, H5T_NATIVE_INT32, memory, H5P_DEFAULT, H5P_DEFAULT);
@@ -124,8 +124,8 @@ static void other_indexes_are_left_to_hdf5(void **state) {
   assert_false(walk("x", 0, 100 * CHUNK, all));
 }
 
-/* Every node is read whole and known by its signature: without one, or with the file's end missing, nothing is claimed.
- */
+/* Every node is read whole and known by its signature. Where that is wrong, or the file's end is missing, the walk
+ * returns false. */
 static void damage_is_noticed(void **state) {
   listing *all = *state;
   write_file(700, false, false);

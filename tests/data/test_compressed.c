@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Atlases under gzip: the same batches, bit for bit, as from the atlas that is not compressed; damage is told. */
+/* Atlases under gzip give the same batches, bit for bit, as those that are not compressed, and damage is an error. */
 #include <fcntl.h>
 #include <hdf5.h>
 #include <unistd.h>
@@ -86,7 +86,7 @@ static void find_chunk(const char *path, const char *name, hsize_t chunk, haddr_
   cyf_hdf5_unlock();
 }
 
-/* Turns over the bits of one byte of a file. */
+/* Inverts the bits of one byte of a file. */
 static void damage(const char *path, haddr_t at) {
   unsigned char byte = 0;
   const int file = open(path, O_RDWR);
@@ -172,7 +172,8 @@ static void the_loader_tells_of_damage(void **state) {
   for (int i = 0; i < 2; i++) cyf_atlas_close(&atlas[i]);
 }
 
-/* Shuffling and deflating as HDF5 does it, for any number of elements and width. */
+/* Shuffling and deflating, as HDF5 does it, and the way back give the same bytes for any number of elements and width.
+ */
 static void bytes_return(void **state) {
   (void)state;
   uint8_t from[600], shuffled[600], deflated[1200], inflated[600], to[600];

@@ -274,9 +274,8 @@ static void flip(const char *path, int64_t at, int bit) {
   assert_int_equal(fclose(file), 0);
 }
 
-/* Any bit of the matrix may be wrong: reading ends with values or with an error, never otherwise; most wrong pointers,
- * indices and gzip streams are found. (Bits of HDF5's own heap of strings are another matter: HDF5 1.10 trusts them.)
- */
+/* Whatever bit of the matrix is wrong, reading ends with values or with an error. Most wrong pointers, indices and gzip
+ * streams are found. (Bits of HDF5's own heap of strings are not tried, since HDF5 1.10 trusts them.) */
 static void flipped_bits_end_in_values_or_an_error(void **state) {
   (void)state;
   static const char *const parts[] = {"X/indptr", "X/indices", "X/data"};

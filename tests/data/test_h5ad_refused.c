@@ -50,7 +50,8 @@ static void what_does_not_fit_is_refused(void **state) {
   cyf_free(partial);
 }
 
-/* Commit insists on gene names and on one row of everything a cell; an older file stays as it was until then. */
+/* Commit fails without gene names, and where anything has another number of rows than there are cells. Until then an
+ * older file stays as it was. */
 static void committing_needs_genes_and_whole_columns(void **state) {
   (void)state;
   char *path = in_folder("commit.h5ad"), *partial = in_folder("commit.h5ad.partial");
@@ -107,7 +108,8 @@ static cyf_status fill(const char *path, cyf_matrix_format format, int gzip, int
   return status;
 }
 
-/* A disk that is full, wherever the writing stands: one clear error, nothing left behind, and HDF5 goes on working. */
+/* A disk may be full at any point of the writing: there is one clear error, nothing is left behind, and HDF5 goes on
+ * working. */
 static void a_full_disk_is_one_clear_error(void **state) {
   (void)state;
   char *path = in_folder("full.h5ad"), *partial = in_folder("full.h5ad.partial");

@@ -64,8 +64,8 @@ static cyf_loader_options loader_options(void) {
                               .seed = 3};
 }
 
-/* The cell at each place of an epoch, lane after lane, by the definition: each lane's cells in ascending order, those
- * wanted, shuffled whole. */
+/* The cell at each place of an epoch, lane after lane, by the definition: the wanted cells of each lane in ascending
+ * order, and then shuffled. */
 typedef struct reference {
   cyf_lane_plan plan;
   int64_t order[N_CELLS], start[N_LANES + 1];
@@ -289,8 +289,8 @@ static void stale_and_missing_files_are_told(void **state) {
   cyf_atlas_close(&atlas);
 }
 
-/* Balanced sampling: each cell floor or ceil of its weight times an epoch, every epoch as many cells, the same for any
- * number of ranks; a resumed stream goes on with what is left. */
+/* With balanced sampling each cell comes floor or ceil of its weight times an epoch, and every epoch has as many cells.
+ * Both are the same for any number of ranks, and a resumed stream goes on with what is left. */
 static void balanced_cells_are_emitted_by_their_weight(void **state) {
   const fixture *shared = *state;
   enum { N_EPOCHS = 30 };

@@ -65,8 +65,8 @@ static void lanes_cut_the_atlas_without_gap_or_overlap(void **state) {
   }
 }
 
-/* The reference itself: every cell once an epoch, in another order each epoch, no cell far from where a shuffle should
- * bring it. */
+/* Checks the reference itself: it has every cell once an epoch, in another order each time, and few cells keep their
+ * places or their neighbours. */
 static void epochs_are_shuffles(void **state) {
   (void)state;
   const cyf_loader_options options = loader_options();
@@ -100,7 +100,7 @@ static void batches_do_not_depend_on_the_ranks(void **state) {
   cyf_atlas_close(&atlas);
 }
 
-/* The cursor is all the state there is: any number of ranks may go on from it. */
+/* A stream has no other state than its cursor, so that any number of ranks may go on from it. */
 static void a_cursor_resumes_anywhere(void **state) {
   const fixture *shared = *state;
   cyf_atlas *atlas = open_atlas(shared);
@@ -196,7 +196,7 @@ static void ways_of_reading_agree_bitwise(void **state) {
     options.io = ways[w];
     check_stream(shared, atlas, &options, (cyf_cursor){0, 0}, 60);
     assert_ok(cyf_loader_create(shared->comm, atlas, &options, (cyf_cursor){3, 7}, &loader[w]));
-    /* Tests lie on a file system that can read past the page cache, or say that this was not tested. */
+    /* Where the file system of the tests cannot read past the page cache, this is not tested, and the test says so. */
     if (ways[w] == CYF_LOADER_DIRECT && cyf_loader_io_chosen(loader[w]) != CYF_LOADER_DIRECT)
       print_message("skipped: reads past the page cache, which this file system does not have\n");
     else

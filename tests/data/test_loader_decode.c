@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Stored words become the same numbers at every length and place, through the caches or past them. */
+/* Stored words become the same numbers at every length and alignment, through the caches or past them. */
 #include <math.h>
 #include <string.h>
 
@@ -38,12 +38,13 @@ static float log_of(uint32_t count) {
   return cyf_log_normalized((float)(int32_t)count, factor);
 }
 
-/* Something that may be asked for meanwhile, or nothing. */
+/* Bytes that may be prefetched meanwhile, or NULL. */
 static const uint8_t *something_ahead(const uint8_t *bytes, bool some) {
   return some ? bytes : NULL;
 }
 
-/* `shift` numbers of four bytes past a line's begin; what stands around is not touched. */
+/* Decodes to `shift` numbers of four bytes past the beginning of a cache line, and checks that nothing around is
+ * changed. */
 static void check(const form *f, int64_t n, int64_t shift, bool past_caches, uint8_t *bytes, int32_t *memory) {
   uint32_t largest = 0;
   int64_t total = 0, sum = 0;

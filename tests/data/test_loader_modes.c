@@ -88,7 +88,7 @@ static cyf_atlas *open_uneven(const fixture *shared) {
   return atlas;
 }
 
-/* The weight that the design gives a cell. */
+/* The weight of a cell by the definition in balance.h. */
 static double expected_weight(const cyf_attribute *attribute, cyf_sampling mode, int32_t code) {
   if (code < 0) return 1;
   double n = 0, weighted = 0;
@@ -101,8 +101,8 @@ static double expected_weight(const cyf_attribute *attribute, cyf_sampling mode,
   return n / weighted / (mode == CYF_SAMPLING_UNIFORM ? n_code : sqrt(n_code));
 }
 
-/* Each cell is emitted floor or ceil of its weight times, the weight on average; every epoch has the same number of
- * cells; categories come equally often (UNIFORM) or by the square roots of their sizes (SQRT). */
+/* Each cell is emitted floor or ceil of its weight times, and on average as often as its weight. Every epoch has the
+ * same number of cells. Categories come equally often (UNIFORM) or by the square roots of their sizes (SQRT). */
 static void cells_are_emitted_by_their_weight(void **state) {
   const fixture *shared = *state;
   cyf_atlas *atlas = open_uneven(shared);
@@ -129,8 +129,8 @@ static void cells_are_emitted_by_their_weight(void **state) {
       }
       assert_int_equal(n, n_epoch);
     }
-    /* A cell's mean over the epochs: its fraction has a standard error below 0.5/sqrt(40) = 0.08, and is stretched a
-     * little so that a lane's cells are whole. */
+    /* A cell's mean over the epochs has a standard error below 0.5/sqrt(40) = 0.08. Besides, its chance is scaled a
+     * little so that a lane emits a whole number of cells. */
     for (int64_t i = 0; i < N_CELLS; i++) {
       const double weight = expected_weight(&atlas->attributes[0], (cyf_sampling)mode, codes[i]);
       assert_true(fabs((double)sum[i] / N_EPOCHS - weight) < 0.4);
@@ -145,8 +145,8 @@ static void cells_are_emitted_by_their_weight(void **state) {
   cyf_atlas_close(&atlas);
 }
 
-/* The emissions are those of the published functions of (seed, epoch, lane), so the same for any number of ranks; a
- * cursor goes on in the middle of an epoch with what is left of it. */
+/* Which cells are emitted is what the functions of balance.h give for (seed, epoch, lane), for any number of ranks.
+ * From a cursor in the middle of an epoch the stream goes on with what is left of it. */
 static void weighted_streams_do_not_depend_on_ranks_and_resume(void **state) {
   const fixture *shared = *state;
   cyf_atlas *atlas = open_uneven(shared);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a stopped run has left is gone on with where nothing that the atlas follows from has changed, and only there:
- * option by option over their table. */
+/* A run goes on from what a stopped run left where nothing that decides what the atlas is has changed, and only there.
+ * This is tested for every option of the table. */
 #include <math.h>
 
 #include "base/log.h"
@@ -14,7 +14,7 @@ typedef struct claim {
   cyf_prepare_input input[2];
 } claim;
 
-/* Values an option takes: not given, and two that differ from it and from each other (a flag has one, and GZIP). */
+/* Values of an option: not given, and two that differ from that and from each other. (A flag and GZIP have but one.) */
 enum { NOT_GIVEN, FIRST, SECOND, N_VALUES };
 
 static int setup(void **state) {
@@ -177,7 +177,7 @@ static void no_value_looks_like_two_lines(void **state) {
   assert_false(goes_on(c, &before, &after));
 }
 
-/* What a stopped run of this version has left must stay readable: the text must not change without its number. */
+/* What a stopped run of this version left must stay readable. So the text must not change unless its number does. */
 static void the_text_of_journal_2_is_this_one(void **state) {
   claim *c = *state;
   cyf_prepare_options options = options_of(c, FIRST);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The plan of prepare: pure arithmetic, so atlases of any size. */
+/* The plan of prepare is arithmetic alone, so that atlases of any size can be tested. */
 #include <math.h>
 
 #include "check.h"
@@ -91,8 +91,8 @@ static void seconds_are_about_those_measured(void **state) {
   assert_true(fabs(cyf_prepare_seconds(&sizes, 100000, 2) - plain - 90) < 1e-6);
 }
 
-/* What grows with the cells is about a byte a cell, of a rank: selection bits, places in the spill, a buffer a shard;
- * with cells held out one more for repeated names, and twice the spill. */
+/* What grows with the cells is about a byte a cell on a rank: selection bits, places in the spill, a buffer a shard.
+ * With cells held out there is one byte more for repeated names, and the spill is twice as large. */
 static void memory_hardly_grows_with_the_cells(void **state) {
   (void)state;
   for (int holdout = 0; holdout < 2; holdout++) {

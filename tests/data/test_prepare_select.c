@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cytoforge prepare: what it takes in. Which cells stay, which are held out, and what their genes and labels are, is
- * worked out here by plain loops over all cells. */
+/* What `cytoforge prepare` takes from its inputs: which cells stay, which are held out, and what their genes and labels
+ * are. What it should be is computed here by plain loops over all cells. */
 #include <unistd.h>
 
 #include "atlas_fixture.h"

@@ -22,8 +22,8 @@ static cyf_synth_options small_options(const char *output) {
                              .seed = 11};
 }
 
-/* Given each cell's obs, sums over 8,000 cells of counts, of zeros and of squared deviations have known means; the
- * first two have known variances. */
+/* Given each cell's type, donor and library size, sums over 8,000 cells of counts, of zeros and of squared deviations
+ * have known means. The first two also have known variances. */
 static void counts_are_negative_binomial(void **state) {
   (void)state;
   cyf_synth_options options = small_options("unused");

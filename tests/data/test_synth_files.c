@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A folder of simulated files: the same cells for any number of files, ranks and threads, plain or compact, named once
- * over all files; what is refused; what a failure of one rank leaves. */
+/* A folder of simulated files: the cells are the same for any number of files, ranks and threads, plain or compact, and
+ * names are unique over all files. Also what is refused, and what a failure of one rank leaves. */
 #include <stdbool.h>
 
 #include "atlas_fixture.h"

@@ -89,7 +89,7 @@ static void a_layout_is_written_and_read_back(void **state) {
   cyf_layout_destroy(&layout);
 }
 
-/* Names and shapes must agree both ways. */
+/* A layout is only read where the group has exactly its names and shapes. */
 static void names_and_shapes_must_agree(void **state) {
   (void)state;
   cyf_layout layout, more, fewer = {0}, reshaped = {0}, other = {0};
@@ -193,7 +193,7 @@ static void scalars_and_lists_are_read_back(void **state) {
   cyf_names_destroy(&names);
 }
 
-/* Turns over one byte of a dataset's stored values. */
+/* Inverts one byte of a dataset's stored values. */
 static void damage(const char *dataset, int64_t at) {
   cyf_hdf5_lock();
   hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), id = H5Dopen2(file, dataset, H5P_DEFAULT);
@@ -211,7 +211,7 @@ static void damage(const char *dataset, int64_t at) {
   assert_int_equal(fclose(bytes), 0);
 }
 
-/* Any bit that turns over is found and the tensor named. */
+/* Any wrong byte is found, and the message names the tensor. */
 static void a_flipped_bit_is_found(void **state) {
   (void)state;
   static const char *const tensors[] = {"encoder.0.weight", "encoder.1.weight", "norm.num_batches_tracked"};

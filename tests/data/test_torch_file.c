@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PyTorch checkpoints: what torch.save wrote reads back bit for bit, and everything hostile ends in an error. */
+/* PyTorch checkpoints: what torch.save wrote is read bit for bit, and every hostile file ends in an error. */
 #include <unistd.h>
 
 #include "data/tensors/torch_file.h"
@@ -384,7 +384,7 @@ static void cut_and_flipped_files_never_take_much_memory(void **state) {
     }
   free(bytes);
   assert_int_equal(cyf_memory_bytes_now(), 0);
-  /* This test runs first: whatever such a file of a kilobyte claims, reading it never took much. */
+  /* Whatever such a file of a kilobyte claims, reading it never took much memory. For this the test runs first. */
   print_message("at most %lld bytes were held (limit 1 MiB)\n", (long long)cyf_memory_bytes_peak());
   assert_true(cyf_memory_bytes_peak() < 1 << 20);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small h5ad files and atlases for the tests of prepare, loader and latents, and what cmocka under mpirun needs. */
+/* Small h5ad files and atlases for the tests of prepare, loader and latents, and running cmocka under mpirun. */
 #ifndef CYF_TESTS_ATLAS_FIXTURE_H
 #define CYF_TESTS_ATLAS_FIXTURE_H
 
@@ -23,9 +23,9 @@ enum { FIXTURE_LABELS = 2 };
  * their order. */
 typedef struct fixture_file {
   int64_t n_cells, n_genes;
-  int64_t gene_stride, gene_offset; /* its gene g is number (offset + g * stride) % pool of the pool */
+  int64_t gene_stride, gene_offset; /* the file's gene g is gene (offset + g * stride) % pool of the common pool */
   int64_t seed;
-  uint32_t largest; /* of the few large counts; 0: 300 */
+  uint32_t largest; /* what its few large counts reach; 0: 300 */
   bool log_normalized, dense;
   const char *types[3]; /* its own categories, in its own order */
 } fixture_file;
@@ -36,8 +36,8 @@ static inline int64_t fixture_gene(const fixture_file *file, int64_t g) {
   return (file->gene_offset + g * file->gene_stride) % FIXTURE_POOL;
 }
 
-/* The count of a cell at a gene of the file: some three in ten are not zero; every 13th cell is nearly empty, every 7th
- * gene rare. */
+/* The count of a gene of the file in a cell. Some three in ten are not zero; every 13th cell is nearly empty, and every
+ * 7th gene is rare. */
 static inline float fixture_value(const fixture_file *file, int64_t cell, int64_t g) {
   uint32_t words[4];
   cyf_rng_block(cyf_rng_key_make((uint64_t)file->seed, CYF_RNG_SYNTH), 7, (uint64_t)cell, (uint32_t)g, words);
@@ -48,7 +48,7 @@ static inline float fixture_value(const fixture_file *file, int64_t cell, int64_
   return file->log_normalized ? log1pf(count * 0.37F) : count;
 }
 
-/* Type of a cell as a category of its own file, -1 for every 11th. */
+/* Type of a cell as a code of its own file's categories, -1 for every 11th cell. */
 static inline int32_t fixture_type(int64_t cell) {
   return cell % 11 == 10 ? -1 : (int32_t)(cell * 7 % 3);
 }
@@ -142,7 +142,7 @@ static inline void fixture_path(const fixture *shared, const char *name, char pa
   snprintf(path, 128, "%s/%s", shared->folder, name);
 }
 
-/* Writes a file by rank 0 and lets the others wait. */
+/* Has rank 0 write a file, for which the other ranks wait. */
 static inline void fixture_write_shared(const fixture *shared, const fixture_file *file, const char *name,
                                         char path[128]) {
   fixture_path(shared, name, path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Atlases of every form that numbers are stored in, with and without compression. */
+/* Atlases of every form in which numbers are stored, with and without compression. */
 #ifndef CYF_TESTS_ATLAS_FORMS_H
 #define CYF_TESTS_ATLAS_FORMS_H
 
@@ -8,7 +8,8 @@
 
 enum { N_FORMS = 5 };
 
-/* Input f, made once: counts of one, two and four bytes, log-normalised values, and more genes than 16 bits number. */
+/* Makes input f, once. The inputs have counts of one, two and four bytes, log-normalised values, and more genes than 16
+ * bits can number. */
 static inline void make_input(const fixture *shared, int f, const char *name, char path[128]) {
   static const uint32_t largest[N_FORMS] = {50, 300, 40000, 50, 0};
   if (f < 4) {

@@ -14,7 +14,7 @@
     if ((expression) != CYF_OK) fail_msg("%s: %s (%s)", #expression, cyf_status_message(), cyf_status_where()); \
   } while (0)
 
-/* The expression fails with this code and a message that contains the text; the message is cleared afterwards. */
+/* Checks that the expression fails with this code and a message that contains the text, and clears the message. */
 #define assert_fails(expression, code, text)                                            \
   do {                                                                                  \
     cyf_status_clear();                                                                 \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cuda_compare_frame.h"
 
-/* Three passes over the same operations with other arguments each time: as they are, recorded, exchanged. */
+/* Runs the same operations three times with other arguments each time: directly, as a recorded graph, and with the
+ * graph's arguments exchanged. */
 static void compare_graph(compare *c) {
   const both x = normals(c, 500, 1), y = normals(c, 500, 1);
   cyf_graph *graph[2] = {NULL, NULL};
@@ -43,7 +44,7 @@ static void compare_shape(compare *c, int64_t n, int64_t k) {
 
 void compare_all(cyf_device *cpu, cyf_device *device, cyf_precision precision, bool large, compare_report *report) {
   static const int64_t edge[][2] = {{0, 5}, {1, 1}, {3, 67}, {33, 128}, {300, 45}, {9, 1000}};
-  static const int64_t big[][2] = {{2048, 1024}, {128, 28231}}; /* the CPU takes seconds for them */
+  static const int64_t big[][2] = {{2048, 1024}, {128, 28231}}; /* cells and columns; the CPU takes seconds for them */
   compare c = {.device = {cpu, device}, .report = report, .random = {7}, .shape = ""};
   c.product_tolerance = precision == CYF_PRECISION_FP32 ? 1e-5 : precision == CYF_PRECISION_TF32 ? 5e-3 : 4e-2;
   c.draw_tolerance = 0.05;
@@ -57,7 +58,7 @@ void compare_all(cyf_device *cpu, cyf_device *device, cyf_precision precision, b
 
 int compare_empty_slots(const cyf_ops *ops, const char *name) {
   int empty = 0;
-  /* The table is a name and then functions alone. */
+  /* The table holds a name and then nothing but functions. */
   for (size_t at = sizeof(const char *); at < sizeof *ops; at += sizeof(void (*)(void))) {
     void (*slot)(void);
     memcpy(&slot, (const char *)ops + at, sizeof slot);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every slot of the operation table on one device against another: the CUDA backend, emulated (test_cuda_emulated.c) or
- * on a GPU (check_cuda_ops.c), against the CPU. */
+/* Compares every slot of the operation table between two devices: the CUDA backend, emulated (test_cuda_emulated.c) or
+ * on a GPU (check_cuda_ops.c), and the CPU. */
 #ifndef CYF_TESTS_CUDA_COMPARE_H
 #define CYF_TESTS_CUDA_COMPARE_H
 
@@ -10,11 +10,11 @@
 
 enum { COMPARE_SLOTS_MAX = 96 };
 
-/* The worst that was seen of a slot. */
+/* The largest error of a slot. */
 typedef struct compare_slot {
   const char *name;
-  double error;     /* max|a - b| / max|b| of an output against the CPU's; 0 or 1 for integers: equal or not */
-  double tolerance; /* what it is held to */
+  double error;     /* max|a - b| / max|b| of an output a and the CPU's b; for integers 0 if equal and 1 if not */
+  double tolerance; /* the largest error that passes */
   int n_checks;
 } compare_slot;
 
@@ -24,11 +24,11 @@ typedef struct compare_report {
   int n_failed; /* checks beyond their tolerance, and calls that failed */
 } compare_report;
 
-/* Runs all slots over random data of edge shapes and, with `large`, over shapes of a training step. precision: the
+/* Runs all slots on random data of the smallest and odd shapes and, with `large`, of a training step's. precision: the
  * device's. Failures are printed as they are found. */
 void compare_all(cyf_device *cpu, cyf_device *device, cyf_precision precision, bool large, compare_report *report);
 
-/* The number of slots that are NULL in the table; their places are printed with `name`. */
+/* How many slots of the table are NULL; which ones is printed with `name`. */
 int compare_empty_slots(const cyf_ops *ops, const char *name);
 
 #endif

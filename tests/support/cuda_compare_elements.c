@@ -91,7 +91,7 @@ void compare_diffusion(compare *c, int64_t n, int64_t k) {
   release(c);
 }
 
-/* Also from an address that is no multiple of 16 bytes, and with a gradient that is not finite. */
+/* Compares updates, also of arrays whose address is no multiple of 16 bytes, and with a gradient that is not finite. */
 void compare_optimizer(compare *c, int64_t count) {
   const both p = normals(c, count + 1, 1), g = normals(c, count + 1, 1), m = normals(c, count + 1, 0.1);
   const both v = positives(c, count + 1, 0, 0.1), e = normals(c, count + 1, 1), sum = doubles(c, 1);

@@ -27,8 +27,8 @@ typedef struct compare {
   test_random random;
   both arrays[ARRAYS_MAX];
   int n_arrays;
-  double product_tolerance; /* of what matrix products in the device's precision make */
-  double draw_tolerance;    /* of counts: a mean that differs in its last bit moves a draw by 1 now and then */
+  double product_tolerance; /* for results of matrix products in the device's precision */
+  double draw_tolerance;    /* for drawn counts: a mean that differs in its last bit may change a draw by 1 */
   const char *shape;
 } compare;
 
@@ -53,7 +53,7 @@ static inline void check_call(compare *c, const char *call, cyf_status status) {
   cyf_status_clear();
 }
 
-/* One call on both devices; in its text `d` is the device and `s` the side. */
+/* Makes one call on both devices; in `call`, `d` is the device and `s` the index of its arrays in `both`. */
 #define ON_BOTH(c, call)                  \
   for (int s = 0; s < 2; ++s) {           \
     cyf_device *d = (c)->device[s];       \
@@ -128,7 +128,7 @@ static inline void *fetch(compare *c, const both *x, int s) {
   return host;
 }
 
-/* max|a - b| over the larger of max|b| and `size`; infinite where one has a NaN that the other has not. */
+/* Compares by max|a - b| over the larger of max|b| and `size`. It is infinite where only one of the two has a NaN. */
 static inline void same_of_size(compare *c, const char *slot, both x, double size, double tolerance) {
   void *a = fetch(c, &x, 1), *b = fetch(c, &x, 0);
   double difference = 0.0, largest = size;
@@ -148,8 +148,9 @@ static inline void same(compare *c, const char *slot, both x, double tolerance) 
   same_of_size(c, slot, x, 0.0, tolerance);
 }
 
-/* Of a matrix product in the device's precision over `terms` products of unit normals: few elements may happen to be
- * much smaller than what cancels in them. */
+/* Compares a matrix product in the device's precision, each of whose elements sums `terms` products of standard
+ * normals. Where there are few elements, all may happen to be small, since terms cancel. So the error is taken relative
+ * to the largest element, but at least to sqrt(terms), the usual size of one. */
 static inline void same_product(compare *c, const char *slot, both x, int64_t terms) {
   same_of_size(c, slot, x, sqrt((double)terms), c->product_tolerance);
 }

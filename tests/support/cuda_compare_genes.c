@@ -3,7 +3,7 @@
 #include "cuda_compare_frame.h"
 #include "kernels/math/normalisation.h"
 
-/* The batch, or a window of it whose indptr[0] is not zero, on both devices. */
+/* A batch on both devices, or some of its rows, whose indptr[0] is not zero. */
 typedef struct batch {
   cyf_csr_buffer buffer;
   cyf_csr on[2];
@@ -110,7 +110,7 @@ void compare_counts(compare *c, int64_t n, int64_t genes) {
   release(c);
 }
 
-/* Compact cells of each type of count, all rows as they lie and chosen rows elsewhere. */
+/* Compares the expansion of compact cells with this type of count: of all rows in order, and of chosen rows. */
 void compare_expand(compare *c, int64_t n, int64_t genes, cyf_count_type type) {
   cyf_csr_buffer buffer = test_sparse(&c->random, n, genes, 0.3, 200, 1);
   const cyf_csr x = cyf_csr_view(&buffer);

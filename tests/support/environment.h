@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a test may take from its environment. This header alone calls getenv (tests/scripts/environment.sh looks), so
- * that one rule holds for every variable: one that is unset or empty is not given, and a folder or program that is not
- * there is missing. What is missing skips a test, which says so in one line; scripts/test.sh counts it in its closing
- * table. */
+/* What a test may take from its environment. No other file calls getenv (tests/scripts/environment.sh checks this), so
+ * that one rule holds for every variable. One that is unset or empty is not given, and a folder or program that is not
+ * there is missing. What is missing skips a test, which says so in one line, and scripts/test.sh counts it in its
+ * closing table. */
 #ifndef CYF_TESTS_ENVIRONMENT_H
 #define CYF_TESTS_ENVIRONMENT_H
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A GPU and an NCCL for tests of the gradient plane on ranks without a GPU: streams are queues whose operations run
- * when the device is pumped, the queues in turn from one that changes, so that whatever streams and events do not order
- * does happen in another order. Memory is the host's; sums are MPI's. Include in one file only: it defines the
- * functions of CUDA's runtime that the plane calls, and the loader of NCCL. */
+/* A GPU and an NCCL for tests of the gradient plane on ranks without a GPU. Memory is the host's; sums are MPI's.
+ *
+ * Streams are queues, whose operations run when a test lets the device go on. It then takes an operation of each queue
+ * in turn, and begins with another queue every few times. So what streams and events do not order does happen in
+ * another order. Include this in one file only: it defines the functions of CUDA's runtime that the plane calls, and
+ * the loader of NCCL. */
 #ifndef CYF_TESTS_FAKE_NCCL_H
 #define CYF_TESTS_FAKE_NCCL_H
 
@@ -24,7 +26,7 @@ struct CUevent_st {
 
 struct ncclComm {
   MPI_Comm mpi;
-  int n_in_progress; /* how often the next questions are answered so */
+  int n_in_progress; /* how often the next questions for its state are answered "in progress" */
   ncclResult_t error;
   atomic_int n_inside; /* threads that are in a call */
 };
@@ -53,7 +55,7 @@ struct CUstream_st {
 static struct CUstream_st fake_streams[FAKE_STREAMS]; /* the first is the device's */
 static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
 static int fake_turn;              /* which stream the device looks at first */
-static int fake_n_sums;            /* that were queued */
+static int fake_n_sums;            /* sums that were queued */
 static int fake_n_aborted;         /* communicators */
 static atomic_int fake_n_overlaps; /* calls on a communicator while another thread was in one, which NCCL cannot take */
 static ncclComm_t fake_newest;
@@ -198,7 +200,7 @@ static inline ncclResult_t fake_unique_id(ncclUniqueId *id) {
   id->internal[0] = (char)++n;
   return ncclSuccess;
 }
-/* Ranks are those of MPI; an id that did not reach a rank shows. */
+/* Ranks are those of MPI. An id that did not reach a rank is noticed. */
 static inline ncclResult_t fake_init(ncclComm_t *comm, int n_ranks, ncclUniqueId id, int rank, ncclConfig_t *config) {
   int own[2], size, least[2];
   MPI_Comm_size(MPI_COMM_WORLD, &size);
@@ -212,7 +214,7 @@ static inline ncclResult_t fake_init(ncclComm_t *comm, int n_ranks, ncclUniqueId
   (*comm)->n_in_progress = 3;
   return ncclInProgress;
 }
-/* Long enough in a call for another thread to meet it there. */
+/* Stays in a call for long enough that another thread may come into one too. */
 static inline void fake_enter(ncclComm_t comm) {
   if (atomic_fetch_add(&comm->n_inside, 1) != 0) atomic_fetch_add(&fake_n_overlaps, 1);
   nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);

@@ -9,22 +9,22 @@
 #include "kernels/slots.h"
 
 enum { PAGE = 4096, ALLOCATIONS_MAX = 4096 };
-static const size_t RESERVED = (size_t)64 << 30; /* of address space; pages are only made when used */
+static const size_t RESERVED = (size_t)64 << 30; /* bytes of address space; memory is only taken where it is used */
 
-/* Something that has been asked for and is not there yet. */
+/* Kinds of results that were asked for and may come late. */
 typedef enum late_kind { LATE_SCALAR, LATE_DOWNLOAD, LATE_UPLOAD } late_kind;
 typedef struct late {
   struct late *next;
   late_kind kind;
-  int64_t number; /* in the order of calls */
+  int64_t number; /* of its call, in the order of calls */
   void *to;
   const void *from; /* uploads: host memory, read when it happens */
   size_t bytes;
-  char value[]; /* the others: taken when asked for */
+  char value[]; /* scalars and downloads: the bytes, taken when they were asked for */
 } late;
 
 struct cyf_event {
-  int64_t number; /* of the calls before it */
+  int64_t number; /* how many calls were made before it */
 };
 
 typedef struct fence {
@@ -51,10 +51,12 @@ typedef struct fence {
 void fence_enter(fence *f);
 void fence_leave(fence *f);
 
-/* CYF_ERR_INTERNAL, naming the slot and the argument: unless `bytes` from `pointer` on lie in one allocation of the
- * device; where `pointer` is device memory; unless the batch lies on the device. */
+/* Fails with CYF_ERR_INTERNAL, naming the slot and the argument, unless `bytes` from `pointer` on lie in one allocation
+ * of the device. */
 cyf_status fence_check_device(fence *f, const char *slot, const char *name, const void *pointer, size_t bytes);
+/* Fails likewise where `pointer` is device memory. */
 cyf_status fence_check_host(fence *f, const char *slot, const char *name, const void *pointer);
+/* Fails likewise unless the batch lies on the device. */
 cyf_status fence_check_csr(fence *f, const char *slot, const cyf_csr *x);
 
 /* Keeps what is asked for until a wait: `bytes` from `from` for `to`, which holds 0xFF bytes until then. Uploads read

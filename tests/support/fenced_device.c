@@ -103,7 +103,7 @@ cyf_status fence_postpone(fence *f, late_kind kind, void *to, const void *from, 
   return CYF_OK;
 }
 
-/* Does what was asked for up to a call, of some kinds. The fence is open. */
+/* Hands over what was asked for up to the call of that number, of the kinds that are true. The fence must be open. */
 static void catch_up(fence *f, int64_t number, bool scalars, bool downloads, bool uploads) {
   pthread_mutex_lock(&f->mutex);
   for (late **at = &f->first_late; *at;) {

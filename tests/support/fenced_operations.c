@@ -2,7 +2,7 @@
 /* The operations of the fenced device: the CPU's, once each argument is where it should be. */
 #include "fence.h"
 
-/* Within an operation: complain unless `pointer` is `count` elements of device memory; MAY also takes NULL. */
+/* Within an operation: fails unless `pointer` is `count` elements of device memory. MAY also accepts NULL. */
 #define IN(pointer, count) \
   if (status == CYF_OK) status = fence_check_device(f, slot, #pointer, pointer, sizeof *(pointer) * (size_t)(count))
 #define MAY(pointer, count) \
@@ -10,7 +10,8 @@
 #define SPARSE(x) \
   if (status == CYF_OK) status = fence_check_csr(f, slot, x)
 #define UNPACK(...) __VA_ARGS__
-/* A slot of the table: its parameters behind d, the arguments of the CPU's behind the device, the checks. */
+/* Defines a slot of the table, by its parameters behind d, the arguments of the CPU's operation behind the device, and
+ * the checks. */
 #define OPERATION(name, parameters, arguments, checks)                          \
   cyf_status fenced_##name(cyf_device *d, UNPACK parameters) {                  \
     fence *f = (fence *)d;                                                      \
@@ -22,7 +23,7 @@
     fence_leave(f);                                                             \
     return status;                                                              \
   }
-/* The same where `late_scalars` hands values over that the operation has put into local variables. */
+/* As OPERATION, for one that returns scalars: it puts them into local variables, which `late_scalars` then keeps. */
 #define OPERATION_WITH_SCALARS(name, parameters, locals, arguments, checks, late_scalars) \
   cyf_status fenced_##name(cyf_device *d, UNPACK parameters) {                            \
     fence *f = (fence *)d;                                                                \

@@ -85,9 +85,9 @@ static inline int64_t golden_attribute_1(const char *file, const char *attribute
 /* Where the test is linked with it (support/fenced_device.c). */
 cyf_status fenced_device_create(cyf_device *cpu, cyf_device **ret_device) __attribute__((weak));
 
-/* The device that the references are checked on, CYTOFORGE_TEST_DEVICE: "cpu" (also when it is not set), "cuda" (the
- * first GPU, or the emulated one where the test is linked with it; products in float32) or "fenced". For a group's
- * setup: 0 or -1. */
+/* Opens the device on which the references are checked, which CYTOFORGE_TEST_DEVICE names. It is "cpu" (also when it is
+ * not set), "fenced", or "cuda": the first GPU, or the emulated one where the test is linked with it, with products in
+ * float32. For a group's setup: returns 0 or -1. */
 static inline int golden_open_device(cyf_device **ret_device) {
   const char *wanted = test_variable("CYTOFORGE_TEST_DEVICE");
   cyf_status status;
@@ -106,7 +106,7 @@ static inline int golden_open_device(cyf_device **ret_device) {
   return status == CYF_OK ? 0 : -1;
 }
 
-/* Before a group is run: tests other than golden_... look at device memory as only the CPU lets them, so on other
+/* Before a group is run: tests other than golden_... read device memory directly, as only the CPU's can be. On other
  * devices they are left out. */
 static inline void golden_choose_tests(void) {
   const char *wanted = test_variable("CYTOFORGE_TEST_DEVICE");
@@ -202,9 +202,9 @@ static inline void golden_load(cyf_device *device, const cyf_layout *layout, con
   cyf_free(flat);
 }
 
-/* Marks the elements whose reference gradient is zero but for the rounding of float64 (see golden_check_layout). A
- * gradient of exactly zero is one only among such rounding: elsewhere it is a fact to be met, as for a gene that no
- * cell expresses. */
+/* Marks the elements whose reference gradient is zero but for the rounding of float64 (see golden_check_layout). One of
+ * exactly zero is marked only beside such rounding. Elsewhere it is right to be zero, as for a gene that no cell
+ * expresses, and is compared. */
 static inline int64_t golden_mark_null(const double *gradient, int64_t count, bool *is_null) {
   bool has_rounding = false;
   int64_t n_null = 0;
@@ -231,12 +231,12 @@ static inline double golden_tensor_error(const float *got, const double *expecte
   return error / fmax(largest, 1e-300);
 }
 
-/* Every tensor of the layout against GROUP/NAME: error below `tolerance`.
+/* Compares every tensor of the layout with GROUP/NAME: the error must be below `tolerance`.
  *
- * gradient_group (may be NULL) holds the tensors' reference gradients. Where one is nothing but the rounding of float64
- * (a bias that feeds a batch norm, or a norm's shift that the next batch norm takes out) the true gradient is zero, and
- * AdamW makes a full step of its rounding: such elements are left out, and where the gradients themselves are compared
- * they must be below 1e-6. */
+ * gradient_group (may be NULL) holds the tensors' reference gradients. The true gradient of a bias that feeds a batch
+ * norm is zero, and so is that of a norm's shift that the next batch norm takes out. What is stored for these is
+ * nothing but the rounding of float64, of which AdamW makes a full step. So such elements are left out. Where the
+ * gradients themselves are compared, they must be below 1e-6. */
 static inline void golden_check_layout(cyf_device *device, const cyf_layout *layout, const float *flat_device,
                                        const char *file, const char *group, const char *gradient_group,
                                        double tolerance) {

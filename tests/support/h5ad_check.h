@@ -21,7 +21,8 @@ typedef struct h5ad_example {
   float *latent;           /* [cells, H5AD_EXAMPLE_WIDTH] */
 } h5ad_example;
 
-/* Sparse values from a fixed sequence: every third cell empty, values 1 to largest (both occur), or with fractions. */
+/* Makes sparse values from a fixed sequence. Every third cell is empty. Values are 1 to `largest`, both of which occur,
+ * or have fractions. */
 static inline void h5ad_example_create(int64_t n_cells, int64_t n_genes, float largest, bool fractions,
                                        h5ad_example *example) {
   static const char *const categories[] = {"T cell", "CD4+/CD8", "Ωmega 🧬", "never"};
@@ -73,7 +74,7 @@ static inline void h5ad_example_destroy(h5ad_example *example) {
   cyf_free(example->latent);
 }
 
-/* All rows of a file equal these, exactly, read whole and in pieces of 5 from cell 3 on. */
+/* Checks that all rows of a file equal these exactly, read at once, and 5 at a time from cell 3 on. */
 static inline void check_same_rows(cyf_h5ad *file, const cyf_csr *expected) {
   for (int pass = 0; pass < 2; pass++) {
     const int64_t from = pass == 0 ? 0 : 3 < expected->n_cells ? 3 : expected->n_cells;

@@ -9,8 +9,8 @@
 #include "data/loader/plan.h"
 #include "kernels/math/normalisation.h"
 
-/* The global sequence of an epoch, lane after lane, worked out without ranks, threads or files: lane l holds cells
- * order[start[l]] .. order[start[l + 1] - 1]. */
+/* The order of an epoch's cells, lane after lane, found without ranks, threads or files. Lane l has the cells
+ * order[start[l]] to order[start[l + 1] - 1]. */
 typedef struct reference {
   cyf_lane_plan plan;
   int64_t *order, *start, *count;

@@ -57,11 +57,13 @@ static inline double loss_at(cyf_parameters *p, const cyf_named_tensor *tensor, 
   return loss(context);
 }
 
-/* For every tensor, the derivative of the loss along a direction between the gradient's and a random one, by a
- * fourth-order central difference, against the same from `gradient` (a host copy of the flat gradient). The step
- * changes the loss by about `change` of itself: large against the rounding of float32 in a double-summed loss, and
- * small enough that few cells cross a kink. The error relative to the gradient's norm must be below `tolerance`;
- * gradients of zero (norm below 1e-6) must not change the loss either. */
+/* Checks `gradient`, a host copy of the flat gradient, against finite differences, tensor by tensor.
+ *
+ * The derivative of the loss is taken along a direction between the gradient's and a random one, by a fourth-order
+ * central difference. The step changes the loss by about `change` of itself. That is large beside the rounding of
+ * float32 in a loss summed in double, and small enough that few cells cross a kink. The error relative to the
+ * gradient's norm must be below `tolerance`. Where the gradient is zero (norm below 1e-6) the loss must not change
+ * either. */
 static inline void check_finite_differences(cyf_parameters *p, const float *gradient, double change, double tolerance,
                                             loss_fn *loss, void *context) {
   const double start_loss = fabs(loss(context));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The denoiser and the classifier as training and sampling call them, rows found first, in one call. */
+/* Single calls for what training and sampling do in several: finding the distinct timesteps of a batch, then a step of
+ * the denoiser or the classifier. */
 #ifndef CYF_TESTS_MODEL_STEPS_H
 #define CYF_TESTS_MODEL_STEPS_H
 

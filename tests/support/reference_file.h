@@ -8,8 +8,8 @@
 
 #include "base/status.h"
 
-/* A dataset as doubles or as int64. *ret_values is freed with cyf_free; *ret_n_dims of shape[4] are set. Errors:
- * CYF_ERR_INPUT. */
+/* Read a dataset as doubles or as int64. The caller frees *ret_values with cyf_free; *ret_n_dims of shape[4] are set.
+ * Errors: CYF_ERR_INPUT. */
 cyf_status cyf_hdf5_read_doubles(const char *path, const char *dataset, double **ret_values, int *ret_n_dims,
                                  int64_t shape[4]);
 cyf_status cyf_hdf5_read_int64(const char *path, const char *dataset, int64_t **ret_values, int *ret_n_dims,

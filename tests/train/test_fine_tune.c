@@ -126,7 +126,8 @@ static void everything_between_is_taken_over(void **state) {
   cyf_autoencoder_destroy(&started);
 }
 
-/* Its output is a logarithm of shares, so the published last layer says nothing to it; the rest is taken over. */
+/* The output of a model of counts is the logarithm of shares, for which the published last layer is of no use. The rest
+ * is taken over. */
 static void a_model_of_counts_keeps_its_last_layer(void **state) {
   (void)state;
   char weight[64];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Batches of stored integers and batches of rows of resident cells, made into cells by the device: the same, bit for
- * bit, as those that the loader decodes on the host. */
+/* The device makes cells of batches of stored integers, and of batches that list rows of resident cells. They are, bit
+ * for bit, those that the loader decodes on the host. */
 #include "atlas_forms.h"
 #include "data/loader/loader.h"
 #include "fenced_device.h"
@@ -37,7 +37,7 @@ static void assert_same_array(cyf_device *device, const void *expected, const vo
   cyf_free(host);
 }
 
-/* `expected` holds values; `batch` anything, of which `cells` were made. */
+/* Compares `cells`, which were made of `batch`, with `expected`, a batch of values. */
 static void assert_same_batch(cyf_device *device, const cyf_batch *expected, const cyf_batch *batch,
                               const cyf_csr *cells, int64_t n_attributes) {
   const int64_t n = expected->cells.n_cells, nnz = expected->cells.indptr[n];

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 enum {
-  SUPERBLOCK_BYTES = 32, /* up to the base address */
+  SUPERBLOCK_BYTES = 32, /* of the superblock, up to and with its base address */
   HEADER_BYTES = 16,
   MESSAGE_HEADER_BYTES = 8,
   HEADER_BYTES_MAX = 1 << 16,
@@ -14,7 +14,7 @@ enum {
   MESSAGE_CONTINUATION = 16,
   LAYOUT_VERSION = 3,
   LAYOUT_CHUNKED = 2,
-  NODE_BYTES = 24, /* before its first key */
+  NODE_BYTES = 24, /* of a node before its first key */
   NODE_OF_CHUNKS = 1,
   DIMENSIONS = 2, /* the format counts the element's bytes as one */
   KEY_BYTES = 8 + 8 * DIMENSIONS,
@@ -24,7 +24,7 @@ enum {
 };
 static const uint64_t no_address = UINT64_MAX;
 
-/* Little-endian numbers, as this machine's. */
+/* A number of `width` bytes; the file's are little-endian, as this machine's are. */
 static uint64_t number_at(const uint8_t *bytes, int width) {
   uint64_t number = 0;
   memcpy(&number, bytes, (size_t)width);
@@ -35,18 +35,19 @@ static bool read_at(int file, uint64_t address, size_t n, uint8_t *bytes) {
   return address <= (uint64_t)INT64_MAX && pread(file, bytes, n, (off_t)address) == (ssize_t)n;
 }
 
-/* The first superblock, addresses of 8 bytes counted from the file's start. */
+/* Whether the file begins with a superblock of version 0, with addresses of 8 bytes that count from the file's start.
+ */
 static bool is_plain_file(int file) {
   uint8_t block[SUPERBLOCK_BYTES];
   return read_at(file, 0, sizeof(block), block) && memcmp(block, "\x89HDF\r\n\x1a\n", 8) == 0 && block[8] == 0 &&
          block[13] == 8 && block[14] == 8 && number_at(block + 24, 8) == 0;
 }
 
-/* A run of header messages: finds the layout's tree, or where the messages go on. */
+/* What a block of header messages tells: the address of the index, or where further messages are. */
 typedef struct message_search {
   uint64_t tree;
   bool found;
-  uint64_t next, next_bytes; /* of the continuation; 0: none */
+  uint64_t next, next_bytes; /* address and size of the next block of messages; 0: none */
 } message_search;
 
 static bool search_messages(int file, uint64_t address, uint64_t n_bytes, message_search *search) {
@@ -82,6 +83,7 @@ static bool find_tree(int file, int64_t object_address, uint64_t *ret_tree) {
   return search.found;
 }
 
+/* What is visited, and by what. */
 typedef struct walk {
   int file;
   uint64_t first, end;
@@ -102,7 +104,8 @@ static bool visit_chunk(const walk *w, const uint8_t *key, uint64_t address) {
   return address <= (uint64_t)INT64_MAX && w->visit(w->context, &place);
 }
 
-/* Levels fall on the way down, so that a damaged file cannot send the walk in circles. */
+/* Visits a node, whose level must be below `levels`. So levels fall on the way down, and a damaged file cannot send the
+ * walk in circles. */
 static bool walk_node(const walk *w, uint64_t address, int levels) {
   uint8_t bytes[NODE_BYTES + ENTRIES_MAX * ENTRY_BYTES + KEY_BYTES];
   if (!read_at(w->file, address, NODE_BYTES, bytes) || memcmp(bytes, "TREE", 4) != 0 || bytes[4] != NODE_OF_CHUNKS)

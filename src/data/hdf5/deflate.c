@@ -40,14 +40,14 @@ size_t cyf_deflate(cyf_deflater *deflater, const void *from, size_t n_from, void
 bool cyf_inflate(const void *from, size_t n_from, void *to, size_t n_to) {
   struct libdeflate_decompressor *engine = libdeflate_alloc_decompressor();
   if (!engine) return false;
-  /* Without a place for the real size, another size than n_to is an error. */
+  /* With NULL for the real size, libdeflate fails where it is not n_to. */
   const bool good = libdeflate_zlib_decompress(engine, from, n_from, to, n_to, NULL) == LIBDEFLATE_SUCCESS;
   libdeflate_free_decompressor(engine);
   return good;
 }
 
 void cyf_shuffle_bytes(const uint8_t *restrict from, int64_t n, size_t width, uint8_t *restrict to) {
-  if (width == 4) { /* a loop that compilers make wide */
+  if (width == 4) { /* a loop that compilers vectorise */
     for (int64_t i = 0; i < n; i++) {
       uint32_t word;
       memcpy(&word, from + 4 * i, sizeof(word));

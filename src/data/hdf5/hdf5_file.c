@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The one piece of state besides the log: HDF5 itself is a process-wide singleton, and so is its lock. */
+/* A global, since HDF5 has one state for the whole process, and so its lock. */
 static pthread_mutex_t hdf5_mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 void cyf_hdf5_lock(void) {
@@ -37,7 +37,7 @@ void cyf_hdf5_version(char *text, size_t size) {
 static herr_t take_innermost(unsigned n, const H5E_error2_t *error, void *text) {
   (void)n;
   snprintf(text, CYF_H5_REASON_SIZE, "%s", error->desc ? error->desc : "");
-  return 1; /* stop: the walk upward begins at the innermost */
+  return 1; /* stop: the walk upward begins at the innermost message */
 }
 
 const char *cyf_h5_reason(char text[CYF_H5_REASON_SIZE]) {
@@ -132,8 +132,8 @@ void cyf_h5_close_id(hid_t *id) {
   *id = H5I_INVALID_HID;
 }
 
-/* A header may claim any extent. Real data compresses at most about a thousandfold (deflate), so that more than this
- * many bytes a byte of file cannot be there; the constant leaves room for small files. */
+/* A damaged header may claim any extent. Deflate compresses at most about a thousandfold, so there cannot be more bytes
+ * than that for each byte of the file. The constant leaves room for small files. */
 static bool extent_is_credible(hid_t dataset, int n_dims, const hsize_t *dims) {
   hid_t type = H5Dget_type(dataset);
   hid_t file = H5Iget_file_id(dataset);

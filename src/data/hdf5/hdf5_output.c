@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files under construction and the small writers that go into them. */
+/* Files that are being written, and writing groups, datasets and attributes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -17,7 +17,7 @@ struct cyf_h5_output {
   cyf_h5_sink sink;
 };
 
-/* Closes the HDF5 file (always succeeds: the driver hides failed writes), then the descriptor. */
+/* Closes the HDF5 file, which always succeeds since the driver hides failed writes, and then the descriptor. */
 static void close_all(cyf_h5_output *output) {
   cyf_h5_close_id(&output->file);
   if (output->sink.fd >= 0 && close(output->sink.fd) != 0 && !output->sink.write_errno)
@@ -165,7 +165,7 @@ cleanup:
   return status;
 }
 
-/* Chunks of about this size; of whole rows. */
+/* Chunks with checksums are of about this size, in whole rows. */
 enum { CHECKED_CHUNK_BYTES = 1 << 20 };
 
 static void set_checksums(hid_t creation, hid_t file_type, int n_dims, const hsize_t *dims) {

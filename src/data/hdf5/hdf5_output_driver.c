@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* An HDF5 file driver that never fails to write.
  *
- * HDF5 1.10 leaves its metadata cache and open-object tables in an undefined state when a write fails in a flush or a
- * close (a full disk): files stay open, closing fails again at exit, and the library may loop or crash. This driver
- * keeps the first failure for its owner to tell, holds the metadata that could not be written in memory (little: owners
- * stop at the first failed write) and reports success, so that HDF5 always closes cleanly. Files are plain HDF5, as
- * those of the default driver. */
+ * When a write fails in a flush or a close, as on a full disk, HDF5 1.10 is left in an undefined state, in its metadata
+ * cache and its tables of open objects. Files stay open, closing fails again at exit, and the library may loop or
+ * crash.
+ *
+ * This driver reports success, so that HDF5 always closes cleanly, and keeps the first failure for its owner to report.
+ * What could not be written stays in memory, where HDF5 may read it back. That is little, since owners stop at the
+ * first failed write. Files are plain HDF5, as those of the default driver. */
 #include "data/hdf5/hdf5_output_driver.h"
 
 #include <errno.h>
@@ -14,7 +16,7 @@
 #include <unistd.h>
 
 typedef struct driver_file {
-  H5FD_t public_part; /* HDF5's, must be first */
+  H5FD_t public_part; /* HDF5's own; it must come first */
   cyf_h5_sink *sink;
   haddr_t end_of_allocated;
   haddr_t end_of_file;
@@ -26,7 +28,7 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access_list, 
   (void)most_address;
   cyf_h5_sink *const *sink = H5Pget_driver_info(access_list);
   if (!sink) return NULL;
-  driver_file *file = calloc(1, sizeof(*file)); /* owned by HDF5's side; not counted */
+  driver_file *file = calloc(1, sizeof(*file)); /* HDF5 owns it, so it is not of our counted memory */
   if (!file) return NULL;
   file->sink = *sink;
   return &file->public_part;
@@ -65,7 +67,7 @@ static haddr_t driver_get_eof(const H5FD_t *file, H5FD_mem_t type) {
   return ((const driver_file *)file)->end_of_file;
 }
 
-/* Lays the unwritten bytes that overlap [address, address + size) over the buffer, oldest first. */
+/* Copies the unwritten bytes of [address, address + size) over the buffer, those of older writes first. */
 static void overlay(const cyf_h5_sink *sink, haddr_t address, size_t size, unsigned char *buffer) {
   for (const cyf_h5_unwritten *part = sink->unwritten; part; part = part->next) {
     uint64_t from = part->address > address ? part->address : address;
@@ -88,14 +90,14 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t
     if (now <= 0) break;
     done += (size_t)now;
   }
-  memset(to + done, 0, size - done); /* allocated but never written */
+  memset(to + done, 0, size - done); /* this part of the file was allocated but never written */
   overlay(self->sink, address, size, buffer);
   return 0;
 }
 
 static void keep_unwritten(cyf_h5_sink *sink, haddr_t address, size_t size, const unsigned char *bytes) {
   cyf_h5_unwritten *part = malloc(sizeof(*part) + size);
-  if (!part) return; /* the file is lost anyhow; closing it may then fail inside HDF5 */
+  if (!part) return; /* the file is lost in any case; closing it may then fail inside HDF5 */
   *part = (cyf_h5_unwritten){.address = address, .size = size};
   memcpy(part->bytes, bytes, size);
   cyf_h5_unwritten **end = &sink->unwritten;
@@ -139,7 +141,7 @@ herr_t cyf_h5_sink_set_driver(hid_t access_list, cyf_h5_sink *sink) {
   static const H5FD_class_t driver = {
 #if H5_VERSION_GE(1, 13, 0)
     .version = H5FD_CLASS_VERSION,
-    .value = (H5FD_class_value_t)511, /* from the range the HDF Group leaves to private drivers */
+    .value = (H5FD_class_value_t)511, /* of the numbers that the HDF Group leaves to private drivers */
 #endif
     .name = "cytoforge_output",
     .maxaddr = (haddr_t)INT64_MAX,
@@ -160,7 +162,7 @@ herr_t cyf_h5_sink_set_driver(hid_t access_list, cyf_h5_sink *sink) {
   hid_t id = H5FDregister(&driver);
   if (id < 0) return -1;
   herr_t result = H5Pset_driver(access_list, id, &sink);
-  H5FDunregister(id); /* the list and the file hold it from here */
+  H5FDunregister(id); /* the access list and the file hold on to the driver */
   return result;
 }
 

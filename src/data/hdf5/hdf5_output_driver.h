@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The HDF5 file driver behind cyf_h5_output. Private to hdf5_output*.c. */
+ * The HDF5 file driver that cyf_h5_output writes through. Private to hdf5_output*.c. */
 #ifndef CYF_DATA_HDF5_HDF5_OUTPUT_DRIVER_H
 #define CYF_DATA_HDF5_HDF5_OUTPUT_DRIVER_H
 
@@ -8,7 +8,7 @@
 
 /** Bytes that could not be written, kept so that HDF5 reads back what it wrote until the file is closed. */
 typedef struct cyf_h5_unwritten {
-  struct cyf_h5_unwritten *next; /**< later writes follow */
+  struct cyf_h5_unwritten *next; /**< of a later write */
   uint64_t address;
   size_t size;
   unsigned char bytes[];
@@ -23,7 +23,7 @@ typedef struct cyf_h5_sink {
 
 /** Makes a file access list use the driver on the sink. Returns a negative number on failure. */
 herr_t cyf_h5_sink_set_driver(hid_t access_list, cyf_h5_sink *sink);
-/** Frees what could not be written; after the HDF5 file is closed. */
+/** Frees the bytes that could not be written; called after the HDF5 file is closed. */
 void cyf_h5_sink_clear(cyf_h5_sink *sink);
 
 #endif

@@ -6,13 +6,12 @@
 #include "base/memory.h"
 #include "data/hdf5/hdf5_file.h"
 
-/* How the strings of a type come into memory. */
+/* How strings of a type of the file are held in memory while they are read. */
 typedef struct string_type {
-  hid_t memory; /* variable-length char *, or fixed of `size` bytes; inside a one-field compound where a field was asked
-                   for */
+  hid_t memory; /* char * or `size` bytes; where a field is asked for, a compound type of that one field */
   bool variable;
   bool space_padded;
-  size_t size; /* bytes an element in memory */
+  size_t size; /* bytes of an element in memory */
 } string_type;
 
 static bool is_utf8(const char *text) {
@@ -35,7 +34,7 @@ static bool is_utf8(const char *text) {
   return true;
 }
 
-/* The memory type for a file's string type; false where it is not a string. */
+/* Makes the memory type for a file's string type; false where that is no string. */
 static bool make_string_type(hid_t file_type, const char *field, string_type *ret_type) {
   hid_t type = H5I_INVALID_HID;
   if (field) {
@@ -52,7 +51,7 @@ static bool make_string_type(hid_t file_type, const char *field, string_type *re
   ret_type->variable = H5Tis_variable_str(type) > 0;
   ret_type->space_padded = !ret_type->variable && H5Tget_strpad(type) == H5T_STR_SPACEPAD;
   ret_type->size = H5Tget_size(type);
-  ret_type->memory = type; /* a copy of the file's: HDF5 does not convert between character sets */
+  ret_type->memory = type; /* a copy of the file's type, since HDF5 does not convert between character sets */
   if (field) {
     hid_t compound = H5Tcreate(H5T_COMPOUND, ret_type->size);
     H5Tinsert(compound, field, 0, type);
@@ -62,7 +61,7 @@ static bool make_string_type(hid_t file_type, const char *field, string_type *re
   return true;
 }
 
-/* A fresh C string from one element in memory. */
+/* Makes a fresh C string of one element in memory. */
 static cyf_status copy_element(const string_type *type, const char *element, char **ret_text) {
   if (type->variable) {
     const char *text;
@@ -226,7 +225,7 @@ cyf_status cyf_h5_write_texts_attribute(const cyf_h5_output *output, hid_t objec
   return status;
 }
 
-/* Strings [first, first + n) of `texts`, or of the decimal numbers where that is NULL. */
+/* Writes the strings [first, first + n) of `texts`; where that is NULL, these numbers in decimal. */
 static cyf_status write_string_block(const cyf_h5_output *output, hid_t dataset, hid_t type, const char *name,
                                      char *const *texts, int64_t first, int64_t n) {
   if (texts) return cyf_h5_write_range(output, dataset, type, sizeof(char *), first, n, -1, name, texts + first);

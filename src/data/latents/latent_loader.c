@@ -18,11 +18,11 @@ struct cyf_latent_loader {
   void *values;   /* [n_cells_local, width] of `type`, in atlas order */
   int32_t *codes; /* [n_attributes][n_cells_local] */
   cyf_cell_weights weights;
-  bool *in_stream;     /* [n_cells_local] cells that are emitted at all (of the split, labelled) */
+  bool *in_stream;     /* [n_cells_local] cells that can be emitted: of the split and, where asked for, with a label */
   uint8_t *extra;      /* balanced sampling: scratch for a lane, see cyf_balance_extra */
-  int64_t *lane_count; /* [n_lanes] cells each emits an epoch */
-  int64_t *lane_start; /* [n_lanes_local + 1] into order */
-  int64_t *order;      /* the cells of the own lanes in this epoch's order */
+  int64_t *lane_count; /* [n_lanes] cells that each lane of all ranks emits in an epoch */
+  int64_t *lane_start; /* [n_lanes_local + 1] where each of this rank's lanes begins in `order` */
+  int64_t *order;      /* cells of this rank's lanes, lane after lane, in this epoch's order */
   int64_t n_cells, batches_per_epoch;
   cyf_cursor cursor; /* of the next batch */
   bool ordered;      /* `order` is that of cursor.epoch */
@@ -31,7 +31,7 @@ struct cyf_latent_loader {
   int32_t *batch_codes;
 };
 
-/* Reads the own cells' latents and labels; every part must agree in type and width. */
+/* Reads the latents and labels of this rank's cells; all parts must have the same type and width. */
 static cyf_status read_values(cyf_latent_loader *loader, const char *directory, uint64_t model_checksum) {
   const cyf_atlas *atlas = loader->atlas;
   const int64_t end_cell = loader->first_cell + loader->n_cells_local, n_parts = cyf_latents_n_parts(atlas);
@@ -57,7 +57,7 @@ static cyf_status read_values(cyf_latent_loader *loader, const char *directory, 
   return CYF_OK;
 }
 
-/* Cells of one own lane: global [*ret_first, ...), *ret_n of them; returns their first row. */
+/* Returns where the cells of this rank's lane l begin in `values` and `codes`; *ret_n is their number. */
 static int64_t lane_rows(const cyf_latent_loader *loader, int64_t l, int64_t *ret_n) {
   const int64_t lane = loader->first_lane + l;
   const int64_t first = cyf_lane_first_cell(loader->plan.n_cells, loader->plan.n_lanes, lane);
@@ -65,7 +65,8 @@ static int64_t lane_rows(const cyf_latent_loader *loader, int64_t l, int64_t *re
   return first - loader->first_cell;
 }
 
-/* Which cells are of the split and, where asked for, carry a label, and how many each own lane emits an epoch. */
+/* Finds which cells are of the split and, where asked for, have a label, and how many each of this rank's lanes emits
+ * in an epoch. */
 static cyf_status count_lanes(cyf_latent_loader *loader, int64_t label_attribute) {
   const int32_t *wanted = label_attribute >= 0 ? loader->codes + label_attribute * loader->n_cells_local : NULL;
   const int64_t balanced = loader->weights.attribute;
@@ -179,7 +180,7 @@ int64_t cyf_latent_loader_n_cells(const cyf_latent_loader *loader) {
   return loader->n_cells;
 }
 
-/* Lists a lane's cells as often as the epoch emits them. */
+/* Lists a lane's cells in `order`, each as often as the epoch emits it. */
 static void list_lane(cyf_latent_loader *loader, int64_t l) {
   int64_t n = 0, at = loader->lane_start[l];
   const int64_t row = lane_rows(loader, l, &n), balanced = loader->weights.attribute;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The store's files. What is read is checked by HDF5 against the checksums of its chunks. */
+/* The latent store's files. HDF5 checks what it reads against the checksums of its chunks. */
 #include "data/latents/latents.h"
 
 #include <hdf5.h>
@@ -23,7 +23,7 @@ void cyf_latents_widen(int64_t n, const _Float16 *halves, float *ret_values) {
   for (int64_t i = 0; i < n; i++) ret_values[i] = (float)halves[i];
 }
 
-/* Parts are large enough for few files and small enough that ranks share an atlas of any size evenly. */
+/* Parts are large enough that files are few, and small enough that ranks share an atlas of any size evenly. */
 enum { PART_SHARE = 16, PART_MULTIPLE = 64, PART_CELLS_MAX = 65536 };
 
 static int64_t part_cells(const cyf_atlas *atlas) {
@@ -77,7 +77,7 @@ typedef struct part_content {
   const int32_t *codes; /* [n_attributes][n] */
 } part_content;
 
-/* A matrix without genes, since AnnData files have one. */
+/* Writes a matrix without genes, since an AnnData file needs one. */
 static cyf_status write_no_genes(cyf_h5ad_writer *writer, int64_t n) {
   const cyf_names no_genes = {0};
   int64_t *indptr = NULL;
@@ -89,7 +89,7 @@ static cyf_status write_no_genes(cyf_h5ad_writer *writer, int64_t n) {
   return cyf_h5ad_writer_set_genes(writer, &no_genes);
 }
 
-/* Cells are named by their places in the atlas, so that parts can be put together. */
+/* Names cells by their places in the atlas, so that names stay unique where parts are put together. */
 static cyf_status write_cell_names(cyf_h5ad_writer *writer, const part_content *part) {
   char(*text)[NAME_SIZE] = NULL;
   const char **name = NULL;
@@ -124,7 +124,7 @@ static cyf_status write_content(cyf_h5ad_writer *writer, const cyf_atlas *atlas,
   CYF_TRY(write_no_genes(writer, part->n));
   CYF_TRY(write_cell_names(writer, part));
   for (int64_t a = 0; a < atlas->n_attributes; a++) {
-    /* The writer reads these alone. */
+    /* The writer only reads what this points to. */
     const cyf_label_column column = {.attribute = atlas->attributes[a].name,
                                      .categories = atlas->attributes[a].categories,
                                      .code = (int32_t *)(uintptr_t)(part->codes + a * part->n),
@@ -170,7 +170,7 @@ static cyf_status open_object(hid_t file, const char *path, const char *name, hi
   return CYF_OK;
 }
 
-/* Checks that a text of uns has the wanted value; `what` says whose latents they would otherwise be. */
+/* Checks that a text of uns has the wanted value. `what` says for the message what else the latents would belong to. */
 static cyf_status check_text(hid_t file, const char *path, const char *name, const char *wanted, const char *what) {
   hid_t dataset = H5I_INVALID_HID;
   char *text = NULL;
@@ -267,13 +267,13 @@ bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_
   cyf_status status = part_path(directory, part, &path);
   const bool there = status == CYF_OK && cyf_file_exists(path);
   if (there) status = cyf_latents_describe(directory, atlas, part, model_checksum, &stored, &width);
-  /* A file of another model is no failure: it will be written anew. */
+  /* A file of another atlas or model is no failure: it is written anew. */
   if (status != CYF_OK && !had_pending) cyf_status_clear();
   cyf_free(path);
   return there && status == CYF_OK && stored == type;
 }
 
-/* Codes of the cells [first, first + n) of one attribute. */
+/* Reads the codes of the cells [first, first + n) of one attribute. */
 static cyf_status read_codes(hid_t file, const char *path, const cyf_attribute *attribute, int64_t first, int64_t n,
                              int32_t *ret_codes) {
   char *name = NULL;

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The latent store: encoded cells in atlas order, on disk. */
+ * The latent store: encoded cells on disk, in the order of the atlas.
+ *
+ * It is cut into parts of consecutive cells, in the same way for any shards and ranks: a sixteenth of the atlas, at
+ * most 65,536 cells. Part p is the AnnData file latents-PPPPP.h5ad, whose obsm/X_latent is [cells, width] in float16 or
+ * float32 (docs/atlas-format.md, "Latents"). Not collective: each rank writes and reads parts of its own. */
 #ifndef CYF_DATA_LATENTS_LATENTS_H
 #define CYF_DATA_LATENTS_LATENTS_H
 
@@ -17,25 +21,24 @@ typedef enum cyf_latent_type { CYF_LATENT_FLOAT16, CYF_LATENT_FLOAT32, CYF_LATEN
 static const char *const cyf_latent_type_words[] = {"float16", "float32", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_latent_type_words) == CYF_LATENT_TYPES, "a word for each type");
 
-/** The store is cut into parts of consecutive cells, whatever the shards and ranks: a sixteenth of a small atlas, at
- * most 65,536 cells. Part p is the AnnData file "latents-PPPPP.h5ad": obsm/X_latent [cells, width] in float16 or
- * float32, the labels as categoricals of obs, whose index is the cell's place in the atlas, X without genes, and in
- * uns/cytoforge whose latents they are. Latents and codes carry checksums. */
+/** How many parts the store of an atlas has. */
 int64_t cyf_latents_n_parts(const cyf_atlas *atlas);
-/** Cells [*ret_first, *ret_end) of a part. */
+/** The cells [*ret_first, *ret_end) of a part. */
 void cyf_latents_part(const cyf_atlas *atlas, int64_t part, int64_t *ret_first, int64_t *ret_end);
 
-/** Writes a part, values[cells of the part, width] and codes[n_attributes][cells of the part], under its name only when
- * whole: encoding restarts where it was. Not collective. Errors: CYF_ERR_IO. */
+/** Writes a part: values[cells of the part, width] and codes[n_attributes][cells of the part].
+ *
+ * It appears under its name only when it is whole, so that encoding can go on after a stop. Values and codes carry
+ * checksums, which HDF5 verifies as it reads. Errors: CYF_ERR_IO. */
 cyf_status cyf_latents_write_part(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                                   cyf_latent_type type, int64_t width, const float *values, const int32_t *codes);
-/** True when that part's file is there and whole for this atlas and model, and stores numbers of `type`. */
+/** True when that part's file is there, belongs to this atlas and model, and stores numbers of `type`. */
 bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                            cyf_latent_type type);
 
 /** Whether a file of the part's name is there, whatever it holds. */
 bool cyf_latents_part_exists(const char *directory, int64_t part);
-/** Errors: CYF_ERR_IO. */
+/** Removes the file of the part. Errors: CYF_ERR_IO. */
 cyf_status cyf_latents_remove_part(const char *directory, int64_t part);
 
 #endif

@@ -15,12 +15,12 @@
 #include "data/synth/synth_model.h"
 
 enum {
-  BLOCK_CELLS = 2048, /* drawn in parallel, then written */
-  PIECE_CELLS = 32    /* one thread's share of a block at a time */
+  BLOCK_CELLS = 2048, /* cells that are drawn in parallel and then written */
+  PIECE_CELLS = 32    /* cells of a block that a thread draws at a time */
 };
 enum { N_PIECES = BLOCK_CELLS / PIECE_CELLS };
 
-/* One file on its way. */
+/* One file that is being written. */
 typedef struct synth_run {
   const cyf_synth_options *options;
   const cyf_synth_model *model;
@@ -32,7 +32,7 @@ typedef struct synth_run {
   int64_t nnz;
 } synth_run;
 
-/* What all files of a rank have come to. */
+/* Totals over all files of a rank. */
 typedef struct synth_total {
   int64_t n_cells, nnz;
   double seconds;
@@ -56,7 +56,7 @@ static cyf_status check_output(const cyf_synth_options *options, const char *pat
   return CYF_OK;
 }
 
-/* `first` counts within the file. */
+/* Draws the cells [first, first + n) of the file. */
 static cyf_status draw_piece(synth_run *run, int64_t first, int64_t n, cyf_synth_scratch *scratch,
                              cyf_csr_buffer *piece) {
   cyf_csr_buffer_clear(piece, run->options->n_genes);
@@ -72,7 +72,7 @@ static cyf_status draw_piece(synth_run *run, int64_t first, int64_t n, cyf_synth
   return CYF_OK;
 }
 
-/* Draws the cells [first, first + n) by all threads. */
+/* Draws the cells [first, first + n) of the file by all threads, and writes them. */
 static cyf_status draw_block(synth_run *run, int64_t first, int64_t n) {
   cyf_failure failure = CYF_FAILURE_NONE;
   const int n_threads = run->options->n_threads > 0 ? run->options->n_threads : omp_get_max_threads();
@@ -126,7 +126,7 @@ static cyf_status write_labels(cyf_h5ad_writer *writer, char *attribute, const c
   return status;
 }
 
-/* "0", "1", ... over all files. */
+/* Names cells by their numbers over all files. */
 static cyf_status write_cell_names(const synth_run *run) {
   enum { DIGITS = 21 };
   char *digits = NULL;
@@ -231,7 +231,7 @@ static cyf_status file_path(const cyf_synth_options *options, int64_t file, char
   return cyf_path_join(options->output, name, ret_path);
 }
 
-/* File k holds the cells [k n / n_files, (k + 1) n / n_files). */
+/* Writes one of the files. Each holds n_cells / n_files cells, and the first n_cells mod n_files of them one more. */
 static cyf_status write_numbered(const cyf_synth_options *options, const cyf_synth_model *model, int64_t file,
                                  int64_t n_files, synth_total *total) {
   const int64_t least = options->n_cells / n_files, more = options->n_cells % n_files;
@@ -246,13 +246,13 @@ static cyf_status write_numbered(const cyf_synth_options *options, const cyf_syn
 static cyf_status make_way(const cyf_synth_options *options, const char *path) {
   char *target = NULL;
   CYF_TRY(check_output(options, path));
-  CYF_TRY(cyf_output_target(path, &target)); /* no FIFO or device was written by a simulation */
+  CYF_TRY(cyf_output_target(path, &target)); /* fails for a FIFO or a device, which no simulation wrote */
   cyf_free(target);
   return cyf_remove_file(path);
 }
 
-/* Before the first file: the folder, and none of an earlier simulation in it. With force, files that a simulation of
- * more files left are removed, so that the folder holds what was asked for. */
+/* Before the first file is written, makes the folder and sees to it that it holds no file of an earlier simulation.
+ * With force these are removed, also where there were more of them, so that the folder holds what was asked for. */
 static cyf_status check_folder(const cyf_synth_options *options, int64_t n_files) {
   CYF_TRY(cyf_make_directory(options->output));
   for (int64_t file = 0;; file++) {
@@ -274,7 +274,7 @@ static void remove_written(const cyf_synth_options *options, int64_t first, int6
   }
 }
 
-/* Rounds of a file a rank, so that a failure stops the others after the file they are at. */
+/* Writes the files in rounds of one a rank, so that after a failure the other ranks stop when their file is done. */
 static cyf_status write_rounds(cyf_comm *comm, const cyf_synth_options *options, const cyf_synth_model *model,
                                int64_t n_files, synth_total *total) {
   const int64_t size = cyf_comm_size(comm), rank = cyf_comm_rank(comm);

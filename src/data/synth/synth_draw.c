@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Cells of the simulator, gene after gene along the line of slots, in loops that vectorise. */
+/* Drawing cells of the simulator, gene after gene along the line of slots, in loops that compilers vectorise. */
 #include <math.h>
 
 #include "base/memory.h"
@@ -8,23 +8,23 @@
 #include "kernels/math/philox.h"
 
 enum {
-  BLOCKS = 64,           /* Philox blocks drawn at a time */
-  PROPOSALS = 2 * BLOCKS /* two words each: the step along the line, and whether the cluster is taken */
+  BLOCKS = 64,           /* blocks of four random words that are drawn at a time */
+  PROPOSALS = 2 * BLOCKS /* a proposal takes two words: the step along the line, and whether the cluster is kept */
 };
 
-/* What the proposals of one cell are judged by. */
+/* What clusters of one cell are proposed and kept by. */
 typedef struct cell_rates {
   const cyf_synth_table *table;
   const float *donor;            /* [n_genes + 1] */
-  const float *first, *second;   /* shares of the two ends, the same off the path */
-  float first_size, second_size; /* library size times the weight of each end */
-  float excess;                  /* how much larger than the table's its rates may be */
+  const float *first, *second;   /* profiles of the path's two ends; off the path both are the type's */
+  float first_size, second_size; /* library size times the weight of each of the two */
+  float excess;                  /* library size over that of the table, at least 1 */
   float step;                    /* mean step along the line, in units of 2^-fraction_bits slots */
   int fraction_bits;
-  int64_t end; /* of the line, in the same units */
+  int64_t end; /* length of the line, in the same units */
 } cell_rates;
 
-/* Variates of PROPOSALS proposals. */
+/* PROPOSALS proposals, one after another along the line. */
 typedef struct proposal_block {
   uint32_t step_word[PROPOSALS], keep_word[PROPOSALS];
   int32_t step[PROPOSALS], gene[PROPOSALS];
@@ -57,7 +57,7 @@ static cell_rates rates_of(const cyf_synth_model *model, const cyf_synth_cell *c
                   .first_size = (float)(cell->library_size * (1 - u)),
                   .second_size = (float)(cell->library_size * u),
                   .excess = (float)excess};
-  r.fraction_bits = __builtin_clzll((uint64_t)r.table->n_slots + 1) - 34; /* the end stays below 2^30 */
+  r.fraction_bits = __builtin_clzll((uint64_t)r.table->n_slots + 1) - 34; /* so that the end is below 2^30 */
   r.end = r.table->n_slots << r.fraction_bits;
   r.step = (float)((double)(INT64_C(1) << r.fraction_bits) / (excess * r.table->slot_rate));
   return r;
@@ -75,7 +75,8 @@ static void draw_words(const cyf_synth_model *model, int64_t index, uint32_t fir
   }
 }
 
-/* Walks on along the line by exponential steps and says whose slots were hit; beyond the end it is gene n_genes. */
+/* Goes on along the line by exponential steps and tells which gene's slot each step hits; beyond the end it is gene
+ * n_genes, which is none. Returns where it stands. */
 static int64_t walk(const cell_rates *r, int64_t at, proposal_block *b) {
   const float most = (float)((INT64_C(1) << 30));
 #pragma omp simd
@@ -104,21 +105,21 @@ static void look_up(const cell_rates *r, proposal_block *b) {
   for (int i = 0; i < PROPOSALS; i++) b->mean[i] += r->second_size * second[b->gene[i]];
 }
 
-/* Proposed clusters are kept with the ratio of the cell's rate, 2 ln(1 + mu / 2), to the proposal's; a kept one leaves
- * a uniform variate over in `rest`, others leave at least 1. */
+/* Decides which proposed clusters are kept: each with the ratio of the cell's rate, 2 ln(1 + mu / 2), to that of the
+ * proposals. `rest` of a kept one is uniform on [0, 1), and a random number for later; of others it is at least 1. */
 static void judge(const cell_rates *r, proposal_block *b) {
   const float excess = r->excess;
 #pragma omp simd
   for (int i = 0; i < PROPOSALS; i++) {
     const float mean = b->mean[i] * b->donor[i];
-    const float rate = 2.0f * cyf_log1pf(0.5f * mean) + 1e-30f; /* no division by the 0 of no gene */
+    const float rate = 2.0f * cyf_log1pf(0.5f * mean) + 1e-30f; /* the mean of no gene is 0: no division by 0 */
     const float u = ((float)b->keep_word[i] + 0.5f) * 0x1p-32f;
     b->mean[i] = mean;
     b->rest[i] = u * excess * b->bound[i] / rate;
   }
 }
 
-/* A gene is expressed when any of its clusters is kept; the first stands for all. */
+/* Lists the expressed genes, those with any kept cluster; of several clusters of a gene the first counts. */
 static int64_t take(const proposal_block *b, cyf_synth_scratch *scratch, int64_t n) {
   int32_t *genes = scratch->indices, last = n > 0 ? genes[n - 1] : -1;
   float *means = scratch->values, *rests = scratch->rest;
@@ -139,9 +140,9 @@ static int64_t take(const proposal_block *b, cyf_synth_scratch *scratch, int64_t
   return n;
 }
 
-/* Counts of expressed genes. A negative binomial of size 2 is the sum of two geometric variables with P(G >= j) = q^j,
- * q = mu / (mu + 2). Given that it is not zero, the first is at least 1 with probability 1 / (2 - q), and what is above
- * 1 is geometric again; else the first is 0 and that is true of the second. */
+/* Draws the counts of expressed genes. A negative binomial number of size 2 is G + H, where P(G >= j) = P(H >= j) = q^j
+ * and q = mu / (mu + 2). Given that the sum is not 0, G is at least 1 with probability 1 / (2 - q). Then G - 1 has the
+ * distribution of G again, and H is independent. Otherwise G is 0, and H - 1 has that distribution. */
 static void draw_counts(const cyf_synth_model *model, int64_t index, cyf_synth_scratch *scratch, int64_t n) {
   for (int64_t start = 0; start < n; start += PROPOSALS) {
     const int now = (int)(n - start < PROPOSALS ? n - start : PROPOSALS);

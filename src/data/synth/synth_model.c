@@ -11,11 +11,13 @@ static const double marker_fraction = 0.05;
 static const double donor_log_sd = 0.15, donor_factor_max = 1.35;
 static const double library_log_sd = 0.35, library_max_ratio = 3.0;
 
-/* Library size over its mean at which the tables bound rates. Larger cells are proposed clusters in proportion, a bound
- * since rates are concave in the mean; smaller ones, one in thirty, as many as at this size. */
+/* The tables bound the rates of clusters of cells of this library size over the mean. For larger cells clusters are
+ * proposed in proportion, which is a bound since rates are concave in the mean. For smaller cells, one in thirty, as
+ * many are proposed as at this size. */
 static const double base_ratio = 0.5;
 
-/* Finer slots mean fewer proposals in vain and larger tables: at 8 one in fifteen is in vain. */
+/* More slots a gene mean fewer proposals in vain, since lengths are rounded up to slots, but larger tables. At 8, one
+ * proposal in fifteen is in vain. */
 enum { SLOTS_A_GENE = 8 };
 
 /* Rate of clusters of a gene with expected count mu: -log P(count = 0). */
@@ -29,15 +31,15 @@ static double normal_of(const cyf_synth_model *model, uint32_t draw, uint64_t po
   return cyf_rng_next_normal(&stream);
 }
 
-/* Log-fold of a gene in a type: 0 unless it is a marker. */
+/* By how much the type raises the logarithm of the gene's share: 0 unless it is a marker. */
 static double marker_lift(const cyf_synth_model *model, int64_t type, int64_t gene) {
   cyf_rng_stream stream;
   cyf_rng_stream_init(&stream, model->key, CYF_SYNTH_DRAW_MARKERS, (uint64_t)type << 32 | (uint64_t)gene);
   return cyf_rng_next_unit(&stream) < marker_fraction ? 1 + fabs(cyf_rng_next_normal(&stream)) : 0;
 }
 
-/* Share of genes that cells with the profile exp(sigma z + lift) express: over library sizes by Gauss and Hermite's
- * rule of three points. */
+/* Expected share of the genes that a cell of the profile exp(sigma z + lift) expresses. The mean over library sizes is
+ * taken by Gauss-Hermite quadrature of three points. */
 static double expressed_share(const cyf_synth_model *model, const double *z, const double *lift, double sigma) {
   static const double point[3] = {-1.7320508075688772, 0, 1.7320508075688772}, weight[3] = {1.0 / 6, 2.0 / 3, 1.0 / 6};
   double total = 0, expressed = 0;
@@ -50,7 +52,8 @@ static double expressed_share(const cyf_synth_model *model, const double *z, con
   return expressed / (double)model->n_genes;
 }
 
-/* The share falls with sigma; where even an even profile expresses too few genes, sigma is 0. */
+/* Finds the sigma at which cells express the wanted share of genes, which falls with sigma. Where even a uniform
+ * profile expresses too few, sigma is 0. */
 static double solve_sigma(const cyf_synth_model *model, const double *z, const double *lift, double wanted) {
   double low = 0, high = 6;
   for (int i = 0; i < 24; i++) {
@@ -64,9 +67,9 @@ static double solve_sigma(const cyf_synth_model *model, const double *z, const d
   return (low + high) / 2;
 }
 
-/* Lays the genes out in slots: gene g gets ceil(rate / slot_rate) of them, at least one, so that its slots bound its
- * rate of clusters at library sizes up to base_ratio times the mean. `top` is the largest share a cell may give to
- * each. */
+/* Lays the genes out in slots. Gene g gets ceil(rate / slot_rate) of them, at least one, so that they bound its rate of
+ * clusters at library sizes up to base_ratio times the mean. `top` is the largest share that a cell may give to each.
+ */
 static cyf_status make_table(const cyf_synth_model *model, const float *top, cyf_synth_table *table) {
   const int64_t n = model->n_genes;
   const double mean_max = model->base_library * donor_factor_max, margin = 1 + 1e-5; /* float32's errors */
@@ -77,7 +80,7 @@ static cyf_status make_table(const cyf_synth_model *model, const float *top, cyf
   CYF_TRY(CYF_NEW(&table->bound, n + 1));
   CYF_TRY(CYF_NEW(&table->words, n_words));
   int64_t slot = 0;
-  for (int64_t g = 0; g <= n; g++) { /* the last is no gene: where proposals beyond the end land */
+  for (int64_t g = 0; g <= n; g++) { /* g = n is no gene: proposals beyond the end of the line fall on it */
     table->words[slot / 64].first |= UINT64_C(1) << (slot % 64);
     table->bound[g] = 1;
     if (g == n) break;
@@ -106,7 +109,8 @@ static void make_share(const cyf_synth_model *model, int64_t type, const double 
   share[model->n_genes] = 0;
 }
 
-/* A table a type; the path's cells lie between those at the ends of their segment, whose larger share bounds theirs. */
+/* Makes a table for each type, and for each segment of the path. A cell of the path lies between the ends of its
+ * segment, so the larger share of the two ends bounds the cell's. */
 static cyf_status make_type_tables(cyf_synth_model *model) {
   const int64_t n = model->n_genes;
   const float *first = model->share, *second = model->share + (n + 1);

@@ -13,7 +13,7 @@ typedef struct parser {
   int64_t line;
   char separator;
   bool is_loose;       /* as cyf_csv_read_loose reads */
-  int64_t capacity, n; /* of fields */
+  int64_t capacity, n; /* fields that there is room for, and that were read */
   cyf_csv *table;
 } parser;
 
@@ -26,8 +26,8 @@ static cyf_status add_field(parser *p, char *text) {
   return CYF_OK;
 }
 
-/* A quoted field, unquoted in place; p->at is behind the opening quote on entry and behind the closing one on return.
- */
+/* Reads a quoted field and removes its quotes in place. p->at is behind the opening quote on entry, and at what follows
+ * the field on return. */
 static cyf_status read_quoted(parser *p, char **ret_text) {
   const int64_t first_line = p->line;
   char *out = p->at;
@@ -50,7 +50,7 @@ static cyf_status read_quoted(parser *p, char **ret_text) {
   return CYF_FAIL(CYF_ERR_INPUT, "%s:%lld: text behind a quoted field", p->path, (long long)p->line);
 }
 
-/* A plain field without what is blank around it; p->at is at what ends it on return. */
+/* Reads an unquoted field without the blanks behind it; p->at is at what follows the field on return. */
 static char *read_plain(parser *p, char **ret_end) {
   const char *blank = p->is_loose ? "\r" : " \t\r";
   char *text = p->at;
@@ -62,7 +62,7 @@ static char *read_plain(parser *p, char **ret_end) {
   return text;
 }
 
-/* One row; *ret_n fields are added, none for an empty line. */
+/* Reads one row: *ret_n fields are added, none for an empty line. */
 static cyf_status read_row(parser *p, int64_t *ret_n) {
   const int64_t before = p->n;
   for (;;) {
@@ -77,7 +77,7 @@ static cyf_status read_row(parser *p, int64_t *ret_n) {
     }
     const char stop = *p->at;
     if (stop != '\0') p->at++;
-    if (end != NULL) *end = '\0'; /* only now: it may be where the stop stood */
+    if (end != NULL) *end = '\0'; /* not before `stop` was read, which may stand at the same place */
     const bool blank = !quoted && p->n == before && text[0] == '\0' && stop != p->separator;
     if (!blank) CYF_TRY(add_field(p, text));
     if (stop == p->separator) continue;
@@ -99,7 +99,7 @@ static cyf_status check_header(const parser *p, int64_t line) {
   return CYF_OK;
 }
 
-/* Makes a row of n fields, the last ones read, one of as many as the header has. */
+/* Gives the row that was read last, of n fields, as many fields as the header has. */
 static cyf_status fit_row(parser *p, int64_t n) {
   const int64_t wanted = p->table->n_columns;
   if (n > wanted) p->n -= n - wanted;
@@ -140,7 +140,7 @@ static cyf_status read_table(parser *p) {
   return CYF_OK;
 }
 
-/* Names of the columns leave the fields. */
+/* Moves the first row of fields to the header. */
 static cyf_status split_header(cyf_csv *t) {
   if (t->n_columns == 0) return CYF_OK;
   CYF_TRY(CYF_NEW(&t->header, t->n_columns));

@@ -20,7 +20,8 @@ void cyf_gene_cut_version(char *name) {
   if (n_digits > 0 && version[n_digits] == '\0') name[3 + n_letters + ID_DIGITS] = '\0';
 }
 
-/* Cuts one line off *text in place: returns its start and moves *text to the next line (NULL after the last). */
+/* Cuts one line off *text in place. Returns where it starts and moves *text to the next line, to NULL after the last.
+ */
 static char *take_line(char **text) {
   char *line = *text;
   char *end = strchr(line, '\n');

@@ -43,7 +43,7 @@ void cyf_label_bins_destroy(cyf_label_bins *bins) {
   if (bins != NULL) cyf_free(bins->attribute);
 }
 
-/* As short as it reads back, in plain notation where that has at most 17 digits. */
+/* Writes a number with the fewest digits that read back as itself, without an exponent where 17 digits suffice. */
 static void write_number(double value, char text[32]) {
   for (int pass = 0; pass < 2; pass++)
     for (int precision = 1; precision <= 17; precision++) {
@@ -97,7 +97,7 @@ bool cyf_label_bins_from_names(const cyf_names *names, cyf_label_bins *ret_bins)
     const char *high = i == 0 ? names->name[0] + (names->name[0][0] == '<') : range != NULL ? range + 2 : "";
     ret_bins->edge[ret_bins->n_edges++] = strtod(high, NULL);
   }
-  /* What was read must give the same names back. */
+  /* The edges that were read must give the same names back. */
   for (int bin = 0; bin <= ret_bins->n_edges; bin++) {
     bin_name(ret_bins, bin, name);
     if (strcmp(name, names->name[bin]) != 0) return false;

@@ -26,7 +26,7 @@ static cyf_status find_columns(const cyf_label_map *map, const cyf_csv *table, i
   return CYF_OK;
 }
 
-/* One text for an attribute and a value; no label holds the unit separator. */
+/* Makes one text of an attribute and a value. Between them stands the ASCII unit separator, which no label holds. */
 static cyf_status make_key(const char *attribute, const char *from, char **ret_key) {
   return cyf_format(ret_key, "%s\x1f%s", attribute, from);
 }

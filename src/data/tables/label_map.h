@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The label map of `prepare`: a table that renames, merges and removes values of labels. */
+ * The label map of `prepare`: a table that renames, merges and removes values of labels. Not collective. */
 #ifndef CYF_DATA_TABLES_LABEL_MAP_H
 #define CYF_DATA_TABLES_LABEL_MAP_H
 
@@ -10,23 +10,26 @@
 #include "base/status.h"
 #include "data/tables/labels.h"
 
+/** The entries of a map. Everything is owned. */
 typedef struct cyf_label_map {
   char *path;
   int64_t n;
-  char **attribute, **from, **to; /**< [n]; to "": the cells lose the label */
-  int64_t *line;                  /**< [n] of the file */
+  char **attribute, **from, **to; /**< [n]; where `to` is "", the cells lose the label */
+  int64_t *line;                  /**< [n] line of the file */
   bool *used;                     /**< [n] set by cyf_label_map_find */
-  cyf_names keys;                 /**< attribute and value in one */
+  cyf_names keys;                 /**< [n] attribute and `from` in one text, to find an entry by */
 } cyf_label_map;
 
-/** Reads the table as cyf_csv_read_loose does: a header that names the columns attribute, from and to (in any order,
- * others are passed over), then a row an entry. Blanks around a field belong to the label. ret_map is filled by the
- * callee, destroyed by the caller. Not collective. Errors: CYF_ERR_INPUT naming file and line. */
+/** Reads the table as cyf_csv_read_loose does. The header names the columns attribute, from and to, in any order;
+ * others are passed over. Each row is an entry. Blanks around a field belong to the label. The caller destroys
+ * *ret_map. Errors: CYF_ERR_INPUT with file and line. */
 cyf_status cyf_label_map_read(const char *path, cyf_label_map *ret_map);
-void cyf_label_map_destroy(cyf_label_map *map); /**< NULL-safe, zeroes */
+/** Frees the map's memory and zeroes it; NULL-safe. */
+void cyf_label_map_destroy(cyf_label_map *map);
 
-/** What a value becomes: itself where the map does not name it, NULL where it is no label. The result points into the
- * map or is `from`. Entries are not followed on: what `to` says is final. Errors: CYF_ERR_MEMORY. */
+/** Looks up what a value becomes: itself where the map does not name it, NULL where the map removes it.
+ *
+ * *ret_to points into the map or is `from`. It is final: it is not looked up in its turn. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_label_map_find(cyf_label_map *map, const char *attribute, const char *from, const char **ret_to);
 
 #endif

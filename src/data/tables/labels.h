@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Label columns: category names and one code a cell. */
+ * Label columns: names of categories, and one code a cell. */
 #ifndef CYF_DATA_TABLES_LABELS_H
 #define CYF_DATA_TABLES_LABELS_H
 
@@ -16,6 +16,7 @@ typedef struct cyf_label_column {
   int64_t n_cells;
 } cyf_label_column;
 
-void cyf_label_column_destroy(cyf_label_column *column); /**< NULL-safe, zeroes */
+/** Frees the column's memory and zeroes it; NULL-safe. */
+void cyf_label_column_destroy(cyf_label_column *column);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum { NAME_BYTES = 256 };
 
-/* Calls `visit` for every tensor: counters first, so that their 8 bytes stay aligned. */
+/* The state of going through all tensors: once for the header, once for the numbers. */
 typedef struct walk {
   int n_parts;
   const cyf_safetensors_part *parts;
@@ -24,6 +24,7 @@ typedef struct walk {
 
 typedef cyf_status visitor(walk *w, const cyf_safetensors_part *part, const cyf_named_tensor *tensor);
 
+/* Calls `visit` for every tensor, counters first, so that their 8 bytes are aligned in the file. */
 static cyf_status visit_all(walk *w, visitor *visit) {
   for (int counters = 1; counters >= 0; counters--)
     for (int k = 0; k < w->n_parts; k++)
@@ -71,7 +72,7 @@ static cyf_status write_values(walk *w, const cyf_safetensors_part *part, const 
   return CYF_OK;
 }
 
-/* The JSON header, padded with spaces to a multiple of 8 bytes. */
+/* Makes the JSON header, padded with spaces to a multiple of 8 bytes. */
 static cyf_status make_header(walk *w, const char *description, char **ret_header, size_t *ret_size) {
   char *text = NULL;
   FILE *stream = open_memstream(&text, ret_size);

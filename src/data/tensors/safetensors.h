@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Writing safetensors files: 8 bytes with the length of a JSON header, the header, the numbers (little-endian,
- * row-major, without gaps). Format: the README of github.com/huggingface/safetensors. */
+ * Writing safetensors files: 8 bytes with the length of a JSON header, the header, and the numbers, little-endian,
+ * row-major and without gaps. Format: the README of github.com/huggingface/safetensors. */
 #ifndef CYF_DATA_TENSORS_SAFETENSORS_H
 #define CYF_DATA_TENSORS_SAFETENSORS_H
 
@@ -10,15 +10,16 @@
 #include "base/status.h"
 #include "kernels/tensor.h"
 
-/** The tensors of a layout with their values on the host; each name gets the prefix. Nothing is owned. */
+/** Tensors of one layout with their values in host memory. Nothing is owned. */
 typedef struct cyf_safetensors_part {
-  const char *prefix; /**< "" for none */
+  const char *prefix; /**< put before each name; "" for none */
   const cyf_layout *layout;
   const float *flat; /**< [layout->total] */
 } cyf_safetensors_part;
 
-/** Writes the parts' tensors atomically, in PyTorch's shapes and order: float32 bit for bit, counters as int64 scalars.
- * description: free text under "__metadata__". Not collective. Errors: CYF_ERR_IO. */
+/** Writes the tensors of parts[n_parts] to a file, which appears when it is whole. Shapes and the order of numbers are
+ * PyTorch's. Parameters are written as float32 bit for bit, counters as int64 scalars. description: free text for the
+ * header's "__metadata__". Not collective. Errors: CYF_ERR_IO. */
 cyf_status cyf_safetensors_write(const char *path, const char *description, int n_parts,
                                  const cyf_safetensors_part *parts);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tensor files: life, tensors of layouts, flat arrays. */
+/* Tensor files: creating, opening and closing, tensors of layouts, arrays with checksums. */
 #include "data/tensors/tensor_file.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "data/tensors/tensor_file_internal.h"
 
-/* Stored in each file; a reader refuses a larger one. */
+/* Stored in each file. A file with a larger one is refused. */
 enum { FORMAT_VERSION = 1 };
 static const char FORMAT_NAME[] = "cytoforge";
 
@@ -27,7 +27,7 @@ cyf_element cyf_element_int64(void) {
 static void close_file(cyf_tensor_file **file) {
   if (!*file) return;
   if ((*file)->output) {
-    cyf_h5_output_discard(&(*file)->output); /* closes the HDF5 file, too */
+    cyf_h5_output_discard(&(*file)->output); /* this closes the HDF5 file too */
   } else {
     cyf_h5_close_id(&(*file)->file);
   }
@@ -162,7 +162,7 @@ cyf_status cyf_tensor_checksum_verify(cyf_tensor_file *file, hid_t dataset, cons
   return CYF_OK;
 }
 
-/* Elements of a shape, and of all but its first dimension (-1: it has none). */
+/* Number of elements of a shape. */
 static int64_t count_of(int n_dims, const int64_t *shape) {
   int64_t count = 1;
   for (int d = 0; d < n_dims; d++) count *= shape[d];
@@ -253,7 +253,7 @@ cleanup:
   return status;
 }
 
-/* One tensor to or from `scratch`, which holds its count of floats. */
+/* Writes one tensor by way of `scratch`, which has room for its tensor->count numbers. */
 static cyf_status write_tensor(cyf_tensor_file *file, const char *path, const cyf_named_tensor *tensor,
                                const float *flat, float *scratch) {
   cyf_tensor_to_torch_order(tensor, flat, scratch);
@@ -294,7 +294,7 @@ static cyf_status write_layout(cyf_tensor_file *file, const char *group, const c
   float *scratch = NULL;
   char *path = NULL;
   if (!file->output) return CYF_FAIL(CYF_ERR_INTERNAL, "%s: is open for reading", file->path);
-  /* an empty layout leaves an empty group, so that reading it back is as strict as any */
+  /* An empty layout leaves an empty group, so that reading it back is as strict as reading any other. */
   if (!cyf_h5_exists(file->file, group))
     CYF_TRY(cyf_h5_create_group(file->output, file->file, group, NULL, NULL, NULL));
   CYF_TRY(CYF_NEW(&scratch, largest_count(layout)));
@@ -318,7 +318,7 @@ cyf_status cyf_tensor_file_write_layout(cyf_tensor_file *file, const char *group
   return status;
 }
 
-/* A dataset of the group that the layout does not know: its name goes to `extra`. */
+/* The search for a dataset of the group that the layout does not have. */
 typedef struct extra_search {
   const cyf_layout *layout;
   char name[CYF_TENSOR_NAME_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tensor files: flat arrays, scalars, strings and lists. */
+/* Tensor files: flat arrays, scalars, strings and lists of strings. */
 #include <string.h>
 
 #include "base/checksum.h"
@@ -75,14 +75,14 @@ cyf_status cyf_tensor_file_read_ints(cyf_tensor_file *file, const char *path, in
   return status;
 }
 
-/* Of strings in order, each with its terminating zero, so that no two lists read the same. */
+/* Checksum of strings in order. Each counts with its terminating zero, so that different lists are different bytes. */
 static uint64_t texts_checksum(char *const *texts, int64_t n) {
   uint64_t checksum = 0;
   for (int64_t i = 0; i < n; i++) checksum = cyf_checksum(checksum, texts[i], strlen(texts[i]) + 1);
   return checksum;
 }
 
-/* n < 0: one scalar string. */
+/* Writes texts[n]; n < 0: texts[0] as a scalar. */
 static cyf_status write_texts(cyf_tensor_file *file, const char *path, char *const *texts, int64_t n) {
   cyf_status status = CYF_OK;
   hid_t dataset = H5I_INVALID_HID;
@@ -101,7 +101,7 @@ cleanup:
 }
 
 cyf_status cyf_tensor_file_write_text(cyf_tensor_file *file, const char *path, const char *text) {
-  char *one = (char *)(uintptr_t)text; /* only read */
+  char *one = (char *)(uintptr_t)text; /* it is only read */
   cyf_hdf5_lock();
   cyf_status status = write_texts(file, path, &one, -1);
   cyf_hdf5_unlock();

@@ -10,7 +10,7 @@ static float from_bits(uint32_t bits) {
   return value;
 }
 
-/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15) and 10 fraction bits. All are exact in float32. */
+/* IEEE 754 binary16: 1 sign bit, 5 exponent bits (bias 15) and 10 fraction bits. All values are exact in float32. */
 static float from_half(uint16_t half) {
   uint32_t sign = (uint32_t)(half >> 15) << 31, exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
   if (exponent == 0x1f) return from_bits(sign | 0x7f800000u | fraction << 13);

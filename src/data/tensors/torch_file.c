@@ -14,14 +14,14 @@ enum { PICKLE_BYTES_MAX = 64 << 20, NAME_BYTES_MAX = 1024 };
 struct cyf_torch_file {
   char *path;
   cyf_torch_zip *zip;
-  uint8_t *bytes; /* of data.pkl */
+  uint8_t *bytes; /* of data.pkl, into which the pickle's texts point */
   cyf_pickle pickle;
   cyf_names names;
   cyf_torch_tensor *tensor; /* [names.n] */
-  int64_t *view, *entry;    /* [names.n] into the pickle's views and the archive */
+  int64_t *view, *entry;    /* [names.n] index of each tensor's view in the pickle, and of its storage in the archive */
 };
 
-/* Written since PyTorch 2.1: "little" or "big". */
+/* Refuses big-endian numbers. The entry "byteorder", which PyTorch writes since 2.1, says "little" or "big". */
 static cyf_status check_byte_order(cyf_torch_file *f) {
   int64_t entry = cyf_torch_zip_find(f->zip, "byteorder");
   uint8_t *bytes = NULL;
@@ -45,7 +45,7 @@ static cyf_status read_pickle(cyf_torch_file *f) {
   return cyf_pickle_read(f->path, f->bytes, size, &f->pickle);
 }
 
-/* The tensor's storage must be there with as many bytes as its numbers take. */
+/* Finds a tensor's storage in the archive, which must have as many bytes as its numbers take. */
 static cyf_status find_storage(const cyf_torch_file *f, const char *name, const cyf_torch_storage *storage,
                                int64_t *ret_entry) {
   char path[CYF_TORCH_KEY_MAX + 8];
@@ -76,7 +76,7 @@ static cyf_status add_tensor(cyf_torch_file *f, const cyf_pickle_value *key, int
   return find_storage(f, name, storage, &f->entry[i]);
 }
 
-/* The tensors of the state dict: the root, or what stands in it under "state_dict". */
+/* Lists the tensors of the state dict, which is the pickle's root or stands in it under "state_dict". */
 static cyf_status list_tensors(cyf_torch_file *f) {
   const cyf_pickle *p = &f->pickle;
   int32_t root = p->root, inner = cyf_pickle_get(p, p->root, "state_dict");
@@ -141,7 +141,7 @@ int64_t cyf_torch_file_find(const cyf_torch_file *file, const char *name) {
   return cyf_names_find(&file->names, name);
 }
 
-/* Row-major walk of a strided view. */
+/* Converts the numbers of a strided view, in row-major order. */
 static void gather(const cyf_torch_view *view, cyf_torch_type type, const uint8_t *bytes, float *values) {
   int64_t index[CYF_TORCH_DIMS_MAX] = {0}, at = view->offset;
   for (int64_t e = 0; e < view->count; e++) {

@@ -74,7 +74,7 @@ static cyf_status read_text(cyf_pickle_reader *r) {
   return CYF_OK;
 }
 
-/* LONG1: two's complement of up to 8 bytes. */
+/* An integer of up to 8 bytes in two's complement, the lowest byte first, after a byte with their number. */
 static cyf_status read_long(cyf_pickle_reader *r) {
   uint32_t n = 0;
   const uint8_t *bytes = NULL;
@@ -106,6 +106,7 @@ static cyf_status read_int(cyf_pickle_reader *r, int n_bytes) {
   return push_int(r, CYF_PICKLE_INT, n_bytes == 4 ? (int32_t)number : (int64_t)number);
 }
 
+/* Enters the top value in the memo, under a number of n_bytes. */
 static cyf_status put_memo(cyf_pickle_reader *r, int n_bytes) {
   uint32_t place = 0;
   int32_t value = 0;
@@ -122,6 +123,7 @@ static cyf_status put_memo(cyf_pickle_reader *r, int n_bytes) {
   return CYF_OK;
 }
 
+/* Pushes the memo's value of a number of n_bytes. */
 static cyf_status get_memo(cyf_pickle_reader *r, int n_bytes) {
   uint32_t place = 0;
   CYF_TRY(take_number(r, n_bytes, &place));
@@ -129,7 +131,7 @@ static cyf_status get_memo(cyf_pickle_reader *r, int n_bytes) {
   return cyf_pickle_push_index(r, r->memo[place]);
 }
 
-/* The topmost mark's place in the stack. */
+/* Finds the topmost mark: its index in the stack. */
 static cyf_status find_mark(const cyf_pickle_reader *r, int64_t *ret_mark) {
   int64_t at = r->n_stack - 1;
   while (at >= 0 && r->stack[at] != CYF_PICKLE_MARK) at--;
@@ -138,7 +140,7 @@ static cyf_status find_mark(const cyf_pickle_reader *r, int64_t *ret_mark) {
   return CYF_OK;
 }
 
-/* The n topmost values become a tuple. */
+/* Takes the n topmost values off the stack and pushes a tuple of them. */
 static cyf_status make_tuple(cyf_pickle_reader *r, int64_t n) {
   for (int64_t i = 0; i < n; i++)
     if (i >= r->n_stack || r->stack[r->n_stack - 1 - i] == CYF_PICKLE_MARK)
@@ -169,8 +171,8 @@ static cyf_status make_marked_tuple(cyf_pickle_reader *r) {
   return make_tuple(r, n);
 }
 
-/* Moves the values from place `first` of the stack on into the list or dictionary below them; a mark between is
- * dropped. */
+/* Takes the values from stack[first] on off the stack, into the list or dictionary that lies below them. `marked`: a
+ * mark lies in between, and goes too. */
 static cyf_status add_items(cyf_pickle_reader *r, cyf_pickle_kind kind, int64_t first, bool marked) {
   int64_t owner = first - (marked ? 2 : 1), n = r->n_stack - first;
   if (owner < 0 || n < 0 || r->stack[owner] == CYF_PICKLE_MARK) return cyf_pickle_broken(r, "its stack is empty");
@@ -190,67 +192,68 @@ static cyf_status add_marked_items(cyf_pickle_reader *r, cyf_pickle_kind kind) {
   return add_items(r, kind, mark + 1, true);
 }
 
+/* Carries out one opcode. Behind each stands its name in pickletools.py, which says what it takes and leaves. */
 static cyf_status step(cyf_pickle_reader *r, uint8_t code) {
   switch (code) {
-    case 0x80:
+    case 0x80: /* PROTO: the protocol's number */
       return read_protocol(r);
-    case 'c':
+    case 'c': /* GLOBAL: lines with module and name */
       return read_global(r);
-    case 'q':
+    case 'q': /* BINPUT */
       return put_memo(r, 1);
-    case 'r':
+    case 'r': /* LONG_BINPUT */
       return put_memo(r, 4);
-    case 'h':
+    case 'h': /* BINGET */
       return get_memo(r, 1);
-    case 'j':
+    case 'j': /* LONG_BINGET */
       return get_memo(r, 4);
-    case 'X':
+    case 'X': /* BINUNICODE: a length of 4 bytes and UTF-8 */
       return read_text(r);
-    case 'K':
+    case 'K': /* BININT1: unsigned, as BININT2 */
       return read_int(r, 1);
-    case 'M':
+    case 'M': /* BININT2 */
       return read_int(r, 2);
-    case 'J':
+    case 'J': /* BININT: signed */
       return read_int(r, 4);
-    case 0x8a:
+    case 0x8a: /* LONG1 */
       return read_long(r);
-    case 'G':
+    case 'G': /* BINFLOAT: float64, big-endian */
       return read_real(r);
-    case 'N':
+    case 'N': /* NONE */
       return cyf_pickle_push(r, CYF_PICKLE_NONE, NULL);
-    case 0x88:
+    case 0x88: /* NEWTRUE */
       return push_int(r, CYF_PICKLE_BOOL, 1);
-    case 0x89:
+    case 0x89: /* NEWFALSE */
       return push_int(r, CYF_PICKLE_BOOL, 0);
-    case '(':
+    case '(': /* MARK */
       return cyf_pickle_push_index(r, CYF_PICKLE_MARK);
-    case ')':
+    case ')': /* EMPTY_TUPLE */
       return make_tuple(r, 0);
-    case 0x85:
+    case 0x85: /* TUPLE1: of the top value */
       return make_tuple(r, 1);
-    case 0x86:
+    case 0x86: /* TUPLE2 */
       return make_tuple(r, 2);
-    case 0x87:
+    case 0x87: /* TUPLE3 */
       return make_tuple(r, 3);
-    case 't':
+    case 't': /* TUPLE: of all above the mark */
       return make_marked_tuple(r);
-    case ']':
+    case ']': /* EMPTY_LIST */
       return cyf_pickle_push(r, CYF_PICKLE_LIST, NULL);
-    case 'a':
+    case 'a': /* APPEND: the top value to the list below it */
       return add_items(r, CYF_PICKLE_LIST, r->n_stack - 1, false);
-    case 'e':
+    case 'e': /* APPENDS: all above the mark to the list below it */
       return add_marked_items(r, CYF_PICKLE_LIST);
-    case '}':
+    case '}': /* EMPTY_DICT */
       return cyf_pickle_push(r, CYF_PICKLE_DICT, NULL);
-    case 's':
+    case 's': /* SETITEM: key and value to the dictionary below them */
       return add_items(r, CYF_PICKLE_DICT, r->n_stack - 2, false);
-    case 'u':
+    case 'u': /* SETITEMS: keys and values above the mark */
       return add_marked_items(r, CYF_PICKLE_DICT);
-    case 'R':
+    case 'R': /* REDUCE */
       return cyf_pickle_reduce(r);
-    case 'Q':
+    case 'Q': /* BINPERSID */
       return cyf_pickle_persistent(r);
-    case 'b':
+    case 'b': /* BUILD */
       return cyf_pickle_build(r);
     default:
       return cyf_pickle_refuse_opcode(r, code);
@@ -261,7 +264,7 @@ static cyf_status read_all(cyf_pickle_reader *r) {
   for (int64_t n = 0; n < OPCODES_MAX; n++) {
     const uint8_t *code = NULL;
     CYF_TRY(take(r, 1, &code));
-    if (*code == '.') {
+    if (*code == '.') { /* STOP: the top value is the pickle's */
       CYF_TRY(cyf_pickle_pop(r, &r->p->root));
       return r->n_stack == 0 ? CYF_OK : cyf_pickle_broken(r, "values are left over at its end");
     }

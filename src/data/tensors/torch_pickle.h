@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The pickle of a state dict: dictionaries, lists, tuples, numbers, strings, and tensors over storages that lie
- * elsewhere. This is a reader of data, not an unpickler: it knows the opcodes of protocol 2 that torch.save writes and
- * the few globals that a state dict names, gives each of them one fixed meaning, and refuses everything else by name.
- * Nothing is imported, called or executed. Formats: Python's Lib/pickletools.py; torch/_utils.py and
- * torch/serialization.py for the globals. */
+ * Reading the pickle of a state dict: dictionaries, lists, tuples, numbers, strings, and tensors over storages that lie
+ * elsewhere. A storage is PyTorch's flat array of numbers, of which tensors are views.
+ *
+ * This reads data and is no general unpickler. It knows the opcodes of protocol 2 that torch.save writes, and the few
+ * globals (Python's names of functions and types) that a state dict uses. Each has one fixed meaning, and everything
+ * else is refused by name. Nothing is imported, called or executed. Not collective. Formats: Python's
+ * Lib/pickletools.py, and for the globals torch/_utils.py and torch/serialization.py. */
 #ifndef CYF_DATA_TENSORS_TORCH_PICKLE_H
 #define CYF_DATA_TENSORS_TORCH_PICKLE_H
 
@@ -13,7 +15,7 @@
 
 #include "base/status.h"
 
-/** What a storage's numbers are. */
+/** The type of a storage's numbers. */
 typedef enum cyf_torch_type {
   CYF_TORCH_FLOAT32,
   CYF_TORCH_FLOAT64,
@@ -28,28 +30,31 @@ typedef enum cyf_torch_type {
   CYF_TORCH_N_TYPES
 } cyf_torch_type;
 
+/** Most dimensions of a tensor, and digits of a storage's key, that are read. */
 enum { CYF_TORCH_DIMS_MAX = 8, CYF_TORCH_KEY_MAX = 20 };
 
-/** @{ */
-/** "float32" and so on, and bytes of one number. */
+/** The type as a word: "float32" and so on. */
 const char *cyf_torch_type_name(cyf_torch_type type);
+/** Bytes of one number. */
 int64_t cyf_torch_type_bytes(cyf_torch_type type);
-/** @} */
 
+/** A flat array of numbers, which lies in another entry of the archive. */
 typedef struct cyf_torch_storage {
   cyf_torch_type type;
   char key[CYF_TORCH_KEY_MAX + 1]; /**< decimal digits: the entry data/KEY of the archive */
   int64_t count;                   /**< numbers */
 } cyf_torch_storage;
 
-/** A view of a storage; every element lies inside it, and there are at most as many as it has. */
+/** A tensor: a view of a storage. Every element was checked to lie inside it, and there are at most as many as it has.
+ */
 typedef struct cyf_torch_view {
-  int64_t storage; /**< index */
-  int64_t offset, count;
+  int64_t storage;       /**< index of the storage */
+  int64_t offset, count; /**< where the first element lies, and how many there are */
   int n_dims;
   int64_t shape[CYF_TORCH_DIMS_MAX], stride[CYF_TORCH_DIMS_MAX];
 } cyf_torch_view;
 
+/** What a value is. */
 typedef enum cyf_pickle_kind {
   CYF_PICKLE_NONE,
   CYF_PICKLE_BOOL,
@@ -64,17 +69,20 @@ typedef enum cyf_pickle_kind {
   CYF_PICKLE_TENSOR
 } cyf_pickle_kind;
 
+/** A value of the pickle. Values refer to each other by their indices in cyf_pickle. */
 typedef struct cyf_pickle_value {
   cyf_pickle_kind kind;
-  int64_t integer; /**< BOOL, INT; GLOBAL: private; STORAGE, TENSOR: index into storages, views */
+  int64_t
+      integer; /**< BOOL, INT: itself; STORAGE, TENSOR: index among storages, views; GLOBAL: which, for the reader */
   double real;
-  const char *text; /**< TEXT: into the caller's bytes, n bytes, not terminated */
+  const char *text; /**< TEXT: n bytes within the caller's, without a NUL at the end */
   int32_t *item;    /**< TUPLE, LIST: n values; DICT: n / 2 pairs of key and value, in their order */
   int64_t n, capacity;
 } cyf_pickle_value;
 
+/** A pickle that was read. */
 typedef struct cyf_pickle {
-  cyf_pickle_value *value; /**< value[root] is the whole */
+  cyf_pickle_value *value; /**< value[root] holds all others */
   int64_t n_values;
   int32_t root;
   cyf_torch_storage *storage;
@@ -83,12 +91,16 @@ typedef struct cyf_pickle {
   int64_t n_views;
 } cyf_pickle;
 
-/** Reads the pickle; `name` stands for it in messages. The bytes are lent until destroy. Memory is bounded by about 200
- * bytes an opcode, and opcodes by a million; nothing recurses. Not collective. Errors: CYF_ERR_INPUT. */
+/** Reads a pickle of bytes[size], which must stay until destroy; `name` stands for it in messages.
+ *
+ * Files may be hostile: memory is at most about 200 bytes an opcode, there are at most a million opcodes, and nothing
+ * recurses. Errors: CYF_ERR_INPUT; *ret_pickle is empty then. */
 cyf_status cyf_pickle_read(const char *name, const uint8_t *bytes, int64_t size, cyf_pickle *ret_pickle);
-void cyf_pickle_destroy(cyf_pickle *pickle); /**< NULL-safe, zeroes */
+/** Frees the pickle's memory and zeroes it; NULL-safe. */
+void cyf_pickle_destroy(cyf_pickle *pickle);
 
-/** The value of the dictionary's last entry under this key, -1 when absent (or `value` is no dictionary). */
+/** Index of the value under this key in the dictionary `value`, of the last where there are several. -1 when the key is
+ * absent or `value` is no dictionary. */
 int32_t cyf_pickle_get(const cyf_pickle *pickle, int32_t value, const char *key);
 
 #endif

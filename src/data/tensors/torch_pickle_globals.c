@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the globals of a state dict mean: ordered dictionaries, storages and tensors over them. */
+/* What the globals of a state dict mean: ordered dictionaries, storages, and tensors that are views of storages. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -27,7 +27,7 @@ static bool is(const char *text, int64_t n, const char *wanted) {
   return (size_t)n == strlen(wanted) && memcmp(text, wanted, (size_t)n) == 0;
 }
 
-/* Printable ASCII only, so that a message cannot carry control characters to a terminal. */
+/* Copies a text as printable ASCII, so that a message cannot carry control characters to a terminal. */
 static void printable(const char *text, int64_t n, char out[81]) {
   int64_t shown = n < 80 ? n : 80;
   for (int64_t i = 0; i < shown; i++) out[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
@@ -64,7 +64,7 @@ static cyf_status wrong(const cyf_pickle_reader *r, const char *what) {
   return CYF_FAIL(CYF_ERR_INPUT, "%s: the pickle is damaged: %s", r->name, what);
 }
 
-/* Item i of the tuple when it is of this kind, else NULL. */
+/* Item i of the tuple when it is of this kind, otherwise NULL. */
 static const cyf_pickle_value *item(const cyf_pickle_reader *r, const cyf_pickle_value *tuple, int64_t i,
                                     cyf_pickle_kind kind) {
   if (i >= tuple->n) return NULL;
@@ -74,7 +74,7 @@ static const cyf_pickle_value *item(const cyf_pickle_reader *r, const cyf_pickle
 
 /* ---- storages ---- */
 
-/* ('storage', torch.FloatStorage, '0', 'cpu', 123). */
+/* Reads a storage's description, such as ('storage', torch.FloatStorage, '0', 'cpu', 123): type, key and count. */
 static cyf_status read_storage(const cyf_pickle_reader *r, const cyf_pickle_value *description,
                                cyf_torch_storage *ret_storage) {
   if (description->kind != CYF_PICKLE_TUPLE || description->n != 5)
@@ -115,7 +115,7 @@ cyf_status cyf_pickle_persistent(cyf_pickle_reader *r) {
 
 /* ---- tensors ---- */
 
-/* A tuple of non-negative integers. */
+/* Reads a tuple of non-negative integers. */
 static cyf_status read_extents(const cyf_pickle_reader *r, const cyf_pickle_value *tuple, int64_t *values) {
   for (int64_t i = 0; i < tuple->n; i++) {
     const cyf_pickle_value *value = item(r, tuple, i, CYF_PICKLE_INT);
@@ -125,14 +125,14 @@ static cyf_status read_extents(const cyf_pickle_reader *r, const cyf_pickle_valu
   return CYF_OK;
 }
 
-/* Number of elements and the check that all of them, and no more than it has, lie in the storage. */
+/* Counts the view's elements, and checks that all of them lie in the storage and are no more than it has. */
 static cyf_status check_view(const cyf_pickle_reader *r, cyf_torch_view *view) {
   const int64_t in_storage = r->p->storage[view->storage].count;
   int64_t last = view->offset;
   view->count = 1;
   for (int i = 0; i < view->n_dims; i++) {
     if (view->shape[i] == 0) view->count = 0;
-    if (view->shape[i] == 1) view->stride[i] = 0; /* never stepped along; PyTorch leaves any number here */
+    if (view->shape[i] == 1) view->stride[i] = 0; /* PyTorch leaves any number here, since it is never used */
   }
   for (int i = 0; i < view->n_dims && view->count > 0; i++) {
     int64_t reach = 0;
@@ -145,7 +145,8 @@ static cyf_status check_view(const cyf_pickle_reader *r, cyf_torch_view *view) {
   return CYF_OK;
 }
 
-/* _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks[, metadata]). */
+/* Reads the arguments of torch._utils._rebuild_tensor_v2: storage, offset, size, stride, requires_grad, backward_hooks
+ * and perhaps metadata. */
 static cyf_status read_view(const cyf_pickle_reader *r, const cyf_pickle_value *arguments, cyf_torch_view *ret_view) {
   const cyf_pickle_value *storage = item(r, arguments, 0, CYF_PICKLE_STORAGE);
   const cyf_pickle_value *offset = item(r, arguments, 1, CYF_PICKLE_INT);
@@ -191,7 +192,7 @@ cyf_status cyf_pickle_reduce(cyf_pickle_reader *r) {
   if (global->integer == CYF_GLOBAL_REBUILD_TENSOR) return push_tensor(r, arguments);
   if (global->integer == CYF_GLOBAL_ORDERED_DICT && arguments->n == 0) return cyf_pickle_push(r, CYF_PICKLE_DICT, NULL);
   if (global->integer == CYF_GLOBAL_REBUILD_PARAMETER) {
-    /* _rebuild_parameter(tensor, requires_grad, backward_hooks): the tensor itself. */
+    /* torch._utils._rebuild_parameter(tensor, requires_grad, backward_hooks) stands for the tensor itself. */
     const cyf_pickle_value *tensor = item(r, arguments, 0, CYF_PICKLE_TENSOR);
     if (tensor == NULL) return wrong(r, "a parameter holds no tensor");
     const int64_t view = tensor->integer;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Naming the opcodes that are not read. */
+/* Refusing the opcodes that are not read, by their names. */
 #include "data/tensors/torch_pickle_internal.h"
 
-/* pickletools.py's names, for refusing by name; those that are read are in torch_pickle.c. */
+/* The names in pickletools.py of opcodes that are not read; the others are in torch_pickle.c. */
 static const struct {
   uint8_t code;
   const char *name;

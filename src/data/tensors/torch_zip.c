@@ -19,7 +19,8 @@ struct cyf_torch_zip {
   int64_t *size_bytes;
 };
 
-/* How a file of torch.save before 1.6 begins: a pickle (protocol 2) of the number 0x1950a86a20f9469cfc6c. */
+/* What a file of torch.save before PyTorch 1.6 begins with: a pickle (protocol 2) of the number 0x1950a86a20f9469cfc6c.
+ */
 static const uint8_t legacy_magic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
                                        0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
 
@@ -41,7 +42,7 @@ static cyf_status check_magic(const char *path) {
   return CYF_OK;
 }
 
-/* A relative path of plain components. */
+/* Whether the name is a relative path that leads nowhere outside the archive. */
 static bool name_is_plain(const char *name) {
   if (name[0] == '/' || name[0] == '\0' || strchr(name, '\\') != NULL) return false;
   for (const char *part = name; part != NULL; part = strchr(part, '/')) {
@@ -136,7 +137,7 @@ int64_t cyf_torch_zip_size_bytes(const cyf_torch_zip *zip, int64_t entry) {
   return zip->size_bytes[entry];
 }
 
-/* Reading one byte past the size lets libzip reach the end, where it compares the CRC. */
+/* Reads an entry. Asking for one byte past its size lets libzip reach the end, where it compares the CRC. */
 static cyf_status read_contents(const cyf_torch_zip *zip, zip_file_t *file, int64_t entry, uint8_t *bytes) {
   int64_t n = zip->size_bytes[entry], done = 0;
   uint8_t beyond;

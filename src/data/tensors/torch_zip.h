@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * PyTorch's container: a zip archive of entries that are stored without compression in one folder (torch.save since
- * PyTorch 1.6; the folder is "archive" or the stem of the file's name). Nothing is ever written to disk, and no more
- * memory is taken than the file has bytes. The only user of libzip. */
+ * The container that torch.save writes since PyTorch 1.6: a zip archive of entries in one folder, stored without
+ * compression. The folder is "archive" or the file's name without its ending.
+ *
+ * Nothing is written to disk, and no more memory is taken than the file has bytes. Not collective. No other file uses
+ * libzip. */
 #ifndef CYF_DATA_TENSORS_TORCH_ZIP_H
 #define CYF_DATA_TENSORS_TORCH_ZIP_H
 
@@ -10,23 +12,25 @@
 
 #include "base/status.h"
 
+/** An open archive. */
 typedef struct cyf_torch_zip cyf_torch_zip;
 
-/** Opens the archive and checks all of its directory: entries of one folder, plain names, each once, stored, within the
- * file and not over one another. Not collective. Errors: CYF_ERR_INPUT, also for the format before PyTorch 1.6 (the
- * message says how to convert). */
+/** Opens the archive and checks its whole directory. Entries must lie in one folder, have plain names that come once,
+ * be stored without compression, and lie within the file without overlapping. Errors: CYF_ERR_INPUT, also for the
+ * format before PyTorch 1.6, where the message says how to convert. */
 cyf_status cyf_torch_zip_open(const char *path, cyf_torch_zip **ret_zip);
-void cyf_torch_zip_close(cyf_torch_zip **zip); /**< NULL-safe, sets NULL */
+/** Closes the archive; NULL-safe, sets NULL. */
+void cyf_torch_zip_close(cyf_torch_zip **zip);
 
-/** @{ */
-/** Place of the entry FOLDER/name, -1 when absent. */
+/** Index of the entry FOLDER/name, -1 when absent. */
 int64_t cyf_torch_zip_find(const cyf_torch_zip *zip, const char *name);
+/** Bytes of an entry's contents. */
 int64_t cyf_torch_zip_size_bytes(const cyf_torch_zip *zip, int64_t entry);
-/** @} */
 
-/** The entry's bytes, checked against its CRC; freed with cyf_free. Errors: CYF_ERR_INPUT. */
+/** Reads an entry's contents and checks them against its CRC; the caller frees *ret_bytes with cyf_free. Errors:
+ * CYF_ERR_INPUT. */
 cyf_status cyf_torch_zip_read(cyf_torch_zip *zip, int64_t entry, uint8_t **ret_bytes);
-/** libzip's version, as loaded. */
+/** The version of libzip that was loaded. */
 const char *cyf_torch_zip_version(void);
 
 #endif

@@ -19,7 +19,7 @@ enum {
   LOCAL_BYTES = 30,
   DIRECTORY_BYTES_MAX = 64 << 20,
   FLAG_ENCRYPTED = 1,
-  FLAG_SIZES_FOLLOW = 8 /* the local header leaves sizes to a descriptor behind the contents */
+  FLAG_SIZES_FOLLOW = 8 /* the local header has no sizes: they follow behind the contents */
 };
 static const uint32_t END_SIGNATURE = 0x06054b50, LOCATOR_SIGNATURE = 0x07064b50, END64_SIGNATURE = 0x06064b50,
                       CENTRAL_SIGNATURE = 0x02014b50, LOCAL_SIGNATURE = 0x04034b50;
@@ -52,7 +52,7 @@ static cyf_status read_at(const archive *a, int64_t at, void *bytes, int64_t n) 
   return CYF_OK;
 }
 
-/* A value of 64 bits that must be a place in the file or a count of its bytes. */
+/* Checks that a number of 64 bits is an offset in the file or a number of its bytes. */
 static cyf_status in_file(const archive *a, uint64_t value, int64_t *ret_value) {
   if (value > (uint64_t)a->size) return damaged(a, "a size or an offset is larger than the file");
   *ret_value = (int64_t)value;
@@ -74,7 +74,7 @@ static cyf_status read_end64(archive *a, int64_t end_at) {
   return CYF_OK;
 }
 
-/* The end record is the last one whose comment reaches exactly to the end of the file. */
+/* Finds the end record: the last one whose comment reaches exactly to the end of the file. */
 static cyf_status read_end(archive *a) {
   int64_t n = a->size < END_BYTES + END_COMMENT_MAX ? a->size : END_BYTES + END_COMMENT_MAX;
   uint8_t *tail = NULL;
@@ -108,7 +108,7 @@ cleanup:
   return status;
 }
 
-/* Replaces sizes and offset that did not fit 32 bits by those of the zip64 extra field, in their order. */
+/* Replaces the sizes and the offset that do not fit 32 bits by those of the zip64 extra field, in their order. */
 static cyf_status read_zip64_extra(const archive *a, const uint8_t *extra, int64_t n, uint64_t *values[3]) {
   while (n >= 4) {
     int64_t bytes = u16(extra + 2);
@@ -130,7 +130,7 @@ static cyf_status read_zip64_extra(const archive *a, const uint8_t *extra, int64
   return CYF_OK;
 }
 
-/* The entry's local header must tell the same sizes (or none yet) and ends where its contents begin. */
+/* Reads the entry's local header, which must give the same sizes (or none yet). Its contents begin where it ends. */
 static cyf_status read_local(const archive *a, uint64_t compressed, cyf_zip_extent *extent) {
   uint8_t local[LOCAL_BYTES];
   CYF_TRY(read_at(a, extent->first, local, LOCAL_BYTES));
