@@ -138,11 +138,11 @@ static cyf_status open_bench(bench *b, int64_t n_cells) {
   return cyf_generator_open(g, &asked);
 }
 
-static cyf_status compute(void *context, int thread, cyf_block *block) {
+static cyf_status compute(void *context, int thread, cyf_cell_block *block) {
   return cyf_generator_block(&((const bench *)context)->generator, thread, block);
 }
 
-static cyf_status emit(void *context, const cyf_block *block) {
+static cyf_status emit(void *context, const cyf_cell_block *block) {
   (void)context, (void)block;
   return CYF_OK;
 }

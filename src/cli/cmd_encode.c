@@ -152,7 +152,7 @@ static void close_conversion(conversion *c) {
   cyf_device_destroy(&c->device);
 }
 
-static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_block *block) {
+static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_cell_block *block) {
   cyf_device *device = c->device;
   int64_t n = block->n_cells, width = c->out.width;
   float *latent = NULL;
@@ -165,7 +165,7 @@ static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_block *b
   return device->ops->synchronize(device);
 }
 
-static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_block *block) {
+static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_cell_block *block) {
   cyf_device *device = c->device;
   int64_t n = block->n_cells, width = c->out.width;
   size_t bytes = sizeof(float) * (size_t)(n * width);
@@ -178,7 +178,7 @@ static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_block *b
   return cyf_decode_rows(&c->decoding, scratch, n, latent, position, &block->rows);
 }
 
-static cyf_status compute(void *context, int thread, cyf_block *block) {
+static cyf_status compute(void *context, int thread, cyf_cell_block *block) {
   conversion *c = context;
   cyf_scratch *scratch = c->scratch[thread];
   size_t mark = cyf_scratch_mark(scratch);
@@ -187,7 +187,7 @@ static cyf_status compute(void *context, int thread, cyf_block *block) {
   return status;
 }
 
-static cyf_status emit(void *context, const cyf_block *block) {
+static cyf_status emit(void *context, const cyf_cell_block *block) {
   return cyf_cells_out_append(&((conversion *)context)->out, block);
 }
 

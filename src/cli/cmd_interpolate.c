@@ -169,12 +169,12 @@ static void close_interpolation(interpolation *p) {
   cyf_device_destroy(&p->device);
 }
 
-static cyf_status compute(void *context, int thread, cyf_block *block) {
+static cyf_status compute(void *context, int thread, cyf_cell_block *block) {
   const interpolation *p = context;
   return cyf_path_block(&p->path, &p->generator, thread, block);
 }
 
-static cyf_status emit(void *context, const cyf_block *block) {
+static cyf_status emit(void *context, const cyf_cell_block *block) {
   return cyf_cells_out_append(&((interpolation *)context)->out, block);
 }
 

@@ -122,11 +122,11 @@ static void close_sampling(sampling *s) {
   cyf_device_destroy(&s->device);
 }
 
-static cyf_status compute(void *context, int thread, cyf_block *block) {
+static cyf_status compute(void *context, int thread, cyf_cell_block *block) {
   return cyf_generator_block(&((const sampling *)context)->generator, thread, block);
 }
 
-static cyf_status emit(void *context, const cyf_block *block) {
+static cyf_status emit(void *context, const cyf_cell_block *block) {
   return cyf_cells_out_append(&((sampling *)context)->out, block);
 }
 

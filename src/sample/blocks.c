@@ -15,8 +15,8 @@ typedef struct runner {
   cyf_comm *comm;
   const cyf_block_job *job;
   int64_t n_blocks;
-  int64_t threads_max; /* over ranks: the stride of a rank's blocks is the same everywhere */
-  cyf_block *blocks;   /* [threads_max] this rank's of the present round */
+  int64_t threads_max;    /* over ranks: the stride of a rank's blocks is the same everywhere */
+  cyf_cell_block *blocks; /* [threads_max] this rank's of the present round */
   double start_s;
 } runner;
 
@@ -25,7 +25,7 @@ static int64_t cells_of(const cyf_block_job *job, int64_t block) {
   return left < job->block_cells ? left : job->block_cells;
 }
 
-static cyf_status prepare_block(const cyf_block_job *job, int64_t index, cyf_block *block) {
+static cyf_status prepare_block(const cyf_block_job *job, int64_t index, cyf_cell_block *block) {
   block->index = index;
   block->n_cells = cells_of(job, index);
   cyf_csr_buffer_clear(&block->rows, job->n_genes);
@@ -43,7 +43,7 @@ static cyf_status compute_round(runner *r, int64_t first, int64_t n) {
   return cyf_failure_raise(&failure);
 }
 
-static cyf_status send_block(cyf_comm *comm, const cyf_block *block, int64_t width) {
+static cyf_status send_block(cyf_comm *comm, const cyf_cell_block *block, int64_t width) {
   int64_t nnz = block->rows.indptr[block->n_cells];
   int64_t shape[3] = {block->index, block->n_cells, nnz};
   CYF_TRY(cyf_comm_send(comm, shape, sizeof shape, 0, TAG_SHAPE));
@@ -53,7 +53,7 @@ static cyf_status send_block(cyf_comm *comm, const cyf_block *block, int64_t wid
   return cyf_comm_send(comm, block->rows.values, (int64_t)sizeof(float) * nnz, 0, TAG_VALUES);
 }
 
-static cyf_status receive_block(runner *r, int from, cyf_block *block) {
+static cyf_status receive_block(runner *r, int from, cyf_cell_block *block) {
   int64_t shape[3];
   CYF_TRY(cyf_comm_receive(r->comm, shape, sizeof shape, from, TAG_SHAPE));
   CYF_TRY(prepare_block(r->job, shape[0], block));
@@ -77,7 +77,7 @@ static int64_t share_of(const runner *r, int64_t round, int rank, int64_t *ret_f
 
 /* Rank 0 writes its own blocks, then the other ranks' as they come, one at a time: memory stays bounded by one rank's
  * blocks. */
-static cyf_status collect_round(runner *r, int64_t round, cyf_block *received, cyf_status *ret_emit) {
+static cyf_status collect_round(runner *r, int64_t round, cyf_cell_block *received, cyf_status *ret_emit) {
   int size = cyf_comm_size(r->comm), rank = cyf_comm_rank(r->comm);
   int64_t first, n = share_of(r, round, rank, &first);
   if (rank != 0) {
@@ -115,7 +115,7 @@ static cyf_status check_signal(void) {
   return CYF_FAIL(CYF_ERR_INTERRUPTED, "stopped by a signal; no output was written");
 }
 
-static cyf_status run_rounds(runner *r, cyf_block *received) {
+static cyf_status run_rounds(runner *r, cyf_cell_block *received) {
   int size = cyf_comm_size(r->comm), rank = cyf_comm_rank(r->comm);
   int64_t per_round = size * r->threads_max, n_rounds = (r->n_blocks + per_round - 1) / per_round;
   for (int64_t round = 0; round < n_rounds; round++) {
@@ -131,14 +131,14 @@ static cyf_status run_rounds(runner *r, cyf_block *received) {
   return CYF_OK;
 }
 
-static void free_block(cyf_block *block) {
+static void free_block(cyf_cell_block *block) {
   cyf_free(block->latent);
   cyf_csr_buffer_destroy(&block->rows);
 }
 
 cyf_status cyf_run_blocks(cyf_comm *comm, const cyf_block_job *job) {
   runner r = {.comm = comm, .job = job, .threads_max = job->n_threads, .start_s = cyf_clock_s()};
-  cyf_block received = {0};
+  cyf_cell_block received = {0};
   r.n_blocks = (job->n_cells + job->block_cells - 1) / job->block_cells;
   CYF_TRY(cyf_comm_max_int64(comm, &r.threads_max, 1));
   CYF_TRY(cyf_comm_agree(comm, CYF_NEW(&r.blocks, r.threads_max)));

@@ -11,12 +11,12 @@
 #include "kernels/csr.h"
 
 /** What one block gives: its latents and its expression. Owned by the runner, reused. */
-typedef struct cyf_block {
+typedef struct cyf_cell_block {
   int64_t index;
   int64_t n_cells;
   float *latent;       /**< [n_cells, width] host */
   cyf_csr_buffer rows; /**< [n_cells, n_genes] */
-} cyf_block;
+} cyf_cell_block;
 
 typedef struct cyf_block_job {
   const char *name; /**< in the progress line */
@@ -25,9 +25,9 @@ typedef struct cyf_block_job {
   void *context;
   /** Computes cells [index * block_cells, ...) into the block (n_cells set, latent allocated, rows cleared). Called
    * from `n_threads` threads with thread in [0, n_threads); returns its failure. Not collective. */
-  cyf_status (*compute)(void *context, int thread, cyf_block *block);
+  cyf_status (*compute)(void *context, int thread, cyf_cell_block *block);
   /** On rank 0, in the order of blocks. */
-  cyf_status (*emit)(void *context, const cyf_block *block);
+  cyf_status (*emit)(void *context, const cyf_cell_block *block);
 } cyf_block_job;
 
 /** Block b is computed by rank (b / n_threads) mod size. Failures are agreed over ranks; a signal ends it with

@@ -21,7 +21,7 @@ typedef struct cyf_cells_out {
 } cyf_cells_out;
 
 /** Appends a block; the first decides the matrix' format. Errors: CYF_ERR_IO. */
-cyf_status cyf_cells_out_append(cyf_cells_out *out, const cyf_block *block);
+cyf_status cyf_cells_out_append(cyf_cells_out *out, const cyf_cell_block *block);
 /** obsm/X_latent and what every output carries in uns/cytoforge. Other columns are set on out->writer by the caller
  * before commit. */
 cyf_status cyf_cells_out_describe(cyf_cells_out *out, const char *command_line, const char *model_path,

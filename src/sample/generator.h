@@ -51,7 +51,7 @@ cyf_block_job cyf_generator_job(const cyf_generator *generator, const char *name
 /** Cells [block->index * cyf_sampler_block(device), + block->n_cells) under their conditions into the block, whose
  * latent has room and whose rows are cleared. The same whatever thread, rank and other blocks there are. Thread-safe
  * for different `thread`, 0 <= thread < n_threads. Not collective. Errors: CYF_ERR_NUMERIC (a cell is not finite). */
-cyf_status cyf_generator_block(const cyf_generator *generator, int thread, cyf_block *block);
+cyf_status cyf_generator_block(const cyf_generator *generator, int thread, cyf_cell_block *block);
 
 /* ---- for files that make blocks in another way ---- */
 
@@ -63,6 +63,6 @@ cyf_status cyf_generator_reverse(const cyf_generator *generator, int thread, int
 /** x[block->n_cells, width] (device), as that leaves it, to the block's latents and, decoded, its rows. position
  * [n_cells] (host): what drawn counts are numbered by. */
 cyf_status cyf_generator_finish(const cyf_generator *generator, int thread, const float *x, const int64_t *position,
-                                cyf_block *block);
+                                cyf_cell_block *block);
 
 #endif

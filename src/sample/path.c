@@ -73,7 +73,7 @@ static cyf_status run_point(const cyf_path *path, const cyf_generator *g, int th
 }
 
 /* A block lies across points where the number of start cells is no multiple of its size. */
-static cyf_status run_block(const cyf_path *path, const cyf_generator *g, int thread, cyf_block *block) {
+static cyf_status run_block(const cyf_path *path, const cyf_generator *g, int thread, cyf_cell_block *block) {
   cyf_scratch *scratch = g->scratch[thread];
   const int64_t first = block->index * cyf_sampler_block(g->device);
   float *x = NULL;
@@ -91,7 +91,7 @@ static cyf_status run_block(const cyf_path *path, const cyf_generator *g, int th
   return cyf_generator_finish(g, thread, x, position, block);
 }
 
-cyf_status cyf_path_block(const cyf_path *path, const cyf_generator *generator, int thread, cyf_block *block) {
+cyf_status cyf_path_block(const cyf_path *path, const cyf_generator *generator, int thread, cyf_cell_block *block) {
   const size_t mark = cyf_scratch_mark(generator->scratch[thread]);
   const cyf_status status = run_block(path, generator, thread, block);
   cyf_scratch_release(generator->scratch[thread], mark);

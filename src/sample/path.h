@@ -30,7 +30,7 @@ cyf_reverse cyf_path_reverse(const cyf_reverse *asked, const cyf_settings *setti
 /** As cyf_generator_block. The generator's schedule ends at t_init and its conditions, of other attributes, are over
  * all cells of the output. A cell's noise and drawn counts are numbered by its start cell, so that its way from point
  * to point is smooth. */
-cyf_status cyf_path_block(const cyf_path *path, const cyf_generator *generator, int thread, cyf_block *block);
+cyf_status cyf_path_block(const cyf_path *path, const cyf_generator *generator, int thread, cyf_cell_block *block);
 void cyf_path_destroy(cyf_path *path); /**< what it holds; zeroed: nothing */
 
 #endif

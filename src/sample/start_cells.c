@@ -131,7 +131,7 @@ static cyf_status read_rows(encoding *e, int64_t first, int64_t n, cyf_csr_buffe
   return CYF_OK;
 }
 
-static cyf_status encode_block(encoding *e, cyf_scratch *scratch, cyf_block *block) {
+static cyf_status encode_block(encoding *e, cyf_scratch *scratch, cyf_cell_block *block) {
   cyf_device *device = e->model->device;
   float *latent = NULL;
   CYF_TRY(read_rows(e, block->index * CYF_SAMPLER_BLOCK, block->n_cells, &block->rows));
@@ -143,7 +143,7 @@ static cyf_status encode_block(encoding *e, cyf_scratch *scratch, cyf_block *blo
   return device->ops->synchronize(device);
 }
 
-static cyf_status compute(void *context, int thread, cyf_block *block) {
+static cyf_status compute(void *context, int thread, cyf_cell_block *block) {
   encoding *e = context;
   const size_t mark = cyf_scratch_mark(e->scratch[thread]);
   const cyf_status status = encode_block(e, e->scratch[thread], block);
@@ -151,7 +151,7 @@ static cyf_status compute(void *context, int thread, cyf_block *block) {
   return status;
 }
 
-static cyf_status emit(void *context, const cyf_block *block) {
+static cyf_status emit(void *context, const cyf_cell_block *block) {
   const encoding *e = context;
   memcpy(e->cells->latent + block->index * CYF_SAMPLER_BLOCK * e->width, block->latent,
          sizeof(float) * (size_t)(block->n_cells * e->width));
