@@ -15,7 +15,7 @@ typedef struct runner {
   cyf_comm *comm;
   const cyf_block_job *job;
   int64_t n_blocks;
-  int64_t threads_max;    /* over ranks: the stride of a rank's blocks is the same everywhere */
+  int64_t threads_max;    /* over ranks: blocks a rank computes in one round, the same number for each */
   cyf_cell_block *blocks; /* [threads_max] this rank's of the present round */
   double start_s;
 } runner;
@@ -33,7 +33,7 @@ static cyf_status prepare_block(const cyf_block_job *job, int64_t index, cyf_cel
   return CYF_NEW(&block->latent, job->block_cells * job->width);
 }
 
-/* This rank's blocks of a round, one a thread. */
+/* Computes this rank's blocks [first, first + n) of a round, one on each thread. */
 static cyf_status compute_round(runner *r, int64_t first, int64_t n) {
   cyf_failure failure = CYF_FAILURE_NONE;
   for (int64_t i = 0; i < n; i++) CYF_TRY(prepare_block(r->job, first + i, &r->blocks[i]));
@@ -67,7 +67,7 @@ static cyf_status receive_block(runner *r, int from, cyf_cell_block *block) {
   return CYF_OK;
 }
 
-/* Blocks of a round that a rank computes. */
+/* The number of blocks that a rank computes in a round; *ret_first is the first of them. */
 static int64_t share_of(const runner *r, int64_t round, int rank, int64_t *ret_first) {
   *ret_first = (round * cyf_comm_size(r->comm) + rank) * r->threads_max;
   int64_t left = r->n_blocks - *ret_first;
@@ -75,8 +75,8 @@ static int64_t share_of(const runner *r, int64_t round, int rank, int64_t *ret_f
   return left < r->threads_max ? left : r->threads_max;
 }
 
-/* Rank 0 writes its own blocks, then the other ranks' as they come, one at a time: memory stays bounded by one rank's
- * blocks. */
+/* Rank 0 gives out its own blocks, then those of the other ranks, rank by rank. It receives one block at a time, so it
+ * needs memory for one block beside its own. */
 static cyf_status collect_round(runner *r, int64_t round, cyf_cell_block *received, cyf_status *ret_emit) {
   int size = cyf_comm_size(r->comm), rank = cyf_comm_rank(r->comm);
   int64_t first, n = share_of(r, round, rank, &first);
@@ -84,8 +84,8 @@ static cyf_status collect_round(runner *r, int64_t round, cyf_cell_block *receiv
     for (int64_t i = 0; i < n; i++) CYF_TRY(send_block(r->comm, &r->blocks[i], r->job->width));
     return CYF_OK;
   }
-  /* After a failed write the peers' blocks are still received, so that nobody waits; that failure is agreed afterwards.
-   */
+  /* After a failed write the other ranks' blocks are still received, so that no rank waits for ever. The caller agrees
+   * on that failure afterwards. */
   cyf_status status = CYF_OK;
   for (int64_t i = 0; i < n && status == CYF_OK; i++) status = r->job->emit(r->job->context, &r->blocks[i]);
   for (int peer = 1; peer < size; peer++) {
@@ -124,7 +124,7 @@ static cyf_status run_rounds(runner *r, cyf_cell_block *received) {
     if (status == CYF_OK) status = compute_round(r, first, n);
     CYF_TRY(cyf_comm_agree(r->comm, status));
     cyf_status emitted = CYF_OK;
-    CYF_TRY(collect_round(r, round, received, &emitted)); /* out of step with the peers: ends all ranks */
+    CYF_TRY(collect_round(r, round, received, &emitted)); /* a failed message: ranks are out of step, and all end */
     CYF_TRY(cyf_comm_agree(r->comm, emitted));
     show_progress(r, (round + 1) * per_round);
   }

@@ -14,7 +14,7 @@ cyf_status cyf_generator_load(const char *path, cyf_device *device, cyf_generato
                   path);
 }
 
-/* Complaints come before sampling. */
+/* A condition that nothing can guide fails here, before any cell is sampled. */
 static cyf_status check_guides(const cyf_generator *g) {
   cyf_guide guide;
   for (int64_t k = 0; k < g->conditions.n; k++)
@@ -59,7 +59,7 @@ cyf_block_job cyf_generator_job(const cyf_generator *generator, const char *name
                          .n_threads = generator->n_threads};
 }
 
-/* From the scale that the denoiser was trained at to the encoder's. */
+/* Brings x[n, width] from the scale that latents are diffused at to the encoder's. */
 static cyf_status rescale(const cyf_generator *g, int64_t n, float *x) {
   cyf_device *device = g->device;
   CYF_TRY(device->ops->scale(device, n * g->width, 1 / g->model->latent_scale, x));
