@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* encode and decode: expression to latents and back. Both read an h5ad and write one with X, obs, var and
- * obsm/X_latent, so that each takes the other's output. */
+/* `cytoforge encode` and `decode`: expression to latents and back. Both read an h5ad file and write one with X, obs,
+ * var and obsm/X_latent, so that each takes the other's output. */
 #include <string.h>
 
 #include "base/files.h"
@@ -53,11 +53,11 @@ typedef struct arguments {
   bool force;
 } arguments;
 
-/* --precision is the latents' type here, so the device's is left out. */
+/* --precision is the type of latents on disk here, so the device's option of that name is left out. */
 enum { N_MODEL = 3, N_DEVICE = CYF_DEVICE_OPTIONS - 1, N_COMMON = N_MODEL + N_DEVICE };
 enum { N_ENCODE = 3, N_DECODE = 2, N_OPTIONS = N_COMMON + N_ENCODE, BLOCK_CELLS = 256 };
 
-/* Room for N_OPTIONS; returns how many there are. */
+/* Writes the options of either command into o, which has room for N_OPTIONS; returns how many there are. */
 static size_t list_options(arguments *a, bool encodes, cyf_option *o) {
   const cyf_option of_model[N_MODEL] = {{"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
                                         {"out", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
@@ -202,7 +202,7 @@ static cyf_status finish(conversion *c, const char *command_line) {
 
 /* ---- an atlas ---- */
 
-/* The type to store, as asked for or as the model was trained with. */
+/* Gives the type that latents are stored as: the one asked for, or the one the model was trained with. */
 static cyf_status choose_precision(const arguments *a, const cyf_model *model, cyf_latent_type *ret_type) {
   *ret_type = model->settings.latents.type;
   if (a->precision == NULL) return CYF_OK;
