@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # CYTOFORGE_CUDA=AUTO|ON|OFF: sets CYF_CUDA_DIR (the folder of kernels) and CYF_CUDA_LINK where the CUDA backend is built, and defines
-# CYF_HAVE_CUDA=1 for every source. The binary holds code for sm_80 and sm_90 and PTX for later GPUs. It needs no CUDA library to start: the runtime
-# is linked statically and looks for the driver when it is first called, and cuBLASLt is loaded when a GPU is first used.
+# CYF_HAVE_CUDA=1 for every source. The binary holds code for sm_80 and sm_90 and PTX for later GPUs. It needs no CUDA library to start. The runtime
+# is linked statically and looks for the driver when it is first called; cuBLASLt is loaded when a GPU is first used.
 set(CYF_CUDA_DIR)
 set(CYF_CUDA_LINK)
 set(cuda_wanted ${CYTOFORGE_CUDA})

@@ -10,7 +10,7 @@
 
 enum { N_CELLS = 10 };
 
-static void print_cell(const cyf_generator *g, const cyf_block *block, int64_t i) {
+static void print_cell(const cyf_generator *g, const cyf_cell_block *block, int64_t i) {
   const cyf_condition *condition = &g->conditions.item[0];
   const cyf_model_attribute *attribute = &g->model->attributes[condition->attribute];
   printf("%s=%s\n ", attribute->name, attribute->categories.name[condition->code[i]]);
@@ -21,7 +21,7 @@ static void print_cell(const cyf_generator *g, const cyf_block *block, int64_t i
   printf("\n");
 }
 
-static cyf_status sample(char **argv, cyf_generator *g, cyf_block *block) {
+static cyf_status sample(char **argv, cyf_generator *g, cyf_cell_block *block) {
   const cyf_texts where = {(const char *[]){argv[2]}, 1}, guidance = {NULL, 0};
   const cyf_conditions_asked wanted = {.where = &where, .guidance = &guidance, .n_cells = N_CELLS};
   const cyf_generator_asked asked = {
@@ -36,7 +36,7 @@ static cyf_status sample(char **argv, cyf_generator *g, cyf_block *block) {
 int main(int argc, char **argv) {
   cyf_device *device = NULL;
   cyf_generator g = {0};
-  cyf_block block = {.index = 0, .n_cells = N_CELLS};
+  cyf_cell_block block = {.index = 0, .n_cells = N_CELLS};
   if (argc != 4) {
     fprintf(stderr, "usage: sample_cells MODEL.h5 ATTRIBUTE=VALUE SEED\n");
     return 2;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Sourced by scripts. The one rule for variables that name what a machine may lack, as in tests/support/environment.h: a variable that is unset
-# or empty, or that names what is not there, gives nothing.
+# Sourced by scripts. Variables that name what a machine may lack have one rule, the same as in tests/support/environment.h. A variable that is
+# unset or empty, or that names what is not there, gives nothing.
 
 # given_folder VARIABLE: prints the whole path of the folder that it names, or nothing.
 given_folder() {

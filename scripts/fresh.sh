@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The README's two commands as a stranger meets them: in a clean Debian root that debootstrap makes in build/fresh/root, with an empty
-# HOME, on a clone of the commit that is checked out here (nothing beside it). What they print stands in build/fresh/demo.log and test.log.
+# Runs the README's two commands as a stranger meets them: in a clean Debian root, which debootstrap makes in build/fresh/root, with an empty
+# HOME. The sources are a clone of the commit that is checked out here, with nothing beside it. What the commands print stands in
+# build/fresh/demo.log and test.log.
 #   scripts/fresh.sh                   make demo, then make test
 #   scripts/fresh.sh --only demo|test  one of them (make test runs the demo first, too)
 #   scripts/fresh.sh --keep            leaves the root where it is, also after a failure

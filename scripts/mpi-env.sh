@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Sourced by the scripts that start mpirun: what Open MPI wants where root runs it, and on a single machine. On a cluster none of it applies.
+# Sourced by the scripts that start mpirun: what Open MPI needs where root runs it, and on a single machine. On a cluster none of it applies.
 if [ "$(id -u)" -eq 0 ]; then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi

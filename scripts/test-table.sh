@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The table that closes a run of the tests: scripts/test-table.sh JUNIT.xml, a file of `ctest --output-junit`.
-# Counts ctest's tests, and the single checks of CMocka programs (once a program, whatever its number of ranks); names what failed and
-# what was skipped, with the reason: the line "skipped: ..." or "PROGRAM: skipped: ..." that stands before it.
+# Counts ctest's tests, and the single checks of CMocka programs (once a program, whatever its number of ranks). Names what failed and what
+# was skipped. The reason of a skipped one is the line "skipped: ..." or "PROGRAM: skipped: ..." that stands before it.
 set -euo pipefail
 awk '
   function unescaped(text) {

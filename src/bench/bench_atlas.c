@@ -55,7 +55,7 @@ double cyf_bench_atlas_expressed(const cyf_bench_atlas *atlas) {
 cyf_status cyf_bench_atlas_next(cyf_bench_atlas *atlas, cyf_csr *ret_cells, const float **ret_total,
                                 int64_t *ret_n_global) {
   cyf_batch batch;
-  CYF_TRY(cyf_cell_feed_wait(atlas->feed)); /* the loader takes the last batch back */
+  CYF_TRY(cyf_cell_feed_wait(atlas->feed)); /* the loader uses the last batch's memory again */
   CYF_TRY(cyf_loader_next(atlas->loader, &batch));
   *ret_n_global = batch.n_global;
   return cyf_cell_feed_put(atlas->feed, &batch, ret_cells, ret_total);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a device reaches at best: the rates that steps are set beside. */
+/* The rates that a device reaches at best, with which those of training steps are compared. */
 #include "base/clock.h"
 #include "bench/bench.h"
 #include "kernels/backend.h"

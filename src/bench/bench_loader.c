@@ -52,9 +52,9 @@ static cyf_status take_for(cyf_loader *loader, double seconds, cyf_bench_round *
   return CYF_OK;
 }
 
-/* The time and the processor's time when the loader has read and decoded all that it holds ahead: what it did last
- * before it stood still. An epoch from one such state to the next has one epoch's work in it, neither begun before nor
- * left over. */
+/* Waits until the loader has read and decoded all that it keeps ahead, and stands still. Gives the time, and the
+ * processor time used so far, when it did something last. An epoch measured from one standstill to the next holds
+ * exactly one epoch's work: none was done before, none is left over. */
 static cyf_status await_idle(cyf_loader *loader, double *ret_clock_s, int64_t *ret_cpu_ns) {
   static const struct timespec poll = {0, 1000000};
   static const double idle_s = 0.25; /* longer than a slow disk takes for a read */
@@ -75,7 +75,7 @@ static cyf_status await_idle(cyf_loader *loader, double *ret_clock_s, int64_t *r
   }
 }
 
-/* One epoch out of a cold page cache, from standstill to standstill. Not collective. */
+/* Takes one epoch with a cold page cache, measured from standstill to standstill (await_idle). Not collective. */
 static cyf_status take_cold_epoch(cyf_loader *loader, cyf_bench_round *round) {
   const double start = cyf_clock_s();
   const int64_t cpu_start = cyf_cpu_time_ns(), bytes_start = cyf_loader_bytes_read(loader);
@@ -103,7 +103,7 @@ static cyf_status measure_cold(cyf_comm *comm, const cyf_atlas *atlas, cyf_loade
   return CYF_OK;
 }
 
-/* The second plain read is of files that the first has brought to memory. */
+/* The second plain read counts: it is of files that the first has brought into the page cache. */
 static cyf_status measure_warm(cyf_comm *comm, const cyf_atlas *atlas, const cyf_loader_options *options,
                                cyf_loader *loader, double seconds, int64_t epochs, cyf_bench_round *round) {
   for (int i = 0; i < 2; i++) CYF_TRY(read_plainly(comm, atlas, round));

@@ -32,7 +32,7 @@ static cyf_rng_key key_of(uint64_t what) {
   return cyf_rng_key_make(what, CYF_RNG_INIT);
 }
 
-/* Cells that express every (genes / expressed)-th gene or so, each at a place of its own. */
+/* Makes cells that each express one gene, drawn at random, of every range of (genes / expressed) genes. */
 static cyf_status make_cells(cyf_bench_steps *s) {
   const int64_t n = s->shape.n_local, per_cell = (int64_t)s->shape.n_expressed, genes = s->shape.n_genes;
   cyf_csr host = {.n_cells = n, .n_genes = genes};
@@ -204,7 +204,7 @@ static cyf_status sum_ready(void *context, int64_t first, int64_t count) {
   return cyf_gradient_plane_ready(context, first, count);
 }
 
-/* Rows first, then one graph, as in train/stage_denoiser.c and train/loop.c. */
+/* The rows of distinct timesteps first, then one graph, as in train/stage_denoiser.c and train/loop.c. */
 static cyf_status train_denoiser(cyf_bench_steps *s) {
   const int64_t n = s->shape.n_local, n_global = s->shape.n_global;
   const bool as_graph = !cyf_gradient_plane_sums_meanwhile(s->plane);
@@ -256,8 +256,8 @@ double cyf_bench_steps_loss(const cyf_bench_steps *s) {
   return cyf_loss_sum(&s->sums) / s->sums.weight;
 }
 
-/* Rows that the weight is multiplied with, of a rank's cells: a time path runs on distinct timesteps, and one layer of
- * the classifier is never used. */
+/* The number of rows that a weight is multiplied with for a rank's cells. A time path runs on distinct timesteps, and
+ * one layer of the classifier (emb_layers3) is never used. */
 static double rows_of(const cyf_bench_steps *s, const cyf_named_tensor *tensor) {
   const double n = (double)s->shape.n_local, n_times = (double)s->settings->diffusion.timesteps;
   if (tensor->kind == CYF_TENSOR_TRANSPOSED) return n * s->shape.n_expressed / (double)s->shape.n_genes;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* `cytoforge bench`: how fast an atlas streams on this machine; `bench train` and `bench sample` have files of their
- * own.
- */
+/* `cytoforge bench loader`: how fast an atlas streams on this machine. `bench train` and `bench sample` have files of
+ * their own. */
 #include "cli/cmd_bench.h"
 
 #include <string.h>
@@ -85,7 +84,7 @@ static void help(FILE *stream) {
   cyf_bench_sample_help(stream);
 }
 
-/* Which of the first n names the option's value is; `all` lists them. */
+/* Finds the option's value among the first n names, which `all` lists for the message. */
 static cyf_status choose(const char *option, const char *value, const char *const *names, int n, const char *all,
                          int *ret_index) {
   for (*ret_index = 0; *ret_index < n; ++*ret_index)

@@ -78,7 +78,7 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   return CYF_OK;
 }
 
-/* A model of the settings' widths, with a classifier of one attribute that has no names. */
+/* Makes an untrained model of the settings' widths, with a classifier for one attribute whose classes have no names. */
 static cyf_status make_model(const arguments *a, cyf_device *device, cyf_model *model) {
   int64_t n_classes[CYF_DENOISER_CONDITIONS_MAX];
   cyf_settings *settings = &model->settings;
@@ -98,7 +98,7 @@ static cyf_status make_model(const arguments *a, cyf_device *device, cyf_model *
   return cyf_schedule_create(settings->diffusion.betas, (int)settings->diffusion.timesteps, &model->schedule);
 }
 
-/* Labels in turn, all of the same weight, of the first attribute that can guide. */
+/* Asks cells for the classes of the first attribute that can guide, in turn, all with the same strength. */
 static cyf_status make_conditions(const arguments *a, int64_t n_cells, cyf_generator *g) {
   cyf_condition *condition = NULL;
   cyf_guide guide;
@@ -138,11 +138,11 @@ static cyf_status open_bench(bench *b, int64_t n_cells) {
   return cyf_generator_open(g, &asked);
 }
 
-static cyf_status compute(void *context, int thread, cyf_block *block) {
+static cyf_status compute(void *context, int thread, cyf_cell_block *block) {
   return cyf_generator_block(&((const bench *)context)->generator, thread, block);
 }
 
-static cyf_status emit(void *context, const cyf_block *block) {
+static cyf_status emit(void *context, const cyf_cell_block *block) {
   (void)context, (void)block;
   return CYF_OK;
 }
@@ -158,7 +158,8 @@ static cyf_status run_cells(cyf_comm *comm, bench *b, int64_t n_cells, double *r
   return cyf_comm_max_double(comm, ret_seconds, 1);
 }
 
-/* Weights that every cell is multiplied with; layers of the timestep run once a step, rows of labels are looked up. */
+/* The number of weights that every cell is multiplied with. Not counted are layers of the timestep, which run once a
+ * step for all cells, and embeddings of labels, which are looked up. */
 static double weights_of(const cyf_parameters *parameters) {
   double weights = 0;
   for (int64_t i = 0; i < parameters->layout.n_tensors; i++) {
@@ -170,8 +171,8 @@ static double weights_of(const cyf_parameters *parameters) {
   return weights;
 }
 
-/* Multiplications and additions a cell: a pass of the denoiser a step (two with classifier-free guidance), and where a
- * classifier guides, its pass forward and that to its input. */
+/* Multiplications and additions for a cell. Each step has one pass of the denoiser, two with classifier-free guidance.
+ * Where a classifier guides, there are its forward pass and the backward pass to its input as well. */
 static double flops_per_cell(const bench *b) {
   const cyf_generator *g = &b->generator;
   const cyf_schedule *schedule = g->schedule;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* `cytoforge bench train`: the time of a training step, beside what the device's matrix products and copies reach. */
+/* `cytoforge bench train`: the time of a training step, and the rates that the device's matrix products and copies
+ * reach. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,14 +95,14 @@ static int compare(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* All ranks leave together when one got a signal. */
+/* All ranks stop together when one of them got a signal. Collective. */
 static cyf_status check_signal(cyf_comm *comm) {
   double stop = cyf_interrupt_requested() != 0;
   CYF_TRY(cyf_comm_max_double(comm, &stop, 1));
   return stop > 0 ? cyf_comm_agree(comm, CYF_FAIL(CYF_ERR_INTERRUPTED, "stopped by a signal")) : CYF_OK;
 }
 
-/* Each step by itself, up to the device's last operation. */
+/* Times each step by itself, up to the device's last operation. */
 static cyf_status time_each(cyf_comm *comm, cyf_bench_steps *steps, int64_t n, double *seconds, measurement *m) {
   int64_t n_cells = 0;
   for (int64_t i = -N_WARM; i < n; i++) {
@@ -112,7 +113,7 @@ static cyf_status time_each(cyf_comm *comm, cyf_bench_steps *steps, int64_t n, d
     if (i >= 0) seconds[i] = cyf_clock_s() - start_s;
     if (i == -N_WARM) m->first_loss = cyf_bench_steps_loss(steps);
   }
-  CYF_TRY(cyf_comm_max_double(comm, seconds, n)); /* a step is over when its slowest rank is through */
+  CYF_TRY(cyf_comm_max_double(comm, seconds, n)); /* a step ends with its slowest rank */
   qsort(seconds, (size_t)n, sizeof *seconds, compare);
   m->least_s = seconds[0];
   m->median_s = seconds[n / 2];
@@ -120,7 +121,7 @@ static cyf_status time_each(cyf_comm *comm, cyf_bench_steps *steps, int64_t n, d
   return CYF_OK;
 }
 
-/* As many steps as training runs them: the host goes on while the device works. */
+/* Times all steps together, run as training runs them: the host goes on while the device works. */
 static cyf_status time_together(cyf_comm *comm, cyf_bench_steps *steps, int64_t n, measurement *m) {
   int64_t total = 0, n_cells = 0;
   const double start_s = cyf_clock_s();
@@ -208,7 +209,7 @@ static void print_text(const arguments *a, const cyf_device *device, const cyf_b
          share_of_copy(a, m), m->copy_bytes_per_s / 1e9);
 }
 
-/* --residency is the key of the configuration. */
+/* --residency is short for data.residency of the configuration. */
 static cyf_status load_settings(const arguments *a, cyf_settings *ret_settings) {
   char residency[64];
   const char **items = NULL;

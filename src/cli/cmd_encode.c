@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* encode and decode: expression to latents and back. Both read an h5ad and write one with X, obs, var and
- * obsm/X_latent, so that each takes the other's output. */
+/* `cytoforge encode` and `decode`: expression to latents and back. Both read an h5ad file and write one with X, obs,
+ * var and obsm/X_latent, so that each takes the other's output. */
 #include <string.h>
 
 #include "base/files.h"
@@ -53,11 +53,11 @@ typedef struct arguments {
   bool force;
 } arguments;
 
-/* --precision is the latents' type here, so the device's is left out. */
+/* --precision is the type of latents on disk here, so the device's option of that name is left out. */
 enum { N_MODEL = 3, N_DEVICE = CYF_DEVICE_OPTIONS - 1, N_COMMON = N_MODEL + N_DEVICE };
 enum { N_ENCODE = 3, N_DECODE = 2, N_OPTIONS = N_COMMON + N_ENCODE, BLOCK_CELLS = 256 };
 
-/* Room for N_OPTIONS; returns how many there are. */
+/* Writes the options of either command into o, which has room for N_OPTIONS; returns how many there are. */
 static size_t list_options(arguments *a, bool encodes, cyf_option *o) {
   const cyf_option of_model[N_MODEL] = {{"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
                                         {"out", 'o', CYF_OPTION_TEXT, &a->output, "OUT.h5ad", "file to write"},
@@ -152,7 +152,7 @@ static void close_conversion(conversion *c) {
   cyf_device_destroy(&c->device);
 }
 
-static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_block *block) {
+static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_cell_block *block) {
   cyf_device *device = c->device;
   int64_t n = block->n_cells, width = c->out.width;
   float *latent = NULL;
@@ -165,7 +165,7 @@ static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_block *b
   return device->ops->synchronize(device);
 }
 
-static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_block *block) {
+static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_cell_block *block) {
   cyf_device *device = c->device;
   int64_t n = block->n_cells, width = c->out.width;
   size_t bytes = sizeof(float) * (size_t)(n * width);
@@ -178,7 +178,7 @@ static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_block *b
   return cyf_decode_rows(&c->decoding, scratch, n, latent, position, &block->rows);
 }
 
-static cyf_status compute(void *context, int thread, cyf_block *block) {
+static cyf_status compute(void *context, int thread, cyf_cell_block *block) {
   conversion *c = context;
   cyf_scratch *scratch = c->scratch[thread];
   size_t mark = cyf_scratch_mark(scratch);
@@ -187,7 +187,7 @@ static cyf_status compute(void *context, int thread, cyf_block *block) {
   return status;
 }
 
-static cyf_status emit(void *context, const cyf_block *block) {
+static cyf_status emit(void *context, const cyf_cell_block *block) {
   return cyf_cells_out_append(&((conversion *)context)->out, block);
 }
 
@@ -202,7 +202,7 @@ static cyf_status finish(conversion *c, const char *command_line) {
 
 /* ---- an atlas ---- */
 
-/* The type to store, as asked for or as the model was trained with. */
+/* Gives the type that latents are stored as: the one asked for, or the one the model was trained with. */
 static cyf_status choose_precision(const arguments *a, const cyf_model *model, cyf_latent_type *ret_type) {
   *ret_type = model->settings.latents.type;
   if (a->precision == NULL) return CYF_OK;

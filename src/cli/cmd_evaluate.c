@@ -88,7 +88,7 @@ static void help(FILE *stream) {
   cyf_options_print_help(&usage, options, N_OPTIONS, stream);
 }
 
-/* The files, loaded. */
+/* The cells of the files, loaded. */
 typedef struct sets {
   cyf_cell_set real, synthetic, train;
   cyf_cell_set path, real_by_attribute; /* with --path; the real cells again, labelled for its figure */
@@ -108,7 +108,8 @@ static cyf_status need_labels(const char *option, const char *column, const cyf_
   return CYF_FAIL(CYF_ERR_INPUT, "%s %s: %s", option, column, set->label_note != NULL ? set->label_note : "no labels");
 }
 
-/* Path cells with their s, and the real cells by the attribute. */
+/* Loads the cells of a path with their coordinate s (obs/path_s), and the real cells labelled by the path's attribute.
+ */
 static cyf_status load_path(const arguments *a, cyf_load_options options, sets *s) {
   const char *attribute = a->path_label != NULL ? a->path_label : a->label;
   options.label = a->path_column;

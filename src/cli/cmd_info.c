@@ -24,7 +24,7 @@ static void help(FILE *stream) {
   cyf_options_print_help(&usage, NULL, 0, stream);
 }
 
-/* Without any cells (an imported model does not know them) the names alone. */
+/* Lists the categories with their cells. An imported model does not know these numbers, so it gets the names alone. */
 static void print_categories(const char *name, const cyf_names *categories, const int64_t *n_cells) {
   bool any = false;
   for (int64_t c = 0; c < categories->n; c++) any = any || n_cells[c] > 0;

@@ -124,7 +124,8 @@ static cyf_status open_model(interpolation *p) {
   return CYF_OK;
 }
 
-/* The conditions are of other attributes than the path, and leave it a guide. */
+/* Checks that the conditions are of other attributes than the path's and leave one of the CYF_GUIDES_MAX guides to it.
+ */
 static cyf_status check_conditions(const interpolation *p) {
   const cyf_conditions *conditions = &p->generator.conditions;
   const char *attribute = p->arguments->path.attribute;
@@ -169,12 +170,12 @@ static void close_interpolation(interpolation *p) {
   cyf_device_destroy(&p->device);
 }
 
-static cyf_status compute(void *context, int thread, cyf_block *block) {
+static cyf_status compute(void *context, int thread, cyf_cell_block *block) {
   const interpolation *p = context;
   return cyf_path_block(&p->path, &p->generator, thread, block);
 }
 
-static cyf_status emit(void *context, const cyf_block *block) {
+static cyf_status emit(void *context, const cyf_cell_block *block) {
   return cyf_cells_out_append(&((interpolation *)context)->out, block);
 }
 
@@ -203,7 +204,7 @@ cleanup:
   return status;
 }
 
-/* Rank 0: obs and provenance, then the file gets its name. */
+/* Writes obs and provenance, after which the file gets its name. Rank 0. */
 static cyf_status finish(interpolation *p, const char *command_line) {
   const arguments *a = p->arguments;
   const cyf_generator *g = &p->generator;

@@ -42,16 +42,16 @@ static const cyf_usage usage = {
                {"seed", "the atlas on disk"},
                {"dry-run", "the run"}}};
 
-/* What an option is given as, where that is not what cyf_prepare takes. */
+/* The options of cyf_prepare, and what the command line gives where that is not yet what cyf_prepare takes. */
 typedef struct arguments {
   cyf_prepare_options prepare;
   const char *text[CYF_PREPARE_N_OPTIONS];
   cyf_texts list[CYF_PREPARE_N_OPTIONS];
-  cyf_label_bins *parsed_bins; /* one a --bins */
+  cyf_label_bins *parsed_bins; /* one for each --bins */
   const char *inputs_from;
 } arguments;
 
-/* Each named row of options.h in the order of --help, and one that only the command line has. */
+/* Each named row of data/prepare/options.h, in the order of --help, and one that only the command line has. */
 enum { INPUTS_FROM = -1, N_OPTIONS = CYF_PREPARE_N_NAMED + 1 };
 
 static const struct {
@@ -102,7 +102,7 @@ static void *field_of(arguments *a, size_t offset) {
   return (char *)&a->prepare + offset;
 }
 
-/* How the command line reads a row, and where to. */
+/* Gives the kind of option that a row is on the command line, and the target of its value. */
 static cyf_option_kind how_read(arguments *a, int row, void **ret_target) {
   const cyf_prepare_option *option = &cyf_prepare_option_table[row];
   *ret_target = field_of(a, option->offset);
@@ -179,7 +179,7 @@ static cyf_status check(arguments *a, const cyf_texts *inputs) {
   return CYF_OK;
 }
 
-/* Each names one of the labels, once. */
+/* Checks that bins i are of a label that --label names, and that no earlier ones are. */
 static cyf_status check_bins(const arguments *a, int64_t i) {
   const cyf_texts *labels = &a->list[CYF_PREPARE_ROW_labels];
   const char *name = a->parsed_bins[i].attribute;
@@ -247,7 +247,7 @@ static cyf_status prepare(cyf_context *context, arguments *a, const cyf_texts *i
   a->prepare.inputs = (const char *const *)paths.name;
   a->prepare.n_inputs = paths.n;
   a->prepare.command_line = context->command_line;
-  (void)cyf_choose_threads(context->comm, 0); /* they inflate gzip-compressed inputs */
+  (void)cyf_choose_threads(context->comm, 0); /* the threads inflate gzip-compressed inputs */
   if (a->prepare.n_labels == 0)
     cyf_warn("no --label was given: the model will have no classifiers, so cells of a type cannot be asked for");
   cyf_prepare_summary s;

@@ -78,7 +78,7 @@ typedef struct sampling {
   const arguments *arguments;
   cyf_device *device;
   cyf_generator generator;
-  char *guidance; /* for people */
+  char *guidance; /* as text, for the log and the file */
   cyf_cells_out out;
 } sampling;
 
@@ -122,11 +122,11 @@ static void close_sampling(sampling *s) {
   cyf_device_destroy(&s->device);
 }
 
-static cyf_status compute(void *context, int thread, cyf_block *block) {
+static cyf_status compute(void *context, int thread, cyf_cell_block *block) {
   return cyf_generator_block(&((const sampling *)context)->generator, thread, block);
 }
 
-static cyf_status emit(void *context, const cyf_block *block) {
+static cyf_status emit(void *context, const cyf_cell_block *block) {
   return cyf_cells_out_append(&((sampling *)context)->out, block);
 }
 
@@ -137,7 +137,7 @@ static cyf_status write_labels(const sampling *s) {
   return cyf_h5ad_writer_add_integers(s->out.writer, "request", conditions->request, conditions->n_cells);
 }
 
-/* Rank 0: labels and provenance, then the file gets its name. */
+/* Writes labels and provenance, after which the file gets its name. Rank 0. */
 static cyf_status finish(sampling *s, const char *command_line) {
   const arguments *a = s->arguments;
   const cyf_generator *g = &s->generator;

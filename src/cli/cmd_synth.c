@@ -30,7 +30,7 @@ typedef struct arguments {
   int64_t threads;
 } arguments;
 
-/* How long ranks wait for one that still writes its file: simulating an atlas may take days. */
+/* How long ranks wait for one that still writes its file. Simulating an atlas may take days. */
 static const double FILE_TIMEOUT_S = 1e7;
 
 enum { N_OPTIONS = 12 };

@@ -100,7 +100,7 @@ static cyf_status add_classifier(cyf_context *context, const arguments *a) {
   return status;
 }
 
-/* What the options say belongs to the run's settings. */
+/* Puts --device and --precision into the run's settings, which the run keeps. */
 static cyf_status set_option(const char *key, const char *value, cyf_settings *settings) {
   char *override = NULL;
   if (value == NULL) return CYF_OK;

@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "kernels/device.h"
 
-/* Found out before the work, not after it. */
+/* A folder that cannot be written to is an error before the work, not after it. */
 static cyf_status check_folder_of(const char *path) {
   char *copy = NULL;
   CYF_TRY(cyf_strdup(path, &copy));

@@ -16,14 +16,14 @@ void cyf_device_list_options(cyf_device_options *target, cyf_option *options) {
   for (int i = 0; i < CYF_DEVICE_OPTIONS; i++) options[i] = table[i];
 }
 
-/* The place of the option's word among the three. */
+/* Finds the option's word among the three that it may be. */
 static cyf_status choose_word(const char *option, const char *word, const char *const *words, int *ret_index) {
   *ret_index = cyf_words_find(words, word);
   if (*ret_index >= 0) return CYF_OK;
   return CYF_FAIL(CYF_ERR_USAGE, "--%s is %s, %s or %s, not '%s'", option, words[0], words[1], words[2], word);
 }
 
-/* What no word was given for stays as it was. */
+/* Reads the words that were given; what has none stays as it was. */
 static cyf_status read_words(const cyf_device_options *options, cyf_device_wish *wish, cyf_precision *precision) {
   int index = 0;
   if (options->device != NULL) {
@@ -47,7 +47,7 @@ static cyf_status choose(cyf_comm *comm, const cyf_device_options *options, cyf_
                          cyf_precision *precision, cyf_device_choice *ret_choice) {
   CYF_TRY(read_words(options, &situation->wish, precision));
   situation->reason = "";
-  /* Nobody asks for GPUs where the CPU is wished: a driver takes seconds to start. */
+  /* Where the CPU is asked for, GPUs are not looked for: a driver takes seconds to start. */
   situation->n_gpus = situation->wish == CYF_DEVICE_CPU ? 0 : cyf_cuda_device_count(&situation->reason);
   situation->local_rank = cyf_comm_local_rank(comm);
   situation->local_size = cyf_comm_local_size(comm);

@@ -19,10 +19,10 @@ static const cyf_command *const commands[] = {
     &cyf_cmd_synth,   &cyf_cmd_config,   &cyf_cmd_bench};
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
-/* A run that waits for a peer longer than this at start-up or in a command without its own setting gives up. */
+/* How long a rank waits for another one, at start-up and in a command without a setting for it, before it gives up. */
 static const double DEFAULT_TIMEOUT_S = 1800;
 
-/* How long the other ranks wait for a command that runs on rank 0 alone: simulating an atlas may take days. */
+/* How long the other ranks wait for a command that runs on rank 0 alone. Simulating an atlas may take days. */
 static const double ALONE_TIMEOUT_S = 1e7;
 
 static void print_help(FILE *stream) {
@@ -91,7 +91,7 @@ static cyf_status take_log_options(int *argc, char **argv, bool *ret_all, cyf_lo
   return CYF_OK;
 }
 
-/* " argument", in single quotes where a shell would read it otherwise. */
+/* Appends " argument", in single quotes where a shell would not take it as it is. */
 static char *append_quoted(char *out, const char *argument) {
   static const char *const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
   *out++ = ' ';
@@ -113,7 +113,7 @@ static cyf_status join_arguments(int argc, char **argv, char **ret_line) {
   return CYF_OK;
 }
 
-/* Commands that are not collective run on rank 0; the others wait for how it went. */
+/* A command that is not collective runs on rank 0; the other ranks wait for its end. */
 static cyf_status run_command(const cyf_command *command, cyf_context *context, int argc, char **argv) {
   if (command->collective) return command->run(context, argc, argv);
   cyf_comm_set_timeout(context->comm, ALONE_TIMEOUT_S);
@@ -121,7 +121,8 @@ static cyf_status run_command(const cyf_command *command, cyf_context *context, 
   return cyf_comm_agree(context->comm, status);
 }
 
-/* One line: rank 0 speaks for a failure that all ranks know; a failure of one rank alone ends the others. */
+/* Prints a failure, as one line. One that all ranks know is printed by rank 0. One of this rank alone is printed here,
+ * and the other ranks are aborted. */
 static void report(cyf_comm *comm, cyf_status status) {
   bool known_to_all = cyf_comm_size(comm) == 1 || cyf_comm_failure_agreed(comm);
   cyf_log_progress_end();

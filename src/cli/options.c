@@ -127,7 +127,7 @@ cyf_status cyf_options_parse(const cyf_usage *usage, int argc, char **argv, cons
 
 enum { HELP_INDENT = 30, HELP_COLUMNS = 100 };
 
-/* Words of the text in lines of HELP_COLUMNS; the first line begins behind HELP_INDENT columns already. */
+/* Prints the words of the text in lines of HELP_COLUMNS. HELP_INDENT columns of the first line are printed already. */
 static void print_wrapped(const char *text, FILE *stream) {
   size_t at = HELP_INDENT;
   while (*text != '\0') {

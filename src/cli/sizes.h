@@ -8,8 +8,8 @@
 
 #include "base/status.h"
 
-/** "4G", "800M", "1.5GiB", "65536": with K, M, G or T (powers of 1024; a B or iB may follow). `option` is for the
- * message. Errors: CYF_ERR_USAGE. */
+/** Reads "4G", "800M", "1.5GiB" or "65536": K, M, G and T are powers of 1024, and B or iB may follow. `option` names
+ * the option in the message. Not collective. Errors: CYF_ERR_USAGE. */
 cyf_status cyf_parse_size(const char *text, const char *option, int64_t *ret_bytes);
 
 #endif

@@ -8,6 +8,13 @@
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/device.h"
 
+/* GCC's __VERSION__ is a bare number. Other compilers that define it put their name into it. */
+#if defined(__clang__) || defined(__INTEL_COMPILER) || defined(__NVCOMPILER)
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 void cyf_print_version(FILE *stream) {
   char mpi[256], hdf5[64];
 #if CYF_HAVE_CUDA
@@ -16,7 +23,7 @@ void cyf_print_version(FILE *stream) {
   cyf_mpi_version(mpi, sizeof mpi);
   cyf_hdf5_version(hdf5, sizeof hdf5);
   fprintf(stream, "cytoforge %s\n", CYF_VERSION);
-  fprintf(stream, "  compiler   gcc %s, %s build\n", __VERSION__, CYF_BUILD_TYPE);
+  fprintf(stream, "  compiler   %s, %s build\n", COMPILER, CYF_BUILD_TYPE);
   fprintf(stream, "  MPI        %s\n", mpi);
   fprintf(stream, "  HDF5       %s\n", hdf5);
   fprintf(stream, "  BLAS       %s, kernels for %s\n", cyf_blas_version(), cyf_blas_core());

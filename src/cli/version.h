@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-/** What was compiled in and what is loaded, a line each. */
+/** Prints the version, the compiler and build type, and the libraries that were compiled in or are loaded, a line each.
+ * Not collective. */
 void cyf_print_version(FILE *stream);
 
 #endif

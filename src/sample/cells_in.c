@@ -71,7 +71,7 @@ static int by_gene(const void *left, const void *right) {
   return a->gene < b->gene ? -1 : a->gene > b->gene;
 }
 
-/* One row to the model's genes, in their order. entries, indices, values: room for the row. */
+/* Appends one row of the file over the model's genes, in their order. entries, indices, values: room for the row. */
 static cyf_status append_row(const cyf_cells_in *cells, const cyf_csr_buffer *raw, int64_t i, entry *entries,
                              int32_t *indices, float *values, cyf_csr_buffer *rows) {
   int64_t n = 0;

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "kernels/math/normalisation.h"
 
-static cyf_status open_writer(cyf_cells_out *out, const cyf_block *block) {
+static cyf_status open_writer(cyf_cells_out *out, const cyf_cell_block *block) {
   int64_t nnz = block->rows.indptr[block->n_cells] - block->rows.indptr[0];
   const bool counts = out->expression == CYF_OUTPUT_COUNTS, dense = !counts && 2 * nnz > block->n_cells * out->genes->n;
   const cyf_h5ad_options options = {.format = counts  ? CYF_MATRIX_CSR_NBIT
@@ -19,7 +19,7 @@ static cyf_status open_writer(cyf_cells_out *out, const cyf_block *block) {
   return CYF_NEW(&out->latent, out->n_cells * out->width);
 }
 
-cyf_status cyf_cells_out_append(cyf_cells_out *out, const cyf_block *block) {
+cyf_status cyf_cells_out_append(cyf_cells_out *out, const cyf_cell_block *block) {
   if (out->writer == NULL) CYF_TRY(open_writer(out, block));
   cyf_csr rows = cyf_csr_view(&block->rows);
   memcpy(out->latent + out->n_written * out->width, block->latent,

@@ -26,7 +26,7 @@ cyf_status cyf_conditions_add(const cyf_model *model, int64_t attribute, cyf_con
   return CYF_OK;
 }
 
-/* The categories that have cells, as a list. */
+/* Fails with a list of the categories that have cells. */
 static cyf_status fail_empty_category(const cyf_model_attribute *attribute, int64_t code) {
   const char **names = NULL;
   char list[CYF_NAMES_LIST_BYTES];
@@ -41,8 +41,8 @@ static cyf_status fail_empty_category(const cyf_model_attribute *attribute, int6
   return status;
 }
 
-/* A category that no training cell has (a hold-out may take them all) cannot have been learnt. Imported models count no
- * cells at all. */
+/* A category that no training cell has cannot have been learnt; all its cells may have been held out. Imported models
+ * have no numbers of cells at all. */
 static cyf_status need_cells(const cyf_model_attribute *attribute, int64_t code) {
   int64_t n_counted = 0;
   for (int64_t c = 0; c < attribute->categories.n; c++) n_counted += attribute->n_cells[c];

@@ -21,7 +21,7 @@ static cyf_status add_where(const cyf_model *model, const char *text, cyf_condit
   return CYF_OK;
 }
 
-/* Cells of each of the model's values in the file. */
+/* Counts the file's cells that have each of the model's values. */
 static cyf_status count_values(const cyf_model *model, int64_t attribute, const char *like, const char *by,
                                int64_t *counts, int64_t *ret_total) {
   cyf_h5ad *file = NULL;
@@ -99,7 +99,7 @@ cleanup:
   return status;
 }
 
-/* Each condition's cells get its attribute's weight; a table has given its rows theirs already. */
+/* Gives the cells of each condition its attribute's strength of guidance. With a table the rows have theirs already. */
 static cyf_status set_weights(const cyf_model *model, const cyf_conditions_asked *asked, cyf_conditions *c) {
   cyf_guidance guidance = {0};
   CYF_TRY(cyf_guidance_make(model, asked->guidance, &guidance));

@@ -30,7 +30,7 @@ cyf_status cyf_decoding_make(const char *command, const cyf_model *model, const 
   return CYF_OK;
 }
 
-/* Appends the positive entries of expression[n, genes] (device), of which only they come to the host. */
+/* Appends the positive entries of expression[n, genes] (device). Only these are copied to the host. */
 static cyf_status append_positive(cyf_device *device, cyf_scratch *scratch, int64_t n, int64_t n_genes,
                                   const float *expression, cyf_csr_buffer *rows) {
   const cyf_ops *ops = device->ops;
@@ -76,7 +76,7 @@ static cyf_status decode(const cyf_decoding *c, cyf_scratch *scratch, int64_t n,
   return cyf_autoencoder_decode_counts(autoencoder, scratch, n, latent, c->seed, position, expression);
 }
 
-/* Of the rows from `first` on: drawn counts to what is wanted of them. */
+/* Makes the values of the rows from `first` on what X is to hold. */
 static void finish_values(const cyf_decoding *c, int64_t first, cyf_csr_buffer *rows) {
   if (c->model->settings.autoencoder.likelihood == CYF_LIKELIHOOD_MSE) return;
   if (c->output == CYF_OUTPUT_LOG)

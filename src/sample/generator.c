@@ -14,7 +14,7 @@ cyf_status cyf_generator_load(const char *path, cyf_device *device, cyf_generato
                   path);
 }
 
-/* Complaints come before sampling. */
+/* A condition that nothing can guide fails here, before any cell is sampled. */
 static cyf_status check_guides(const cyf_generator *g) {
   cyf_guide guide;
   for (int64_t k = 0; k < g->conditions.n; k++)
@@ -59,7 +59,7 @@ cyf_block_job cyf_generator_job(const cyf_generator *generator, const char *name
                          .n_threads = generator->n_threads};
 }
 
-/* From the scale that the denoiser was trained at to the encoder's. */
+/* Brings x[n, width] from the scale that latents are diffused at to the encoder's. */
 static cyf_status rescale(const cyf_generator *g, int64_t n, float *x) {
   cyf_device *device = g->device;
   CYF_TRY(device->ops->scale(device, n * g->width, 1 / g->model->latent_scale, x));
@@ -78,7 +78,7 @@ cyf_status cyf_generator_reverse(const cyf_generator *generator, int thread, int
 }
 
 cyf_status cyf_generator_finish(const cyf_generator *generator, int thread, const float *x, const int64_t *position,
-                                cyf_block *block) {
+                                cyf_cell_block *block) {
   cyf_device *device = generator->device;
   const int64_t n = block->n_cells;
   CYF_TRY(device->ops->download(device, block->latent, x, sizeof(float) * (size_t)(n * generator->width)));
@@ -89,7 +89,7 @@ cyf_status cyf_generator_finish(const cyf_generator *generator, int thread, cons
   return CYF_OK;
 }
 
-static cyf_status make_block(const cyf_generator *g, int thread, cyf_block *block) {
+static cyf_status make_block(const cyf_generator *g, int thread, cyf_cell_block *block) {
   cyf_scratch *scratch = g->scratch[thread];
   const int64_t n = block->n_cells, first = block->index * cyf_sampler_block(g->device);
   cyf_guide guides[CYF_GUIDES_MAX];
@@ -104,7 +104,7 @@ static cyf_status make_block(const cyf_generator *g, int thread, cyf_block *bloc
   return cyf_generator_finish(g, thread, x, position, block);
 }
 
-cyf_status cyf_generator_block(const cyf_generator *generator, int thread, cyf_block *block) {
+cyf_status cyf_generator_block(const cyf_generator *generator, int thread, cyf_cell_block *block) {
   const size_t mark = cyf_scratch_mark(generator->scratch[thread]);
   const cyf_status status = make_block(generator, thread, block);
   cyf_scratch_release(generator->scratch[thread], mark);

@@ -44,7 +44,8 @@ static cyf_status read_common(const char *whole, const char *text, cyf_guidance 
   return read_weight(whole, text, &g->common);
 }
 
-/* `said` marks the attributes of this text and its earlier ones: a row of a table may differ from the command line. */
+/* said[n_attributes] marks those that these texts have named already. It is not part of `g`, whose values may come from
+ * elsewhere: a row of a table may differ from the command line. */
 static cyf_status read_one(const cyf_model *model, const char *whole, char *text, bool *said, cyf_guidance *g) {
   char *equals = strrchr(text, '=');
   if (equals == NULL) return read_common(whole, text, g);

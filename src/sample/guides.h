@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * From conditions to what the sampler is guided by. */
+ * Conditions made into the guides that the sampler takes. */
 #ifndef CYF_SAMPLE_GUIDES_H
 #define CYF_SAMPLE_GUIDES_H
 
@@ -8,10 +8,10 @@
 #include "sample/choice.h"
 #include "sample/conditions.h"
 
-/** The guides of cells [first, first + n): what guides each condition (its classifier, or the denoiser itself) with its
- * labels and weights, in scratch memory.
- * Conditions that guide none of the cells are left out. guides: room for CYF_GUIDES_MAX. Thread-safe with one's own
- * scratch. */
+/** Fills guides[*ret_n_guides], which has room for CYF_GUIDES_MAX, for the cells [first, first + n). Each guide is a
+ * classifier or the denoiser itself, with labels and weights in scratch memory on the device. A condition whose weight
+ * is 0 for all these cells gets none. Waits for the device. Thread-safe where each thread has its own scratch. Not
+ * collective. Errors: CYF_ERR_USAGE (cyf_choose_guide), CYF_ERR_MEMORY, CYF_ERR_DEVICE. */
 cyf_status cyf_make_guides(const cyf_model *model, const cyf_conditions *conditions, cyf_guidance_mode mode,
                            cyf_scratch *scratch, int64_t first, int64_t n, cyf_guide *guides, int *ret_n_guides);
 

@@ -9,14 +9,14 @@
 #include "sample/guidance.h"
 #include "sample/guides.h"
 
-/* The share of the start cells' signal, in power, that is left unless something else is asked for; below the second a
- * warning. */
+/* The share of the start cells' signal power that is left unless something else is asked for, and the share below which
+ * there is a warning. */
 static const double DEFAULT_KEEP = 0.1, ALMOST_NOTHING = 0.02;
 
-/* Between two classes their gradients cancel in part, so that a path wants more than cells of one class
+/* Between two classes their gradients cancel in part, so that a path needs stronger guidance than cells of one class do
  * (benchmarks/results/interpolate.md). */
 static const double DEFAULT_PATH_GUIDANCE = 5;
-/* Under that much guidance the few long steps that are enough for cells of one class lead astray. */
+/* With guidance that strong, the few long steps that are enough for cells of one class lead to wrong cells. */
 static const char DEFAULT_PATH_METHOD[] = "ddpm", DEFAULT_PATH_STEPS[] = "100";
 enum { N_DEFAULT_PATH_STEPS = 100 };
 
@@ -55,7 +55,8 @@ cyf_reverse cyf_path_reverse(const cyf_reverse *asked, const cyf_settings *setti
   return reverse;
 }
 
-/* Start cells [cell, cell + n) to one point, into x[n, width]; `first` is their place in the output. */
+/* Leads start cells [cell, cell + n) to one point and leaves their latents in x[n, width]. `first` is the first one's
+ * place in the output. */
 static cyf_status run_point(const cyf_path *path, const cyf_generator *g, int thread, int64_t first, int64_t cell,
                             int64_t n, float *x) {
   cyf_device *device = g->device;
@@ -72,8 +73,8 @@ static cyf_status run_point(const cyf_path *path, const cyf_generator *g, int th
   return cyf_generator_reverse(g, thread, cell, n, n_guides, guides, x);
 }
 
-/* A block lies across points where the number of start cells is no multiple of its size. */
-static cyf_status run_block(const cyf_path *path, const cyf_generator *g, int thread, cyf_block *block) {
+/* Makes the cells of a block, point by point: the number of start cells need not be a multiple of a block's size. */
+static cyf_status run_block(const cyf_path *path, const cyf_generator *g, int thread, cyf_cell_block *block) {
   cyf_scratch *scratch = g->scratch[thread];
   const int64_t first = block->index * cyf_sampler_block(g->device);
   float *x = NULL;
@@ -91,7 +92,7 @@ static cyf_status run_block(const cyf_path *path, const cyf_generator *g, int th
   return cyf_generator_finish(g, thread, x, position, block);
 }
 
-cyf_status cyf_path_block(const cyf_path *path, const cyf_generator *generator, int thread, cyf_block *block) {
+cyf_status cyf_path_block(const cyf_path *path, const cyf_generator *generator, int thread, cyf_cell_block *block) {
   const size_t mark = cyf_scratch_mark(generator->scratch[thread]);
   const cyf_status status = run_block(path, generator, thread, block);
   cyf_scratch_release(generator->scratch[thread], mark);

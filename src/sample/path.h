@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Cells on the way from one class to another (gradient interpolation, Luo et al. 2024). Real cells are noised to a
- * timestep. The reverse process starts there, guided by the gradients of two classes. */
+ * Cells on the way from one class to another (gradient interpolation; Luo et al., Bioinformatics 2024, btae518). Real
+ * cells are noised to a timestep. The reverse process starts there, guided by the gradients of two classes. No function
+ * here is collective. */
 #ifndef CYF_SAMPLE_PATH_H
 #define CYF_SAMPLE_PATH_H
 
@@ -10,27 +11,30 @@
 #include "sample/generator.h"
 #include "sample/start_cells.h"
 
-/** Cell i of the output is start cell i mod start.n at point i / start.n of the path. */
+/** A path and its start cells. Cell i of the output is start cell i mod start.n, led to point i / start.n. */
 typedef struct cyf_path {
-  cyf_class_path classes;
-  cyf_start_cells start;
-  double weight;     /**< of the classes' gradients; 0: they do not guide */
-  int t_init;        /**< timestep that the start cells are noised to */
-  cyf_signal signal; /**< what is left of them there */
+  cyf_class_path classes; /**< owned */
+  cyf_start_cells start;  /**< owned */
+  double weight;          /**< of the classes' gradients; 0: they do not guide */
+  int t_init;             /**< timestep that the start cells are noised to */
+  cyf_signal signal;      /**< how much of the start cells is left at t_init */
 } cyf_path;
 
-/** t_init: as asked for (at least 0), or the latest that leaves the share `keep` of the start cells' signal (keep <= 0:
- * 0.1). Logs it, with a warning where almost nothing is left. */
+/** Sets path->t_init: the given one if it is at least 0. Otherwise it is the latest timestep at which the share `keep`
+ * of the start cells' signal power is left (keep <= 0: 0.1). Logs it, with a warning where almost nothing is left. */
 void cyf_path_choose_start(cyf_path *path, const cyf_model *model, int64_t t_init, double keep);
-/** The weight from the values of --guidance; 5 where none is for the path's attribute. Errors: CYF_ERR_USAGE. */
+/** Sets path->weight from the values of --guidance; 5 where none is for the path's attribute. Errors: CYF_ERR_USAGE,
+ * CYF_ERR_MEMORY. */
 cyf_status cyf_path_choose_weight(cyf_path *path, const cyf_model *model, const cyf_texts *guidance);
-/** What `asked` leaves open: ddpm over 100 steps, unless the model's settings say how it is to be sampled. */
+/** `asked` with what it leaves open filled in: ddpm and 100 steps (all, where the model has no more). Where the
+ * settings' sample.steps is not "auto", `asked` is given back as it is. */
 cyf_reverse cyf_path_reverse(const cyf_reverse *asked, const cyf_settings *settings);
 
-/** As cyf_generator_block. The generator's schedule ends at t_init and its conditions, of other attributes, are over
- * all cells of the output. A cell's noise and drawn counts are numbered by its start cell, so that its way from point
- * to point is smooth. */
-cyf_status cyf_path_block(const cyf_path *path, const cyf_generator *generator, int thread, cyf_block *block);
-void cyf_path_destroy(cyf_path *path); /**< what it holds; zeroed: nothing */
+/** Makes the block's cells, as cyf_generator_block does. The generator's schedule ends at t_init; its conditions are of
+ * other attributes than the path's and cover all cells of the output. Random numbers are keyed by the start cell, not
+ * by the point, so that a cell changes smoothly from point to point. Errors: those of cyf_generator_block. */
+cyf_status cyf_path_block(const cyf_path *path, const cyf_generator *generator, int thread, cyf_cell_block *block);
+/** Frees what the path holds; a zeroed one holds nothing. */
+void cyf_path_destroy(cyf_path *path);
 
 #endif

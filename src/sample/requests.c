@@ -25,7 +25,7 @@ static const char *field(const table *t, int64_t row, int64_t column) {
   return t->csv.field[row * t->csv.n_columns + column];
 }
 
-/* The failure, with the place in front. */
+/* The failure, its message with file and line in front. */
 static cyf_status at_line(const table *t, int64_t row, cyf_status status) {
   char *message = NULL;
   if (status == CYF_OK) return CYF_OK;
@@ -66,7 +66,7 @@ static cyf_status read_counts(table *t, cyf_conditions *c) {
   return CYF_NEW(&c->request, c->n_cells);
 }
 
-/* Conditions of the columns in their order. */
+/* Adds a condition for each column that is an attribute, in their order. */
 static cyf_status add_columns(table *t, cyf_conditions *c) {
   CYF_TRY(CYF_NEW(&t->meaning, t->csv.n_columns));
   for (int64_t i = 0; i < t->csv.n_columns; i++) {
@@ -107,7 +107,7 @@ static cyf_status check_guidance(const table *t, const cyf_guidance *said, const
   return CYF_OK;
 }
 
-/* The row's own guidance over the command line's. */
+/* Puts the row's own guidance, where it has one, in place of the command line's. */
 static cyf_status row_guidance(const table *t, int64_t row, const cyf_conditions *c, int64_t cell,
                                cyf_guidance *guidance) {
   const int64_t column = column_of(t, COLUMN_GUIDANCE);
@@ -124,7 +124,7 @@ static cyf_status row_guidance(const table *t, int64_t row, const cyf_conditions
   return status;
 }
 
-/* Codes and weights of the row's cells [first, first + count). */
+/* Sets codes and weights of the row's cells [first, first + count). */
 static cyf_status fill_row(const table *t, int64_t row, int64_t first, cyf_conditions *c) {
   const int64_t end = first + t->count[row];
   for (int64_t i = 0; i < t->csv.n_columns; i++) {

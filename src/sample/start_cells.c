@@ -14,7 +14,7 @@
 
 /* ---- which cells ---- */
 
-/* The model's code of a category of the file, -1 where it has none. */
+/* The model's code for a value that the file's column has, -1 where it has none. */
 static int64_t code_in_model(const cyf_names *categories, const cyf_label_bins *bins, const char *value) {
   int64_t code = cyf_names_find_value(categories, value);
   if (code < 0 && bins != NULL && cyf_label_bins_find(bins, value, &code) != CYF_OK) {
@@ -24,7 +24,7 @@ static int64_t code_in_model(const cyf_names *categories, const cyf_label_bins *
   return code;
 }
 
-/* "'10' (318 cells), '11' (366 cells)" of at most 24. */
+/* Gives the first 24 classes of the column as "'10' (318 cells), '11' (366 cells)". */
 static cyf_status list_classes(const cyf_label_column *column, char **ret_text) {
   enum { SHOWN = 24, ROOM = 32 };
   int64_t *n_cells = NULL, shown = 0;
@@ -54,7 +54,7 @@ static cyf_status no_cells(const cyf_model_attribute *attribute, const cyf_start
   return status;
 }
 
-/* Rows of the class, ascending; *ret_rows has room for all cells of the file. */
+/* Finds the rows of the class, ascending; rows has room for all cells of the file. */
 static cyf_status find_class(const cyf_model *model, const cyf_start_asked *asked, cyf_h5ad *file, int64_t *rows,
                              int64_t *ret_n) {
   const cyf_model_attribute *attribute = &model->attributes[asked->attribute];
@@ -121,7 +121,7 @@ typedef struct encoding {
   cyf_scratch **scratch; /* [threads] */
 } encoding;
 
-/* Runs of neighbouring rows are read together. */
+/* Rows that follow each other in the file are read together. */
 static cyf_status read_rows(encoding *e, int64_t first, int64_t n, cyf_csr_buffer *rows) {
   const int64_t *row = e->cells->row + first;
   for (int64_t i = 0, end; i < n; i = end) {
@@ -131,7 +131,7 @@ static cyf_status read_rows(encoding *e, int64_t first, int64_t n, cyf_csr_buffe
   return CYF_OK;
 }
 
-static cyf_status encode_block(encoding *e, cyf_scratch *scratch, cyf_block *block) {
+static cyf_status encode_block(encoding *e, cyf_scratch *scratch, cyf_cell_block *block) {
   cyf_device *device = e->model->device;
   float *latent = NULL;
   CYF_TRY(read_rows(e, block->index * CYF_SAMPLER_BLOCK, block->n_cells, &block->rows));
@@ -143,7 +143,7 @@ static cyf_status encode_block(encoding *e, cyf_scratch *scratch, cyf_block *blo
   return device->ops->synchronize(device);
 }
 
-static cyf_status compute(void *context, int thread, cyf_block *block) {
+static cyf_status compute(void *context, int thread, cyf_cell_block *block) {
   encoding *e = context;
   const size_t mark = cyf_scratch_mark(e->scratch[thread]);
   const cyf_status status = encode_block(e, e->scratch[thread], block);
@@ -151,7 +151,7 @@ static cyf_status compute(void *context, int thread, cyf_block *block) {
   return status;
 }
 
-static cyf_status emit(void *context, const cyf_block *block) {
+static cyf_status emit(void *context, const cyf_cell_block *block) {
   const encoding *e = context;
   memcpy(e->cells->latent + block->index * CYF_SAMPLER_BLOCK * e->width, block->latent,
          sizeof(float) * (size_t)(block->n_cells * e->width));

@@ -75,7 +75,8 @@ cleanup:
 
 /* ---- reading ---- */
 
-/* Widths of its own; files from before classifiers could be added have the model's. */
+/* A classifier that was added later has widths of its own in the file. Without them it has those of the settings, as in
+ * files from before classifiers could be added. */
 static cyf_status read_hidden(cyf_tensor_file *file, const char *group, cyf_classifier_config *config) {
   char path[PATH_MAX_TEXT];
   int64_t *hidden = NULL, n = 0;
@@ -140,7 +141,7 @@ static cyf_status read_header(cyf_tensor_file *file, cyf_model *model) {
 }
 
 static cyf_status read_denoiser(cyf_tensor_file *file, cyf_model *model) {
-  int64_t has_denoiser = 1; /* files from before models could lack one */
+  int64_t has_denoiser = 1; /* for files from before models could lack one, which do not say */
   if (cyf_tensor_file_has(file, "has_denoiser")) CYF_TRY(cyf_tensor_file_read_int(file, "has_denoiser", &has_denoiser));
   if (!has_denoiser) return CYF_OK;
   const cyf_config_texts *conditions = &model->settings.denoiser.conditions;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * model.h5: everything sampling needs in one file. */
+ * model.h5: everything that sampling needs in one file. No function here is collective. */
 #ifndef CYF_SAVED_MODEL_FILE_H
 #define CYF_SAVED_MODEL_FILE_H
 
@@ -13,52 +13,57 @@
 #include "model/diffusion/schedule.h"
 #include "saved/settings.h"
 
-/** An attribute of the atlas: its label names and, where it was trained, its classifier (NULL otherwise). */
+/** An attribute (label column) of the atlas that the model was trained on. Owns its members. */
 typedef struct cyf_model_attribute {
   char *name;
   cyf_names categories;
-  int64_t *n_cells; /**< [categories.n] cells of each category in the atlas */
-  cyf_classifier *classifier;
-  char *provenance; /**< atlas, time and command of a classifier that was added later; NULL: the model's */
+  int64_t *n_cells;           /**< [categories.n] cells of each category in the atlas; all 0 in an imported model */
+  cyf_classifier *classifier; /**< NULL: none was trained */
+  char *provenance;           /**< atlas, time and command of a classifier that was added later; NULL: the model's */
 } cyf_model_attribute;
 
+/** A trained model in memory. Owns its members but for the device. */
 typedef struct cyf_model {
-  cyf_device *device; /**< not owned */
-  cyf_settings settings;
-  char *atlas_fingerprint, *created, *command_line, *version;
-  cyf_expression_kind kind; /**< of the atlas */
-  cyf_names genes;
+  cyf_device *device;                                         /**< that the weights lie on; not owned */
+  cyf_settings settings;                                      /**< that it was trained with */
+  char *atlas_fingerprint, *created, *command_line, *version; /**< provenance */
+  cyf_expression_kind kind;                                   /**< of the atlas' cells: counts or log-normalised */
+  cyf_names genes;                                            /**< in the order of the network's input */
   cyf_autoencoder *autoencoder;
-  cyf_denoiser *denoiser; /**< NULL in an imported model that came without one: it encodes and decodes */
-  cyf_schedule *schedule; /**< full */
-  double latent_scale;
-  cyf_model_attribute *attributes;
+  cyf_denoiser *denoiser;          /**< NULL in an imported model that came without one: it encodes and decodes */
+  cyf_schedule *schedule;          /**< of all timesteps that the denoiser was trained on */
+  double latent_scale;             /**< what a unit-length latent is multiplied by before it is diffused */
+  cyf_model_attribute *attributes; /**< [n_attributes] */
   int64_t n_attributes;
 } cyf_model;
 
-/** Reads the whole file; models are for inference. Not collective. Errors: CYF_ERR_INPUT naming the file and the part.
- */
+/** Reads the whole file into a model for inference: it has no gradients. The caller frees it with cyf_model_destroy,
+ * before the device. Errors: CYF_ERR_INPUT naming the file and what is wrong in it. */
 cyf_status cyf_model_load(const char *path, cyf_device *device, cyf_model **ret_model);
+/** Frees the model and sets *model to NULL. NULL-safe. */
 void cyf_model_destroy(cyf_model **model);
-/** Writes the file atomically. Errors: CYF_ERR_IO. */
+/** Writes the file atomically: a reader finds the old file or the whole new one. Errors: CYF_ERR_IO. */
 cyf_status cyf_model_save(const cyf_model *model, const char *path);
 
 /** Frees what the attribute holds, not the struct. */
 void cyf_model_attribute_destroy(cyf_model_attribute *attribute);
 
-/** Index of the attribute, -1 when absent. */
+/** The place of an attribute in model->attributes, -1 when there is none of this name. */
 int64_t cyf_model_attribute_index(const cyf_model *model, const char *name);
 /** True when the model has a classifier for an attribute of this name. */
 bool cyf_model_has_classifier(const cyf_model *model, const char *name);
-/** The attribute's place, emptied, or a new one at the end; the caller fills it, with a name of its own. Errors:
- * CYF_ERR_MEMORY. */
+/** Gives an empty entry of model->attributes for an attribute of this name. An earlier one is emptied, else one is
+ * appended. The caller fills it, the name included. The pointer is valid until the next call. Errors: CYF_ERR_MEMORY.
+ */
 cyf_status cyf_model_make_place(cyf_model *model, const char *name, cyf_model_attribute **ret_place);
 
-/** Index of the attribute, or an error listing those there are. */
+/** As cyf_model_attribute_index, but an unknown name is an error. Errors: CYF_ERR_USAGE naming the nearest attribute
+ * and all known ones. */
 cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, int64_t *ret_index);
-/** Which of the denoiser's conditions an attribute is (classifier-free guidance); -1: none. */
+/** The attribute's place among the labels that the denoiser is told (for classifier-free guidance); -1: it is none. */
 int cyf_model_condition(const cyf_model *model, const char *attribute);
-/** Code of a value of an attribute, found so, or an error naming the nearest and listing the known ones. */
+/** The code of an attribute's value, given as text. Errors: CYF_ERR_USAGE naming the nearest value and all known ones.
+ */
 cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Attributes of a model by name. Looking up what a user named in a model: attributes and values, or an error that lists
- * what there is. */
+/* Looks up attributes of a model, and their values, by the names that a user gave; an unknown name is an error that
+ * lists the known ones. */
 #include <string.h>
 
 #include "base/memory.h"

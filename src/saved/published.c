@@ -12,7 +12,7 @@
 #include "data/tables/gene_list.h"
 #include "kernels/backend.h"
 
-/* As in the configuration (saved/settings.c). */
+/* The largest width that the configuration allows as well (saved/settings.c). */
 enum { WIDTH_MAX = 65536, NAME_BYTES = 128, SHAPE_BYTES = 96 };
 
 /* ---- files ---- */
@@ -51,7 +51,7 @@ void cyf_published_close(cyf_published *published) {
   memset(published, 0, sizeof *published);
 }
 
-/* The file and place of a tensor of the model's own name; false when absent. */
+/* Finds the file, and the place in it, of the tensor that the model calls `name`; false when there is none. */
 static bool find(const cyf_published *p, const char *name, cyf_torch_file **ret_file, int64_t *ret_index) {
   for (int i = 0; i < p->n_parts; i++) {
     const size_t n = strlen(p->part[i].prefix);
@@ -72,8 +72,8 @@ void cyf_widths_text(int n, const int64_t *widths, char *text, size_t size) {
   if (at < size) snprintf(text + at, size - at, "]");
 }
 
-/* Rows and columns of the weight matrix of that name, each 1 to 2^31-1 (rows: WIDTH_MAX unless they are genes or
- * classes); false when there is no such matrix. */
+/* Gives rows and columns, each at least 1, of the weight matrix of that name; false when there is no such matrix. A
+ * layer's width is held against WIDTH_MAX later (check_widths). */
 __attribute__((format(printf, 4, 5))) static bool matrix(const cyf_published *p, int64_t *ret_rows,
                                                          int64_t *ret_columns, const char *format, ...) {
   char name[NAME_BYTES];
@@ -121,7 +121,7 @@ static cyf_status check_tensor(const cyf_published *p, const cyf_named_tensor *w
                   cyf_torch_file_path(file), wanted->name, has, needs);
 }
 
-/* Both ways: every tensor of the layouts is there, and nothing else. */
+/* Checks that every tensor of the layouts is in the files, and that the files hold no other. */
 static cyf_status check_all(const cyf_published *p, const char *what, const cyf_parameters *layouts) {
   const cyf_layout *both[] = {&layouts->layout, &layouts->buffer_layout};
   for (int k = 0; k < 2; k++)

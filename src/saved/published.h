@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Published weights (PyTorch state dicts of scDiffusion and SCimilarity): which shape of model they are, whether every
- * tensor of it is there, and their way into a model. The numbers come from one file or from two halves. */
+ * Published weights: PyTorch state dicts of scDiffusion and SCimilarity. The functions infer a model's shape from them,
+ * check that every tensor is there, and copy the numbers into a model. No function here is collective. */
 #ifndef CYF_SAVED_PUBLISHED_H
 #define CYF_SAVED_PUBLISHED_H
 
@@ -11,39 +11,43 @@
 #include "model/classifier.h"
 #include "model/denoiser.h"
 
-/** Files whose tensors together make one model; each file's names lack its prefix. */
+/** One file, or two, whose tensors together make one model. */
 typedef struct cyf_published {
   struct {
-    cyf_torch_file *file;
-    const char *prefix;
-  } part[2];
+    cyf_torch_file *file; /**< owned */
+    const char *prefix;   /**< what the file's names lack of the model's: "encoder."; static */
+  } part[2];              /**< [n_parts] */
   int n_parts;
 } cyf_published;
 
-/** One state dict with the model's own names. Not collective. Errors: CYF_ERR_INPUT. */
+/** Opens one state dict, whose names are the model's own. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_published_open(const char *path, cyf_published *ret_published);
-/** encoder.ckpt and decoder.ckpt of a SCimilarity directory, whose names lack "encoder." and "decoder.". */
+/** Opens encoder.ckpt and decoder.ckpt of a SCimilarity directory, whose names lack "encoder." and "decoder.". Errors:
+ * CYF_ERR_INPUT. */
 cyf_status cyf_published_open_scimilarity(const char *directory, cyf_published *ret_published);
-/** gene_order.tsv of the directory; freed with cyf_names_destroy. */
+/** Reads gene_order.tsv of a SCimilarity directory. The caller frees the names with cyf_names_destroy. Errors:
+ * CYF_ERR_INPUT. */
 cyf_status cyf_published_scimilarity_genes(const char *directory, cyf_names *ret_genes);
-void cyf_published_close(cyf_published *published); /**< NULL-safe, zeroes */
+/** Closes the files and zeroes the struct. NULL-safe. */
+void cyf_published_close(cyf_published *published);
 
 /** @{ */
-/** The shapes, inferred from the tensors. Every tensor of such a model must be there with its shape, and no other
- * tensor. The classifier's dropout, which weights do not tell, is the published 0.1. Errors: CYF_ERR_INPUT naming
- * file, tensor and both shapes. */
+/** Infers the model's shape from the tensors. Every tensor of such a model must be there with its shape, and no other.
+ * The classifier's dropout, which weights do not tell, is the published 0.1. Errors: CYF_ERR_INPUT naming the file, the
+ * tensor and both shapes. */
 cyf_status cyf_published_autoencoder(const cyf_published *published, cyf_autoencoder_config *ret_config);
 cyf_status cyf_published_denoiser(const cyf_published *published, cyf_denoiser_config *ret_config);
 cyf_status cyf_published_classifier(const cyf_published *published, cyf_classifier_config *ret_config);
 /** @} */
 
-/** One tensor of a layout in PyTorch's order; values[tensor->count]. Errors: CYF_ERR_INPUT, also for a value that is
- * not finite. */
+/** Reads one tensor of a layout into values[tensor->count], in PyTorch's order of axes. Errors: CYF_ERR_INPUT, also for
+ * a value that is not finite. */
 cyf_status cyf_published_read(const cyf_published *published, const cyf_named_tensor *tensor, float *values);
-/** All parameters and buffers of a model whose shape was checked. Not collective. */
+/** Copies all parameters and buffers into a model of the shape that was inferred. Errors: CYF_ERR_INPUT,
+ * CYF_ERR_MEMORY, CYF_ERR_DEVICE. */
 cyf_status cyf_published_load(const cyf_published *published, cyf_parameters *parameters);
 
-/** "[1024, 1024]" into text[size]. */
+/** Writes widths[n] as "[1024, 1024]" into text[size]. */
 void cyf_widths_text(int n, const int64_t *widths, char *text, size_t size);
 
 #endif

@@ -13,14 +13,16 @@
 #include "model/diffusion/methods.h"
 #include "model/diffusion/schedule.h"
 
-/* The engine stores a choice as an int. */
+/* The reader of configuration files (base/config) writes a choice through an int *, whatever enumeration the member
+ * is. */
 _Static_assert(sizeof(cyf_loader_io) == sizeof(int), "an enumeration is as large as an int");
 
 #define AT(member) offsetof(cyf_settings, member)
-/* Bounds of what has none. */
+/* The bounds of a key whose values have none: a lower bound above the upper one. */
 #define UNBOUNDED 1, 0
 
-/* The keys of an optimiser, which the sections of all trained stages share. A section has its own defaults. */
+/* The keys of one stage's optimiser. The sections autoencoder, denoiser and classifier all have them, each with its own
+ * defaults. */
 #define STAGE_FIELD(section, key, TYPE, DEFAULT, LEAST, MOST, HELP) \
   { #section "." #key, CYF_CONFIG_##TYPE, AT(section.stage.key), DEFAULT, LEAST, MOST, NULL, HELP }
 #define STAGE_FIELDS(section, STEPS, BATCH, RATE, DECAY, SCHEDULE, EMA, EMA_WARMUP)                                 \
@@ -168,7 +170,8 @@ static cyf_status check_latent_scale(const cyf_settings *settings) {
   return CYF_OK;
 }
 
-/* Found now, not by the first sample after a week of training. */
+/* sample.steps is tried on the schedule now, so that a mistake is not found by the first sample after a week of
+ * training. */
 static cyf_status check_sampling(const cyf_settings *settings) {
   cyf_schedule *full = NULL, *respaced = NULL;
   if (strcmp(settings->sample.steps, "auto") == 0) return CYF_OK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * The settings of a run: what configs/NAME.yaml may hold. The table in settings.c is the only place where keys,
- * defaults, ranges and meanings stand; `cytoforge config` prints it. */
+ * The settings of a run: what a configuration file, such as those in configs/, may hold. The table in settings.c is the
+ * only place where keys, defaults, ranges and meanings stand; `cytoforge config` prints it. No function here is
+ * collective. */
 #ifndef CYF_SAVED_SETTINGS_H
 #define CYF_SAVED_SETTINGS_H
 
@@ -21,7 +22,7 @@
 #include "model/diffusion/sampler.h"
 #include "model/diffusion/schedule.h"
 
-/** The learning rate after its warm-up. */
+/** How the learning rate goes on after its warm-up: held, or down to zero along a line or half a cosine. */
 typedef enum cyf_rate_schedule {
   CYF_RATE_CONSTANT,
   CYF_RATE_LINEAR,
@@ -31,13 +32,13 @@ typedef enum cyf_rate_schedule {
 /** The words of cyf_rate_schedule, in its order. */
 static const char *const cyf_rate_schedule_words[] = {"constant", "linear", "cosine", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_rate_schedule_words) == CYF_RATE_SCHEDULES, "a word for each schedule");
-/** What a class weighs in the classifiers' loss. */
+/** What a class weighs in the classifiers' loss: 1, its frequency to the power -1/2, or to the power -1. */
 typedef enum cyf_balance { CYF_BALANCE_NONE, CYF_BALANCE_SQRT, CYF_BALANCE_UNIFORM, CYF_BALANCES } cyf_balance;
 /** The words of cyf_balance, in its order. */
 static const char *const cyf_balance_words[] = {"none", "sqrt", "uniform", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_balance_words) == CYF_BALANCES, "a word for each balance");
 
-/** How one stage optimises. The same members for the autoencoder, the denoiser and the classifiers. */
+/** How one stage is trained. The autoencoder, the denoiser and the classifiers each have a copy. */
 typedef struct cyf_stage_settings {
   int64_t steps;       /**< parameter updates */
   int64_t batch_cells; /**< global batch of one forward pass, over all ranks */
@@ -45,14 +46,14 @@ typedef struct cyf_stage_settings {
   double learning_rate, weight_decay, beta1, beta2;
   cyf_rate_schedule rate_schedule;
   int64_t warmup_steps;
-  double clip_norm;       /**< 0: no clipping */
-  double ema_decay;       /**< 0: no EMA */
-  bool ema_warmup;        /**< min(ema_decay, (1+n)/(10+n)) */
+  double clip_norm;       /**< largest L2 norm of the gradient; 0: no clipping */
+  double ema_decay;       /**< of the exponential moving average (EMA) of the weights; 0: none is kept */
+  bool ema_warmup;        /**< the decay of update n is min(ema_decay, (1 + n) / (10 + n)) */
   int64_t validate_every; /**< steps; 0: never */
   int64_t patience;       /**< validations without improvement before stopping; 0: off */
 } cyf_stage_settings;
 
-/** All settings of a run, by the sections of its file. */
+/** All settings of a run, by the sections of its file. `cytoforge config` explains each key. Owns its texts. */
 typedef struct cyf_settings {
   int64_t seed;
   cyf_device_wish device;
@@ -111,33 +112,37 @@ typedef struct cyf_settings {
   } log;
 } cyf_settings;
 
-/** The key table. */
+/** The table of all keys, for printing, reading and writing settings; static. */
 const cyf_config_schema *cyf_settings_schema(void);
-/** Defaults, then the file (path NULL: none), then each override. Checks what one key alone cannot show. Errors:
- * CYF_ERR_CONFIG. */
+/** Takes the defaults, then the file (path NULL: none), then each override "KEY=VALUE", and checks the values against
+ * each other. The caller frees the result with cyf_settings_destroy. Errors: CYF_ERR_CONFIG. */
 cyf_status cyf_settings_load(const char *path, int64_t n_overrides, const char *const *overrides,
                              cyf_settings *ret_settings);
-/** From the text a run or a model file keeps. */
+/** As cyf_settings_load, from the text that a run or a model file keeps. name: what messages call it. */
 cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settings *ret_settings);
-/** A copy with overrides applied. Errors: CYF_ERR_CONFIG. */
+/** Copies settings and applies each override "KEY=VALUE". The caller frees the copy with cyf_settings_destroy. Errors:
+ * CYF_ERR_CONFIG. */
 cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, const char *const *overrides,
                              cyf_settings *ret_settings);
 /** Frees what the settings hold, not the struct. NULL-safe. */
 void cyf_settings_destroy(cyf_settings *settings);
 
-/** What a device makes of `precision`, for the record: "cpu, fp32", "cuda, bf16". */
+/** Writes the device and the precision of its matrix products: "cpu, fp32" or "cuda, bf16". The CPU computes in fp32
+ * whatever settings->precision is. */
 void cyf_settings_describe_precision(const cyf_settings *settings, const cyf_device *device, char ret_text[16]);
 
-/** Model shapes from settings. */
+/** The autoencoder's shape for an atlas of n_genes genes. */
 cyf_autoencoder_config cyf_settings_autoencoder(const cyf_settings *settings, int64_t n_genes);
 
 /** @{ */
-/** n_classes: of each of denoiser.conditions (NULL where there are none). */
+/** The shapes of the denoiser and of a classifier. n_classes: for the denoiser those of each label column of
+ * denoiser.conditions (NULL where there are none); for a classifier its own. */
 cyf_denoiser_config cyf_settings_denoiser(const cyf_settings *settings, const int64_t *n_classes);
 cyf_classifier_config cyf_settings_classifier(const cyf_settings *settings, int64_t n_classes);
 /** @} */
 
-/** The factor between unit-length latents and what is diffused: sqrt(latent) for "auto". */
+/** The factor that unit-length latents are multiplied by before they are diffused: sqrt(width of a latent) for "auto"
+ * (docs/decisions.md, "latents are scaled before diffusion"). */
 double cyf_settings_latent_scale(const cyf_settings *settings);
 
 #endif

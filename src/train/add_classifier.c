@@ -58,7 +58,7 @@ static cyf_status check_replacing(const addition *a) {
                   a->options->attribute);
 }
 
-/* Codes of an attribute that the denoiser is told must keep their meaning. */
+/* The denoiser may be told this attribute, by codes. Then the atlas must have the same categories in the same order. */
 static cyf_status check_condition(const addition *a) {
   const char *name = a->options->attribute;
   const cyf_names *theirs = &a->atlas->attributes[a->attribute].categories;
@@ -83,7 +83,8 @@ static cyf_status default_directory(const char *model, char **ret_directory) {
   return cyf_format(ret_directory, "%.*s-classifier", (int)length, model);
 }
 
-/* Rank 0: earlier checkpoints of this classifier are gone on from, removed or refused. */
+/* What becomes of earlier checkpoints of this classifier: training goes on from them (resume), they are removed
+ * (force), or they are an error. Rank 0. */
 static cyf_status clear_checkpoints(const addition *a) {
   CYF_TRY(cyf_make_directory(a->checkpoints));
   if (a->options->resume || !cyf_checkpoint_has_any(a->checkpoints, a->stem)) return CYF_OK;
@@ -149,12 +150,13 @@ static cyf_status fill_place(const addition *a, cyf_model_attribute *place) {
                         cyf_classifier_parameters(place->classifier));
 }
 
-/* Rank 0. The file is read again: training may have taken days, and other classifiers may have been added. */
+/* Puts the classifier into the model file, which is read again first: training may have taken days, and others may have
+ * added classifiers. Rank 0. */
 static cyf_status write_model(addition *a) {
   const char *path = a->options->model;
   uint64_t checksum = 0;
   cyf_model_attribute *place = NULL;
-  CYF_TRY(cyf_write_text_file(a->config_path, a->config_text)); /* the classifier may have been finished before */
+  CYF_TRY(cyf_write_text_file(a->config_path, a->config_text)); /* where no stage ran, nothing has written it yet */
   cyf_model_destroy(&a->model);
   CYF_TRY(cyf_model_load(path, a->device, &a->model));
   CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &checksum));

@@ -10,6 +10,7 @@
 #include "comm/comm.h"
 #include "kernels/device.h"
 
+/** What to train and where; texts belong to the caller. */
 typedef struct cyf_add_classifier_options {
   const char *model;            /**< model.h5, replaced at the end */
   const char *atlas;            /**< directory; its genes are the model's */
@@ -17,15 +18,16 @@ typedef struct cyf_add_classifier_options {
   const char *directory;        /**< for latents and checkpoints, kept; NULL: beside the model, removed at the end */
   int64_t n_overrides;          /**< "classifier.steps=5000"; what belongs to the model is refused */
   const char *const *overrides; /**< [n_overrides] */
-  bool resume, force;           /**< force: also replaces a classifier that the model has */
-  const char *command_line;     /**< provenance */
+  bool resume, force;           /**< go on from checkpoints; start over, and replace a classifier that the model has */
+  const char *command_line;     /**< kept with the classifier as its provenance */
 } cyf_add_classifier_options;
 
-/** Encodes the atlas with the model's autoencoder, trains the classifier with the model's settings and the overrides,
- * and writes the model file anew, atomically: autoencoder, denoiser and the other classifiers stay bit for bit. A model
- * that gained or lost another classifier meanwhile keeps that. Collective. Errors: CYF_ERR_USAGE (attribute),
- * CYF_ERR_CONFIG (an override that belongs to the model), CYF_ERR_INPUT (another gene list; the model's autoencoder has
- * changed meanwhile), CYF_ERR_IO (the model has this classifier and no force), and those of the stages. */
+/** Encodes the atlas with the model's autoencoder, trains the classifier, and writes the model file anew with it. The
+ * settings are the model's with the overrides. The file is replaced atomically; autoencoder, denoiser and the other
+ * classifiers stay bit for bit. Classifiers that others added or removed during the training stay so. Collective.
+ * Errors: those of the stages; CYF_ERR_USAGE (attribute), CYF_ERR_CONFIG (an override that belongs to the model);
+ * CYF_ERR_INPUT (another gene list; the file's autoencoder has changed meanwhile). Without force also CYF_ERR_IO, where
+ * the model has a classifier for the attribute. */
 cyf_status cyf_add_classifier(cyf_comm *comm, cyf_device *device, const cyf_add_classifier_options *options);
 
 #endif

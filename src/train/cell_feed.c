@@ -5,7 +5,7 @@
 
 enum { SLOTS = 2, ALIGNMENT = 64 };
 
-/* What one batch was uploaded to. */
+/* The device memory that one batch is uploaded to. */
 typedef struct feed_slot {
   char *memory;
   size_t bytes;
@@ -58,7 +58,7 @@ cyf_batch_form cyf_cell_feed_form(const cyf_device *device) {
   return device->host_memory ? CYF_BATCH_VALUES : CYF_BATCH_COMPACT;
 }
 
-/* Makes room; what is there may still be in use, so that it is waited for. */
+/* Makes room. Memory that is too small may still be in use, so the device is waited for before it is freed. */
 static cyf_status reserve(cyf_cell_feed *feed, feed_slot *slot, size_t bytes, int64_t nnz) {
   cyf_device *d = feed->device;
   if (bytes <= slot->bytes && nnz <= feed->nnz_capacity) return CYF_OK;
@@ -85,7 +85,7 @@ static cyf_status reserve(cyf_cell_feed *feed, feed_slot *slot, size_t bytes, in
 
 enum { PARTS_MAX = 5 };
 
-/* One array of the batch. */
+/* One array of the batch, on the host and in device memory. */
 typedef struct part {
   const void *host;
   size_t bytes;
@@ -116,7 +116,7 @@ cyf_status cyf_cell_feed_put(cyf_cell_feed *feed, const cyf_batch *batch, cyf_cs
     *ret_total = batch->total;
     return CYF_OK;
   }
-  /* Everything queued until now is of earlier batches. */
+  /* All operations queued until now are of earlier batches: behind them the last batch's memory is free again. */
   if (feed->n_batches > 0)
     CYF_TRY(d->ops->event_record(d, CYF_QUEUE_WORK, feed->slot[(feed->n_batches - 1) % SLOTS].used));
   feed_slot *slot = &feed->slot[feed->n_batches++ % SLOTS];

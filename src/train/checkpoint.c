@@ -138,8 +138,8 @@ static cyf_status write_contents(cyf_tensor_file *file, const char *stage, const
   return CYF_OK;
 }
 
-/* Steps of the stage's checkpoint files, newest first; at most `capacity` are returned, *ret_n is how many there are.
- */
+/* Lists the steps of the stage's checkpoint files, newest first, at most `capacity` of them. *ret_n is how many there
+ * are. */
 static cyf_status list_steps(const char *directory, const char *stage, int64_t capacity, int64_t *steps,
                              int64_t *ret_n) {
   *ret_n = 0;
@@ -171,7 +171,7 @@ static cyf_status step_path(const char *directory, const char *stage, int64_t st
 
 enum { LISTED_MAX = 1024 };
 
-/* What a killed writer left: STAGE-*.h5.partial. */
+/* Removes STAGE-*.h5.partial: files that a killed run had not finished writing. */
 static void remove_partials(const char *directory, const char *stage) {
   char pattern[4096];
   glob_t found;
@@ -230,7 +230,7 @@ cleanup:
   return status;
 }
 
-/* Rank 0 tries the files from the newest on; the step it could read is what the others read. */
+/* Tries the files from the newest on. Rank 0 does so; the other ranks then read the file that it could read. */
 static cyf_status load_newest(const char *directory, const char *stage, const cyf_identity *identity,
                               cyf_stage_state *state, cyf_optimizer *optimizer, int64_t *ret_step) {
   int64_t steps[LISTED_MAX], n = 0;

@@ -60,8 +60,13 @@ static cyf_status sum_over_ranks(cyf_comm *comm, count_sums *sums) {
   return CYF_OK;
 }
 
-/* The negative binomial's second factorial moment is sum s^2 p^2 (1 + 1 / theta) for a share p. Taken over all cells it
- * counts differences between cell types as dispersion, so theta starts too low, and within bounds. */
+/* Estimates theta by moments. For a gene's share p of all counts, the sum over cells of the negative binomial's second
+ * factorial moments is
+ *
+ *     sum_i s_i^2 p^2 (1 + 1 / theta).
+ *
+ * Over all cells differences between cell types count as dispersion, so theta starts too low; it is kept within
+ * bounds. */
 static double log_theta_of(const count_sums *sums, int64_t gene, double share) {
   const double least = 0.1, most = 50, counts_needed = 20;
   if (sums->first[gene] < counts_needed) return 0;

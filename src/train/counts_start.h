@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Where training on counts starts from: gene shares, dispersions and totals of some thousand cells. */
+ * Initial values for training on counts (autoencoder.likelihood: nb): gene shares, dispersions and totals of some
+ * thousand cells. */
 #ifndef CYF_TRAIN_COUNTS_START_H
 #define CYF_TRAIN_COUNTS_START_H
 
@@ -8,9 +9,10 @@
 #include "data/loader/loader.h"
 #include "model/autoencoder.h"
 
-/** Takes batches of `loader` until about 8,192 cells of the atlas were seen (an epoch at most) and gives their shares,
- * moment estimates of the dispersions and log totals to the autoencoder; the same on every rank. The loader has moved
- * on afterwards. Collective. Errors: as cyf_loader_next, agreed; CYF_ERR_INPUT where the cells hold no count. */
+/** Takes batches of `loader` until about 8,192 cells of the atlas were seen, an epoch at most. From them the
+ * autoencoder gets each gene's share of all counts, its dispersion by the method of moments, and the cells' log totals;
+ * the same on every rank. Batches that were taken are gone from the loader. Collective. Errors: those of
+ * cyf_loader_next, agreed; CYF_ERR_INPUT where the cells hold no count. */
 cyf_status cyf_start_from_counts(cyf_comm *comm, cyf_loader *loader, cyf_autoencoder *autoencoder);
 
 #endif

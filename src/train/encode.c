@@ -49,8 +49,8 @@ static cyf_status decode_block(encoder *e, const cyf_block *block) {
     float *values = cells->values + cells->indptr[i], total = 0;
     const cyf_block_row row = cyf_block_find_row(block, block->first_cell + i);
     cyf_failure_note(&failure, e->atlas->kind == CYF_EXPRESSION_COUNTS
-                                   ? cyf_block_decode_normalized(&row, e->atlas->n_genes, CYF_NORMALISED_TOTAL, false, NULL,
-                                                                 indices, values, &total)
+                                   ? cyf_block_decode_normalized(&row, e->atlas->n_genes, CYF_NORMALISED_TOTAL, false,
+                                                                 NULL, indices, values, &total)
                                    : cyf_block_decode_row(&row, e->atlas->n_genes, indices, values));
   }
   return cyf_failure_raise(&failure);
@@ -148,8 +148,8 @@ static cyf_status list_todo(encoder *e, int64_t **ret_todo, int64_t *ret_n) {
   return CYF_OK;
 }
 
-/* Parts that an atlas of more cells has left behind the last one: whoever puts the folder's files together would take
- * them in. */
+/* Removes parts behind the last one, which an earlier atlas of more cells has left. A reader of the folder would take
+ * them for cells of this atlas. */
 static cyf_status remove_parts_behind(const encoder *e) {
   int64_t part = cyf_latents_n_parts(e->atlas), n = 0;
   for (; cyf_latents_part_exists(e->directory, part); part++, n++) CYF_TRY(cyf_latents_remove_part(e->directory, part));
@@ -169,7 +169,7 @@ static cyf_status encode_own(encoder *e, const int64_t *todo, int64_t n_todo) {
   return CYF_OK;
 }
 
-/* Collective. */
+/* Encodes all parts that are not there yet, over all ranks. Collective. */
 static cyf_status encode_all(encoder *e, int64_t **todo) {
   int64_t n_todo = 0;
   CYF_TRY(cyf_comm_agree(e->comm, cyf_make_directory(e->directory)));

@@ -10,11 +10,12 @@
 #include "kernels/device.h"
 #include "model/autoencoder.h"
 
-/** Encodes every cell of the atlas into `directory`: unit-length latents, with running statistics, in blocks that
- * depend on the atlas alone, so that a cell's latent is the same for any number of ranks. Parts that are whole already
- * are kept; the others are shared out evenly. Memory: a part's latents and a block of cells. Logs progress and the
- * rate. The atlas must have the model's genes. Collective. Errors: CYF_ERR_INTERRUPTED after a signal (finished parts
- * stay), CYF_ERR_INPUT, CYF_ERR_IO; agreed over ranks. */
+/** Encodes every cell of the atlas, whose genes must be the model's, and writes the latents to `directory`. Latents
+ * have unit length; batch norms use their running statistics. Cells are encoded in blocks that depend on the atlas
+ * alone, so a cell's latent is the same for any number of ranks. Files (parts) that are whole already are kept; ranks
+ * share the others evenly. model_checksum: of the model's weights (cyf_parameters_checksum), kept in each file. Memory:
+ * a part's latents and two blocks of cells. Logs progress and the rate. Collective. Errors: CYF_ERR_INTERRUPTED after a
+ * signal (finished parts stay), CYF_ERR_INPUT, CYF_ERR_IO; agreed over ranks. */
 cyf_status cyf_encode_parts(cyf_comm *comm, cyf_device *device, const cyf_atlas *atlas, const cyf_autoencoder *model,
                             uint64_t model_checksum, cyf_latent_type type, const char *directory);
 

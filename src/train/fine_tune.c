@@ -64,8 +64,8 @@ static void copy_genes(const start *s, bool genes_are_rows, int64_t rows, const 
   }
 }
 
-/* One tensor of the flat host buffer. A model of counts keeps its own last layer, whose output is a logarithm of shares
- * and no expression, and what published files do not have. */
+/* Takes over one tensor, into the flat host buffer. A model of counts keeps its own last layer, whose output is log
+ * shares and not expression. It also keeps the tensors that published files lack. */
 static cyf_status take_tensor(const start *s, const cyf_named_tensor *tensor, float *flat) {
   char last_weight[64], last_bias[64];
   snprintf(last_weight, sizeof last_weight, "decoder.network.%d.weight", s->to.n_hidden);

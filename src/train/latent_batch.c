@@ -47,7 +47,7 @@ cleanup:
   return status;
 }
 
-/* Nothing may be on its way. */
+/* The device must have finished all that uses the batch. */
 static void free_batch(cyf_noised *b) {
   const cyf_ops *ops = b->device->ops;
   void *arrays[] = {b->eps, b->x_t, b->t, b->label, b->position};
@@ -78,7 +78,7 @@ void cyf_noised_destroy(cyf_noised *noised) {
   *noised = (cyf_noised){0};
 }
 
-/* One slot is enough where a call is done when it returns. */
+/* One slot is enough where the device's memory is the host's: nothing runs beside the host there. */
 static cyf_status reserve_slots(cyf_noised *b, size_t bytes) {
   cyf_device *d = b->device;
   CYF_TRY(d->ops->alloc(d, bytes, (void **)&b->slot[0].x0));
@@ -113,7 +113,7 @@ static cyf_status upload_latents(cyf_noised *b, const float *latent, int64_t cou
   cyf_latent_slot *slot = &b->slot[k % 2];
   b->x0 = slot->x0;
   if (d->host_memory) return ops->upload(d, b->x0, latent, bytes);
-  /* Everything queued until now is of earlier batches. */
+  /* All operations queued until now are of earlier batches: behind them the last batch's slot is free again. */
   if (k > 0) CYF_TRY(ops->event_record(d, CYF_QUEUE_WORK, b->slot[(k - 1) % 2].used));
   CYF_TRY(ops->event_synchronize(d, slot->uploaded));
   memcpy(slot->pinned, latent, bytes);
@@ -137,7 +137,7 @@ cyf_status cyf_noised_upload(cyf_noised *b, const cyf_latent_batch *batch, const
   CYF_TRY(upload_latents(b, batch->latent, n * b->width));
   CYF_TRY(ops->upload(d, b->position, position, sizeof(int64_t) * (size_t)n));
   if (label != NULL) CYF_TRY(ops->upload(d, b->label, label, sizeof(int32_t) * (size_t)n));
-  /* The host draws the same timesteps rather than waiting for the device's. */
+  /* The host draws the same timesteps as the device (cyf_noised_form) rather than waiting for them. */
   for (int64_t i = 0; i < n; i++) {
     uint32_t words[4];
     cyf_rng_block(when, draw, (uint64_t)position[i], 0, words);

@@ -13,10 +13,10 @@
 #include "saved/parameters_file.h"
 #include "train/progress.h"
 
-/* Batches between two waits for the device at most. */
+/* The most batches between two waits for the device. */
 enum { LATE_MAX = 256 };
 
-/* The loop's own state, beside what checkpoints keep. */
+/* The state of the loop; checkpoints keep `state`. */
 typedef struct loop {
   const cyf_loop_environment *env;
   const cyf_stage *stage;
@@ -46,8 +46,9 @@ static cyf_status sum_over_ranks(cyf_comm *comm, cyf_loss_sums *sums) {
   return CYF_OK;
 }
 
-/* Waits for the device: all sums are there, and the last update is known to be good. Between calls the host runs ahead
- * of the device by one update (cyf_optimizer_update). Errors: CYF_ERR_NUMERIC, the same on every rank. */
+/* Waits for the device: afterwards all losses are there, and the last update is known to be finite. Between calls the
+ * host runs ahead of the device by one update (cyf_optimizer_update). Errors: CYF_ERR_NUMERIC, the same on every rank.
+ */
 static cyf_status settle(loop *l) {
   cyf_device *device = l->optimizer->device;
   CYF_TRY(device->ops->synchronize(device));
@@ -80,7 +81,7 @@ static cyf_status sum_ready(void *context, int64_t first, int64_t count) {
   return cyf_gradient_plane_ready(context, first, count);
 }
 
-/* With one rank nothing stands between the gradients of an update's only batch and the update: all is one graph. */
+/* With one rank and one batch an update, nothing comes between the gradients and the optimiser: both are one graph. */
 static bool updates_at_once(const loop *l) {
   return cyf_comm_size(l->env->comm) == 1 && l->stage->settings->accumulate == 1;
 }
@@ -100,8 +101,9 @@ static cyf_status launch_batch(loop *l, uint32_t draw, cyf_loss_sums *sums) {
   return status != CYF_OK ? status : ended;
 }
 
-/* Forward and backward of the batch fetched last. The last one of an update finishes the gradients, which are summed
- * over ranks from the layers that are done. */
+/* Runs the batch fetched last forward and backward; its gradients are added to those of the update's earlier batches.
+ * With the update's last batch they are final, so the gradient plane sums them over ranks, a layer as soon as it is
+ * done. */
 static cyf_status train_batch(loop *l, uint32_t draw, bool is_last) {
   cyf_gradient_plane *plane = l->env->plane;
   cyf_parameters *parameters = l->stage->parameters;
@@ -116,8 +118,8 @@ static cyf_status train_batch(loop *l, uint32_t draw, bool is_last) {
   return status == CYF_OK && is_last ? cyf_gradient_plane_finish(plane) : status;
 }
 
-/* One update: `accumulate` batches forward and backward, then the optimiser. *ret_stop: a signal came before it began.
- */
+/* One update: `accumulate` batches forward and backward, then the optimiser. *ret_stop: a signal came before it began,
+ * so it was not done. */
 static cyf_status update(loop *l, bool *ret_stop) {
   const cyf_stage *stage = l->stage;
   int64_t accumulate = stage->settings->accumulate;
@@ -170,7 +172,7 @@ static cyf_status log_window(loop *l) {
   return CYF_OK;
 }
 
-/* Rank 0's values[count] (device) to all ranks. */
+/* Copies rank 0's values[count] (device) to all ranks. Collective. */
 static cyf_status take_from_root(loop *l, int64_t count, float *values) {
   float *host = NULL;
   cyf_status status = cyf_floats_to_host(l->optimizer->device, values, count, &host);
@@ -181,8 +183,8 @@ static cyf_status take_from_root(loop *l, int64_t count, float *values) {
   return status;
 }
 
-/* The ring sum gives every rank the same bits, so weights can only differ after a fault of memory or of the network:
- * compare, say so, and take rank 0's. */
+/* Compares the ranks' weights and, where they differ, warns and takes rank 0's. Sums of gradients give every rank the
+ * same bits, so weights can only differ after a fault of memory or of the network. Collective. */
 static cyf_status keep_ranks_equal(loop *l) {
   cyf_comm *comm = l->env->comm;
   if (cyf_comm_size(comm) == 1) return CYF_OK;
@@ -341,7 +343,7 @@ static cyf_status resume_or_start(loop *l) {
   return l->stage->open(l->stage->context, l->state.cursor);
 }
 
-/* A small data set may have no validation cell; only early stopping cannot do without. */
+/* A small data set may have no validation cell. Only early stopping cannot do without one. */
 static cyf_status check_validation(const cyf_loop_environment *environment, const cyf_stage *stage) {
   bool wanted = environment->settings->data.validation > 0 && stage->settings->validate_every > 0;
   if (!wanted || stage->validate != NULL) return CYF_OK;

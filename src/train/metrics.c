@@ -61,7 +61,7 @@ cyf_status cyf_metrics_write(cyf_metrics *metrics, const cyf_metrics_line *line)
   return CYF_OK;
 }
 
-/* The text `"stage": "NAME"` as cyf_metrics_write writes it, escapes included. */
+/* Gives the text `"stage": "NAME"` as cyf_metrics_write writes it, escapes included. */
 static cyf_status stage_member(const char *stage, char **ret_member) {
   size_t size = 0;
   char *text = NULL;
@@ -79,7 +79,7 @@ static cyf_status stage_member(const char *stage, char **ret_member) {
   return status;
 }
 
-/* True for a whole line with this member and a later step; also for a last line that a kill cut short. */
+/* True for a whole line with this member and a later step, and for a last line that a killed run cut short. */
 static bool is_beyond(const char *line, size_t length, const char *member, int64_t step) {
   if (length == 0 || line[length - 1] != '}') return true;
   const char *key = "\"step\":", *at_step = memmem(line, length, key, strlen(key));

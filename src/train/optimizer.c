@@ -69,7 +69,7 @@ double cyf_ema_decay(const cyf_stage_settings *settings, int64_t n) {
   return fmin(settings->ema_decay, (1.0 + (double)n) / (10.0 + (double)n));
 }
 
-/* Waits for the norm of the update in a slot, if one is awaited, and judges it. */
+/* Waits for the gradient's norm in square_sum_host[slot], if one is awaited, and fails where it is not finite. */
 static cyf_status check_norm(cyf_optimizer *optimizer, int slot) {
   const int64_t update = optimizer->awaited[slot];
   cyf_device *device = optimizer->device;

@@ -27,7 +27,8 @@ typedef struct run {
 
 /* ---- earlier files ---- */
 
-/* A stage's checkpoints: gone on from (resume), removed (force) or refused. Rank 0. */
+/* What becomes of a stage's earlier checkpoints: training goes on from them (resume), they are removed (force), or they
+ * are an error. Rank 0. */
 static cyf_status clear_stage(const run *r, const char *stem) {
   if (!cyf_checkpoint_has_any(r->checkpoints, stem)) return CYF_OK;
   if (r->options->force) return cyf_stage_remove_checkpoints(r->checkpoints, stem);
@@ -64,7 +65,7 @@ static cyf_status fill_attributes(const run *r, cyf_model *model) {
   return CYF_OK;
 }
 
-/* What the finished stages left. */
+/* Puts the results of all finished stages into the model. */
 static cyf_status collect_stages(const run *r, cyf_model *model) {
   cyf_stage_environment environment = r->environment;
   char stem[CYF_STAGE_STEM_MAX];
@@ -97,7 +98,7 @@ static cyf_status fill_model(const run *r, cyf_model *model) {
   return collect_stages(r, model);
 }
 
-/* Whether a classifier of one model can guide the other: the same latents, noised the same way. */
+/* *ret_shares: a classifier of one model can guide the other, since both have the same latents, noised the same way. */
 static cyf_status shares_latents(cyf_model *a, cyf_model *b, bool *ret_shares) {
   uint64_t ours = 0, theirs = 0;
   CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->autoencoder), &ours));
@@ -108,7 +109,7 @@ static cyf_status shares_latents(cyf_model *a, cyf_model *b, bool *ret_shares) {
   return CYF_OK;
 }
 
-/* Classifiers that were added to RUN/model.h5, for attributes of which this run has none, stay. */
+/* Keeps classifiers that were added to RUN/model.h5 (train -m), for attributes for which this run has none. */
 static cyf_status keep_added(const run *r, const char *path, cyf_model *model) {
   cyf_model *old = NULL;
   bool shares = false;
@@ -134,7 +135,7 @@ cleanup:
   return status;
 }
 
-/* The settings in config.yaml are those in model.h5, whether a stage has run or all were finished. */
+/* Writes model.h5, and config.yaml with the same settings: no stage may have run that would have written it. */
 static cyf_status write_model(const run *r) {
   cyf_model *model = NULL;
   cyf_status status;
@@ -156,7 +157,7 @@ static bool has_model_stages(const run *r) {
   return has;
 }
 
-/* Rank 0 gathers the finished stages into model.h5 once there are those that every model has. Collective. */
+/* Rank 0 writes model.h5 from the finished stages, once those that every model has are among them. Collective. */
 static cyf_status update_model(run *r) {
   cyf_status status = CYF_OK;
   if (cyf_comm_rank(r->comm) == 0 && has_model_stages(r)) status = write_model(r);
@@ -185,7 +186,7 @@ static cyf_status run_jobs(run *r) {
   return CYF_OK;
 }
 
-/* Found out before the training, not after it. */
+/* A model.h5 that cannot be replaced is an error before the training, not after it. */
 static cyf_status check_replaceable(const char *path) {
   char *target = NULL;
   const cyf_status status = cyf_output_target(path, &target);
@@ -248,7 +249,7 @@ cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *op
            (long long)r.atlas->n_genes, cyf_expression_kind_name(r.atlas->kind), cyf_comm_size(comm),
            device->n_threads);
   CYF_TRY_CLEANUP(run_jobs(&r));
-  /* Also where no stage was left to run: the file tells of the last command that was not refused. */
+  /* Also where no stage was left to run: config.yaml has the settings of the last command that was not refused. */
   if (cyf_comm_rank(comm) == 0) status = cyf_write_text_file(r.config_path, r.config_text);
   status = cyf_comm_agree(comm, status);
 cleanup:

@@ -11,6 +11,7 @@
 #include "kernels/device.h"
 #include "saved/settings.h"
 
+/** What to train and where; nothing is owned. */
 typedef struct cyf_run_options {
   const cyf_settings *settings;
   const char *atlas;        /**< directory */
@@ -18,13 +19,13 @@ typedef struct cyf_run_options {
   const char *stage;        /**< of the table in train/stages.h: its name, "NAME:COLUMN", or "all" */
   bool resume;              /**< --resume auto */
   bool force;               /**< start the stages over */
-  const char *command_line; /**< provenance */
+  const char *command_line; /**< kept in model.h5 as its provenance */
 } cyf_run_options;
 
-/** Runs the stage or all of them and writes RUN/model.h5 as soon as there is a denoiser. RUN/config.yaml gets the
- * settings when a stage starts, with model.h5, and at the end: a command that is refused leaves it. Collective. Errors:
- * CYF_ERR_USAGE (unknown stage, a stage whose input is missing), CYF_ERR_IO (RUN already holds this stage and neither
- * resume nor force), and those of the stages. */
+/** Runs the stage, or all of them, and writes RUN/model.h5 as soon as there is a denoiser. The settings are written to
+ * RUN/config.yaml when a stage starts, with model.h5, and at the end. So a command that is refused leaves that file as
+ * it was. Collective. Errors: CYF_ERR_USAGE (unknown stage, a stage whose input is missing), CYF_ERR_IO (RUN already
+ * holds this stage and neither resume nor force is set), and those of the stages. */
 cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *options);
 
 #endif

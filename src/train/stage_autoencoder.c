@@ -17,13 +17,13 @@ typedef struct autoencoder_stage {
   double local_share; /* n_global / n_local of the present batch, for unsynchronised batch norm */
 } autoencoder_stage;
 
-/* Batch statistics over all ranks. */
+/* Reducer for synchronised batch norm: statistics of the global batch. */
 static cyf_status sum_over_ranks(void *context, double *values, int64_t count) {
   autoencoder_stage *s = context;
   return cyf_gradient_plane_sum_doubles(s->env->loop.plane, values, count);
 }
 
-/* Each rank's own batch statistics: its sums stand for those of the global batch in proportion. */
+/* Reducer for batch norm of each rank by itself: its own sums, scaled up to the number of cells of the global batch. */
 static cyf_status keep_local(void *context, double *values, int64_t count) {
   autoencoder_stage *s = context;
   cyf_device *device = s->env->device;
@@ -52,7 +52,7 @@ static cyf_status open_stream(void *context, cyf_cursor start) {
 
 static cyf_status fetch(void *context, cyf_cursor *ret_cursor, int64_t *ret_n_global) {
   autoencoder_stage *s = context;
-  CYF_TRY(cyf_cell_feed_wait(s->train_feed)); /* the loader takes the last batch back */
+  CYF_TRY(cyf_cell_feed_wait(s->train_feed)); /* the loader uses the last batch's memory again */
   CYF_TRY(cyf_loader_next(s->train, &s->batch));
   *ret_cursor = s->batch.cursor;
   *ret_n_global = s->batch.n_global;
@@ -113,7 +113,7 @@ static cyf_status check_counts(const cyf_stage_environment *environment) {
                   atlas->directory, cyf_expression_kind_name(atlas->kind));
 }
 
-/* The start is computed on the host, from batches of values. */
+/* Sets the initial values of a model of counts. They are computed on the host, from batches of values. */
 static cyf_status start_counts(autoencoder_stage *s) {
   cyf_comm *comm = s->env->loop.comm;
   cyf_loader_options options =

@@ -25,7 +25,7 @@ static cyf_status sum_over_ranks(void *context, double *values, int64_t count) {
 
 static cyf_status open_loader(classifier_stage *s, cyf_split split, cyf_cursor start, cyf_latent_loader **loader) {
   cyf_loader_options options = cyf_stage_loader_options(s->env, &s->env->loop.settings->classifier.stage, split);
-  options.sampling = CYF_SAMPLING_PLAIN; /* classes are weighted in the loss: classifier.balance */
+  options.sampling = CYF_SAMPLING_PLAIN; /* classes are weighted in the loss instead (classifier.balance) */
   cyf_latent_loader_destroy(loader);
   return cyf_latent_loader_create(s->env->loop.comm, s->env->atlas, s->env->latents_directory,
                                   s->env->autoencoder_checksum, &options, s->attribute, start, loader);
@@ -48,7 +48,7 @@ static const int32_t *labels_of(const classifier_stage *s, const cyf_latent_batc
   return batch->codes + s->attribute * batch->n_local;
 }
 
-/* The sum of label weights over the global batch: what the loss divides by. */
+/* Gives the sum of the cells' class weights over the global batch, by which the loss is divided. Collective. */
 static cyf_status global_weight(classifier_stage *s, double *ret_weight) {
   *ret_weight = (double)s->batch.n_global; /* the loader gives labelled cells only */
   if (s->class_weight == NULL) return CYF_OK;
@@ -75,7 +75,8 @@ static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
   CYF_TRY(global_weight(s, &weight_global));
   CYF_TRY(cyf_noised_make(b, &s->batch, s->batch.position, draw, (int32_t)settings->diffusion.guide_below,
                           labels_of(s, &s->batch)));
-  /* The attribute shifts the seed: classifiers trained on the same batches do not share masks. */
+  /* Each attribute has a seed of its own, so that classifiers trained on the same batches do not share dropout masks.
+   */
   uint64_t seed = (uint64_t)settings->seed + ((uint64_t)s->attribute << 48);
   cyf_dropout_stream dropout = {cyf_rng_key_make(seed, CYF_RNG_DROPOUT), draw, b->position};
   cyf_reducer reducer = {sum_over_ranks, s};
@@ -114,8 +115,8 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
   return CYF_OK;
 }
 
-/* Weight of class c: (frequency)^(-1/2) or ^(-1), scaled so that the mean over cells is 1; classes without cells weigh
- * 0. */
+/* The weight of a class is its frequency to the power -1/2 or -1 (cyf_balance), scaled so that the mean over cells
+ * is 1. Classes without cells weigh 0. */
 static cyf_status make_class_weights(classifier_stage *s) {
   cyf_balance balance = s->env->loop.settings->classifier.balance;
   if (balance == CYF_BALANCE_NONE) return CYF_OK;
@@ -159,8 +160,8 @@ static void destroy(classifier_stage *s) {
   cyf_classifier_destroy(&s->model);
 }
 
-/* With `all`, a column that has one class, or hardly a cell a class, is passed over: it would end the run at its last
- * stages. */
+/* With `--stage all` a column that has one class, or hardly a cell for each class, is passed over: it would make the
+ * run fail at its last stages. */
 static bool takes_column(const cyf_attribute *attribute) {
   int64_t n_classes = cyf_n_classes(attribute), n_labelled = 0;
   for (int64_t c = 0; c < attribute->categories.n; c++) n_labelled += attribute->n_cells[c];
@@ -218,7 +219,7 @@ static cyf_status run(cyf_stage_environment *environment, int64_t attribute) {
   return status;
 }
 
-/* One that was trained on other latents (the autoencoder has been trained anew) is left out. */
+/* A classifier that was trained on other latents, before the autoencoder was trained anew, is left out. */
 static cyf_status collect(cyf_stage_environment *environment, int64_t attribute, cyf_model *model) {
   const cyf_attribute *of = &environment->atlas->attributes[attribute];
   cyf_classifier **classifier = &model->attributes[attribute].classifier;

@@ -81,7 +81,7 @@ int64_t cyf_n_classes(const cyf_attribute *attribute) {
   return n;
 }
 
-/* The names of the atlas' label columns as an array that borrows them; freed with cyf_free. */
+/* Gives the names of the atlas' label columns as an array, to be freed with cyf_free; the names stay the atlas'. */
 static cyf_status attribute_names(const cyf_atlas *atlas, const char ***ret_names) {
   CYF_TRY(CYF_NEW(ret_names, atlas->n_attributes));
   for (int64_t i = 0; i < atlas->n_attributes; i++) (*ret_names)[i] = atlas->attributes[i].name;

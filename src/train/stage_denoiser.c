@@ -39,8 +39,9 @@ static cyf_status fetch(void *context, cyf_cursor *ret_cursor, int64_t *ret_n_gl
   return CYF_OK;
 }
 
-/* Whether the denoiser is told a cell's label: each is dropped at the given rate, and all of them together once more at
- * that rate, so that the model without any label is learnt however many conditions there are. */
+/* Whether the denoiser is told a cell's label of one condition (classifier-free guidance, Ho and Salimans 2021). Each
+ * label is dropped at the given rate; all of a cell's labels together are dropped once more at that rate. So the model
+ * without any label is learnt however many conditions there are. */
 static bool is_told(cyf_rng_key key, uint32_t draw, int64_t position, int condition, double rate) {
   uint32_t words[4];
   cyf_rng_block(key, draw, (uint64_t)position, 0, words);
@@ -49,7 +50,7 @@ static bool is_told(cyf_rng_key key, uint32_t draw, int64_t position, int condit
   return cyf_rng_unit(words[condition % 4]) >= rate;
 }
 
-/* s->label: the conditions' labels of the batch; rate 0: all that there are. */
+/* Fills s->label with the conditions' labels of the batch, dropped at the given rate; rate 0: none is dropped. */
 static cyf_status pick_labels(denoiser_stage *s, const cyf_latent_batch *batch, uint32_t draw, double rate) {
   const int n_conditions = cyf_denoiser_get_config(s->model)->n_conditions;
   const int64_t n = batch->n_local;
@@ -71,8 +72,8 @@ static cyf_status pick_labels(denoiser_stage *s, const cyf_latent_batch *batch, 
   return CYF_OK;
 }
 
-/* The scratch is released and taken again at once: the rows of the batch before are read by operations that are queued
- * before the uploads. */
+/* s->rows stay valid although the scratch is released at once. The next call takes the same memory, but its uploads are
+ * queued behind the operations that read the rows. */
 static cyf_status upload(void *context, uint32_t draw) {
   denoiser_stage *s = context;
   cyf_noised *b = &s->noised;
@@ -95,7 +96,8 @@ static cyf_status train(void *context, uint32_t draw, cyf_loss_sums *ret_sums) {
   return cyf_denoiser_train_rows(s->model, b->n, b->x_t, &s->rows, b->eps, s->batch.n_global, &ret_sums->loss);
 }
 
-/* Noise and timesteps are keyed by the cell alone, so that validations of different steps (and ranks) compare. */
+/* Noise and timesteps are keyed by the cell alone, so that validation losses of different steps, and of runs on other
+ * numbers of ranks, can be compared. */
 static cyf_status validate(void *context, cyf_loss_sums *sums) {
   denoiser_stage *s = context;
   cyf_noised *b = &s->noised;
@@ -132,7 +134,7 @@ static cyf_status create(denoiser_stage *s) {
   return cyf_scratch_create(s->env->device, &s->scratch);
 }
 
-/* "cell_type, donor", "none" */
+/* Adds the conditions' names as "cell_type, donor", or "none". */
 static void list_conditions(const cyf_config_texts *conditions, char text[CYF_IDENTITY_TEXT_MAX]) {
   int at = snprintf(text, CYF_IDENTITY_TEXT_MAX, "%s", conditions->n == 0 ? "none" : "");
   for (int i = 0; i < conditions->n && at < CYF_IDENTITY_TEXT_MAX; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The latents that the finished autoencoder gives. Parts that are done are kept, so stages of latents can always ask.
- */
+/* The stage that writes the latents which the finished autoencoder gives. Parts that are done are kept, so it costs
+ * little to run it before every stage that reads latents. */
 #include "train/encode.h"
 #include "train/stage_common.h"
 

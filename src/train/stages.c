@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of stages, and which of them a word of --stage means. */
+/* The table of stages, and which of them a word after --stage means. */
 #include "train/stages.h"
 
 #include <stdio.h>

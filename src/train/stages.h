@@ -25,42 +25,43 @@ typedef struct cyf_stage_environment {
   uint64_t autoencoder_checksum; /**< of the weights that gave the latents there; set by whoever encodes */
 } cyf_stage_environment;
 
-/** In place of an attribute of the atlas: the stage is run once, not for a label column. */
+/** Stands in place of an attribute of the atlas where a stage is run once, not for a label column. */
 enum { CYF_NO_COLUMN = -1 };
 
 /** One stage. Functions get the label column it is run for as an attribute of the atlas, or CYF_NO_COLUMN. */
 typedef struct cyf_stage_type {
-  /** In --stage, messages and metrics, and the stem of its checkpoints. With a column "NAME:COLUMN" in the former and
-   * "NAME-N" of files, N being the column's place in the atlas (its name may hold any character). */
+  /** Its name in --stage, messages and metrics, and the stem of its checkpoints' names. A stage that is run for a
+   * column is "NAME:COLUMN" in the former. Its files are "NAME-N", N being the column's place in the atlas, since a
+   * column's name may hold any character. */
   const char *name;
   bool per_column;                     /**< run for label columns, once for each */
-  const struct cyf_stage_type *before; /**< run before it whether asked for or not, since that keeps what is done; or
-                                          NULL */
+  const struct cyf_stage_type *before; /**< a stage that is always run before it, asked for or not: one that keeps what
+                                          is done already; NULL: none */
   bool in_every_model;                 /**< there is no model.h5 until it is finished */
-  bool updates_model;                  /**< RUN/model.h5 is written anew after it, if it can be */
-  size_t settings_offset;              /**< of its cyf_stage_settings in cyf_settings; where it is trained */
+  bool updates_model;     /**< RUN/model.h5 is written anew after it, once every stage it needs is finished */
+  size_t settings_offset; /**< where its cyf_stage_settings lie in cyf_settings, if it is trained */
 
-  /** Refuses settings that the atlas cannot serve, whichever stages are run: before anything is trained. NULL: there
+  /** Refuses settings that the atlas cannot serve, before anything is trained and whichever stages are run. NULL: there
    * are none. Not collective. Errors: CYF_ERR_CONFIG. */
   cyf_status (*check)(const cyf_settings *settings, const cyf_atlas *atlas);
-  /** Whether `all` takes this column; says why not. With per_column only. */
+  /** Whether `--stage all` takes this column; logs why not. Only with per_column. */
   bool (*takes_column)(const cyf_attribute *attribute);
-  /** The column of this name, which was asked for. With per_column only. Errors: CYF_ERR_USAGE where there is none or
-   * nothing to learn from it. */
+  /** Finds the column of this name, which the user asked for. Only with per_column. Errors: CYF_ERR_USAGE where there
+   * is none, or nothing to learn from it. */
   cyf_status (*find_column)(const cyf_atlas *atlas, const char *name, int64_t *ret_attribute);
   /** What its checkpoints belong to. NULL: it is not trained and leaves no checkpoints. */
   cyf_identity (*identity)(const cyf_stage_environment *environment, int64_t attribute);
   /** Runs it and leaves its result in the run's folder. Collective. Errors: CYF_ERR_USAGE when what it reads is not
    * finished, and those of the loop. */
   cyf_status (*run)(cyf_stage_environment *environment, int64_t attribute);
-  /** Puts its finished result into a model. The autoencoder's also sets environment->autoencoder_checksum, which the
-   * identities of the stages behind it hold. NULL: its result is not part of model.h5. Not collective. Errors:
+  /** Puts its finished result into a model. The autoencoder's also sets environment->autoencoder_checksum, which is
+   * part of the later stages' identities. NULL: its result is not part of model.h5. Not collective. Errors:
    * CYF_ERR_CONFIG when it was trained with other settings. */
   cyf_status (*collect)(cyf_stage_environment *environment, int64_t attribute, cyf_model *model);
 } cyf_stage_type;
 
 /** @{ */
-/** The rows, each in its stage_NAME.c. */
+/** The rows of the table, each in its stage_NAME.c. */
 extern const cyf_stage_type cyf_stage_autoencoder;
 extern const cyf_stage_type cyf_stage_encode;
 extern const cyf_stage_type cyf_stage_denoiser;
@@ -73,20 +74,21 @@ extern const cyf_stage_type *const cyf_stages[];
 extern const int cyf_n_stages;
 /** @} */
 
-/** A stage to be run, with its column. */
+/** A stage to be run, with its label column as an attribute of the atlas, or CYF_NO_COLUMN. */
 typedef struct cyf_stage_job {
   const cyf_stage_type *type;
   int64_t attribute;
 } cyf_stage_job;
 
-/** What `--stage WORD` asks for, in the table's order: a stage, "NAME:COLUMN", or "all", and what these are run after.
- * *ret_jobs is freed with cyf_free. Says which columns `all` leaves out. Errors: CYF_ERR_USAGE for an unknown word or
- * column. Not collective. */
+/** Lists what `--stage WORD` asks for, in the table's order: a stage, "NAME:COLUMN" or "all", and the stages that these
+ * are always run after. Logs which columns "all" leaves out. The caller frees *ret_jobs, [*ret_n], with cyf_free. Not
+ * collective. Errors: CYF_ERR_USAGE for an unknown word or column. */
 cyf_status cyf_stages_plan(const char *word, const cyf_atlas *atlas, cyf_stage_job **ret_jobs, int64_t *ret_n);
-/** COLUMN where `word` is "NAME:COLUMN" of this stage, else NULL; part of word. */
+/** The COLUMN in a `word` that is "NAME:COLUMN" of this stage, else NULL. It points into word. */
 const char *cyf_stage_column(const cyf_stage_type *type, const char *word);
+/** Bytes of cyf_stages_text with its final zero. */
 enum { CYF_STAGES_TEXT_MAX = 256 };
-/** "autoencoder, encode, denoiser, classifier:COLUMN and all", with `conjunction` for "and". */
+/** Writes "autoencoder, encode, denoiser, classifier:COLUMN and all", with `conjunction` in place of "and". */
 void cyf_stages_text(const char *conjunction, char ret_text[CYF_STAGES_TEXT_MAX]);
 
 #endif

@@ -29,7 +29,7 @@ static char *next_word(char **at) {
   return word;
 }
 
-/* What the example printed is what the file holds. */
+/* Fails unless what the example printed is what the file holds. */
 static void assert_same_cells(char *printed, const char *path) {
   cyf_h5ad *file = NULL;
   cyf_names genes = {0};
