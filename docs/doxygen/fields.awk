@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Doxygen's input filter: a field of a struct may go without a comment where its name says all (docs/style.md), so it
-# gets an empty one; several fields on a line share the comment behind them. Lines keep their numbers.
+# Doxygen's input filter. A field of a struct may go without a comment where its name says all (docs/style.md): it gets
+# an empty one. Several fields on a line share the comment behind them. Lines keep their numbers.
 BEGIN { silent = " /**< &zwj; */" } # a character of no width: Doxygen takes it for a text
 
 # "type a, b;" as "type a; COMMENT type b; COMMENT", the last one's comment left to the caller where `comment` is "".

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Makes what this folder keeps, in FOLDER (which must not exist) and with the program CYTOFORGE:
 #   tests/files-0.1/make.sh CYTOFORGE FOLDER
+# Makes what this folder keeps, in FOLDER (which must not exist) and with the program CYTOFORGE.
 # The kept files were made by version 0.1.0, before its sources were moved. They are never made anew: they stand for the files that users
-# have, and tests/cli/test_files_0_1.c asks of every later version that it reads, resumes from and samples them with the same results.
+# have. Of every later version tests/cli/test_files_0_1.c asks that it reads, resumes from and samples them with the same results.
 set -euo pipefail
 cytoforge=$(realpath "${1:?usage: make.sh CYTOFORGE FOLDER}")
 mkdir "${2:?usage: make.sh CYTOFORGE FOLDER}"
