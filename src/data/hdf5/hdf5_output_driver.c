@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* An HDF5 file driver that never fails to write.
  *
- * When a write fails in a flush or a close, as on a full disk, the metadata cache of HDF5 1.10 and its tables of open
- * objects are left in an undefined state. Files stay open, closing fails again at exit, and the library may loop or
+ * A write may fail in a flush or a close, as on a full disk. The metadata cache of HDF5 1.10 and its tables of open
+ * objects are then left in an undefined state. Files stay open, closing fails again at exit, and the library may loop or
  * crash.
  *
  * This driver reports success, so that HDF5 always closes cleanly, and keeps the first failure for its owner to report.
