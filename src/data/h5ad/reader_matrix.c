@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "data/h5ad/reader_internal.h"
+#include "data/hdf5/hdf5_types.h"
 
 enum {
   MOST_GENES = 1 << 27,         /* keeps a row below HDF5's 2 GiB and genes in int32 */
@@ -75,6 +76,7 @@ static size_t cache_bytes(hid_t creation, size_t type_size, int64_t width) {
 static cyf_status open_numbers(const cyf_h5ad *file, const char *path, int n_dims, hid_t *ret_dataset,
                                bool *ret_is_integer, int64_t shape[4]) {
   cyf_status status = CYF_OK;
+  char text[CYF_H5_TYPE_TEXT_SIZE];
   hid_t type = H5I_INVALID_HID, creation = H5I_INVALID_HID, access = H5I_INVALID_HID;
   int found_dims = 0;
   if (cyf_h5_object_type(file->file, path) != H5I_DATASET) {
@@ -84,8 +86,13 @@ static cyf_status open_numbers(const cyf_h5ad *file, const char *path, int n_dim
   CYF_TRY_CLEANUP(cyf_h5_extent(dataset, file->path, path, &found_dims, shape));
   type = H5Dget_type(dataset);
   H5T_class_t class = H5Tget_class(type);
-  if (found_dims != n_dims || (class != H5T_INTEGER && class != H5T_FLOAT)) {
-    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s is not an array of numbers in %d dimension(s)", file->path, path, n_dims);
+  if (found_dims != n_dims) {
+    status =
+        CYF_FAIL(CYF_ERR_INPUT, "%s: %s has %d dimensions where %d are needed", file->path, path, found_dims, n_dims);
+    goto cleanup;
+  }
+  if (class != H5T_INTEGER && class != H5T_FLOAT && !cyf_h5_is_plain_boolean(type)) {
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s holds %s, not numbers", file->path, path, cyf_h5_type_text(type, text));
     goto cleanup;
   }
   creation = H5Dget_create_plist(dataset);

@@ -176,23 +176,24 @@ int64_t cyf_h5_rows_at_once(size_t type_size, int64_t width) {
   return row_bytes >= CYF_H5_TRANSFER_BYTES || row_bytes == 0 ? 1 : CYF_H5_TRANSFER_BYTES / row_bytes;
 }
 
-static herr_t read_rows(hid_t dataset, hid_t type, int64_t first, int64_t n, int64_t width, void *values) {
+static herr_t read_rows(hid_t dataset, hid_t type, int64_t first, int64_t n, int64_t width, hid_t transfer,
+                        void *values) {
   hid_t file_space = H5I_INVALID_HID, memory_space = H5I_INVALID_HID;
   herr_t result = cyf_h5_select_range(dataset, first, n, width, &file_space, &memory_space);
-  if (result >= 0) result = H5Dread(dataset, type, memory_space, file_space, H5P_DEFAULT, values);
+  if (result >= 0) result = H5Dread(dataset, type, memory_space, file_space, transfer, values);
   cyf_h5_close_id(&memory_space);
   cyf_h5_close_id(&file_space);
   return result;
 }
 
-cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
-                             const char *where, const char *name, void *ret_values) {
+cyf_status cyf_h5_read_range_by(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
+                                hid_t transfer, const char *where, const char *name, void *ret_values) {
   char reason[CYF_H5_REASON_SIZE];
   int64_t step = cyf_h5_rows_at_once(type_size, width), row_values = width < 0 ? 1 : width;
   for (int64_t done = 0; done < n && row_values > 0; done += step) {
     int64_t now = n - done < step ? n - done : step;
     char *to = (char *)ret_values + (size_t)done * (size_t)row_values * type_size;
-    if (read_rows(dataset, type, first + done, now, width, to) < 0) {
+    if (read_rows(dataset, type, first + done, now, width, transfer, to) < 0) {
       return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name,
                       cyf_h5_reason(reason));
     }
@@ -200,28 +201,9 @@ cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_
   return CYF_OK;
 }
 
-cyf_status cyf_h5_read_int_attribute(hid_t object, const char *attribute, const char *where, int64_t max,
-                                     int64_t *values, int64_t *ret_n) {
-  char reason[CYF_H5_REASON_SIZE];
-  *ret_n = 0;
-  if (H5Aexists(object, attribute) <= 0) return CYF_OK;
-  hid_t id = H5Aopen(object, attribute, H5P_DEFAULT);
-  hid_t type = H5Aget_type(id), space = H5Aget_space(id);
-  int64_t n = H5Sget_simple_extent_npoints(space);
-  H5T_class_t class = H5Tget_class(type);
-  bool fits = n >= 0 && n <= max && (class == H5T_INTEGER || class == H5T_ENUM);
-  herr_t result = fits ? H5Aread(id, H5T_NATIVE_INT64, values) : 0;
-  cyf_h5_close_id(&space);
-  cyf_h5_close_id(&type);
-  cyf_h5_close_id(&id);
-  if (!fits)
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: attribute %s is not up to %lld integers", where, attribute, (long long)max);
-  if (result < 0) {
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: attribute %s cannot be read (HDF5: %s)", where, attribute,
-                    cyf_h5_reason(reason));
-  }
-  *ret_n = n;
-  return CYF_OK;
+cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
+                             const char *where, const char *name, void *ret_values) {
+  return cyf_h5_read_range_by(dataset, type, type_size, first, n, width, H5P_DEFAULT, where, name, ret_values);
 }
 
 hid_t cyf_h5_half_type(void) {
