@@ -16,6 +16,8 @@ enum { NAME_BYTES = 256 };
 typedef struct walk {
   int n_parts;
   const cyf_safetensors_part *parts;
+  int n_texts;
+  const cyf_safetensors_text *texts;
   cyf_json json;
   FILE *file;
   int64_t offset;
@@ -73,15 +75,14 @@ static cyf_status write_values(walk *w, const cyf_safetensors_part *part, const 
 }
 
 /* Makes the JSON header, padded with spaces to a multiple of 8 bytes. */
-static cyf_status make_header(walk *w, const char *description, char **ret_header, size_t *ret_size) {
+static cyf_status make_header(walk *w, char **ret_header, size_t *ret_size) {
   char *text = NULL;
   FILE *stream = open_memstream(&text, ret_size);
   if (stream == NULL) return CYF_FAIL(CYF_ERR_MEMORY, "safetensors: no memory for the header");
   cyf_json_init(&w->json, stream, false);
   cyf_json_object_begin(&w->json, NULL);
   cyf_json_object_begin(&w->json, "__metadata__");
-  cyf_json_text(&w->json, "format", "pt");
-  cyf_json_text(&w->json, "description", description);
+  for (int i = 0; i < w->n_texts; i++) cyf_json_text(&w->json, w->texts[i].key, w->texts[i].value);
   cyf_json_object_end(&w->json);
   cyf_status status = visit_all(w, describe);
   cyf_json_object_end(&w->json);
@@ -98,10 +99,10 @@ static cyf_status make_header(walk *w, const char *description, char **ret_heade
   return status;
 }
 
-static cyf_status write_file(walk *w, const char *description, const char *partial) {
+static cyf_status write_file(walk *w, const char *partial) {
   char *header = NULL;
   size_t size = 0;
-  CYF_TRY(make_header(w, description, &header, &size));
+  CYF_TRY(make_header(w, &header, &size));
   cyf_status status = CYF_OK;
   errno = 0;
   w->file = fopen(partial, "wb");
@@ -117,13 +118,13 @@ static cyf_status write_file(walk *w, const char *description, const char *parti
   return status;
 }
 
-cyf_status cyf_safetensors_write(const char *path, const char *description, int n_parts,
+cyf_status cyf_safetensors_write(const char *path, int n_texts, const cyf_safetensors_text *texts, int n_parts,
                                  const cyf_safetensors_part *parts) {
-  walk w = {.n_parts = n_parts, .parts = parts};
+  walk w = {.n_parts = n_parts, .parts = parts, .n_texts = n_texts, .texts = texts};
   char *partial = NULL;
   cyf_status status;
   CYF_TRY(cyf_partial_path(path, &partial));
-  CYF_TRY_CLEANUP(write_file(&w, description, partial));
+  CYF_TRY_CLEANUP(write_file(&w, partial));
   status = cyf_commit_file(partial, path);
 cleanup:
   if (status != CYF_OK) cyf_remove_file(partial);
