@@ -176,9 +176,9 @@ static void describe_reading(FILE *out) {
           "The files carry the settings in their metadata, under \"" CYF_EXPORTED_MODEL
           "\" (JSON); one made of them by torch.save does not.\n\n"
           "With PyTorch alone, through cytoforge_modules.py beside this file:\n\n"
-          "    from cytoforge_modules import load\n"
+          "    from cytoforge_modules import load, log_normalise\n"
           "    model = load(\"THIS_FOLDER\")\n"
-          "    latents = model.encode(counts)  # a float tensor [cells, genes]\n"
+          "    latents = model.encode(log_normalise(counts))  # a float tensor [cells, genes]\n"
           "    cells = model.decode(latents)\n\n");
 }
 
