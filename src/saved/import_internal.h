@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * What import.c and import_described.c share. Private to saved. */
+ * What import.c, import_described.c and import_weights.c share. Private to saved. */
 #ifndef CYF_SAVED_IMPORT_INTERNAL_H
 #define CYF_SAVED_IMPORT_INTERNAL_H
 

@@ -28,8 +28,9 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/exported"
 export PYTHONDONTWRITEBYTECODE=1 CYTOFORGE_TORCH_FIXTURES=$work/fixtures CYTOFORGE_TORCH_EXPORTED=$work/exported
 seed=1
+[ ${#pythons[@]} -gt 1 ] && rounds=1 || rounds=2
 for python in "${pythons[@]}"; do
-  for _ in 1 2; do
+  for _ in $(seq $rounds); do
     seed=$((seed + 1))
     "$python" "$scripts/make_fixtures.py" "$CYTOFORGE_TORCH_FIXTURES" $seed $seed
     "$programs/test_torch_file"
