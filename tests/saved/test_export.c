@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A model that is exported and imported is the same model, in every member, and samples the same cells: models of
+/* A model that is exported and imported is the same model, in every member, and samples the same cells. Models are of
  * expression, of counts, conditioned, with added classifiers, with difficult names, and of SCimilarity. Where
  * CYTOFORGE_TORCH_EXPORTED names a folder, each export is left there with what cytoforge computes, for
  * tests/torch/check_modules.py. */
