@@ -10,7 +10,7 @@
 #include "base/files.h"
 #include "base/json_read.h"
 #include "base/memory.h"
-#include "data/tables/labels.h"
+#include "base/names.h"
 #include "data/tensors/torch_convert.h"
 
 /* The format's own bound on headers. */
