@@ -10,6 +10,7 @@
 #include "cli/device_options.h"
 #include "cli/resources.h"
 #include "cli/sampling_options.h"
+#include "data/h5ad/other_format.h"
 #include "kernels/backend.h"
 #include "sample/cells_in.h"
 #include "sample/cells_out.h"
@@ -292,6 +293,7 @@ static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes
   if (status == CYF_OK && encodes && inputs.n == 1 && cyf_is_directory(inputs.item[0])) {
     status = cyf_comm_agree(context->comm, cyf_need(usage, a.model, "-m MODEL"));
     if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_need(usage, a.output, "-o FOLDER"));
+    if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_other_format_check(inputs.item[0]));
     if (status == CYF_OK && cyf_file_exists(a.output)) /* parts that are there are kept or written anew */
       status = cyf_comm_agree(context->comm, cyf_check_output_folder(a.output, true));
     if (status == CYF_OK) status = encode_atlas(context, &a, inputs.item[0]);

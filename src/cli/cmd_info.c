@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/version.h"
 #include "data/atlas/atlas.h"
+#include "data/h5ad/other_format.h"
 #include "data/tensors/tensor_file.h"
 #include "saved/model_file.h"
 
@@ -141,7 +142,10 @@ static cyf_status describe_h5ad(const char *path, cyf_h5ad *file) {
 }
 
 static cyf_status describe(const char *path) {
-  if (cyf_is_directory(path)) return describe_atlas(path);
+  if (cyf_is_directory(path)) {
+    CYF_TRY(cyf_other_format_check(path));
+    return describe_atlas(path);
+  }
   cyf_tensor_file *own = NULL;
   if (cyf_tensor_file_open(path, &own) == CYF_OK) {
     cyf_status status = describe_own(path, own);

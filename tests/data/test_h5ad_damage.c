@@ -181,7 +181,7 @@ static const edit EDITS[] = {
     {CSR, SET_SHAPE, "X", N_CELLS, INT64_MAX, 0, "X has 30 rows and 9223372036854775807 columns"},
     {CSR, SET_SHAPE, "X", INT64_MAX, N_GENES, 0, "X has 9223372036854775807 rows"},
     {CSR, SET_ENCODING, "X", 0, 0, 0, "X has the encoding 'none'"},
-    {CSR, DROP, "X", 0, 0, 0, "not an AnnData file"},
+    {CSR, DROP, "X", 0, 0, 0, "is an AnnData file without any matrix"},
     {CSR, DROP, "X/indices", 0, 0, 0, "X/indices is missing"},
     {CSR, DROP, "obs/_index", 0, 0, 0, "obs names '_index' as its index, which is missing"},
     {CSR, DROP, "obs/cell type/codes", 0, 0, 0, "column 'cell type' has an encoding that cannot be read (categorical)"},

@@ -61,6 +61,10 @@ struct cyf_h5ad {
 
 /** reader_matrix.c: finds and checks the matrix; sets layout, sizes, datasets and indptr. */
 cyf_status cyf_h5ad_matrix_open(cyf_h5ad *file, const char *matrix);
+/** not_anndata.c: fails, naming what the file is, which has no matrix where AnnData has one. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_h5ad_refuse_layout(const cyf_h5ad *file);
+/** Whether it is a loom file, whose layers have genes as rows and so cannot be taken for AnnData's. */
+bool cyf_h5ad_is_loom(const cyf_h5ad *file);
 /** reader_rows.c: cyf_h5ad_read_rows, its arguments checked. */
 cyf_status cyf_h5ad_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_buffer *rows);
 

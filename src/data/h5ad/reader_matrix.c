@@ -26,19 +26,20 @@ static herr_t add_link_name(hid_t group, const char *name, const H5L_info_t *inf
 
 static cyf_status no_such_matrix(const cyf_h5ad *file, const char *matrix) {
   char list[CYF_H5_REASON_SIZE] = "";
+  if (cyf_h5ad_is_loom(file)) return cyf_h5ad_refuse_layout(file);
   if (cyf_h5_exists(file->file, "X")) snprintf(list, sizeof(list), ", X");
   if (cyf_h5_exists(file->file, "raw/X") || cyf_h5_exists(file->file, "raw.X")) strcat(list, ", raw/X");
   if (cyf_h5_object_type(file->file, "layers") == H5I_GROUP) {
     H5Literate_by_name(file->file, "layers", H5_INDEX_NAME, H5_ITER_INC, NULL, add_link_name, list, H5P_DEFAULT);
   }
-  if (!list[0])
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: not an AnnData file (it has neither X, layers nor raw/X)", file->path);
+  if (!list[0]) return cyf_h5ad_refuse_layout(file);
   return CYF_FAIL(CYF_ERR_INPUT, "%s: there is no matrix '%s'; it has: %s", file->path, matrix, list + 2);
 }
 
 static cyf_status find_matrix(cyf_h5ad *file, const char *matrix) {
   bool named = strcmp(matrix, "X") == 0 || strcmp(matrix, "raw/X") == 0 || strncmp(matrix, "layers/", 7) == 0;
   if (!named) return CYF_FAIL(CYF_ERR_INPUT, "%s: matrix '%s' is none of X, raw/X and layers/NAME", file->path, matrix);
+  if (strncmp(matrix, "layers/", 7) == 0 && cyf_h5ad_is_loom(file)) return cyf_h5ad_refuse_layout(file);
   if (strcmp(matrix, "raw/X") == 0 && !cyf_h5_exists(file->file, matrix)) matrix = "raw.X"; /* before anndata 0.7 */
   if (!cyf_h5_exists(file->file, matrix)) return no_such_matrix(file, strcmp(matrix, "raw.X") == 0 ? "raw/X" : matrix);
   return cyf_strdup(matrix, &file->matrix);
