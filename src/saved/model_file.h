@@ -43,6 +43,14 @@ void cyf_model_destroy(cyf_model **model);
 /** Writes the file atomically. Errors: CYF_ERR_IO. */
 cyf_status cyf_model_save(const cyf_model *model, const char *path);
 
+/** @{ */
+/** The lock of a model file, MODEL.lock beside it: whoever writes the file holds it, from before it is read where what
+ * is there is kept. Readers need none. Another run that writes it is waited for, wait_s at most. *ret_lock is -1 on
+ * failure, and ignored by the release. Errors: those of cyf_lock_take and cyf_output_target. */
+cyf_status cyf_model_lock(const char *path, const char *command, double wait_s, int *ret_lock);
+void cyf_model_unlock(const char *path, int *lock);
+/** @} */
+
 /** Frees what the attribute holds, not the struct. */
 void cyf_model_attribute_destroy(cyf_model_attribute *attribute);
 

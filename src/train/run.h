@@ -22,9 +22,9 @@ typedef struct cyf_run_options {
 } cyf_run_options;
 
 /** Runs the stage or all of them and writes RUN/model.h5 as soon as there is a denoiser. RUN/config.yaml gets the
- * settings when a stage starts, with model.h5, and at the end: a command that is refused leaves it. Collective. Errors:
- * CYF_ERR_USAGE (unknown stage, a stage whose input is missing), CYF_ERR_IO (RUN already holds this stage and neither
- * resume nor force), and those of the stages. */
+ * settings when a stage starts, with model.h5, and at the end: a command that is refused leaves it. Collective. Rank 0
+ * holds RUN/lock. Errors: CYF_ERR_USAGE (unknown stage, a stage whose input is missing), CYF_ERR_IO (another run is at
+ * work in RUN; RUN already holds this stage and neither resume nor force), and those of the stages. */
 cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *options);
 
 #endif

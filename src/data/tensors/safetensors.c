@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/files.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/partial.h"
 
 enum { NAME_BYTES = 256 };
 
@@ -97,21 +98,22 @@ static cyf_status make_header(walk *w, const char *description, char **ret_heade
   return status;
 }
 
-static cyf_status write_file(walk *w, const char *description, const char *partial) {
+/* Takes the descriptor over. */
+static cyf_status write_file(walk *w, const char *description, const char *path, int file) {
   char *header = NULL;
   size_t size = 0;
-  CYF_TRY(make_header(w, description, &header, &size));
-  cyf_status status = CYF_OK;
+  w->file = fdopen(file, "wb");
+  if (w->file == NULL) close(file);
+  cyf_status status = make_header(w, description, &header, &size);
   errno = 0;
-  w->file = fopen(partial, "wb");
-  bool well = w->file != NULL;
+  bool well = status == CYF_OK && w->file != NULL;
   uint64_t length = size;
   well = well && fwrite(&length, sizeof length, 1, w->file) == 1 && fwrite(header, 1, size, w->file) == size;
   if (well) status = visit_all(w, write_values);
   well = well && status == CYF_OK;
   if (w->file != NULL && fclose(w->file) != 0) well = false;
   if (!well && (status == CYF_OK || status == CYF_ERR_IO))
-    status = CYF_FAIL(CYF_ERR_IO, "cannot write %s: %s", partial, strerror(errno));
+    status = CYF_FAIL(CYF_ERR_IO, "cannot write %s: %s", path, strerror(errno));
   cyf_free(header);
   return status;
 }
@@ -119,14 +121,12 @@ static cyf_status write_file(walk *w, const char *description, const char *parti
 cyf_status cyf_safetensors_write(const char *path, const char *description, int n_parts,
                                  const cyf_safetensors_part *parts) {
   walk w = {.n_parts = n_parts, .parts = parts};
-  char *partial = NULL;
-  cyf_status status;
-  CYF_TRY(cyf_partial_path(path, &partial));
-  CYF_TRY_CLEANUP(write_file(&w, description, partial));
-  status = cyf_commit_file(partial, path);
-cleanup:
-  if (status != CYF_OK) cyf_remove_file(partial);
-  cyf_free(partial);
+  cyf_partial partial;
+  int file = -1;
+  CYF_TRY(cyf_partial_create(path, &partial, &file));
+  cyf_status status = write_file(&w, description, path, file);
+  if (status == CYF_OK) status = cyf_partial_commit(&partial, path);
+  cyf_partial_discard(&partial);
   cyf_free(w.values);
   return status;
 }
