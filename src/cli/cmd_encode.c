@@ -321,12 +321,14 @@ static cyf_status run_decode(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_encode = {.name = "encode",
                                     .summary = "real cells to latents",
+                                    .writes = true,
                                     .collective = true,
                                     .stops_itself = true,
                                     .run = run_encode,
                                     .help = encode_help};
 const cyf_command cyf_cmd_decode = {.name = "decode",
                                     .summary = "latents to expression",
+                                    .writes = true,
                                     .collective = true,
                                     .stops_itself = true,
                                     .run = run_decode,

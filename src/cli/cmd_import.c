@@ -131,4 +131,4 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 }
 
 const cyf_command cyf_cmd_import = {
-    .name = "import", .summary = "make a model of PyTorch checkpoints", .run = run, .help = help};
+    .name = "import", .summary = "make a model of PyTorch checkpoints", .writes = true, .run = run, .help = help};

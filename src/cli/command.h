@@ -19,6 +19,7 @@ typedef struct cyf_context {
 typedef struct cyf_command {
   const char *name;
   const char *summary; /**< one line for `cytoforge --help` */
+  bool writes;         /**< files, so that one output may not be written by several tasks */
   bool collective;     /**< runs on every rank; otherwise on rank 0 only */
   bool stops_itself;   /**< polls for signals and cleans up; otherwise a signal ends the process as usual */
   cyf_status (*run)(cyf_context *context, int argc, char **argv);

@@ -121,6 +121,35 @@ static void readers_need_no_lock(void **state) {
     cli_expect(0, "cmp reader_0/checkpoints/denoiser-final.h5 reader_%d/checkpoints/denoiser-final.h5", i);
 }
 
+/* What a launcher sets whose tasks this MPI does not join: all of them run as rank 0 of 1. */
+static void tasks_that_mpi_does_not_join_are_refused(void **state) {
+  (void)state;
+  static const char *const launched[][2] = {
+      {"SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1 SLURM_NTASKS=2", "SLURM_STEP_NUM_TASKS"},
+      {"PMI_SIZE=4 PMI_RANK=3", "PMI_SIZE"},
+      {"OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_RANK=0", "OMPI_COMM_WORLD_SIZE"}};
+  static const char *const writers[] = {
+      "train --data atlas --out tasks",         "prepare cells.h5ad -o tasks", "sample -m made/model.h5 -n 2 -o t",
+      "encode -m made/model.h5 atlas -o tasks", "synth -o t --cells 10",       "export -m made/model.h5 -o tasks"};
+  for (size_t i = 0; i < sizeof launched / sizeof *launched; i++) {
+    for (size_t k = 0; k < sizeof writers / sizeof *writers; k++) {
+      cli_expect(2, "%s $cytoforge %s", launched[i][0], writers[k]);
+      cli_expect_text(launched[i][1]);
+      cli_expect_text("srun --mpi=pmix, or with this MPI's mpirun -n ");
+      cli_expect(0, "test ! -e tasks && test ! -e t");
+    }
+    cli_expect(0, "%s $cytoforge info atlas", launched[i][0]);
+  }
+  /* One task, the shell of a batch script, the step of an interactive one; mpirun within a step. */
+  static const char *const fine[] = {"SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=1 SLURM_PROCID=0",
+                                     "SLURM_NTASKS=8 SLURM_PROCID=0 SLURM_JOB_ID=7",
+                                     "SLURM_STEP_ID=4294967290 SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=0", "PMI_SIZE=1",
+                                     "SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=0 OMPI_COMM_WORLD_SIZE=1"};
+  for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
+    cli_expect(0, "%s $cytoforge synth -o fine_%d.h5ad --cells 10", fine[i], (int)i);
+  cli_expect(0, "mpirun -n 2 $cytoforge synth -o joined.h5ad --cells 10");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_second_training_in_a_folder_is_refused),
@@ -129,6 +158,7 @@ int main(void) {
       cmocka_unit_test(two_classifiers_do_not_lose_each_other),
       cmocka_unit_test(a_second_writer_of_a_file_is_refused),
       cmocka_unit_test(readers_need_no_lock),
+      cmocka_unit_test(tasks_that_mpi_does_not_join_are_refused),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);
 }
