@@ -4,6 +4,8 @@
 #ifndef CYF_SAMPLE_CONDITIONS_H
 #define CYF_SAMPLE_CONDITIONS_H
 
+#include <stdbool.h>
+
 #include "base/names.h"
 #include "data/h5ad/writer.h"
 #include "saved/model_file.h"
@@ -12,6 +14,7 @@ typedef struct cyf_condition {
   int64_t attribute; /**< index in the model */
   int32_t *code;     /**< [n_cells], -1: not asked for */
   float *weight;     /**< [n_cells] guidance, 0 where not asked for */
+  bool is_of_all;    /**< all cells have the value that is asked for: nothing guides to it, and its weights are 0 */
 } cyf_condition;
 
 typedef struct cyf_conditions {
@@ -50,7 +53,8 @@ cyf_status cyf_conditions_write_labels(const cyf_model *model, const cyf_conditi
 
 /* ---- for the files that make conditions ---- */
 
-/** Appends a condition of n_cells codes of -1. Errors: CYF_ERR_USAGE (twice, no classifier, too many). */
+/** Appends a condition of n_cells codes of -1. Errors: CYF_ERR_USAGE (twice, nothing that can guide to it though not
+ * all cells have it, too many). */
 cyf_status cyf_conditions_add(const cyf_model *model, int64_t attribute, cyf_conditions *conditions,
                               cyf_condition **ret_condition);
 /** Code of a value that can be asked for. Errors: CYF_ERR_USAGE (unknown: the nearest and the known ones; no training

@@ -66,6 +66,9 @@ cyf_status cyf_model_make_place(cyf_model *model, const char *name, cyf_model_at
 cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, int64_t *ret_index);
 /** Which of the denoiser's conditions an attribute is (classifier-free guidance); -1: none. */
 int cyf_model_condition(const cyf_model *model, const char *attribute);
+/** The code of the one value that all cells of the atlas have, -1 where there is none: several values have cells, or
+ * some cells are known to have no label. */
+int64_t cyf_model_common_value(const cyf_model *model, int64_t attribute);
 /** Code of a value of an attribute, found so, or an error naming the nearest and listing the known ones. */
 cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code);
 
