@@ -115,94 +115,9 @@ cyf_status cyf_output_target(const char *path, char **ret_target) {
   return status;
 }
 
-cyf_status cyf_partial_path(const char *path, char **ret_partial) {
-  char *target = NULL;
-  *ret_partial = NULL;
-  CYF_TRY(cyf_output_target(path, &target));
-  const cyf_status status = cyf_format(ret_partial, "%s.partial", target);
-  cyf_free(target);
-  return status;
-}
-
-/* Opens, syncs and closes; a file system that cannot sync a directory is no error. */
-static cyf_status sync_path(const char *path, bool is_directory) {
-  const int file = open(path, O_RDONLY | O_CLOEXEC | (is_directory ? O_DIRECTORY : 0));
-  if (file < 0) return CYF_FAIL(CYF_ERR_IO, "cannot open '%s' to flush it to disk: %s", path, strerror(errno));
-  const bool synced = fsync(file) == 0;
-  const int error = errno;
-  close(file);
-  if (synced || (is_directory && (error == EINVAL || error == ENOTSUP || error == ENOSYS))) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_IO, "cannot flush '%s' to disk: %s", path, strerror(error));
-}
-
-static cyf_status sync_folder_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  char *folder = NULL;
-  if (!slash) {
-    CYF_TRY(cyf_strdup(".", &folder));
-  } else {
-    CYF_TRY(cyf_format(&folder, "%.*s", slash == path ? 1 : (int)(slash - path), path));
-  }
-  const cyf_status status = sync_path(folder, true);
-  cyf_free(folder);
-  return status;
-}
-
-cyf_status cyf_commit_file(const char *partial, const char *path) {
-  char *target = NULL;
-  cyf_status status = cyf_output_target(path, &target); /* again: hours may have passed */
-  if (status == CYF_OK) status = sync_path(partial, false);
-  if (status == CYF_OK && rename(partial, target) != 0)
-    status = CYF_FAIL(CYF_ERR_IO, "cannot rename '%s' to '%s': %s", partial, target, strerror(errno));
-  if (status == CYF_OK) {
-    status = sync_folder_of(target);
-  } else {
-    unlink(partial);
-  }
-  cyf_free(target);
-  return status;
-}
-
 cyf_status cyf_rename(const char *from, const char *to) {
   if (rename(from, to) == 0) return CYF_OK;
   return CYF_FAIL(CYF_ERR_IO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno));
-}
-
-static cyf_status write_all(int file, const char *path, const char *bytes, size_t size) {
-  while (size > 0) {
-    const ssize_t n = write(file, bytes, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
-    bytes += n;
-    size -= (size_t)n;
-  }
-  return CYF_OK;
-}
-
-cyf_status cyf_write_text_file(const char *path, const char *text) {
-  return cyf_write_bytes_file(path, text, strlen(text));
-}
-
-cyf_status cyf_write_bytes_file(const char *path, const void *bytes, size_t size) {
-  cyf_status status = CYF_OK;
-  char *partial = NULL;
-  CYF_TRY(cyf_partial_path(path, &partial));
-  const int file = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0) {
-    status = CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
-    goto cleanup;
-  }
-  status = write_all(file, path, bytes, size);
-  if (close(file) != 0 && status == CYF_OK) /* NFS reports a full disk here */
-    status = CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
-  if (status == CYF_OK) {
-    status = cyf_commit_file(partial, path);
-  } else {
-    unlink(partial);
-  }
-cleanup:
-  cyf_free(partial);
-  return status;
 }
 
 enum { TEXT_FILE_BYTES_MAX = 1 << 30 };

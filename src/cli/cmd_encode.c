@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/command.h"
@@ -226,6 +227,12 @@ static cyf_status check_genes(const cyf_model *model, const cyf_atlas *atlas) {
                   atlas->directory, (long long)theirs->n, (long long)ours->n, (long long)i + 1);
 }
 
+/* One run at a time writes parts into the folder. */
+static cyf_status claim_folder(const char *directory, int *ret_lock) {
+  CYF_TRY(cyf_make_directory(directory));
+  return cyf_lock_folder(directory, "encode", ret_lock);
+}
+
 static cyf_status encode_atlas(cyf_context *context, const arguments *a, const char *directory) {
   cyf_comm *comm = context->comm;
   cyf_device *device = NULL;
@@ -233,6 +240,7 @@ static cyf_status encode_atlas(cyf_context *context, const arguments *a, const c
   cyf_atlas *atlas = NULL;
   cyf_latent_type type = CYF_LATENT_FLOAT16;
   uint64_t checksum = 0;
+  int lock = -1;
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_open_wished_device(comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &device));
   status = cyf_model_load(a->model, device, &model);
@@ -240,10 +248,12 @@ static cyf_status encode_atlas(cyf_context *context, const arguments *a, const c
   if (status == CYF_OK) status = cyf_atlas_open(directory, &atlas);
   if (status == CYF_OK) status = check_genes(model, atlas);
   if (status == CYF_OK) status = cyf_parameters_checksum(cyf_autoencoder_parameters(model->autoencoder), &checksum);
+  if (status == CYF_OK && cyf_comm_rank(comm) == 0) status = claim_folder(a->output, &lock);
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
   CYF_TRY_CLEANUP(cyf_encode_parts(comm, device, atlas, model->autoencoder, checksum, type, a->output));
   status = cyf_report_resources(comm);
 cleanup:
+  cyf_lock_release_folder(a->output, &lock);
   cyf_atlas_close(&atlas);
   cyf_model_destroy(&model);
   cyf_device_destroy(&device);
@@ -313,12 +323,14 @@ static cyf_status run_decode(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_encode = {.name = "encode",
                                     .summary = "real cells to latents",
+                                    .writes = true,
                                     .collective = true,
                                     .stops_itself = true,
                                     .run = run_encode,
                                     .help = encode_help};
 const cyf_command cyf_cmd_decode = {.name = "decode",
                                     .summary = "latents to expression",
+                                    .writes = true,
                                     .collective = true,
                                     .stops_itself = true,
                                     .run = run_decode,

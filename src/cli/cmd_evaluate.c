@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "cli/command.h"
 #include "evaluate/report/evaluation_page.h"
 

@@ -92,12 +92,15 @@ static cyf_status check(arguments *a, const cyf_texts *extra) {
 static cyf_status import_model(const cyf_import_options *options, const char *output) {
   cyf_device *device = NULL;
   cyf_model *model = NULL;
+  int lock = -1;
   cyf_status status;
   CYF_TRY(cyf_device_create_cpu(0, &device));
   CYF_TRY_CLEANUP(cyf_model_import(options, device, &model));
+  CYF_TRY_CLEANUP(cyf_model_lock(output, "import", 0, &lock));
   CYF_TRY_CLEANUP(cyf_model_save(model, output));
   cyf_info("wrote %s (%.1f MB)", output, (double)cyf_file_size_bytes(output) / 1e6);
 cleanup:
+  cyf_model_unlock(output, &lock);
   cyf_model_destroy(&model);
   cyf_device_destroy(&device);
   return status;
@@ -140,5 +143,8 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_import = {
-    .name = "import", .summary = "make a model of PyTorch checkpoints or of an export", .run = run, .help = help};
+const cyf_command cyf_cmd_import = {.name = "import",
+                                    .summary = "make a model of PyTorch checkpoints or of an export",
+                                    .writes = true,
+                                    .run = run,
+                                    .help = help};

@@ -275,6 +275,7 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_interpolate = {.name = "interpolate",
                                          .summary = "cells on the way from one class to another",
+                                         .writes = true,
                                          .collective = true,
                                          .stops_itself = true,
                                          .run = run,

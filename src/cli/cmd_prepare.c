@@ -273,6 +273,7 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_prepare = {.name = "prepare",
                                      .summary = "h5ad files to an atlas that ranks can stream",
+                                     .writes = true,
                                      .collective = true,
                                      .stops_itself = true,
                                      .run = run,

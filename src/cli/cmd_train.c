@@ -153,6 +153,7 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_train = {.name = "train",
                                    .summary = "train the model's stages on an atlas, ending in model.h5",
+                                   .writes = true,
                                    .collective = true,
                                    .stops_itself = true,
                                    .run = run,

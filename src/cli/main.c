@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/names.h"
 #include "cli/command.h"
+#include "cli/launcher.h"
 #include "cli/version.h"
 
 static const cyf_command *const commands[] = {
@@ -153,7 +154,8 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool
     MPI_Abort(MPI_COMM_WORLD, status);
   }
   cyf_log_setup(cyf_comm_rank(context.comm), cyf_comm_size(context.comm), log_all, level);
-  status = join_arguments(argc, argv, &line);
+  status = command->writes ? cyf_launcher_check(cyf_comm_size(context.comm)) : CYF_OK;
+  if (status == CYF_OK) status = join_arguments(argc, argv, &line);
   context.command_line = line;
   if (status == CYF_OK) status = run_command(command, &context, argc - 1, argv + 1);
   if (status != CYF_OK) report(context.comm, status);

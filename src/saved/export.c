@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "data/tables/gene_list.h"
 #include "data/tensors/safetensors.h"
 #include "kernels/backend.h"
@@ -210,15 +212,18 @@ static cyf_status write_readme(const export *e, cyf_export_format format) {
 
 cyf_status cyf_model_export(const cyf_model *model, cyf_export_format format, const char *directory) {
   export e = {.model = model, .directory = directory};
+  int lock = -1;
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_exported_text(model, &e.description));
   CYF_TRY_CLEANUP(cyf_make_directory(directory));
+  CYF_TRY_CLEANUP(cyf_lock_folder(directory, "export", &lock));
   CYF_TRY_CLEANUP(list_modules(&e));
   CYF_TRY_CLEANUP(write_readme(&e, format));
   CYF_TRY_CLEANUP(write_lists(&e));
   CYF_TRY_CLEANUP(write_modules(&e));
   CYF_TRY_CLEANUP(format == CYF_EXPORT_SAFETENSORS ? write_one_file(&e) : write_a_file_each(&e));
 cleanup:
+  cyf_lock_release_folder(directory, &lock);
   for (int i = 0; i < e.n_modules; i++)
     for (int k = 0; k < 2; k++) cyf_free(e.modules[i].flat[k]);
   cyf_free(e.modules);
