@@ -3,7 +3,9 @@
 # A fact stands in one place. The sum to which counts are normalised is written down in one header and nowhere else in src: not
 # in code, comments or messages, however it is spelled. Then the script is shown planted copies, which it must find.
 set -uo pipefail
-cd "${CYTOFORGE_SOURCE:?}"
+source_dir=${CYTOFORGE_SOURCE:-$(cd "$(dirname "$0")" && pwd)} # the tree, as in layers.sh
+while [ ! -d "$source_dir/src" ] && [ "$source_dir" != / ]; do source_dir=$(dirname "$source_dir"); done
+cd "$source_dir"
 home=kernels/math/normalisation.h # CYF_NORMALISED_TOTAL
 
 # The same number with another meaning, in whole digits: files, and how many lines of each.

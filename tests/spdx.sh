@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Every source names its licence in its first three lines, in a line of its own; what starts with #! keeps that line first.
 set -euo pipefail
-cd "${CYTOFORGE_SOURCE:?}"
+source_dir=${CYTOFORGE_SOURCE:-$(cd "$(dirname "$0")" && pwd)} # the tree, as in layers.sh
+while [ ! -d "$source_dir/src" ] && [ "$source_dir" != / ]; do source_dir=$(dirname "$source_dir"); done
+cd "$source_dir"
 
 # Sources by name, and whatever the shell runs: not what a build, a run or git leaves.
 sources() { # folder
