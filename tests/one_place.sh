@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A fact stands in one place. The sum to which counts are normalised is written down in one header and nowhere else in src and
-# examples: not in code, comments or messages, however it is spelled, also as a product of numbers. Then the script is shown planted copies, which it must find.
+# A fact stands in one place. The sum to which counts are normalised is written down in one header, and nowhere else in src and
+# examples. That holds for code, comments and messages, and for every spelling, products of numbers included. Then the script is
+# shown planted copies, which it must find.
 set -uo pipefail
 source_dir=${CYTOFORGE_SOURCE:-$(cd "$(dirname "$0")" && pwd)} # the tree, as in layers.sh
 while [ ! -d "$source_dir/src" ] && [ "$source_dir" != / ]; do source_dir=$(dirname "$source_dir"); done
