@@ -33,7 +33,10 @@ static const cyf_usage encode_usage = {
     .examples =
         "  mpirun -n 2 cytoforge encode -m runs/first/model.h5 atlas/heldout.h5ad -o heldout_latent.h5ad\n"
         "  mpirun -n 8 cytoforge encode -m runs/first/model.h5 atlas -o latents --precision float32\n",
-    .groups = {{"model", "model and output"}, {"matrix", "reading cells"}, {"device", "computing"}}};
+    .groups = {{"model", "model and output"},
+               {"matrix", "reading cells"},
+               {"precision", "what is written"},
+               {"device", "computing"}}};
 
 static const cyf_usage decode_usage = {
     .command = "decode",
@@ -68,8 +71,8 @@ static size_t list_options(arguments *a, bool encodes, cyf_option *o) {
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "var column with the gene names (default: the index)"},
-      {"precision", 0, CYF_OPTION_TEXT, &a->precision, "TYPE",
-       "of an atlas' latents: float16 or float32 (default: the model's latents.type)"}};
+      {"precision", 0, CYF_OPTION_TEXT, &a->precision, "float16|float32",
+       "type of an atlas' latents (default: the model's latents.type)"}};
   const cyf_option of_decode[N_DECODE] = {
       cyf_output_option(&a->kind), {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of drawn counts (default 0)"}};
   const size_t n_own = encodes ? N_ENCODE : N_DECODE;
@@ -208,12 +211,10 @@ static cyf_status finish(conversion *c, const char *command_line) {
 static cyf_status choose_precision(const arguments *a, const cyf_model *model, cyf_latent_type *ret_type) {
   *ret_type = model->settings.latents.type;
   if (a->precision == NULL) return CYF_OK;
-  const int type = cyf_words_find(cyf_latent_type_words, a->precision);
-  if (type >= 0) {
-    *ret_type = type;
-    return CYF_OK;
-  }
-  return CYF_FAIL(CYF_ERR_USAGE, "encode: --precision is float16 or float32, not '%s'", a->precision);
+  int type = 0;
+  CYF_TRY(cyf_words_choose("encode", "precision", CYF_LATENT_TYPES, cyf_latent_type_words, a->precision, &type));
+  *ret_type = (cyf_latent_type)type;
+  return CYF_OK;
 }
 
 static cyf_status check_genes(const cyf_model *model, const cyf_atlas *atlas) {

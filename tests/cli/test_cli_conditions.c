@@ -434,7 +434,7 @@ static void bad_paths_say_what_is_possible(void **state) {
       {2, "--attribute cell_type --from type_1 --to type_2 --keep 2 --start cells.h5ad", "between 0 and 1"},
       {4, "--attribute cell_type --from type_1 --to type_2 --start genes.h5ad", "none of its"},
       {4, "--attribute cell_type --from type_1 --to type_2 --start only_2.h5ad",
-       "no cell of cell_type 'type_1' to start from; it has 'type_2'"},
+       "no cell of cell_type 'type_1' to start from; known: 'type_2'"},
       {4, "--attribute donor --from donor_1 --to donor_2 --start only_2.h5ad", "donor"},
       {2, "--attribute cell_type --from type_1 --to type_2 --start cells.h5ad -m run/model.h5",
        "--stage classifier:cell_type"},

@@ -59,7 +59,7 @@ static void inputs_that_cannot_be_selected_are_refused(void **state) {
   expect_refusal(4, "prepare 'folder/*.h5ad' --duplicates refuse -o out", "its cells are numbered, not named", "out");
   expect_refusal(4, "prepare cells.h5ad --duplicates refuse --id-column cell_type -o out",
                  "598 cells have an id that an earlier cell has", "out");
-  expect_refusal(2, "prepare cells.h5ad -o out --duplicates merge", "keep, refuse or drop, not 'merge'", "out");
+  expect_refusal(2, "prepare cells.h5ad -o out --duplicates merge", "'keep', 'refuse', 'drop', not 'merge'", "out");
   expect_refusal(4, "prepare cells.h5ad -o out --keep cell_tipe=type_1", "did you mean cell_type?", "out");
   expect_refusal(4, "prepare cells.h5ad -o out --keep cell_type=neuron", "the values are: 'type_1', 'type_2'", "out");
   expect_refusal(4, "prepare cells.h5ad -o out --holdout-where cell_type=neuron", "the values are: 'type_1', 'type_2'",
