@@ -69,12 +69,17 @@ static double latent_difference(const char *left, const char *right) {
 
 /* ---- classifiers of a finished model ---- */
 
+/* Compares the tensors' values alone: the header also describes the whole model, with the labels of each classifier. */
 static void export_and_compare(const char *model, const char *reference, const char *part, bool same) {
   cli_expect(0,
              "rm -rf left right; $cytoforge export -m %s --format pytorch-names -o left && $cytoforge export -m %s "
              "--format pytorch-names -o right && ls left right",
              model, reference);
-  cli_expect(same ? 0 : 1, "cmp left/%s right/%s", part, part);
+  cli_expect(0,
+             "for side in left right; do header=$(od -An -tu8 -N8 $side/%s) && "
+             "tail -c +$((header + 9)) $side/%s > $side.values && test -s $side.values || exit 9; done",
+             part, part);
+  cli_expect(same ? 0 : 1, "cmp left.values right.values");
 }
 
 static void adding_classifiers_leaves_the_rest_bit_for_bit(void **state) {
