@@ -20,7 +20,7 @@ for option in "$@"; do
 done
 
 packages=(build-essential cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libopenblas-openmp-dev
-  libyaml-dev libzip-dev libdeflate-dev libcairo2-dev fonts-dejavu-core librandom123-dev libcmocka-dev)
+  libyaml-dev libzip-dev libdeflate-dev liblzf-dev libcairo2-dev fonts-dejavu-core librandom123-dev libcmocka-dev)
 if [ $test = yes ]; then packages+=(python3-venv); fi
 
 # Elsewhere than on Debian nothing here knows what is installed: CMake then names what it does not find.

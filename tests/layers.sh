@@ -43,6 +43,7 @@ vendor HDF5       hdf5(_hl)?\.h           H5[A-Z].*              data/(hdf5|h5ad
 vendor libyaml    yaml\.h                 yaml_.*                base/config/.*
 vendor libzip     zip\.h                  zip_.*                 data/tensors/torch_zip\.c
 vendor libdeflate libdeflate\.h           libdeflate_.*          data/hdf5/deflate\.c
+vendor liblzf     lzf\.h                  lzf_.*                 data/hdf5/lzf_filter\.c
 vendor BLAS       cblas\.h                (cblas|openblas)_.*    kernels/cpu/.*|evaluate/measures/.*
 vendor LAPACK     lapacke?\.h             LAPACKE_.*|d[a-z]+_    evaluate/measures/.*
 vendor Cairo      cairo.*\.h              cairo_.*               figures/.*

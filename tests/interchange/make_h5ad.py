@@ -122,6 +122,22 @@ def write_layouts(folder):
     folder.write("all_zero_csc", adata_of(sp.csc_matrix((5, N_GENES), dtype=np.float32)), "csc")
 
 
+def write_lzf(folder):
+    """LZF, which h5py always has; chunks that do not shrink are stored as they are."""
+    dense = counts()
+    csr = sp.csr_matrix(dense)
+    for name, matrix, layout in (("csr", csr, "csr"), ("csc", sp.csc_matrix(dense), "csc"), ("dense", dense, "dense")):
+        folder.write(f"{name}_lzf", adata_of(matrix, obs=label_frame(N_CELLS)), layout, compression="lzf", convert_strings_to_categoricals=False)
+    folder.write("csr_float64_lzf", adata_of(csr.astype(np.float64)), "csr", compression="lzf")
+    folder.write("dense_uint8_lzf", adata_of(dense.astype(np.uint8)), "dense", compression="lzf")
+    adata_of(csr).write_h5ad(folder.file("csr_lzf_shuffled"))
+    with h5py.File(folder.file("csr_lzf_shuffled"), "r+") as file:
+        for part in ("data", "indices", "indptr"):
+            del file["X"][part]
+            file["X"].create_dataset(part, data=getattr(csr, part), chunks=(16,), compression="lzf", shuffle=True, fletcher32=True)
+    folder.add("csr_lzf_shuffled", "csr")
+
+
 def write_sparse_oddities(folder):
     """64-bit indices, entries out of order, twice, and zero: what other programs may write."""
     csr = sp.csr_matrix(counts())
@@ -327,6 +343,7 @@ def main():
     anndata.settings.allow_write_nullable_strings = True
     folder = Folder(sys.argv[1])
     write_layouts(folder)
+    write_lzf(folder)
     write_sparse_oddities(folder)
     write_places(folder)
     write_names_and_labels(folder)

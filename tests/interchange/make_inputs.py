@@ -102,6 +102,33 @@ def write_others():
         out.write(plain.read())
 
 
+def write_compressed():
+    """Chunks of zstd in X and in obs, without zstd, and a damaged chunk of LZF."""
+
+    def replace(file, name, filter_id, values, stored):
+        data = file[name][()]
+        attributes = dict(file[name].attrs)
+        del file[name]
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_chunk(data.shape)
+        creation.set_filter(filter_id, h5py.h5z.FLAG_OPTIONAL, values)
+        space = h5py.h5s.create_simple(data.shape)
+        created = h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(data.dtype), space, creation)
+        created.write_direct_chunk((0,) * data.ndim, stored, filter_mask=0)
+        file[name].attrs.update(attributes)
+
+    for name, part, filter_id, values in (
+        ("zstd.h5ad", "X/data", 32015, ()),
+        ("blosc.h5ad", "X/data", 32001, ()),
+        ("zstd_obs.h5ad", "obs/kind/codes", 32015, ()),
+        ("lzf_damaged.h5ad", "X/data", 32000, (4, 261, 4)),
+        ("lzf_huge.h5ad", "X/data", 32000, (4, 261, 2**32 - 1)),
+    ):
+        cells(kind=["a", "b"]).write_h5ad(name)
+        with h5py.File(name, "r+") as file:
+            replace(file, part, filter_id, values, b"\xff\xff\xff\xff")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -111,6 +138,7 @@ def main():
     write_booleans()
     write_10x()
     write_others()
+    write_compressed()
 
 
 if __name__ == "__main__":

@@ -97,3 +97,15 @@ refused empty
 said "empty: is a folder without .h5ad files"
 refused .
 said ".: is a folder; name its files, as in './*.h5ad'"
+
+# ---- compression ----
+refused zstd.h5ad
+said "X/data is compressed with HDF5 filter 32015 (zstd), which this HDF5 lacks"
+refused blosc.h5ad
+said "X/data is compressed with HDF5 filter 32001 (blosc), which this HDF5 lacks"
+refused zstd_obs.h5ad --label kind
+said "kind is compressed with HDF5 filter 32015 (zstd), which this HDF5 lacks"
+for damaged in lzf_damaged lzf_huge; do
+  refused $damaged.h5ad
+  said "cannot be read, the file seems damaged"
+done

@@ -20,8 +20,8 @@ typedef struct cyf_h5ad cyf_h5ad;
 
 /** Opens a file and one of its matrices: "X" (NULL means X), "layers/NAME" or "raw/X" (genes then come from raw/var).
  *
- * Read are CSR, CSC and dense matrices of float16, float32, float64 or integers of 8 to 64 bits, under gzip and HDF5's
- * other built-in filters. A CSC matrix is transposed in memory on first use. Files of anndata before 0.7 are
+ * Read are CSR, CSC and dense matrices of float16, float32, float64 or integers of 8 to 64 bits, under gzip, LZF and
+ * HDF5's other built-in filters. A CSC matrix is transposed in memory on first use. Files of anndata before 0.7 are
  * understood: compound obs and var, codes with obs/__categories, h5sparse attributes, raw.X. The row pointers are held
  * in memory, 8 bytes a cell. Errors: CYF_ERR_INPUT naming the file and what is wrong: missing, truncated, not HDF5, no
  * such matrix, sizes that disagree, malformed indptr, or a compression that this HDF5 lacks. */

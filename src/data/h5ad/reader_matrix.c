@@ -45,22 +45,6 @@ static cyf_status find_matrix(cyf_h5ad *file, const char *matrix) {
   return cyf_strdup(matrix, &file->matrix);
 }
 
-static cyf_status check_filters(const cyf_h5ad *file, hid_t creation, const char *name) {
-  for (int i = 0; i < H5Pget_nfilters(creation); i++) {
-    unsigned flags, config;
-    size_t n_values = 0;
-    char filter_name[64] = "";
-    H5Z_filter_t filter =
-        H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, NULL, sizeof(filter_name), filter_name, &config);
-    if (H5Zfilter_avail(filter) > 0) continue;
-    return CYF_FAIL(
-        CYF_ERR_INPUT,
-        "%s: %s is compressed with HDF5 filter %d (%s), which this HDF5 lacks; write the file anew with gzip",
-        file->path, name, (int)filter, filter_name[0] ? filter_name : "unnamed");
-  }
-  return CYF_OK;
-}
-
 /* Bytes of the dataset's cache of chunks. Consecutive reads share a chunk of a sparse array, or a row of chunks of a
  * dense one; the cache spares reading it twice. */
 static size_t cache_bytes(hid_t creation, size_t type_size, int64_t width) {
@@ -97,7 +81,7 @@ static cyf_status open_numbers(const cyf_h5ad *file, const char *path, int n_dim
     goto cleanup;
   }
   creation = H5Dget_create_plist(dataset);
-  CYF_TRY_CLEANUP(check_filters(file, creation, path));
+  CYF_TRY_CLEANUP(cyf_h5_check_filters(dataset, file->path, path));
   access = H5Pcreate(H5P_DATASET_ACCESS);
   H5Pset_chunk_cache(access, 12421, cache_bytes(creation, H5Tget_size(type), n_dims == 2 ? shape[1] : 0), 0.75);
   cyf_h5_close_id(&dataset);

@@ -8,13 +8,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "data/hdf5/lzf_filter.h"
+
 /* A global, since HDF5 has one state for the whole process, and so its lock. */
 static pthread_mutex_t hdf5_mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 void cyf_hdf5_lock(void) {
   static int quiet = 0;
   pthread_mutex_lock(&hdf5_mutex);
-  if (!quiet) quiet = H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0;
+  if (quiet) return;
+  quiet = H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0;
+  (void)cyf_lzf_register(); /* where it fails, datasets in LZF are refused by that name */
 }
 
 void cyf_hdf5_unlock(void) {
@@ -194,8 +198,9 @@ cyf_status cyf_h5_read_range_by(hid_t dataset, hid_t type, size_t type_size, int
     int64_t now = n - done < step ? n - done : step;
     char *to = (char *)ret_values + (size_t)done * (size_t)row_values * type_size;
     if (read_rows(dataset, type, first + done, now, width, transfer, to) < 0) {
-      return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name,
-                      cyf_h5_reason(reason));
+      cyf_h5_reason(reason); /* now: other calls clear it */
+      CYF_TRY(cyf_h5_check_filters(dataset, where, name));
+      return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name, reason);
     }
   }
   return CYF_OK;

@@ -53,6 +53,9 @@ cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_
 cyf_status cyf_h5_read_range_by(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
                                 hid_t transfer, const char *where, const char *name, void *ret_values);
 
+/** Fails where the dataset is stored with a filter that this HDF5 lacks. Errors: CYF_ERR_INPUT naming the filter. */
+cyf_status cyf_h5_check_filters(hid_t dataset, const char *where, const char *name);
+
 /** Makes the two dataspaces of one transfer of such a range; the caller closes both, also on failure. Returns a
  * negative number on failure. */
 herr_t cyf_h5_select_range(hid_t dataset, int64_t first, int64_t n, int64_t width, hid_t *ret_file_space,
