@@ -27,7 +27,8 @@ typedef enum cyf_rng_purpose {
   CYF_RNG_BALANCE = 13,       /**< which cells balanced sampling takes once more */
   CYF_RNG_LABEL_DROPOUT = 16, /**< labels that the denoiser is not told */
   CYF_RNG_COUNTS = 17,        /**< counts drawn for decoded cells */
-  CYF_RNG_LIBRARY = 18        /**< total counts drawn for decoded cells */
+  CYF_RNG_LIBRARY = 18,       /**< total counts drawn for decoded cells */
+  CYF_RNG_FRACTION = 19       /**< rounding of fractional counts */
 } cyf_rng_purpose;
 
 /** What a seed and a purpose come to: the key of Philox. */

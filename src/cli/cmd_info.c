@@ -19,7 +19,7 @@ static const cyf_usage usage = {
         "was built in and how many GPUs are here, as --version does.",
     .examples = "  cytoforge info atlas\n  cytoforge info runs/first/model.h5\n"};
 
-enum { SHOWN_CATEGORIES = 20 };
+enum { SHOWN_CATEGORIES = 20, JUDGED_CELLS_MOST = 2000 };
 
 static void help(FILE *stream) {
   cyf_options_print_help(&usage, NULL, 0, stream);
@@ -45,8 +45,15 @@ static cyf_status describe_atlas(const char *path) {
   int64_t bytes = 0;
   for (int64_t i = 0; i < atlas->n_shards; i++) bytes += cyf_file_size_bytes(atlas->shards[i].path);
   printf("%s: atlas\n", path);
-  printf("  %lld cells x %lld genes, %s\n", (long long)atlas->n_cells, (long long)atlas->n_genes,
-         cyf_expression_kind_name(atlas->kind));
+  char target[40] = "";
+  if (!cyf_expression_is_counted(atlas->kind)) {
+    if (atlas->target > 0)
+      snprintf(target, sizeof target, " (log1p, target %.10g)", atlas->target);
+    else
+      snprintf(target, sizeof target, " (log1p, target unknown)");
+  }
+  printf("  %lld cells x %lld genes, %s%s\n", (long long)atlas->n_cells, (long long)atlas->n_genes,
+         cyf_expression_kind_name(atlas->kind), target);
   printf("  %lld stored values (%.0f a cell), %lld shard%s, %.1f MB (%.2f kB a cell)\n", (long long)atlas->nnz,
          (double)atlas->nnz / (double)atlas->n_cells, (long long)atlas->n_shards, atlas->n_shards == 1 ? "" : "s",
          (double)bytes / 1e6, (double)bytes / 1e3 / (double)atlas->n_cells);
@@ -128,16 +135,86 @@ static cyf_status describe_column(cyf_h5ad *file, const char *name) {
   return status;
 }
 
-static cyf_status describe_h5ad(const char *path, cyf_h5ad *file) {
-  cyf_expression_kind kind;
-  cyf_names columns = {0};
-  CYF_TRY(cyf_h5ad_detect_kind(file, 2000, &kind));
-  printf("%s: h5ad, %lld cells x %lld genes, X is %s, %s\n", path, (long long)cyf_h5ad_n_cells(file),
-         (long long)cyf_h5ad_n_genes(file), cyf_h5ad_layout(file), cyf_expression_kind_name(kind));
-  CYF_TRY(cyf_h5ad_list_columns(file, &columns));
-  cyf_status status = CYF_OK;
-  for (int64_t i = 0; i < columns.n && status == CYF_OK; i++) status = describe_column(file, columns.name[i]);
+static const char *note_on(const cyf_values *values, bool is_usable) {
+  if (values->kind == CYF_VALUES_UNKNOWN && is_usable)
+    return ": taken for log-normalised unless --values says otherwise";
+  if (values->kind == CYF_VALUES_UNKNOWN && values->n_not_finite == 0) return ": --values must say what they are";
+  return is_usable ? "" : ": cannot be used";
+}
+
+/* One line of a matrix: its form and what its values are, or why it cannot be read. */
+static cyf_status describe_matrix(const char *path, const char *matrix, bool is_first, bool *ret_usable) {
+  char text[CYF_VALUES_TEXT_SIZE];
+  cyf_h5ad *file = NULL;
+  cyf_values values = {0};
+  cyf_status status = cyf_h5ad_open(path, matrix, &file);
+  if (status == CYF_OK) status = cyf_h5ad_judge_values(file, JUDGED_CELLS_MOST, &values);
+  const bool is_usable = cyf_values_are_usable(&values);
+  *ret_usable = status == CYF_OK && is_usable;
+  if (status == CYF_ERR_INPUT) {
+    printf("%s%s cannot be read: %s\n", is_first ? ", " : "  ", matrix, cyf_status_message());
+    cyf_status_clear();
+    status = CYF_OK;
+  } else if (status == CYF_OK) {
+    printf("%s%s is %s, %s%s", is_first ? ", " : "  ", matrix, cyf_h5ad_layout(file), cyf_values_text(&values, text),
+           note_on(&values, is_usable));
+    if (!is_first) printf(", %lld genes", (long long)cyf_h5ad_n_genes(file));
+    if (values.kind == CYF_VALUES_COUNTS && values.n_odd > 0)
+      printf(", but for %lld value%s such as %g in cell %lld", (long long)values.n_odd, values.n_odd == 1 ? "" : "s",
+             values.odd_value, (long long)values.odd_cell);
+    printf("\n");
+  }
+  cyf_h5ad_close(&file);
+  return status;
+}
+
+/* X and every other matrix, and which of them can be used. */
+static cyf_status describe_matrices(const char *path) {
+  cyf_names matrices = {0}, usable = {0};
+  char list[1024];
+  cyf_status status = cyf_h5ad_list_matrices(path, &matrices);
+  const bool has_x = status == CYF_OK && matrices.n > 0 && strcmp(matrices.name[0], "X") == 0;
+  bool x_is_usable = false;
+  if (status == CYF_OK && !has_x) printf(", no X\n");
+  for (int64_t m = 0; m < matrices.n && status == CYF_OK; m++) {
+    bool is_usable = false;
+    status = describe_matrix(path, matrices.name[m], has_x && m == 0, &is_usable);
+    if (has_x && m == 0) x_is_usable = is_usable;
+    if (status == CYF_OK && is_usable) status = cyf_names_add(&usable, matrices.name[m], NULL);
+  }
+  if (status == CYF_OK && !x_is_usable && usable.n > 0)
+    printf("  --matrix takes %s\n", cyf_list_names(usable.n, (const char *const *)usable.name, list, sizeof list));
+  if (status == CYF_OK && usable.n == 0) printf("  no matrix of the file can be used as it is\n");
+  cyf_names_destroy(&matrices);
+  cyf_names_destroy(&usable);
+  return status;
+}
+
+static cyf_status describe_columns(cyf_h5ad *file) {
+  cyf_names columns = {0}, unreadable = {0};
+  cyf_status status = cyf_h5ad_list_columns(file, &columns);
+  for (int64_t i = 0; i < columns.n && status == CYF_OK; i++) {
+    status = describe_column(file, columns.name[i]);
+    if (status != CYF_ERR_INPUT) continue;
+    printf("  %s: cannot be read: %s\n", columns.name[i], cyf_status_message());
+    cyf_status_clear();
+    status = CYF_OK;
+  }
+  if (status == CYF_OK) status = cyf_h5ad_list_unreadable(file, &unreadable);
+  for (int64_t i = 0; i < unreadable.n; i++) printf("  %s: cannot be read\n", unreadable.name[i]);
   cyf_names_destroy(&columns);
+  cyf_names_destroy(&unreadable);
+  return status;
+}
+
+static cyf_status describe_h5ad(const char *path) {
+  cyf_h5ad *file = NULL;
+  CYF_TRY(cyf_h5ad_open_tables(path, &file));
+  printf("%s: h5ad, %lld cells x %lld genes", path, (long long)cyf_h5ad_n_cells(file),
+         (long long)cyf_h5ad_n_genes(file));
+  cyf_status status = describe_matrices(path);
+  if (status == CYF_OK) status = describe_columns(file);
+  cyf_h5ad_close(&file);
   return status;
 }
 
@@ -153,11 +230,7 @@ static cyf_status describe(const char *path) {
     return status;
   }
   cyf_status_clear();
-  cyf_h5ad *file = NULL;
-  CYF_TRY(cyf_h5ad_open(path, NULL, &file));
-  cyf_status status = describe_h5ad(path, file);
-  cyf_h5ad_close(&file);
-  return status;
+  return describe_h5ad(path);
 }
 
 static cyf_status run(cyf_context *context, int argc, char **argv) {

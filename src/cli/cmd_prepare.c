@@ -16,7 +16,10 @@ static const cyf_usage usage = {
     .text =
         "Turns h5ad files into an atlas: filtered, aligned to one gene list, shuffled, in shards that every rank can "
         "stream.\n"
-        "Raw counts stay raw; values that are already log-normalised are used as they are; a mix is refused.\n"
+        "Raw counts stay raw; values that are already log-normalised are used as they are; a mix is refused. What "
+        "values "
+        "are\n"
+        "is judged by the values, file by file; files on different log scales are brought to one where that is exact.\n"
         "Genes are matched by name; Ensembl ids match whatever their version. Genes of one name within a file are not\n"
         "added up: the first keeps the name. IN.h5ad may be a quoted pattern. In --keep and --holdout-where a COLUMN "
         "that\n"
@@ -73,6 +76,10 @@ static const struct {
     {CYF_PREPARE_ROW_bins, 0, "LABEL=E1,E2,..",
      "make classes of a numeric label: <E1, E1..E2, ..., >=En; may be repeated"},
     {CYF_PREPARE_ROW_matrix, 0, "NAME", "X (default), layers/NAME or raw/X"},
+    {CYF_PREPARE_ROW_values, 0, "KIND",
+     "what values are, where they do not tell: counts, fractional-counts, log1p[:TARGET] or log2[:TARGET]"},
+    {CYF_PREPARE_ROW_fractions, 0, "WHAT",
+     "fractional counts: round (default; to whole numbers at random, the same for the same seed) or keep"},
     {CYF_PREPARE_ROW_genes_path, 0, "LIST",
      "gene list to align to, one symbol or Ensembl id a line (default: the inputs' genes)"},
     {CYF_PREPARE_ROW_gene_column, 0, "COLUMN",

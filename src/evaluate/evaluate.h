@@ -30,6 +30,7 @@
 
 #include "base/status.h"
 #include "data/h5ad/reader.h"
+#include "data/h5ad/values.h"
 #include "data/tables/labels.h"
 #include "evaluate/measures/pca.h"
 #include "kernels/csr.h"
@@ -57,14 +58,14 @@ typedef struct cyf_cell_set {
   bool has_labels;         /**< false: label_note says why */
   cyf_label_column labels; /**< codes of the n_cells kept */
   char *label_note;        /**< NULL when there are labels */
-  cyf_expression_kind kind;
+  cyf_values values;       /**< what the file's are */
   int64_t n_cells_in_file; /**< more than matrix.n_cells when subsampled */
 } cyf_cell_set;
 
-/** Loads a file's cells. It detects counts or log-normalised values (cyf_h5ad_detect_kind), keeps `genes` by name and
- * in that order (NULL: all the file's genes), then log-normalises counts. Values that are log-normalised already are
- * used as they are. More than max_cells cells are subsampled without replacement, depending on the seed and the number
- * of cells in the file; the kept cells stay in file order.
+/** Loads a file's cells. It judges what the values are (cyf_h5ad_judge_values), keeps `genes` by name and
+ * in that order (NULL: all the file's genes), then brings them to log1p(counts / total x CYF_NORMALISED_TOTAL).
+ * Logarithms of an unknown target are used as they are. More than max_cells cells are subsampled without replacement,
+ * depending on the seed and the number of cells in the file; the kept cells stay in file order.
  *
  * *ret_set is zeroed and filled, freed with cyf_cell_set_destroy, and empty after an error. A missing label column is
  * no error (has_labels false). Errors: CYF_ERR_INPUT for an unreadable file, no cells, missing genes (how many, and the

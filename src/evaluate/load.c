@@ -11,7 +11,7 @@
 
 /* Rows read at once, and the largest gap between chosen rows that are still read by one call. Reading a few rows too
  * many is cheaper than another call, as a compressed chunk holds many rows anyway. */
-enum { PIECE_ROWS = 512, PIECE_GAP = 16, KIND_CELLS = 1000 };
+enum { PIECE_ROWS = 512, PIECE_GAP = 16, JUDGED_CELLS = 1000 };
 
 /* An entry whose gene is being renumbered from the file's order to ours. */
 typedef struct moved_entry {
@@ -140,41 +140,30 @@ cleanup:
   return status;
 }
 
-/* Counts are normalised later; anything else must be log-normalised already. */
-static cyf_status check_kind(cyf_h5ad *file, cyf_expression_kind *ret_kind) {
-  CYF_TRY(cyf_h5ad_detect_kind(file, KIND_CELLS, ret_kind));
-  if (*ret_kind == CYF_EXPRESSION_OTHER) {
-    return CYF_FAIL(CYF_ERR_INPUT,
-                    "%s: the values are neither counts nor log-normalised; valid are counts, or log1p(counts / total "
-                    "x " CYF_NORMALISED_TOTAL_TEXT ")",
-                    cyf_h5ad_path(file));
-  }
-  return CYF_OK;
-}
-
 static cyf_status load_opened(cyf_h5ad *file, const cyf_load_options *options, const cyf_names *genes,
                               cyf_cell_set *set) {
   cyf_status status = CYF_OK;
   row_mover mover = {0};
   cyf_names file_genes = {0};
   int64_t *chosen = NULL;
+  char text[CYF_VALUES_TEXT_SIZE];
   set->n_cells_in_file = cyf_h5ad_n_cells(file);
   int64_t n = set->n_cells_in_file;
   if (n < 1) return CYF_FAIL(CYF_ERR_INPUT, "%s: has no cells", cyf_h5ad_path(file));
   if (options->max_cells > 0 && n > options->max_cells) n = options->max_cells;
-  CYF_TRY_CLEANUP(check_kind(file, &set->kind));
+  CYF_TRY_CLEANUP(cyf_h5ad_judge_values(file, JUDGED_CELLS, &set->values));
+  CYF_TRY_CLEANUP(cyf_values_settle(set->path, options->matrix, &set->values));
   CYF_TRY_CLEANUP(cyf_h5ad_read_genes(file, options->gene_column, &file_genes));
   CYF_TRY_CLEANUP(cyf_names_copy(genes ? genes : &file_genes, &set->genes));
   if (genes) CYF_TRY_CLEANUP(mover_create(cyf_h5ad_path(file), &file_genes, genes, &mover));
   CYF_TRY_CLEANUP(cyf_choose(options->seed, CYF_USE_LOAD, set->n_cells_in_file, n, &chosen));
   cyf_csr_buffer_clear(&set->matrix, set->genes.n);
   CYF_TRY_CLEANUP(read_chosen(file, &mover, chosen, n, &set->matrix));
-  if (set->kind == CYF_EXPRESSION_COUNTS) {
-    cyf_csr_log_normalize(set->matrix.n_cells, set->matrix.indptr, set->matrix.values, CYF_NORMALISED_TOTAL);
-  }
+  const cyf_rescaling rescaling = cyf_values_rescaling(&set->values, CYF_NORMALISED_TOTAL);
+  cyf_rescale(&rescaling, set->matrix.n_cells, set->matrix.indptr, set->matrix.values);
   CYF_TRY_CLEANUP(read_labels(file, options->label, chosen, n, set));
   cyf_info("%s: %lld of %lld cells x %lld genes, %s", set->path, (long long)n, (long long)set->n_cells_in_file,
-           (long long)set->genes.n, cyf_expression_kind_name(set->kind));
+           (long long)set->genes.n, cyf_values_text(&set->values, text));
 cleanup:
   mover_destroy(&mover);
   cyf_names_destroy(&file_genes);

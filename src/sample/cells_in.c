@@ -8,6 +8,8 @@
 #include "base/memory.h"
 #include "kernels/math/normalisation.h"
 
+enum { JUDGED_CELLS_MOST = 2000 };
+
 static cyf_status match_genes(const char *path, const cyf_names *theirs, const cyf_names *ours, cyf_cells_in *cells) {
   CYF_TRY(CYF_NEW(&cells->gene_of_column, theirs->n));
   for (int64_t i = 0; i < theirs->n; i++) {
@@ -38,10 +40,11 @@ static cyf_status open_cells(const char *path, const char *matrix, const char *g
   if (status == CYF_OK) status = match_genes(path, &theirs, genes, cells);
   cyf_names_destroy(&theirs);
   CYF_TRY(status);
-  CYF_TRY(cyf_h5ad_detect_kind(cells->file, 2000, &cells->kind));
-  if (cells->kind == CYF_EXPRESSION_OTHER)
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: X is neither raw counts nor log-normalised; give one of these", path);
-  cyf_info("%s: %s", path, cyf_expression_kind_name(cells->kind));
+  char text[CYF_VALUES_TEXT_SIZE];
+  CYF_TRY(cyf_h5ad_judge_values(cells->file, JUDGED_CELLS_MOST, &cells->values));
+  CYF_TRY(cyf_values_settle(path, matrix, &cells->values));
+  cells->rescaling = cyf_values_rescaling(&cells->values, CYF_NORMALISED_TOTAL);
+  cyf_info("%s: %s", path, cyf_values_text(&cells->values, text));
   return CYF_OK;
 }
 
@@ -84,10 +87,8 @@ static cyf_status append_row(const cyf_cells_in *cells, const cyf_csr_buffer *ra
     indices[e] = entries[e].gene;
     values[e] = entries[e].value;
   }
-  if (cells->kind == CYF_EXPRESSION_COUNTS) {
-    int64_t indptr[2] = {0, n};
-    cyf_csr_log_normalize(1, indptr, values, CYF_NORMALISED_TOTAL);
-  }
+  const int64_t indptr[2] = {0, n};
+  cyf_rescale(&cells->rescaling, 1, indptr, values);
   return cyf_csr_buffer_append(rows, n, indices, values);
 }
 

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "data/h5ad/reader.h"
+#include "data/h5ad/values.h"
 #include "data/h5ad/writer.h"
 #include "data/tables/labels.h"
 
@@ -17,7 +18,8 @@ typedef struct cyf_cells_in {
   int64_t n_cells, n_genes; /**< n_genes: the model's */
   int64_t n_matched;        /**< model genes that the file has */
   int32_t *gene_of_column;  /**< [file genes] place of the gene in the model, -1: the model has it not */
-  cyf_expression_kind kind; /**< counts or log-normalised */
+  cyf_values values;        /**< what the file's values are */
+  cyf_rescaling rescaling;  /**< to the model's scale */
   pthread_mutex_t lock;     /**< the file's reader serves one thread at a time */
 } cyf_cells_in;
 
@@ -30,8 +32,8 @@ cyf_status cyf_cells_in_open(const char *path, const char *matrix, const char *g
 void cyf_cells_in_close(cyf_cells_in *cells);
 
 /** Appends the file's cells [first, first + n) to `rows`, over the model's genes. Values are log1p(counts / total x
- * CYF_NORMALISED_TOTAL) with the cell's total over those genes; log-normalised files are taken as they are.
- * Thread-safe. Errors: CYF_ERR_INPUT, CYF_ERR_MEMORY. */
+ * CYF_NORMALISED_TOTAL) with the cell's total over those genes. Logarithms of another base or target are brought to
+ * that, where their target is known. Thread-safe. Errors: CYF_ERR_INPUT, CYF_ERR_MEMORY. */
 cyf_status cyf_cells_in_read(cyf_cells_in *cells, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
 /** Copies the names of the cells and all obs columns, each as the type that it has, to a writer. Errors: CYF_ERR_INPUT,

@@ -194,11 +194,7 @@ static cyf_status read_attributes(const reader *r, cyf_exported *e) {
 static cyf_status read_kind(const reader *r, cyf_model *model) {
   const char *word = NULL;
   CYF_TRY(text_of(r, 0, "expression", &word));
-  for (int kind = CYF_EXPRESSION_COUNTS; kind <= CYF_EXPRESSION_OTHER; kind++)
-    if (strcmp(cyf_expression_kind_name((cyf_expression_kind)kind), word) == 0) {
-      model->kind = (cyf_expression_kind)kind;
-      return CYF_OK;
-    }
+  if (cyf_expression_kind_find(word, &model->kind)) return CYF_OK;
   return CYF_FAIL(CYF_ERR_INPUT, "%s: its model's expression is '%s', which is not known", r->name, word);
 }
 

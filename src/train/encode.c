@@ -48,7 +48,7 @@ static cyf_status decode_block(encoder *e, const cyf_block *block) {
     int32_t *indices = cells->indices + cells->indptr[i];
     float *values = cells->values + cells->indptr[i], total = 0;
     const cyf_block_row row = cyf_block_find_row(block, block->first_cell + i);
-    cyf_failure_note(&failure, e->atlas->kind == CYF_EXPRESSION_COUNTS
+    cyf_failure_note(&failure, cyf_expression_is_counted(e->atlas->kind)
                                    ? cyf_block_decode_normalized(&row, e->atlas->n_genes, CYF_NORMALISED_TOTAL, false,
                                                                  NULL, indices, values, &total)
                                    : cyf_block_decode_row(&row, e->atlas->n_genes, indices, values));

@@ -109,7 +109,7 @@ static cyf_status check_counts(const cyf_stage_environment *environment) {
   if (!wanted || atlas->kind == CYF_EXPRESSION_COUNTS) return CYF_OK;
   return CYF_FAIL(CYF_ERR_CONFIG,
                   "autoencoder.likelihood nb needs raw counts, and the atlas %s holds %s; prepare it from counts "
-                  "(--matrix layers/counts, if they are there) or take mse",
+                  "(--matrix layers/counts, if they are there; fractional counts with --fractions round) or take mse",
                   atlas->directory, cyf_expression_kind_name(atlas->kind));
 }
 

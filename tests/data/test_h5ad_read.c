@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "data/h5ad/reader.h"
+#include "data/h5ad/values.h"
 #include "data/h5ad/writer.h"
 #include "h5ad_check.h"
 
@@ -112,6 +113,8 @@ static void check_labels(cyf_h5ad *file, const char *path, const char *name) {
   cyf_free(text);
 }
 
+static const char *const KINDS[] = {"counts", "fractions", "log1p", "log2", "linear", "scaled", "unknown"};
+
 static void every_variant_of_anndata_is_read(void **state) {
   (void)state;
   const char *path = test_folder_or_skip("CYTOFORGE_H5AD_VARIANTS", "folder of tests/interchange/make_h5ad.py's files");
@@ -125,7 +128,7 @@ static void every_variant_of_anndata_is_read(void **state) {
     char name[64], matrix[64], layout[16], kind[32];
     long long n_cells = 0, n_genes = 0, nnz = 0;
     cyf_h5ad *file = NULL;
-    cyf_expression_kind found = CYF_EXPRESSION_OTHER;
+    cyf_values found;
     assert_int_equal(
         sscanf(line, "%63s %63s %15s %31s %lld %lld %lld", name, matrix, layout, kind, &n_cells, &n_genes, &nnz), 7);
     assert_ok(cyf_format(&file_path, "%s/%s.h5ad", path, name));
@@ -135,8 +138,8 @@ static void every_variant_of_anndata_is_read(void **state) {
     assert_int_equal(cyf_h5ad_n_cells(file), n_cells);
     assert_int_equal(cyf_h5ad_n_genes(file), n_genes);
     assert_true(strcmp(layout, "dense") == 0 ? cyf_h5ad_nnz(file) == -1 : cyf_h5ad_nnz(file) >= nnz);
-    assert_ok(cyf_h5ad_detect_kind(file, 10, &found));
-    assert_string_equal(cyf_expression_kind_name(found), kind);
+    assert_ok(cyf_h5ad_judge_values(file, 40, &found));
+    assert_string_equal(KINDS[found.kind], kind);
     check_values(file, path, name);
     check_labels(file, path, name);
     cyf_h5ad_close(&file);
@@ -151,7 +154,8 @@ static void every_variant_of_anndata_is_read(void **state) {
 /* What anndata 0.12 reads (tests/interchange/dump_h5ad.py prints it). */
 typedef struct real_file {
   const char *name, *layout;
-  cyf_expression_kind kind;
+  cyf_value_kind kind;
+  double target; /* of logarithms; 0: unknown, as where genes were left out */
   int64_t n_cells, n_genes, nnz;
   double sum, first_cell_sum;
   const char *first_cell, *last_cell, *first_gene, *last_gene;
@@ -163,19 +167,19 @@ typedef struct real_file {
 } real_file;
 
 static const real_file REAL[] = {
-    {"pbmc_facs", "csr", CYF_EXPRESSION_COUNTS, 3774, 21952, 2702861, 7500459, 1784, "CGTGATGATTTCAC-1-b_cells",
+    {"pbmc_facs", "csr", CYF_VALUES_COUNTS, 0, 3774, 21952, 2702861, 7500459, 1784, "CGTGATGATTTCAC-1-b_cells",
      "AGCTGTGATTGTGG-1-naive_cytotoxic", "ENSG00000238009", "ENSG00000215699", "cell_type", 10, "CD14+ Monocyte",
      "CD8+/CD45RA+ Naive Cytotoxic", "CD19+ B", 767},
-    {"kang_donors", "csr", CYF_EXPRESSION_COUNTS, 12261, 1287, 4266127, 15334912, 2651, "AAACATACATTTCC-1",
+    {"kang_donors", "csr", CYF_VALUES_COUNTS, 0, 12261, 1287, 4266127, 15334912, 2651, "AAACATACATTTCC-1",
      "TTTGCATGTTCATC-1", "ISG15", "PRMT2", "donor", 8, "d101", "d1488", "d1016", 2738},
-    {"worm_embryo", "csr", CYF_EXPRESSION_COUNTS, 1805, 10000, 753299, 1248505, 833, "ACGCAGCAGTGCGATG-300.1.1",
+    {"worm_embryo", "csr", CYF_VALUES_COUNTS, 0, 1805, 10000, 753299, 1248505, 833, "ACGCAGCAGTGCGATG-300.1.1",
      "TTTGTCAAGTACACCT-b02", "WBGene00001960", "WBGene00006448", "embryo_time_min", 67, "210", "780", "300", 1},
-    {"paul15", "dense", CYF_EXPRESSION_COUNTS, 2730, 3451, 2386248, 6083492, 353, "0", "2729", "0610007L01Rik",
+    {"paul15", "dense", CYF_VALUES_COUNTS, 0, 2730, 3451, 2386248, 6083492, 353, "0", "2729", "0610007L01Rik",
      "slc43a2", "paul15_clusters", 19, "1Ery", "19Lymph", "7MEP", 329},
-    {"wot_days", "csr", CYF_EXPRESSION_LOG_NORMALIZED, 1000, 1479, 163094, 585864.838590, 708.202129602,
+    {"wot_days", "csr", CYF_VALUES_LOG1P, 1e4, 1000, 1479, 163094, 585864.838590, 708.202129602,
      "D11_serum_C1_TCACGAACATCTCCCA-1", "D10.5_serum_C2_CACACAATCCGAATGT-1", "Fam150a", "Vmn2r122", "day", 3, "10",
      "11", "11", 316},
-    {"brain_cellxgene", "csr", CYF_EXPRESSION_LOG_NORMALIZED, 2237, 2000, 290860, 572078.486125, 214.625870228,
+    {"brain_cellxgene", "csr", CYF_VALUES_LOG1P, 0, 2237, 2000, 290860, 572078.486125, 214.625870228,
      "10X355_7_AB_YFP:AGAACCTTCGTGTTCCx", "10X353_7_AB_YFP_1:CAACAGTTCGGTCATAx", "ENSG00000284931", "ENSG00000243969",
      "cell_type", 11, "glioblast", "unknown", "glutamatergic neuron", 25},
 };
@@ -199,7 +203,7 @@ static void check_real(const char *path, const real_file *expected) {
   cyf_csr_buffer rows = {0};
   cyf_names genes = {0};
   char **cells = NULL;
-  cyf_expression_kind kind = CYF_EXPRESSION_OTHER;
+  cyf_values values;
   assert_ok(cyf_h5ad_open(path, NULL, &file));
   assert_string_equal(cyf_h5ad_layout(file), expected->layout);
   assert_int_equal(cyf_h5ad_n_cells(file), expected->n_cells);
@@ -223,8 +227,10 @@ static void check_real(const char *path, const real_file *expected) {
   assert_string_equal(cells[0], expected->first_cell);
   assert_string_equal(cells[expected->n_cells - 1], expected->last_cell);
   check_real_label(file, expected);
-  assert_ok(cyf_h5ad_detect_kind(file, 1000, &kind));
-  assert_int_equal(kind, expected->kind);
+  assert_ok(cyf_h5ad_judge_values(file, 1000, &values));
+  assert_int_equal(values.kind, expected->kind);
+  assert_true(values.target == expected->target);
+  assert_true(values.n_voters > 900 && values.n_agree == values.n_voters);
   for (int64_t i = 0; i < expected->n_cells; i++) cyf_free(cells[i]);
   cyf_free(cells);
   cyf_names_destroy(&genes);

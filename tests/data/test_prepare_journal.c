@@ -178,7 +178,7 @@ static void no_value_looks_like_two_lines(void **state) {
 }
 
 /* What a stopped run of this version left must stay readable. So the text must not change unless its number does. */
-static void the_text_of_journal_2_is_this_one(void **state) {
+static void the_text_of_journal_3_is_this_one(void **state) {
   claim *c = *state;
   cyf_prepare_options options = options_of(c, FIRST);
   static const char *const missing[] = {"missing.h5ad"};
@@ -189,8 +189,9 @@ static void the_text_of_journal_2_is_this_one(void **state) {
   const cyf_prepare_job job = {.options = &options, .partial = c->partial, .input = c->input};
   assert_ok(cyf_prepare_journal_text(&job, &text));
   assert_string_equal(text,
-                      "cytoforge prepare journal 2\nversion " CYF_VERSION
-                      "\nmatrix donor\ngene column donor\nmin genes 1\nmin cells 1\nholdout 0.25\nseed 1\nshard cells "
+                      "cytoforge prepare journal 3\nversion " CYF_VERSION
+                      "\nmatrix donor\nvalues donor\nfractions donor\ngene column donor\nmin genes 1\nmin cells "
+                      "1\nholdout 0.25\nseed 1\nshard cells "
                       "1\ncompress gzip\nlabel a=1\nkeep a=1\nholdout where a=1\nbins age 1\nduplicates 1\nid column "
                       "donor\ngenes missing.tsv: -1 bytes, 0.000000000\nlabel map missing.tsv: -1 bytes, "
                       "0.000000000\ninput missing.h5ad: -1 bytes, 0.000000000, 7 cells, 5 genes\n");
@@ -202,7 +203,7 @@ int main(void) {
       cmocka_unit_test_setup(work_is_gone_on_with_where_no_option_that_changes_the_atlas_differs, check_clear),
       cmocka_unit_test_setup(a_file_that_changes_ends_the_going_on, check_clear),
       cmocka_unit_test_setup(no_value_looks_like_two_lines, check_clear),
-      cmocka_unit_test_setup(the_text_of_journal_2_is_this_one, check_clear),
+      cmocka_unit_test_setup(the_text_of_journal_3_is_this_one, check_clear),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

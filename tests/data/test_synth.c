@@ -8,6 +8,7 @@
 #include "base/interrupt.h"
 #include "check.h"
 #include "data/h5ad/reader.h"
+#include "data/h5ad/values.h"
 #include "data/synth/synth.h"
 #include "data/synth/synth_model.h"
 
@@ -150,9 +151,9 @@ static void the_file_has_the_wanted_sparsity_and_labels(void **state) {
   for (int64_t e = 0; e < rows.indptr[options.n_cells]; e++) total += (double)rows.values[e];
   assert_true(fabs(total / n - options.mean_counts) < 0.05 * options.mean_counts);
   cyf_csr_buffer_destroy(&rows);
-  cyf_expression_kind kind;
-  assert_ok(cyf_h5ad_detect_kind(file, 1000, &kind));
-  assert_int_equal(kind, CYF_EXPRESSION_COUNTS);
+  cyf_values values;
+  assert_ok(cyf_h5ad_judge_values(file, 1000, &values));
+  assert_int_equal(values.kind, CYF_VALUES_COUNTS);
   const char *columns[2] = {"cell_type", "donor"};
   const int64_t n_categories[2] = {options.n_types, options.n_donors};
   for (int a = 0; a < 2; a++) {

@@ -59,7 +59,7 @@ static void counts_are_loaded_and_normalised(void **state) {
   options.label = "cell_type";
   assert_ok(cyf_cell_set_load(path, &options, NULL, &set));
   assert_int_equal(set.matrix.n_cells, FILE_CELLS);
-  assert_int_equal(set.kind, CYF_EXPRESSION_COUNTS);
+  assert_int_equal(set.values.kind, CYF_VALUES_COUNTS);
   assert_true(set.has_labels);
   assert_int_equal(set.labels.code[3], 1);
   /* Cell 0 has counts 1, 3, 5 at A, C, E: 9 in all. */
@@ -123,7 +123,7 @@ static void other_values_are_known_or_refused(void **state) {
   snprintf(path, sizeof(path), "%s/log.h5ad", test_folder);
   write_counts(path, names, 0.77);
   assert_ok(cyf_cell_set_load(path, &options, NULL, &set));
-  assert_int_equal(set.kind, CYF_EXPRESSION_LOG_NORMALIZED);
+  assert_int_equal(set.values.kind, CYF_VALUES_LOG1P);
   assert_near(entry(&set, 0, 2), 0.77 * 3.0, 1e-6); /* as it is */
   assert_string_equal(set.label_note, "no label column was asked for");
   cyf_cell_set_destroy(&set);

@@ -114,8 +114,8 @@ def write_layouts(folder):
     for kind in INTEGERS:
         folder.write(f"csr_{kind}", adata_of(csr.astype(kind)), "csr")
     folder.write("dense_int64", adata_of(dense.astype(np.int64)), "dense")
-    folder.write("log", adata_of(csr.log1p()), "csr", kind="log-normalised")
-    folder.write("linear", adata_of((csr * 10.3).tocsr()), "csr", kind="other")
+    folder.write("log", adata_of(csr.log1p()), "csr", kind="log1p")
+    folder.write("scaled_counts", adata_of((csr * 10.3).tocsr()), "csr", kind="fractions")
     folder.write("no_cells", adata_of(sp.csr_matrix((0, N_GENES), dtype=np.float32)), "csr")
     folder.write("no_cells_dense", adata_of(np.zeros((0, N_GENES), dtype=np.float32)), "dense")
     folder.write("all_zero", adata_of(sp.csr_matrix((5, N_GENES), dtype=np.float32)), "csr")

@@ -56,7 +56,7 @@ static inline int32_t *reference_codes(const char *dataset, int64_t *ret_n) {
 static inline void reference_cells(const char *name, cyf_cell_set *set) {
   char dataset[64];
   int64_t shape[4] = {0}, code;
-  *set = (cyf_cell_set){.has_labels = true, .kind = CYF_EXPRESSION_LOG_NORMALIZED};
+  *set = (cyf_cell_set){.has_labels = true, .values = {.kind = CYF_VALUES_LOG1P}};
   snprintf(dataset, sizeof(dataset), "expression/%s", name);
   double *dense = reference(dataset, shape);
   cyf_csr_buffer_clear(&set->matrix, shape[1]);

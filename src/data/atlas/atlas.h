@@ -12,6 +12,7 @@
 #include "base/words.h"
 #include "comm/comm.h"
 #include "data/h5ad/reader.h"
+#include "data/h5ad/values.h"
 #include "data/tables/labels.h"
 
 /** A label column of the atlas, such as cell_type. */
@@ -33,9 +34,11 @@ typedef struct cyf_shard {
 typedef struct cyf_atlas {
   char *directory;
   int64_t n_cells, n_genes, nnz; /**< over all shards; nnz: stored values */
-  cyf_expression_kind kind;      /**< COUNTS or LOG_NORMALIZED */
-  uint64_t seed;                 /**< of the shuffle */
-  char *fingerprint;             /**< hexadecimal; changes when the atlas' content does; stored in checkpoints */
+  cyf_expression_kind kind;
+  double target; /**< what the undone values of a cell add up to: of logarithms as stored, 0 unknown; of counts as they
+                    are normalised in training */
+  uint64_t seed; /**< of the shuffle */
+  char *fingerprint; /**< hexadecimal; changes when the atlas' content does; stored in checkpoints */
   cyf_names genes;
   cyf_attribute *attributes;
   int64_t n_attributes;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +11,11 @@
 #include "base/checksum.h"
 #include "base/config/yaml_doc.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/partial.h"
 #include "data/tables/gene_list.h"
+#include "kernels/math/normalisation.h"
 
 void cyf_atlas_shard_name(int64_t shard, char text[32]) {
   snprintf(text, 32, "shard-%05lld.h5ad", (long long)shard);
@@ -78,6 +81,10 @@ static void print_sources(FILE *stream, const cyf_atlas_provenance *provenance) 
 static void print_manifest(FILE *stream, const cyf_atlas *atlas, const cyf_atlas_provenance *provenance) {
   fprintf(stream, "format: cytoforge-atlas\nversion: %d\n", CYF_ATLAS_FORMAT_VERSION);
   print_text(stream, "kind: ", cyf_expression_kind_name(atlas->kind), "\n");
+  if (atlas->target > 0)
+    fprintf(stream, "target: %.17g\n", atlas->target);
+  else
+    fputs("target: unknown\n", stream);
   fprintf(stream, "n_cells: %lld\nn_genes: %lld\nnnz: %lld\n", (long long)atlas->n_cells, (long long)atlas->n_genes,
           (long long)atlas->nnz);
   fprintf(stream, "seed: \"%" PRIu64 "\"\n", atlas->seed);
@@ -135,6 +142,29 @@ static cyf_status damaged(const manifest *file, const char *what) {
   return CYF_FAIL(CYF_ERR_INPUT, "%s: %s; make the atlas again with `cytoforge prepare`", file->path, what);
 }
 
+/* Manifests of 0.1 have none, and mean the one number of then. */
+static cyf_status read_target(const manifest *file, cyf_atlas *atlas) {
+  const char *text = NULL;
+  char *end = NULL;
+  atlas->target = CYF_NORMALISED_TOTAL;
+  if (cyf_yaml_get(file->yaml, file->root, "target").id == 0) {
+    if (!cyf_expression_is_counted(atlas->kind))
+      cyf_info("%s: says nothing of the target of its logarithms, which was " CYF_NORMALISED_TOTAL_TEXT
+               " when it was made",
+               file->path);
+    return CYF_OK;
+  }
+  CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "target", &text));
+  if (strcmp(text, "unknown") == 0) {
+    atlas->target = 0;
+    return CYF_OK;
+  }
+  atlas->target = strtod(text, &end);
+  return end != text && *end == '\0' && atlas->target > 0 && isfinite(atlas->target)
+             ? CYF_OK
+             : damaged(file, "`target` is no number above 0, nor `unknown`");
+}
+
 static cyf_status read_header(const manifest *file, cyf_atlas *atlas) {
   const char *text = NULL;
   int64_t version = 0;
@@ -145,13 +175,8 @@ static cyf_status read_header(const manifest *file, cyf_atlas *atlas) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: atlas format version %lld; this cytoforge reads version %d", file->path,
                     (long long)version, CYF_ATLAS_FORMAT_VERSION);
   CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "kind", &text));
-  if (strcmp(text, cyf_expression_kind_name(CYF_EXPRESSION_COUNTS)) == 0) {
-    atlas->kind = CYF_EXPRESSION_COUNTS;
-  } else if (strcmp(text, cyf_expression_kind_name(CYF_EXPRESSION_LOG_NORMALIZED)) == 0) {
-    atlas->kind = CYF_EXPRESSION_LOG_NORMALIZED;
-  } else {
-    return damaged(file, "`kind` is unknown");
-  }
+  if (!cyf_expression_kind_find(text, &atlas->kind)) return damaged(file, "`kind` is unknown");
+  CYF_TRY(read_target(file, atlas));
   CYF_TRY(cyf_yaml_require_int(file->yaml, file->root, "n_cells", &atlas->n_cells));
   CYF_TRY(cyf_yaml_require_int(file->yaml, file->root, "n_genes", &atlas->n_genes));
   CYF_TRY(cyf_yaml_require_int(file->yaml, file->root, "nnz", &atlas->nnz));

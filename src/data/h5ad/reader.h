@@ -29,6 +29,14 @@ cyf_status cyf_h5ad_open(const char *path, const char *matrix, cyf_h5ad **ret_fi
 /** Closes the file and frees what is held of it; NULL-safe, sets NULL. */
 void cyf_h5ad_close(cyf_h5ad **file);
 
+/** Opens obs and var alone, of a file whose X may be missing or unreadable; rows are theirs. Errors: as cyf_h5ad_open.
+ */
+cyf_status cyf_h5ad_open_tables(const char *path, cyf_h5ad **ret_file);
+/** Names of the file's matrices, "X", "raw/X" and "layers/NAME", whether they can be read or not. Errors:
+ * CYF_ERR_INPUT.
+ */
+cyf_status cyf_h5ad_list_matrices(const char *path, cyf_names *ret_matrices);
+
 /** The path as it was given to cyf_h5ad_open; the file's own. */
 const char *cyf_h5ad_path(const cyf_h5ad *file);
 /** @{ */
@@ -37,6 +45,8 @@ int64_t cyf_h5ad_n_cells(const cyf_h5ad *file);
 int64_t cyf_h5ad_n_genes(const cyf_h5ad *file);
 /** @} */
 
+/** The matrix' name: "X", "raw/X" or "layers/NAME". */
+const char *cyf_h5ad_matrix(const cyf_h5ad *file);
 int64_t cyf_h5ad_nnz(const cyf_h5ad *file);        /**< stored entries; -1 for dense */
 const char *cyf_h5ad_layout(const cyf_h5ad *file); /**< "csr", "csc" or "dense" */
 
@@ -91,16 +101,11 @@ bool cyf_h5ad_column_is_numeric(cyf_h5ad *file, const char *column);
  * absent or of another shape. */
 cyf_status cyf_h5ad_read_obsm(cyf_h5ad *file, const char *name, int64_t *ret_width, float **ret_values);
 
-/** What the values of a matrix are. */
-typedef enum cyf_expression_kind {
-  CYF_EXPRESSION_COUNTS,         /**< non-negative integers (in any number type) */
-  CYF_EXPRESSION_LOG_NORMALIZED, /**< non-integer, largest value < 25: used as they are */
-  CYF_EXPRESSION_OTHER           /**< non-integer and large (normalised, not logged): refused */
-} cyf_expression_kind;
-/** Tells the kind by all stored values of up to max_cells cells, taken from places spread over the file. Errors: those
- * of cyf_h5ad_read_rows. */
-cyf_status cyf_h5ad_detect_kind(cyf_h5ad *file, int64_t max_cells, cyf_expression_kind *ret_kind);
-/** The kind as a word: "counts", "log-normalised" or "other". */
-const char *cyf_expression_kind_name(cyf_expression_kind kind);
+/** What cytoforge wrote of the values of X into the file: uns/cytoforge/expression, and uns/cytoforge/target (0 where
+ * it is not there, also for an unknown one). *ret_word is NULL where there is none, and of another matrix than X; the
+ * caller frees it with cyf_free. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_h5ad_read_expression(cyf_h5ad *file, char **ret_word, double *ret_target);
+/** The relative rounding of the matrix' values, by the type they are stored in: 2^-24 for float32. */
+double cyf_h5ad_roundoff(cyf_h5ad *file);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening obs and var: anndata's encodings dataframe 0.1.0 and 0.2.0, and the compound datasets that came before. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -44,6 +45,34 @@ static cyf_status group_columns(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   return status;
 }
 
+/* Rows of the dataset at `path`, or of the "values" or "codes" of a group there; -1: there are none. */
+static int64_t rows_at(hid_t parent, const char *path) {
+  static const char *const parts[] = {"values", "codes"};
+  hsize_t dims[H5S_MAX_RANK] = {0};
+  char part[CYF_H5_REASON_SIZE];
+  const H5I_type_t type = cyf_h5_object_type(parent, path);
+  for (int i = 0; type == H5I_GROUP && i < 2; i++) {
+    const int64_t n =
+        snprintf(part, sizeof(part), "%s/%s", path, parts[i]) < (int)sizeof(part) ? rows_at(parent, part) : -1;
+    if (n >= 0) return n;
+  }
+  if (type != H5I_DATASET) return -1;
+  hid_t dataset = H5Dopen2(parent, path, H5P_DEFAULT), space = H5Dget_space(dataset);
+  const int64_t n = H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, dims, NULL) == 1
+                        ? (int64_t)dims[0]
+                        : -1;
+  cyf_h5_close_id(&space);
+  cyf_h5_close_id(&dataset);
+  return n;
+}
+
+/* Of a frame that no matrix gives a size: the rows of its index, or of a column. */
+static int64_t count_rows(const cyf_h5ad_frame *frame) {
+  int64_t n = frame->index ? rows_at(frame->object, frame->index) : -1;
+  for (int64_t c = 0; c < frame->columns.n && n < 0; c++) n = rows_at(frame->object, frame->columns.name[c]);
+  return n < 0 ? 0 : n;
+}
+
 static cyf_status open_group(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   cyf_status status = CYF_OK;
   hid_t index = H5I_INVALID_HID;
@@ -53,6 +82,7 @@ static cyf_status open_group(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   if (!frame->index && cyf_h5_exists(frame->object, "_index")) CYF_TRY(cyf_strdup("_index", &frame->index));
   if (!frame->index && cyf_h5_exists(frame->object, "index")) CYF_TRY(cyf_strdup("index", &frame->index));
   CYF_TRY(group_columns(file, frame));
+  if (frame->n_rows < 0) frame->n_rows = count_rows(frame);
   if (!frame->index) return CYF_OK;
   if (!cyf_h5_exists(frame->object, frame->index)) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: %s names '%s' as its index, which is missing", file->path, frame->name,
@@ -78,6 +108,7 @@ static cyf_status open_compound(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   int64_t shape[4] = {0};
   frame->compound = true;
   CYF_TRY_CLEANUP(cyf_h5_extent(frame->object, file->path, frame->name, &n_dims, shape));
+  if (frame->n_rows < 0 && n_dims == 1) frame->n_rows = shape[0];
   if (H5Tget_class(type) != H5T_COMPOUND || n_dims != 1 || shape[0] != frame->n_rows) {
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s is not a table of %lld rows, as the matrix has", file->path, frame->name,
                       (long long)frame->n_rows);
@@ -98,7 +129,10 @@ cyf_status cyf_h5ad_frame_open(const cyf_h5ad *file, const char *path, int64_t n
   *ret_frame = (cyf_h5ad_frame){.object = H5I_INVALID_HID, .n_rows = n_rows};
   CYF_TRY(cyf_strdup(path, &ret_frame->name));
   H5I_type_t type = cyf_h5_object_type(file->file, path);
-  if (type == H5I_BADID) return CYF_OK;
+  if (type == H5I_BADID) {
+    if (n_rows < 0) ret_frame->n_rows = 0;
+    return CYF_OK;
+  }
   ret_frame->object = H5Oopen(file->file, path, H5P_DEFAULT);
   return type == H5I_GROUP ? open_group(file, ret_frame) : open_compound(file, ret_frame);
 }

@@ -48,6 +48,7 @@ struct cyf_h5ad {
   hid_t values, indices;         /**< datasets; dense: values alone */
   int values_bits, indices_bits; /**< 8 or 16 where N-bit chunks can be taken as they are stored; 0: through HDF5 */
   cyf_deflated_form values_form, indices_form;
+  bool takes_any;  /**< rows may hold any values, also negative ones and NaN */
   int64_t *indptr; /**< of the stored rows (CSR) or columns (CSC) */
   /** A CSC matrix after its first use: its transpose, rows of cells */
   int64_t *row_start;
@@ -116,7 +117,8 @@ typedef struct cyf_column {
   bool ordered; /**< CATEGORICAL: the categories have an order (where the file says so in the way of anndata 0.8) */
 } cyf_column;
 
-/** Opens obs or var. Where `path` is absent, object stays -1. n_rows is the matrix' number of cells or genes. Errors:
+/** Opens obs or var. Where `path` is absent, object stays -1. n_rows is the matrix' number of cells or genes; -1: there
+ * is no matrix, and the frame has as many rows as its index. Errors:
  * CYF_ERR_INPUT where the frame has another number of rows. */
 cyf_status cyf_h5ad_frame_open(const cyf_h5ad *file, const char *path, int64_t n_rows, cyf_h5ad_frame *ret_frame);
 /** Closes the object and frees the names. */

@@ -70,7 +70,8 @@ static cyf_status emit_row(const cyf_h5ad *file, int64_t cell, int64_t n, int32_
   bool ascending = true;
   for (int64_t i = 0; i < n; i++) {
     if (genes[i] < 0 || genes[i] >= file->n_genes) return bad_index(file, "cell", cell, genes[i], file->n_genes);
-    if (!(values[i] >= 0 && values[i] < INFINITY)) return bad_value(file, cell, genes[i], values[i]);
+    if (!(values[i] >= 0 && values[i] < INFINITY) && !file->takes_any)
+      return bad_value(file, cell, genes[i], values[i]);
     if (i > 0 && genes[i] <= genes[i - 1]) ascending = false;
   }
   if (!ascending) CYF_TRY(sort_row(n, genes, values));
@@ -250,7 +251,7 @@ static cyf_status read_dense(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_b
       for (int64_t gene = 0; gene < width; gene++) {
         float value = values[gene];
         if (value == 0) continue;
-        if (!(value > 0 && value < INFINITY)) return bad_value(file, from + cell, gene, value);
+        if (!(value > 0 && value < INFINITY) && !file->takes_any) return bad_value(file, from + cell, gene, value);
         file->scratch_genes[kept] = (int32_t)gene;
         values[kept++] = value; /* overwrites only what has been looked at */
       }

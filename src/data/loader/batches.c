@@ -22,7 +22,7 @@ static cyf_status decode_cell(const cyf_loader *loader, cyf_batch_slot *slot, in
     return cyf_compact_gather(loader, row, i, cells->indptr[i], next, &slot->stored, &slot->total[i]);
   int32_t *indices = cells->indices + cells->indptr[i];
   float *values = cells->values + cells->indptr[i];
-  if (loader->atlas->kind == CYF_EXPRESSION_COUNTS)
+  if (cyf_expression_is_counted(loader->atlas->kind))
     return cyf_block_decode_normalized(row, cells->n_genes, CYF_NORMALISED_TOTAL, slot->past_caches, next, indices,
                                        values, &slot->total[i]);
   return cyf_block_decode_row(row, cells->n_genes, indices, values);

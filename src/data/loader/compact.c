@@ -68,7 +68,7 @@ cyf_status cyf_compact_gather(const cyf_loader *loader, const cyf_block_row *row
   CYF_TRY(cyf_block_gather_row(row, loader->atlas->n_genes, loader->index_type, loader->count_type, next,
                                (char *)memory->indices + (size_t)at * cyf_index_bytes(loader->index_type),
                                (char *)memory->counts + (size_t)at * cyf_count_bytes(loader->count_type), &total));
-  const bool counts = loader->atlas->kind == CYF_EXPRESSION_COUNTS;
+  const bool counts = cyf_expression_is_counted(loader->atlas->kind);
   *ret_total = counts ? (float)total : 0;
   memory->factor[i] = (float)(CYF_NORMALISED_TOTAL / (total > 0 ? total : 1));
   return CYF_OK;

@@ -301,7 +301,7 @@ cyf_status cyf_loader_next(cyf_loader *loader, cyf_batch *ret_batch) {
                       .indptr = slot->bounds,
                       .indices = slot->stored.indices,
                       .counts = slot->stored.counts,
-                      .factor = loader->atlas->kind == CYF_EXPRESSION_COUNTS ? slot->stored.factor : NULL};
+                      .factor = cyf_expression_is_counted(loader->atlas->kind) ? slot->stored.factor : NULL};
   ret_batch->total = slot->total;
   ret_batch->cell = slot->cell;
   ret_batch->position = slot->position;

@@ -77,7 +77,7 @@ static cyf_status allocate(filling *f, int64_t n_rows, int64_t nnz) {
   CYF_TRY(CYF_NEW(&loader->resident.total, n_rows));
   CYF_TRY(CYF_NEW(&loader->resident.row_of_cell, n_cells_of(loader)));
   CYF_TRY(d->ops->alloc(d, sizeof(int64_t) * (size_t)(n_rows + 1), (void **)&m->indptr));
-  if (loader->atlas->kind == CYF_EXPRESSION_COUNTS)
+  if (cyf_expression_is_counted(loader->atlas->kind))
     CYF_TRY(d->ops->alloc(d, sizeof(float) * (size_t)n_rows, (void **)&m->factor));
   CYF_TRY(d->ops->alloc(d, (size_t)nnz * cyf_index_bytes(m->index_type), (void **)&m->indices));
   return d->ops->alloc(d, (size_t)nnz * cyf_count_bytes(m->count_type), (void **)&m->counts);

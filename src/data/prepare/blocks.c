@@ -84,20 +84,20 @@ static cyf_status read_names(cyf_block_reader *reader, int64_t first, int64_t n)
   return CYF_OK;
 }
 
-static bool is_count(float value) {
-  return value == rintf(value) && value <= count_max;
+static bool fits_count(float value) {
+  return value <= count_max;
 }
 
 static cyf_status check_counts(const cyf_block_reader *reader, int64_t first) {
   const cyf_csr_buffer *rows = &reader->rows;
   const int64_t nnz = rows->indptr[rows->n_cells];
   int bad = 0; /* without branches, so that the loop runs at memory speed */
-  for (int64_t e = 0; e < nnz; e++) bad |= !is_count(rows->values[e]);
+  for (int64_t e = 0; e < nnz; e++) bad |= !fits_count(rows->values[e]);
   if (!bad) return CYF_OK;
   int64_t e = 0, cell = 0;
-  while (is_count(rows->values[e])) e++;
+  while (fits_count(rows->values[e])) e++;
   while (rows->indptr[cell + 1] <= e) cell++;
-  return CYF_FAIL(CYF_ERR_INPUT, "%s: cell %lld has the value %g among counts; expected integers up to %.0f",
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: cell %lld has the value %g among counts; expected up to %.0f",
                   reader->input->path, (long long)(first + cell), (double)rows->values[e], (double)count_max);
 }
 
@@ -168,12 +168,17 @@ static cyf_status visit_block(cyf_block_reader *reader, int64_t first, int64_t n
   CYF_TRY(cyf_prepare_check_signal(reader->job));
   cyf_csr_buffer_clear(&reader->rows, input->n_genes);
   CYF_TRY(cyf_h5ad_read_rows(reader->file, first, n, &reader->rows));
+  cyf_odd_values odd = {0};
+  cyf_rescale(&input->rescaling, reader->rows.n_cells, reader->rows.indptr, reader->rows.values);
   if (reader->job->kind == CYF_EXPRESSION_COUNTS) CYF_TRY(check_counts(reader, first));
   CYF_TRY(map_rows(reader));
+  if (reader->job->kind == CYF_EXPRESSION_COUNTS)
+    cyf_prepare_round_rows(reader->job, input, input->first_cell + first, &reader->rows, &odd);
   if (reader->with_obs) map_codes(reader, first, n);
   const cyf_prepare_block block = {.input = input,
                                    .first_cell = input->first_cell + first,
                                    .cells = cyf_csr_view(&reader->rows),
+                                   .odd = odd,
                                    .codes = reader->with_obs ? (const int32_t *const *)reader->codes : NULL,
                                    .names = reader->with_obs ? reader->names + (first - reader->names_first) : NULL};
   return visit(reader->job, &block, context);

@@ -110,7 +110,7 @@ static cyf_status start_file(const cyf_prepare_job *job, const char *path, bool 
   CYF_TRY_CLEANUP(cyf_h5ad_writer_create(path, job->atlas_genes.n, &format, ret_writer));
   CYF_TRY_CLEANUP(cyf_h5ad_writer_stream_obs(*ret_writer, n_cells, nnz, columns, job->options->n_labels));
   CYF_TRY_CLEANUP(cyf_h5ad_writer_set_genes(*ret_writer, &job->atlas_genes));
-  status = cyf_h5ad_writer_set_uns_text(*ret_writer, "expression", cyf_expression_kind_name(job->kind));
+  status = cyf_prepare_write_kind(job, *ret_writer);
 cleanup:
   cyf_free(columns); /* the job owns what they point to */
   return status;

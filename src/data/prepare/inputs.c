@@ -10,8 +10,6 @@
 #include "base/memory.h"
 #include "data/tables/gene_list.h"
 
-enum { DETECT_CELLS_MAX = 2000 }; /* cells looked at to tell counts from logarithms */
-
 /* Refuses a file that is given twice. It may go by several names, such as ./w.h5ad or a link; the file system tells. */
 static cyf_status check_distinct(const cyf_prepare_options *options) {
   struct stat *facts = NULL;
@@ -98,44 +96,6 @@ cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job) {
   if (status == CYF_OK) status = cyf_prepare_check_labels(job);
 cleanup:
   cyf_names_destroy(&seen);
-  return status;
-}
-
-static cyf_status detect_one(const cyf_prepare_job *job, const cyf_prepare_input *input, int64_t *ret_kind) {
-  cyf_h5ad *file = NULL;
-  CYF_TRY(cyf_h5ad_open(input->path, job->options->matrix, &file));
-  cyf_expression_kind kind = CYF_EXPRESSION_OTHER;
-  const cyf_status status = cyf_h5ad_detect_kind(file, DETECT_CELLS_MAX, &kind);
-  cyf_h5ad_close(&file);
-  CYF_TRY(status);
-  if (kind == CYF_EXPRESSION_OTHER)
-    return CYF_FAIL(CYF_ERR_INPUT,
-                    "%s: matrix %s holds neither counts nor log-normalised values; another matrix of the file may: "
-                    "--matrix raw/X or layers/NAME",
-                    input->path, job->options->matrix ? job->options->matrix : "X");
-  *ret_kind = (int64_t)kind;
-  return CYF_OK;
-}
-
-cyf_status cyf_prepare_detect_kind(cyf_prepare_job *job) {
-  const int64_t n = job->options->n_inputs;
-  int64_t *kind = NULL;
-  cyf_status status = CYF_NEW(&kind, n);
-  for (int64_t i = job->rank; i < n && status == CYF_OK; i += job->size)
-    status = detect_one(job, &job->input[i], &kind[i]);
-  CYF_TRY_CLEANUP(cyf_comm_agree(job->comm, status));
-  CYF_TRY_CLEANUP(cyf_comm_sum_int64(job->comm, kind, n));
-  for (int64_t i = 1; i < n; i++) {
-    if (kind[i] == kind[0]) continue;
-    status = CYF_FAIL(CYF_ERR_INPUT, "%s holds %s and %s holds %s; an atlas needs one kind of values",
-                      job->input[0].path, cyf_expression_kind_name((cyf_expression_kind)kind[0]), job->input[i].path,
-                      cyf_expression_kind_name((cyf_expression_kind)kind[i]));
-    break;
-  }
-  CYF_TRY_CLEANUP(cyf_comm_agree(job->comm, status));
-  job->kind = (cyf_expression_kind)kind[0];
-cleanup:
-  cyf_free(kind);
   return status;
 }
 

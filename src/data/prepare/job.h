@@ -15,6 +15,7 @@
 #include "comm/comm.h"
 #include "data/atlas/atlas.h"
 #include "data/h5ad/reader.h"
+#include "data/h5ad/values.h"
 #include "data/h5ad/writer.h"
 #include "data/prepare/counts.h"
 #include "data/prepare/fates.h"
@@ -31,11 +32,13 @@ typedef struct cyf_prepare_input {
   int64_t n_cells, n_genes, bytes;
   int64_t nnz; /**< stored values; dense: cells x genes */
   bool is_csc;
-  int32_t *gene;         /**< [n_genes] which gene in use each of the file's is; -1: none */
-  bool ascending;        /**< `gene` ascends, so that rows need no sorting */
-  char **label_column;   /**< [n_labels] the obs column that holds the label; NULL: none, no cell has it */
-  int64_t *n_categories; /**< [n_labels] categories of the file's column */
-  int32_t **category;    /**< [n_labels][n_categories] the atlas' code of each; -1: no label */
+  cyf_values values;       /**< what they are */
+  cyf_rescaling rescaling; /**< how they come to the atlas' scale */
+  int32_t *gene;           /**< [n_genes] which gene in use each of the file's is; -1: none */
+  bool ascending;          /**< `gene` ascends, so that rows need no sorting */
+  char **label_column;     /**< [n_labels] the obs column that holds the label; NULL: none, no cell has it */
+  int64_t *n_categories;   /**< [n_labels] categories of the file's column */
+  int32_t **category;      /**< [n_labels][n_categories] the atlas' code of each; -1: no label */
 } cyf_prepare_input;
 
 /** The state of one run. Everything that is not the options' or `comm` is owned. */
@@ -56,6 +59,8 @@ typedef struct cyf_prepare_job {
   cyf_label_map label_map;
   cyf_obs_rules rules;
   cyf_expression_kind kind;
+  double target;            /**< of stored logarithms, 0 where it is unknown; of counts, that of training */
+  cyf_rng_key rounding_key; /**< of fractional counts */
   cyf_cell_fates fates;
   int64_t nnz_kept; /**< entries of kept cells, before the gene filter */
   double largest;   /**< largest value of kept cells, before the gene filter */
@@ -106,19 +111,28 @@ static inline cyf_status cyf_prepare_check_signal(const cyf_prepare_job *job) {
 /** Reads sizes, genes and label columns of every input on every rank, and makes one list of genes and one of
  * categories. Local, the same on each rank. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job);
-/** Tells counts from log-normalised values; the inputs are shared out over the ranks. Collective. Errors, agreed:
- * CYF_ERR_INPUT for other values, and where inputs differ. */
+/** Judges what the values of each input are, by themselves and by what the options state, and chooses the atlas' kind
+ * and scale. The inputs are shared out over the ranks. Collective. Errors, agreed: CYF_ERR_INPUT naming an input that
+ * is of no use, or two that are on different scales; CYF_ERR_USAGE. */
 cyf_status cyf_prepare_detect_kind(cyf_prepare_job *job);
 /** Frees what is known of the inputs, their genes and labels. */
 void cyf_prepare_close_inputs(cyf_prepare_job *job);
 
 /* ---- blocks: blocks.c ---- */
 
+/** Values among counts that are no whole numbers, and the first of them. */
+typedef struct cyf_odd_values {
+  int64_t n;
+  int64_t cell, gene; /**< over all inputs; in use */
+  double value;
+} cyf_odd_values;
+
 /** Consecutive cells of one input, over the genes in use. The reader owns everything; valid until the next block. */
 typedef struct cyf_prepare_block {
   const cyf_prepare_input *input;
   int64_t first_cell;          /**< over all inputs */
   cyf_csr cells;               /**< [n_cells, genes in use], ascending genes */
+  cyf_odd_values odd;          /**< among its counts */
   const int32_t *const *codes; /**< [n_labels][n_cells] the atlas' codes; NULL without obs */
   char *const *names;          /**< [n_cells]; NULL without obs */
 } cyf_prepare_block;
@@ -135,6 +149,20 @@ cyf_status cyf_block_reader_visit(cyf_block_reader *reader, int64_t first_cell, 
                                   cyf_prepare_visitor visit, void *context);
 /** Closes the open input and frees the reader; NULL-safe, sets NULL. */
 void cyf_block_reader_destroy(cyf_block_reader **reader);
+
+/* ---- fractional counts: fractions.c ---- */
+
+/** Rounds the values of rows over the genes in use, in place: up or down at random, so that their mean stays.
+ *
+ * The number is drawn by (seed, cell, gene), so the same for any number of ranks and in any pass. What becomes 0
+ * leaves. Values of an input that holds counts are counted in `odd`. first_cell: over all inputs. Local. */
+void cyf_prepare_round_rows(const cyf_prepare_job *job, const cyf_prepare_input *input, int64_t first_cell,
+                            cyf_csr_buffer *rows, cyf_odd_values *odd);
+/** Adds up odd values; the first of them is that of the first cell. */
+void cyf_odd_values_add(const cyf_odd_values *more, cyf_odd_values *odd);
+/** Warns of the odd values of all ranks among n_values, naming the first. Collective. Errors, agreed: CYF_ERR_INPUT
+ * where they are too many for counts. */
+cyf_status cyf_prepare_judge_odd(cyf_prepare_job *job, const cyf_odd_values *odd, int64_t n_values);
 
 /* ---- units: units.c ---- */
 
@@ -277,6 +305,8 @@ cyf_h5ad_options cyf_prepare_format(const cyf_prepare_job *job, double largest);
 /** Turns a row of nnz entries, in place, from genes in use to the atlas' genes: the entries of dropped genes go.
  * Returns the number of entries left. */
 int64_t cyf_prepare_atlas_row(const cyf_prepare_job *job, int64_t nnz, int32_t *indices, float *values);
+/** Writes into a file what its values are: the kind, and the target of logarithms where it is known. */
+cyf_status cyf_prepare_write_kind(const cyf_prepare_job *job, cyf_h5ad_writer *writer);
 /** Writes genes, names[n_cells] (made unique) and codes[n_labels][n_cells] into a file and commits it. The writer is
  * destroyed either way. Local. Errors: CYF_ERR_IO. */
 cyf_status cyf_prepare_finish_file(const cyf_prepare_job *job, cyf_h5ad_writer **writer, int64_t n_cells,

@@ -106,7 +106,7 @@ cyf_status cyf_prepare_journal_text(const cyf_prepare_job *job, char **ret_text)
   size_t size = 0;
   FILE *stream = open_memstream(&text, &size);
   if (!stream) return CYF_FAIL(CYF_ERR_MEMORY, "no memory for the journal of %s", job->partial);
-  fprintf(stream, "cytoforge prepare journal 2\nversion %s\n", CYF_VERSION);
+  fprintf(stream, "cytoforge prepare journal 3\nversion %s\n", CYF_VERSION);
   for (int i = 0; i < CYF_PREPARE_N_OPTIONS; i++)
     if (cyf_prepare_option_table[i].journal) print_option(stream, job, &cyf_prepare_option_table[i]);
   const cyf_status status =

@@ -55,6 +55,10 @@ typedef enum cyf_prepare_option_kind {
   /* atlas directory */                                                                               \
   X(TEXT, output, CYF_KEEPS_ATLAS, "out")                                                             \
   X(MATRIX, matrix, CYF_CHANGES_ATLAS("matrix"), "matrix")                                            \
+  /* what the values of all inputs are (h5ad/values.h); NULL: as they tell by themselves */           \
+  X(TEXT, values, CYF_CHANGES_ATLAS("values"), "values")                                              \
+  /* fractional counts: "round" (NULL too), to whole numbers at random, or "keep" */                  \
+  X(TEXT, fractions, CYF_CHANGES_ATLAS("fractions"), "fractions")                                     \
   /* var column with the genes' names; NULL: the index; "COLUMN1,COLUMN2": the first that a file has, \
    * "index" is the index */                                                                          \
   X(TEXT, gene_column, CYF_CHANGES_ATLAS("gene column"), "gene-column")                               \

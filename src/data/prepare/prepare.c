@@ -146,6 +146,7 @@ static cyf_status write_manifest(const cyf_prepare_job *job) {
                      .n_genes = job->summary.n_genes,
                      .nnz = job->summary.nnz,
                      .kind = job->kind,
+                     .target = job->target,
                      .seed = job->options->seed,
                      .genes = job->atlas_genes,
                      .attributes = job->attribute,
@@ -235,7 +236,6 @@ static cyf_status run(cyf_prepare_job *job) {
   CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_open_inputs(job)));
   CYF_TRY(cyf_prepare_filter_cells(job));
   CYF_TRY(cyf_prepare_detect_kind(job));
-  cyf_info("values are %s", cyf_expression_kind_name(job->kind));
   CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_plan_job(job, false)));
   return job->options->dry_run ? cyf_prepare_print_plan(job) : make_atlas(job);
 }

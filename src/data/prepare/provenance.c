@@ -29,6 +29,8 @@ static void print_count(FILE *stream, const char *key, int64_t n) {
 static void print_options(FILE *stream, const cyf_prepare_options *options) {
   fputs("prepare:\n", stream);
   print_text(stream, "matrix", options->matrix ? options->matrix : "X");
+  print_text(stream, "values", options->values);
+  print_text(stream, "fractions", options->fractions ? options->fractions : "round");
   print_text(stream, "gene_list", options->genes_path);
   print_count(stream, "min_genes", options->min_genes);
   print_count(stream, "min_cells", options->min_cells);

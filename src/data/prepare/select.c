@@ -10,11 +10,13 @@
 /* What pass 1 finds out about one unit of cells, and stores on disk. */
 typedef struct selection {
   int64_t first_cell, n_words;
-  int64_t *words; /* [2 + n_words]: entries of the kept cells, their largest value (as bits), then a bit a cell */
+  int64_t *words; /* [WORDS_AHEAD + n_words]: facts of the unit, then a bit a cell */
   double largest;
+  cyf_odd_values odd;
 } selection;
 
-enum { WORDS_AHEAD = 2 };
+/* Entries of the kept cells; their largest value as bits; how many odd values; cell, gene and value of the first. */
+enum { WORDS_AHEAD = 6 };
 
 static int64_t unit_words(const cyf_prepare_job *job, int64_t unit) {
   const int64_t n_cells = cyf_prepare_unit_end(job, unit) - unit * job->plan.unit_cells;
@@ -26,12 +28,14 @@ static cyf_status begin_unit(cyf_prepare_job *job, int64_t unit, void *context) 
   unit_selection->first_cell = unit * job->plan.unit_cells;
   unit_selection->n_words = unit_words(job, unit);
   unit_selection->largest = 0;
+  unit_selection->odd = (cyf_odd_values){0};
   memset(unit_selection->words, 0, (size_t)(WORDS_AHEAD + unit_selection->n_words) * sizeof(int64_t));
   return CYF_OK;
 }
 
 static cyf_status select_block(cyf_prepare_job *job, const cyf_prepare_block *block, void *context) {
   selection *unit = context;
+  cyf_odd_values_add(&block->odd, &unit->odd);
   for (int64_t i = 0; i < block->cells.n_cells; i++) {
     const int64_t n_detected = block->cells.indptr[i + 1] - block->cells.indptr[i]; /* the reader drops zeros */
     if (n_detected < job->options->min_genes || cyf_bit_get(job->fates.dropped, block->first_cell + i)) continue;
@@ -47,7 +51,12 @@ static cyf_status select_block(cyf_prepare_job *job, const cyf_prepare_block *bl
 
 static cyf_status end_unit(cyf_prepare_job *job, int64_t unit, void *context) {
   selection *unit_selection = context;
-  memcpy(&unit_selection->words[1], &unit_selection->largest, sizeof(double));
+  int64_t *words = unit_selection->words;
+  memcpy(&words[1], &unit_selection->largest, sizeof(double));
+  words[2] = unit_selection->odd.n;
+  words[3] = unit_selection->odd.cell;
+  words[4] = unit_selection->odd.gene;
+  memcpy(&words[5], &unit_selection->odd.value, sizeof(double));
   return cyf_prepare_store_result(job, "select", unit, unit_selection->words, WORDS_AHEAD + unit_selection->n_words);
 }
 
@@ -63,7 +72,7 @@ static cyf_status select_units(cyf_prepare_job *job, const uint8_t *done) {
 }
 
 /* Reads this rank's share of the units' selections from disk. */
-static cyf_status load_units(cyf_prepare_job *job) {
+static cyf_status load_units(cyf_prepare_job *job, cyf_odd_values *odd) {
   const int64_t words_a_unit = job->plan.unit_cells / CYF_WORD_BITS;
   int64_t *words = NULL;
   cyf_status status = CYF_NEW(&words, WORDS_AHEAD + words_a_unit);
@@ -73,6 +82,9 @@ static cyf_status load_units(cyf_prepare_job *job) {
     if (status != CYF_OK) break;
     double largest = 0;
     memcpy(&largest, &words[1], sizeof(largest));
+    cyf_odd_values of_unit = {.n = words[2], .cell = words[3], .gene = words[4]};
+    memcpy(&of_unit.value, &words[5], sizeof(of_unit.value));
+    cyf_odd_values_add(&of_unit, odd);
     job->nnz_kept += words[0];
     if (largest > job->largest) job->largest = largest;
     memcpy(job->fates.kept + u * words_a_unit, words + WORDS_AHEAD, (size_t)n * sizeof(*words));
@@ -81,14 +93,14 @@ static cyf_status load_units(cyf_prepare_job *job) {
   return status;
 }
 
-static cyf_status visit_units(cyf_prepare_job *job) {
+static cyf_status visit_units(cyf_prepare_job *job, cyf_odd_values *odd) {
   uint8_t *done = NULL;
   cyf_status status = CYF_NEW(&done, job->plan.n_units);
   for (int64_t u = 0; status == CYF_OK && job->rank == 0 && u < job->plan.n_units; u++)
     done[u] = cyf_prepare_has_result(job, "select", u);
   status = cyf_prepare_share_done(job, status, done, job->plan.n_units);
   if (status == CYF_OK) status = cyf_comm_agree(job->comm, select_units(job, done));
-  if (status == CYF_OK) status = cyf_comm_agree(job->comm, load_units(job));
+  if (status == CYF_OK) status = cyf_comm_agree(job->comm, load_units(job, odd));
   cyf_free(done);
   return status;
 }
@@ -146,10 +158,12 @@ cyf_status cyf_prepare_count_drawn(const cyf_prepare_job *job, int64_t n_kept, i
 /* Fills fates.kept, and adds up what goes with it, on all ranks. */
 static cyf_status select_kept(cyf_prepare_job *job) {
   cyf_cell_fates *fates = &job->fates;
-  CYF_TRY(visit_units(job));
+  cyf_odd_values odd = {0};
+  CYF_TRY(visit_units(job, &odd));
   CYF_TRY(cyf_comm_sum_int64(job->comm, fates->kept, fates->n_words));
   CYF_TRY(cyf_comm_sum_int64(job->comm, &job->nnz_kept, 1));
   CYF_TRY(cyf_comm_max_double(job->comm, &job->largest, 1));
+  CYF_TRY(cyf_prepare_judge_odd(job, &odd, job->nnz_kept));
   fates->is_selected = true;
   cyf_count_words(fates->kept, fates->n_words, fates->kept_before);
   for (int64_t w = 0; w < fates->n_words; w++) fates->heldout[w] &= fates->kept[w];

@@ -14,6 +14,12 @@ int64_t cyf_prepare_atlas_row(const cyf_prepare_job *job, int64_t nnz, int32_t *
   return n;
 }
 
+cyf_status cyf_prepare_write_kind(const cyf_prepare_job *job, cyf_h5ad_writer *writer) {
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "expression", cyf_expression_kind_name(job->kind)));
+  const bool is_of_values = !cyf_expression_is_counted(job->kind) && job->target > 0;
+  return is_of_values ? cyf_h5ad_writer_set_uns_real(writer, "target", job->target) : CYF_OK;
+}
+
 cyf_status cyf_prepare_finish_file(const cyf_prepare_job *job, cyf_h5ad_writer **writer, int64_t n_cells,
                                    char *const *names, int32_t *const *codes) {
   /* Barcodes may repeat between inputs; anndata warns of names that are not unique. */
@@ -26,7 +32,7 @@ cyf_status cyf_prepare_finish_file(const cyf_prepare_job *job, cyf_h5ad_writer *
     const cyf_label_column column = {job->attribute[a].name, job->attribute[a].categories, codes[a], n_cells};
     CYF_TRY_CLEANUP(cyf_h5ad_writer_add_labels(*writer, &column));
   }
-  CYF_TRY_CLEANUP(cyf_h5ad_writer_set_uns_text(*writer, "expression", cyf_expression_kind_name(job->kind)));
+  CYF_TRY_CLEANUP(cyf_prepare_write_kind(job, *writer));
   status = cyf_h5ad_writer_commit(writer);
 cleanup:
   cyf_names_destroy(&unique);
@@ -37,7 +43,7 @@ cleanup:
 cyf_h5ad_options cyf_prepare_format(const cyf_prepare_job *job, double largest) {
   /* Level 4. Level 6 stores 2 % less and takes half as long again; level 1 stores 8 % more. */
   const int gzip_level = job->options->compress ? 4 : 0;
-  if (job->kind == CYF_EXPRESSION_LOG_NORMALIZED)
+  if (job->kind != CYF_EXPRESSION_COUNTS)
     return (cyf_h5ad_options){.format = CYF_MATRIX_CSR_FLOAT32, .gzip_level = gzip_level};
   if (gzip_level > 0)
     return (cyf_h5ad_options){
