@@ -16,6 +16,7 @@
 #include "sample/cells_in.h"
 #include "sample/cells_out.h"
 #include "sample/decode.h"
+#include "saved/model_scale.h"
 #include "saved/parameters_file.h"
 #include "train/encode.h"
 
@@ -52,7 +53,7 @@ static const cyf_usage decode_usage = {
     .groups = {{"model", "model and output"}, {"output", "what is written"}, {"device", "computing"}}};
 
 typedef struct arguments {
-  const char *model, *output, *matrix, *gene_column, *precision, *kind;
+  const char *model, *output, *matrix, *gene_column, *values, *precision, *kind;
   cyf_device_options compute;
   int64_t seed;
   bool force;
@@ -60,7 +61,7 @@ typedef struct arguments {
 
 /* --precision is the type of latents on disk here, so the device's option of that name is left out. */
 enum { N_MODEL = 3, N_DEVICE = CYF_DEVICE_OPTIONS - 1, N_COMMON = N_MODEL + N_DEVICE };
-enum { N_ENCODE = 3, N_DECODE = 2, N_OPTIONS = N_COMMON + N_ENCODE, BLOCK_CELLS = 256 };
+enum { N_ENCODE = 4, N_DECODE = 2, N_OPTIONS = N_COMMON + N_ENCODE, BLOCK_CELLS = 256 };
 
 /* Writes the options of either command into o, which has room for N_OPTIONS; returns how many there are. */
 static size_t list_options(arguments *a, bool encodes, cyf_option *o) {
@@ -71,6 +72,8 @@ static size_t list_options(arguments *a, bool encodes, cyf_option *o) {
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "var column with the gene names (default: the index)"},
+      {"values", 0, CYF_OPTION_TEXT, &a->values, "KIND",
+       "what IN's values are, where they do not tell: counts, fractional-counts, log1p[:TARGET] or log2[:TARGET]"},
       {"precision", 0, CYF_OPTION_TEXT, &a->precision, "float16|float32",
        "type of an atlas' latents (default: the model's latents.type)"}};
   const cyf_option of_decode[N_DECODE] = {
@@ -129,7 +132,7 @@ static cyf_status open_conversion(conversion *c) {
   CYF_TRY(cyf_model_load(a->model, c->device, &c->model));
   c->decoding.output = CYF_OUTPUT_LOG;
   if (c->encodes) {
-    CYF_TRY(cyf_cells_in_open(c->input, a->matrix, a->gene_column, &c->model->genes, &c->in));
+    CYF_TRY(cyf_cells_in_open(&(cyf_cells_asked){c->input, a->matrix, a->gene_column, a->values}, c->model, &c->in));
     c->n_cells = c->in.n_cells;
   } else {
     CYF_TRY(cyf_decoding_make(decode_usage.command, c->model, a->kind, a->seed, &c->decoding));
@@ -141,7 +144,8 @@ static cyf_status open_conversion(conversion *c) {
                            .genes = &c->model->genes,
                            .n_cells = c->n_cells,
                            .width = c->model->settings.autoencoder.latent,
-                           .expression = c->decoding.output};
+                           .expression = c->decoding.output,
+                           .target = c->model->target};
   return CYF_OK;
 }
 
@@ -239,6 +243,7 @@ static cyf_status encode_atlas(cyf_context *context, const arguments *a, const c
   cyf_device *device = NULL;
   cyf_model *model = NULL;
   cyf_atlas *atlas = NULL;
+  cyf_rescaling rescaling = {0};
   cyf_latent_type type = CYF_LATENT_FLOAT16;
   uint64_t checksum = 0;
   int lock = -1;
@@ -248,10 +253,11 @@ static cyf_status encode_atlas(cyf_context *context, const arguments *a, const c
   if (status == CYF_OK) status = choose_precision(a, model, &type);
   if (status == CYF_OK) status = cyf_atlas_open(directory, &atlas);
   if (status == CYF_OK) status = check_genes(model, atlas);
+  if (status == CYF_OK) status = cyf_model_atlas_rescaling(model, atlas, &rescaling);
   if (status == CYF_OK) status = cyf_parameters_checksum(cyf_autoencoder_parameters(model->autoencoder), &checksum);
   if (status == CYF_OK && cyf_comm_rank(comm) == 0) status = claim_folder(a->output, &lock);
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
-  CYF_TRY_CLEANUP(cyf_encode_parts(comm, device, atlas, model->autoencoder, checksum, type, a->output));
+  CYF_TRY_CLEANUP(cyf_encode_parts(comm, device, atlas, &rescaling, model->autoencoder, checksum, type, a->output));
   status = cyf_report_resources(comm);
 cleanup:
   cyf_lock_release_folder(a->output, &lock);

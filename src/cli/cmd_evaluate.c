@@ -16,7 +16,8 @@ static const cyf_usage usage = {
         "marker genes, memorisation, label accuracy, overall and by type. The defaults are the published protocol (a\n"
         "forest of 1,000 trees of depth 5 on 50 joint components, 75/25). Each number stands beside its ceiling: what\n"
         "other real cells score in place of the synthetic ones, training cells with --train, else two halves of the\n"
-        "real cells. Raw counts are log-normalised; genes are matched by name to those of --real.",
+        "real cells. Raw counts are log-normalised, and logarithms brought to the same scale; genes are matched by "
+        "name to those of --real.",
     .examples =
         "  cytoforge evaluate --real atlas/heldout.h5ad --train atlas/train.h5ad --synthetic cells.h5ad \\\n"
         "    --label cell_type --report report      # a page with figures: report/index.html\n"
@@ -26,14 +27,14 @@ static const cyf_usage usage = {
     .groups = {{"real", "cells to compare"}, {"report", "report"}, {"components", "measures"}, {"seed", "the run"}}};
 
 typedef struct arguments {
-  const char *real, *synthetic, *train, *label, *output, *gene_column, *ceiling, *report, *path, *path_column,
+  const char *real, *synthetic, *train, *label, *output, *gene_column, *values, *ceiling, *report, *path, *path_column,
       *path_label;
   int64_t max_cells, seed, threads, components, trees, tree_depth, min_cells, markers;
   double test_fraction, perplexity;
   bool json, force;
 } arguments;
 
-enum { N_OPTIONS = 23 };
+enum { N_OPTIONS = 24 };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OPTIONS] = {
@@ -65,6 +66,8 @@ static void list_options(arguments *a, cyf_option *o) {
       {"markers", 0, CYF_OPTION_INT, &a->markers, "N", "marker genes of each type compared (default 50)"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "var column with the gene names (default: the index)"},
+      {"values", 0, CYF_OPTION_TEXT, &a->values, "KIND",
+       "of files whose values do not tell: counts, fractional-counts, log1p[:TARGET] or log2[:TARGET]"},
       {"max-cells", 0, CYF_OPTION_INT, &a->max_cells, "N",
        "subsample larger files to this many cells; 0: never (default 5000)"},
       {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of subsamples and forests (default 0)"},
@@ -109,6 +112,15 @@ static cyf_status need_labels(const char *option, const char *column, const cyf_
   return CYF_FAIL(CYF_ERR_INPUT, "%s %s: %s", option, column, set->label_note != NULL ? set->label_note : "no labels");
 }
 
+/* Logarithms of a known and of an unknown target may be on two scales; the others were brought to one. */
+static void check_scale(const cyf_cell_set *real, const cyf_cell_set *other) {
+  const cyf_values *a = &real->values, *b = &other->values;
+  char one[CYF_VALUES_TEXT_SIZE], two[CYF_VALUES_TEXT_SIZE];
+  if (cyf_values_target_is_unknown(a) != cyf_values_target_is_unknown(b))
+    cyf_warn("the values of %s are %s, and those of %s are %s: whether they are on one scale cannot be told",
+             real->path, cyf_values_text(a, one), other->path, cyf_values_text(b, two));
+}
+
 /* Loads the cells of a path with their coordinate s (obs/path_s), and the real cells labelled by the path's attribute.
  */
 static cyf_status load_path(const arguments *a, cyf_load_options options, sets *s) {
@@ -127,6 +139,7 @@ static cyf_status load(const arguments *a, sets *s) {
   cyf_load_options options = cyf_load_defaults();
   options.label = a->label;
   options.gene_column = a->gene_column;
+  options.values = a->values;
   options.max_cells = a->max_cells;
   options.seed = (uint64_t)a->seed;
   CYF_TRY(cyf_cell_set_load(a->real, &options, NULL, &s->real));
@@ -135,7 +148,9 @@ static cyf_status load(const arguments *a, sets *s) {
   if (a->train != NULL) {
     CYF_TRY(cyf_cell_set_load(a->train, &options, &s->real.genes, &s->train));
     CYF_TRY(need_labels("--label", a->label, &s->train));
+    check_scale(&s->real, &s->train);
   }
+  check_scale(&s->real, &s->synthetic);
   return a->path != NULL ? load_path(a, options, s) : CYF_OK;
 }
 

@@ -39,21 +39,26 @@ static void print_categories(const char *name, const cyf_names *categories, cons
     printf("    ... and %lld more\n", (long long)(categories->n - SHOWN_CATEGORIES));
 }
 
+/* The scale of logarithms; "" for counts, which are normalised as they are read. */
+static const char *target_text(cyf_expression_kind kind, double target, char text[40]) {
+  text[0] = '\0';
+  if (cyf_expression_is_counted(kind)) return text;
+  if (target > 0)
+    snprintf(text, 40, " (log1p, target %.10g)", target);
+  else
+    snprintf(text, 40, " (log1p, target unknown)");
+  return text;
+}
+
 static cyf_status describe_atlas(const char *path) {
   cyf_atlas *atlas = NULL;
   CYF_TRY(cyf_atlas_open(path, &atlas));
   int64_t bytes = 0;
   for (int64_t i = 0; i < atlas->n_shards; i++) bytes += cyf_file_size_bytes(atlas->shards[i].path);
   printf("%s: atlas\n", path);
-  char target[40] = "";
-  if (!cyf_expression_is_counted(atlas->kind)) {
-    if (atlas->target > 0)
-      snprintf(target, sizeof target, " (log1p, target %.10g)", atlas->target);
-    else
-      snprintf(target, sizeof target, " (log1p, target unknown)");
-  }
+  char target[40];
   printf("  %lld cells x %lld genes, %s%s\n", (long long)atlas->n_cells, (long long)atlas->n_genes,
-         cyf_expression_kind_name(atlas->kind), target);
+         cyf_expression_kind_name(atlas->kind), target_text(atlas->kind, atlas->target, target));
   printf("  %lld stored values (%.0f a cell), %lld shard%s, %.1f MB (%.2f kB a cell)\n", (long long)atlas->nnz,
          (double)atlas->nnz / (double)atlas->n_cells, (long long)atlas->n_shards, atlas->n_shards == 1 ? "" : "s",
          (double)bytes / 1e6, (double)bytes / 1e3 / (double)atlas->n_cells);
@@ -72,8 +77,10 @@ static cyf_status describe_model(const char *path) {
   if (status == CYF_OK) {
     const cyf_settings *s = &model->settings;
     printf("%s: model of cytoforge %s, made %s\n", path, model->version, model->created);
-    printf("  %lld genes (%s), latent %lld, latent scale %.6g\n", (long long)model->genes.n,
-           cyf_expression_kind_name(model->kind), (long long)s->autoencoder.latent, model->latent_scale);
+    char target[40];
+    printf("  %lld genes (%s%s), latent %lld, latent scale %.6g\n", (long long)model->genes.n,
+           cyf_expression_kind_name(model->kind), target_text(model->kind, model->target, target),
+           (long long)s->autoencoder.latent, model->latent_scale);
     printf("  autoencoder %.2f million parameters, decodes to %s; ",
            (double)cyf_autoencoder_parameters(model->autoencoder)->layout.total / 1e6,
            s->autoencoder.likelihood == CYF_LIKELIHOOD_NB ? "counts" : "log-normalised expression");

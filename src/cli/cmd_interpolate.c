@@ -36,7 +36,7 @@ static const cyf_usage usage = {
                {"device", "computing"}}};
 
 typedef struct arguments {
-  const char *model, *start, *output, *matrix, *gene_column, *kind;
+  const char *model, *start, *output, *matrix, *gene_column, *values, *kind;
   cyf_class_path_asked path;
   cyf_texts where, guidance;
   cyf_reverse reverse;
@@ -46,7 +46,7 @@ typedef struct arguments {
   bool force;
 } arguments;
 
-enum { N_OWN = 17, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS + CYF_DEVICE_OPTIONS };
+enum { N_OWN = 18, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS + CYF_DEVICE_OPTIONS };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OWN] = {
@@ -71,6 +71,8 @@ static void list_options(arguments *a, cyf_option *o) {
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "of --start: X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "of --start: var column with the gene names (default: the index)"},
+      {"values", 0, CYF_OPTION_TEXT, &a->values, "KIND",
+       "of --start, where values do not tell: counts, fractional-counts, log1p[:TARGET] or log2[:TARGET]"},
       cyf_output_option(&a->kind)};
   for (int i = 0; i < N_OWN; i++) o[i] = table[i];
   cyf_reverse_list_options(&a->reverse, o + N_OWN);
@@ -159,7 +161,8 @@ static cyf_status open_rest(interpolation *p) {
                            .genes = &g->model->genes,
                            .n_cells = g->conditions.n_cells,
                            .width = g->width,
-                           .expression = g->decoding.output};
+                           .expression = g->decoding.output,
+                           .target = g->model->target};
   return check_conditions(p);
 }
 
@@ -230,9 +233,7 @@ static cyf_status open_all(cyf_context *context, interpolation *p) {
   const arguments *a = p->arguments;
   CYF_TRY(cyf_open_wished_device(context->comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &p->device));
   CYF_TRY(cyf_comm_agree(context->comm, open_model(p)));
-  const cyf_start_asked asked = {.path = a->start,
-                                 .matrix = a->matrix,
-                                 .gene_column = a->gene_column,
+  const cyf_start_asked asked = {.cells = {a->start, a->matrix, a->gene_column, a->values},
                                  .attribute = p->path.classes.attribute,
                                  .code = p->path.classes.code[0],
                                  .n = a->n_cells,

@@ -111,7 +111,8 @@ static cyf_status open_sampling(sampling *s) {
                            .genes = &g->model->genes,
                            .n_cells = g->conditions.n_cells,
                            .width = g->width,
-                           .expression = g->decoding.output};
+                           .expression = g->decoding.output,
+                           .target = g->model->target};
   return CYF_OK;
 }
 

@@ -44,6 +44,7 @@ typedef struct cyf_load_options {
   const char *label;       /**< obs column; NULL: none */
   int64_t max_cells;       /**< larger files are subsampled to this many cells; 0: never; default 5000 */
   uint64_t seed;           /**< of the subsample; default 0 */
+  const char *values;      /**< what values that do not tell are (cyf_values_parse); NULL: nothing is stated */
 } cyf_load_options;
 
 /** X, the var index, no label, 5,000 cells, seed 0. */

@@ -140,6 +140,13 @@ cleanup:
   return status;
 }
 
+static cyf_status state(const char *text, cyf_cell_set *set) {
+  cyf_values stated;
+  CYF_TRY(cyf_values_parse(text, &stated));
+  if (cyf_values_can_be_stated(&set->values)) cyf_values_state(set->path, &stated, &set->values);
+  return CYF_OK;
+}
+
 static cyf_status load_opened(cyf_h5ad *file, const cyf_load_options *options, const cyf_names *genes,
                               cyf_cell_set *set) {
   cyf_status status = CYF_OK;
@@ -152,6 +159,7 @@ static cyf_status load_opened(cyf_h5ad *file, const cyf_load_options *options, c
   if (n < 1) return CYF_FAIL(CYF_ERR_INPUT, "%s: has no cells", cyf_h5ad_path(file));
   if (options->max_cells > 0 && n > options->max_cells) n = options->max_cells;
   CYF_TRY_CLEANUP(cyf_h5ad_judge_values(file, JUDGED_CELLS, &set->values));
+  if (set->values.kind == CYF_VALUES_UNKNOWN && options->values) CYF_TRY_CLEANUP(state(options->values, set));
   CYF_TRY_CLEANUP(cyf_values_settle(set->path, options->matrix, &set->values));
   CYF_TRY_CLEANUP(cyf_h5ad_read_genes(file, options->gene_column, &file_genes));
   CYF_TRY_CLEANUP(cyf_names_copy(genes ? genes : &file_genes, &set->genes));

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "kernels/math/normalisation.h"
+#include "saved/model_scale.h"
 
 enum { JUDGED_CELLS_MOST = 2000 };
 
@@ -29,30 +29,40 @@ static cyf_status match_genes(const char *path, const cyf_names *theirs, const c
   return CYF_OK;
 }
 
-static cyf_status open_cells(const char *path, const char *matrix, const char *gene_column, const cyf_names *genes,
-                             cyf_cells_in *cells) {
-  cyf_names theirs = {0};
-  CYF_TRY(cyf_h5ad_open(path, matrix, &cells->file));
-  cells->n_cells = cyf_h5ad_n_cells(cells->file);
-  cells->n_genes = genes->n;
-  if (cells->n_cells == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s has no cells", path);
-  cyf_status status = cyf_h5ad_read_genes(cells->file, gene_column, &theirs);
-  if (status == CYF_OK) status = match_genes(path, &theirs, genes, cells);
-  cyf_names_destroy(&theirs);
-  CYF_TRY(status);
+/* Judges the values, or takes what is stated of them, and holds them to the model's scale. */
+static cyf_status find_scale(const cyf_cells_asked *asked, const cyf_model *model, cyf_cells_in *cells) {
   char text[CYF_VALUES_TEXT_SIZE];
+  cyf_values stated;
   CYF_TRY(cyf_h5ad_judge_values(cells->file, JUDGED_CELLS_MOST, &cells->values));
-  CYF_TRY(cyf_values_settle(path, matrix, &cells->values));
-  cells->rescaling = cyf_values_rescaling(&cells->values, CYF_NORMALISED_TOTAL);
-  cyf_info("%s: %s", path, cyf_values_text(&cells->values, text));
-  return CYF_OK;
+  if (asked->values != NULL) {
+    CYF_TRY(cyf_values_parse(asked->values, &stated));
+    if (cyf_values_can_be_stated(&cells->values)) cyf_values_state(asked->path, &stated, &cells->values);
+  }
+  CYF_TRY(cyf_values_settle(asked->path, asked->matrix, &cells->values));
+  cyf_info("%s: %s", asked->path, cyf_values_text(&cells->values, text));
+  if (cells->values.kind == CYF_VALUES_COUNTS && cells->values.n_odd > 0)
+    cyf_warn("%s: cell %lld has the value %g among counts; %lld of %lld values looked at are no whole numbers",
+             asked->path, (long long)cells->values.odd_cell, cells->values.odd_value, (long long)cells->values.n_odd,
+             (long long)cells->values.n_values);
+  return cyf_model_rescaling(model, asked->path, &cells->values, &cells->rescaling);
 }
 
-cyf_status cyf_cells_in_open(const char *path, const char *matrix, const char *gene_column, const cyf_names *genes,
-                             cyf_cells_in *ret_cells) {
+static cyf_status open_cells(const cyf_cells_asked *asked, const cyf_model *model, cyf_cells_in *cells) {
+  cyf_names theirs = {0};
+  CYF_TRY(cyf_h5ad_open(asked->path, asked->matrix, &cells->file));
+  cells->n_cells = cyf_h5ad_n_cells(cells->file);
+  cells->n_genes = model->genes.n;
+  if (cells->n_cells == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s has no cells", asked->path);
+  cyf_status status = cyf_h5ad_read_genes(cells->file, asked->gene_column, &theirs);
+  if (status == CYF_OK) status = match_genes(asked->path, &theirs, &model->genes, cells);
+  cyf_names_destroy(&theirs);
+  return status == CYF_OK ? find_scale(asked, model, cells) : status;
+}
+
+cyf_status cyf_cells_in_open(const cyf_cells_asked *asked, const cyf_model *model, cyf_cells_in *ret_cells) {
   *ret_cells = (cyf_cells_in){0};
   pthread_mutex_init(&ret_cells->lock, NULL);
-  cyf_status status = open_cells(path, matrix, gene_column, genes, ret_cells);
+  cyf_status status = open_cells(asked, model, ret_cells);
   if (status != CYF_OK) cyf_cells_in_close(ret_cells);
   return status;
 }

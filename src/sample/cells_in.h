@@ -11,6 +11,7 @@
 #include "data/h5ad/values.h"
 #include "data/h5ad/writer.h"
 #include "data/tables/labels.h"
+#include "saved/model_file.h"
 
 /** An open file, and where the model has the file's genes. Owns its members. */
 typedef struct cyf_cells_in {
@@ -23,17 +24,24 @@ typedef struct cyf_cells_in {
   pthread_mutex_t lock;     /**< the file's reader serves one thread at a time */
 } cyf_cells_in;
 
-/** Opens a matrix of the file (NULL: X). Its genes are matched with `genes`, the model's, by name: those of the var
- * column gene_column (NULL: the var index). A gene that the file lacks is zero in every cell. Errors: CYF_ERR_INPUT
- * (not one gene matches; values are neither counts nor log-normalised). */
-cyf_status cyf_cells_in_open(const char *path, const char *matrix, const char *gene_column, const cyf_names *genes,
-                             cyf_cells_in *ret_cells);
+/** How a file of cells is read; texts belong to the caller. */
+typedef struct cyf_cells_asked {
+  const char *path;
+  const char *matrix;      /**< NULL: X */
+  const char *gene_column; /**< var column with the genes' names; NULL: the index */
+  const char *values;      /**< what the values are (cyf_values_parse); NULL: as they tell by themselves */
+} cyf_cells_asked;
+
+/** Opens a matrix of the file. Its genes are matched with the model's by name; a gene that the file lacks is zero in
+ * every cell. Its values are held to the model's scale. Errors: CYF_ERR_INPUT (not one gene matches; values are of no
+ * use or on another scale), CYF_ERR_USAGE for a statement that is none. */
+cyf_status cyf_cells_in_open(const cyf_cells_asked *asked, const cyf_model *model, cyf_cells_in *ret_cells);
 /** Closes the file and frees what the struct holds. */
 void cyf_cells_in_close(cyf_cells_in *cells);
 
 /** Appends the file's cells [first, first + n) to `rows`, over the model's genes. Values are log1p(counts / total x
- * CYF_NORMALISED_TOTAL) with the cell's total over those genes. Logarithms of another base or target are brought to
- * that, where their target is known. Thread-safe. Errors: CYF_ERR_INPUT, CYF_ERR_MEMORY. */
+ * the model's target) with the cell's total over those genes; logarithms are brought to its scale. Thread-safe. Errors:
+ * CYF_ERR_INPUT, CYF_ERR_MEMORY. */
 cyf_status cyf_cells_in_read(cyf_cells_in *cells, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
 /** Copies the names of the cells and all obs columns, each as the type that it has, to a writer. Errors: CYF_ERR_INPUT,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "kernels/math/normalisation.h"
+#include "saved/model_scale.h"
 
 static cyf_status open_writer(cyf_cells_out *out, const cyf_cell_block *block) {
   int64_t nnz = block->rows.indptr[block->n_cells] - block->rows.indptr[0];
@@ -28,6 +29,20 @@ cyf_status cyf_cells_out_append(cyf_cells_out *out, const cyf_cell_block *block)
   return cyf_h5ad_writer_append_csr(out->writer, &rows);
 }
 
+/* What X holds, for readers and for ourselves (cyf_h5ad_read_expression). */
+static cyf_status describe_values(const cyf_cells_out *out) {
+  char scale[CYF_SCALE_TEXT_SIZE];
+  const char *text = cyf_scale_text(out->target, scale);
+  double target = out->target;
+  if (out->expression == CYF_OUTPUT_COUNTS) return cyf_h5ad_writer_set_uns_text(out->writer, "expression", "counts");
+  if (out->expression == CYF_OUTPUT_MEAN) {
+    text = "log1p(expected share of counts x " CYF_NORMALISED_TOTAL_TEXT ")";
+    target = CYF_NORMALISED_TOTAL;
+  }
+  CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "expression", text));
+  return target > 0 ? cyf_h5ad_writer_set_uns_real(out->writer, "target", target) : CYF_OK;
+}
+
 cyf_status cyf_cells_out_describe(cyf_cells_out *out, const char *command_line, const char *model_path,
                                   const char *model_created) {
   char now[32];
@@ -38,11 +53,7 @@ cyf_status cyf_cells_out_describe(cyf_cells_out *out, const char *command_line, 
   CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "command_line", command_line));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "model", model_path));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(out->writer, "model_created", model_created));
-  static const char *const expression[] = {
-      [CYF_OUTPUT_COUNTS] = "counts",
-      [CYF_OUTPUT_LOG] = "log1p(counts / total x " CYF_NORMALISED_TOTAL_TEXT ")",
-      [CYF_OUTPUT_MEAN] = "log1p(expected share of counts x " CYF_NORMALISED_TOTAL_TEXT ")"};
-  return cyf_h5ad_writer_set_uns_text(out->writer, "expression", expression[out->expression]);
+  return describe_values(out);
 }
 
 cyf_status cyf_cells_out_commit(cyf_cells_out *out) {

@@ -9,13 +9,14 @@
 #include "data/tables/labels.h"
 #include "sample/decode.h"
 
-/** A file that is being written. The caller sets the first five members and zeroes the others. */
+/** A file that is being written. The caller sets the first six members and zeroes the others. */
 typedef struct cyf_cells_out {
   const char *path;       /**< not owned */
   const cyf_names *genes; /**< not owned */
   int64_t n_cells, width; /**< of all blocks; of a latent */
   cyf_expression_output
       expression; /**< counts: X holds integers; else X is dense where more than half of the first block is non-zero */
+  double target;  /**< of the logarithms: the model's */
   cyf_h5ad_writer *writer; /**< owned; made with the first block */
   float *latent;           /**< [n_cells, width] owned: 4 x width bytes a cell */
   int64_t n_written;

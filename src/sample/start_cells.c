@@ -39,8 +39,9 @@ static cyf_status no_cells(const cyf_model_attribute *attribute, const cyf_start
     if (column->code[i] >= 0) has_cells[column->code[i]] = true;
   for (int64_t c = 0; c < column->categories.n; c++)
     if (has_cells[c]) names[n++] = column->categories.name[c];
-  status = CYF_FAIL(CYF_ERR_INPUT, "%s has no cell of %s '%s' to start from; known: %s", asked->path, attribute->name,
-                    attribute->categories.name[asked->code], cyf_list_names(n, names, list, sizeof list));
+  status =
+      CYF_FAIL(CYF_ERR_INPUT, "%s has no cell of %s '%s' to start from; known: %s", asked->cells.path, attribute->name,
+               attribute->categories.name[asked->code], cyf_list_names(n, names, list, sizeof list));
 cleanup:
   cyf_free(has_cells);
   cyf_free(names);
@@ -82,7 +83,7 @@ static cyf_status choose_rows(const cyf_model *model, const cyf_start_asked *ask
   CYF_TRY_CLEANUP(find_class(model, asked, file, rows, &n));
   cells->n = asked->n > 0 ? asked->n : n;
   if (cells->n > n)
-    cyf_info("%s has %lld cells of '%s'; they are taken in turn", asked->path, (long long)n,
+    cyf_info("%s has %lld cells of '%s'; they are taken in turn", asked->cells.path, (long long)n,
              model->attributes[asked->attribute].categories.name[asked->code]);
   CYF_TRY_CLEANUP(CYF_NEW(&cells->row, cells->n));
   const cyf_rng_key key = cyf_rng_key_make(asked->seed, CYF_RNG_CONDITION);
@@ -153,7 +154,7 @@ static cyf_status emit(void *context, const cyf_cell_block *block) {
 
 static cyf_status open_encoding(encoding *e, const cyf_start_asked *asked) {
   const int n_threads = e->model->device->n_threads;
-  CYF_TRY(cyf_cells_in_open(asked->path, asked->matrix, asked->gene_column, &e->model->genes, &e->in));
+  CYF_TRY(cyf_cells_in_open(&asked->cells, e->model, &e->in));
   CYF_TRY(choose_rows(e->model, asked, e->in.file, e->cells));
   CYF_TRY(take_names(e->in.file, e->cells));
   CYF_TRY(CYF_NEW(&e->cells->latent, e->cells->n * e->width));

@@ -18,9 +18,9 @@ typedef struct cyf_start_cells {
 
 /** Which cells to start from; texts belong to the caller. */
 typedef struct cyf_start_asked {
-  const char *path, *matrix, *gene_column; /**< an h5ad file; NULL for the last two: X, the var index */
-  int64_t attribute, code;                 /**< place of the attribute in the model, and the class */
-  int64_t n;                               /**< 0: all cells of the class */
+  cyf_cells_asked cells;
+  int64_t attribute, code; /**< place of the attribute in the model, and the class */
+  int64_t n;               /**< 0: all cells of the class */
   uint64_t seed;
 } cyf_start_asked;
 

@@ -55,10 +55,10 @@ def read_safetensors(path):
     return tensors, texts
 
 
-def log_normalise(counts, totals=None):
-    """log1p(count / total * 10^4); totals [cells] are the sums over these genes unless they are given."""
+def log_normalise(counts, totals=None, target=NORMALISED_TOTAL):
+    """log1p(count / total * target); totals [cells] are the sums over these genes unless they are given. target: a model's own is model.target."""
     totals = counts.sum(dim=1) if totals is None else totals
-    return torch.log1p(counts / totals.clamp(min=1e-30)[:, None] * NORMALISED_TOTAL)
+    return torch.log1p(counts / totals.clamp(min=1e-30)[:, None] * target)
 
 
 class Encoder(nn.Module):
@@ -273,6 +273,7 @@ class Model(nn.Module):
         self.facts = facts
         self.genes = facts["genes"]
         self.labels = {attribute["name"]: attribute["categories"] for attribute in facts["attributes"]}
+        self.target = float(facts.get("target", NORMALISED_TOTAL)) or None  # what cells add up to before log1p; None: unknown
         self.latent_scale = float(facts["latent_scale"])  # latents are multiplied by it before noise is added
         self.autoencoder = autoencoder
         self.denoiser = denoiser

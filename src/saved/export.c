@@ -13,8 +13,8 @@
 #include "data/tables/gene_list.h"
 #include "data/tensors/safetensors.h"
 #include "kernels/backend.h"
-#include "kernels/math/normalisation.h"
 #include "saved/exported.h"
+#include "saved/model_scale.h"
 #include "saved/python_modules.h"
 
 enum { N_TEXTS = 4 };
@@ -148,12 +148,13 @@ static void describe_loading(const export *e, cyf_export_format format, FILE *ou
 }
 
 static void describe_model(const export *e, FILE *out) {
+  char scale[CYF_SCALE_TEXT_SIZE];
   const cyf_settings *s = &e->model->settings;
   fprintf(out,
           "\nNumbers are float32, bit for bit those of the model; num_batches_tracked is int64. The encoder's input is "
-          "log1p(count / total x " CYF_NORMALISED_TOTAL_TEXT
-          ")\nover the genes of genes.txt, in that order; its output is normalised to unit "
+          "%s\nover the genes of genes.txt, in that order; its output is normalised to unit "
           "length. %s\n",
+          cyf_scale_text(e->model->target, scale),
           s->autoencoder.likelihood == CYF_LIKELIHOOD_NB
               ? "The decoder's output y is log shares: counts are negative binomials of mean total x softmax(y) and "
                 "inverse dispersion exp(dispersion.log_theta),\nlog total a normal whose mean and log deviation "

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/json_read.h"
 #include "base/memory.h"
+#include "kernels/math/normalisation.h"
 #include "saved/parameters_file.h"
 
 /* Raised when a reader of the former version would get other cells. */
@@ -58,6 +59,8 @@ static void write_all(FILE *stream, const cyf_model *model, const char *config, 
   snprintf(number, sizeof number, "%.17g", model->latent_scale); /* as text: all its digits */
   cyf_json_text(&json, "latent_scale", number);
   cyf_json_text(&json, "expression", cyf_expression_kind_name(model->kind));
+  snprintf(number, sizeof number, "%.17g", model->target);
+  cyf_json_text(&json, "target", number); /* 0: unknown */
   cyf_json_text(&json, "atlas", model->atlas_fingerprint);
   snprintf(number, sizeof number, "%016" PRIx64, autoencoder_sum);
   cyf_json_text(&json, "autoencoder", number);
@@ -193,9 +196,15 @@ static cyf_status read_attributes(const reader *r, cyf_exported *e) {
 
 static cyf_status read_kind(const reader *r, cyf_model *model) {
   const char *word = NULL;
+  char *end = NULL;
   CYF_TRY(text_of(r, 0, "expression", &word));
-  if (cyf_expression_kind_find(word, &model->kind)) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_INPUT, "%s: its model's expression is '%s', which is not known", r->name, word);
+  if (!cyf_expression_kind_find(word, &model->kind))
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: its model's expression is '%s', which is not known", r->name, word);
+  model->target = CYF_NORMALISED_TOTAL; /* where the description says nothing */
+  if (cyf_json_get(&r->document, 0, "target") < 0) return CYF_OK;
+  CYF_TRY(text_of(r, 0, "target", &word));
+  model->target = strtod(word, &end);
+  return end != word && *end == '\0' && isfinite(model->target) && model->target >= 0 ? CYF_OK : lacks(r, "target");
 }
 
 static cyf_status read_model(const reader *r, cyf_exported *e) {

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "data/tables/gene_list.h"
 #include "data/tables/label_list.h"
+#include "kernels/math/normalisation.h"
 #include "saved/import_internal.h"
 
 /* Reads the gene list that was given, or SCimilarity's; without either the files describe their genes. */
@@ -156,6 +157,7 @@ static cyf_status fill_published(const import *m, cyf_model *model) {
   CYF_TRY(check_published(m));
   const bool counts = m->autoencoder_config.likelihood == CYF_LIKELIHOOD_NB;
   model->kind = counts ? CYF_EXPRESSION_COUNTS : CYF_EXPRESSION_LOG_NORMALIZED;
+  model->target = CYF_NORMALISED_TOTAL; /* of the published models */
   CYF_TRY(make_settings(m, &model->settings));
   model->latent_scale = cyf_settings_latent_scale(&model->settings);
   CYF_TRY(cyf_strdup("imported", &model->atlas_fingerprint));

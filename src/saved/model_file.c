@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "saved/model_file.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/files.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "data/tensors/tensor_file.h"
+#include "kernels/math/normalisation.h"
 #include "saved/parameters_file.h"
 
 enum { PATH_MAX_TEXT = 128 };
@@ -49,6 +52,7 @@ static cyf_status write_header(cyf_tensor_file *file, const cyf_model *model) {
   CYF_TRY(cyf_tensor_file_write_text(file, "provenance/version", model->version));
   CYF_TRY(cyf_tensor_file_write_text(file, "expression", cyf_expression_kind_name(model->kind)));
   CYF_TRY(cyf_tensor_file_write_int(file, "expression_kind", model->kind));
+  CYF_TRY(cyf_tensor_file_write_real(file, "expression_target", model->target));
   CYF_TRY(cyf_tensor_file_write_names(file, "genes", &model->genes));
   CYF_TRY(cyf_tensor_file_write_real(file, "latent_scale", model->latent_scale));
   return cyf_tensor_file_write_int(file, "attributes/n", model->n_attributes);
@@ -142,6 +146,27 @@ static cyf_status read_attribute(cyf_tensor_file *file, int64_t index, cyf_model
   return cyf_parameters_read(file, path, cyf_classifier_parameters(attribute->classifier));
 }
 
+/* Files of 0.1 have no target, and mean the one number of then. */
+static cyf_status read_scale(cyf_tensor_file *file, cyf_model *model) {
+  const char *path = cyf_tensor_file_path(file);
+  int64_t kind = 0;
+  CYF_TRY(cyf_tensor_file_read_int(file, "expression_kind", &kind));
+  if (kind < 0 || kind >= CYF_EXPRESSION_KINDS)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: expression_kind %lld is unknown", path, (long long)kind);
+  model->kind = (cyf_expression_kind)kind;
+  model->target = CYF_NORMALISED_TOTAL;
+  if (!cyf_tensor_file_has(file, "expression_target")) {
+    if (!cyf_expression_is_counted(model->kind))
+      cyf_info("%s: says nothing of the target of its logarithms, which was " CYF_NORMALISED_TOTAL_TEXT
+               " when it was made",
+               path);
+    return CYF_OK;
+  }
+  CYF_TRY(cyf_tensor_file_read_real(file, "expression_target", &model->target));
+  if (model->target >= 0 && isfinite(model->target)) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: expression_target %g is no number of 0 or more", path, model->target);
+}
+
 static cyf_status read_header(cyf_tensor_file *file, cyf_model *model) {
   const char *path = cyf_tensor_file_path(file);
   char *text = NULL;
@@ -158,9 +183,7 @@ static cyf_status read_header(cyf_tensor_file *file, cyf_model *model) {
   CYF_TRY(cyf_tensor_file_read_text(file, "provenance/created", &model->created));
   CYF_TRY(cyf_tensor_file_read_text(file, "provenance/command_line", &model->command_line));
   CYF_TRY(cyf_tensor_file_read_text(file, "provenance/version", &model->version));
-  int64_t kind = 0;
-  CYF_TRY(cyf_tensor_file_read_int(file, "expression_kind", &kind));
-  model->kind = (cyf_expression_kind)kind;
+  CYF_TRY(read_scale(file, model));
   CYF_TRY(cyf_tensor_file_read_names(file, "genes", &model->genes));
   CYF_TRY(cyf_tensor_file_read_real(file, "latent_scale", &model->latent_scale));
   return cyf_tensor_file_read_int(file, "attributes/n", &model->n_attributes);
@@ -201,6 +224,7 @@ cyf_status cyf_model_load(const char *path, cyf_device *device, cyf_model **ret_
   cyf_status status;
   CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
   model->device = device;
+  CYF_TRY_CLEANUP(cyf_strdup(path, &model->path));
   CYF_TRY_CLEANUP(cyf_tensor_file_open(path, &file));
   CYF_TRY_CLEANUP(read_all(file, model));
   *ret_model = model;
@@ -241,6 +265,7 @@ void cyf_model_destroy(cyf_model **model) {
   cyf_schedule_destroy(&m->schedule);
   cyf_names_destroy(&m->genes);
   cyf_settings_destroy(&m->settings);
+  cyf_free(m->path);
   cyf_free(m->atlas_fingerprint);
   cyf_free(m->created);
   cyf_free(m->command_line);

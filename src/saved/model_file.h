@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "data/h5ad/reader.h"
+#include "data/h5ad/values.h"
 #include "data/tables/labels.h"
 #include "model/diffusion/schedule.h"
 #include "saved/settings.h"
@@ -27,8 +27,10 @@ typedef struct cyf_model {
   cyf_device *device;                                         /**< that the weights lie on; not owned */
   cyf_settings settings;                                      /**< that it was trained with */
   char *atlas_fingerprint, *created, *command_line, *version; /**< provenance */
-  cyf_expression_kind kind;                                   /**< of the atlas' cells: counts or log-normalised */
-  cyf_names genes;                                            /**< in the order of the network's input */
+  char *path;                                                 /**< of the file it was read from; NULL: of none */
+  cyf_expression_kind kind;                                   /**< of the atlas' cells */
+  double target;   /**< the scale that it takes and gives is log1p(x), x of a cell adding up to this; 0: unknown */
+  cyf_names genes; /**< in the order of the network's input */
   cyf_autoencoder *autoencoder;
   cyf_denoiser *denoiser;          /**< NULL in an imported model that came without one: it encodes and decodes */
   cyf_schedule *schedule;          /**< of all timesteps that the denoiser was trained on */

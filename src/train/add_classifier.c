@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/partial.h"
 #include "saved/model_file.h"
+#include "saved/model_scale.h"
 #include "saved/parameters_file.h"
 #include "train/encode.h"
 #include "train/stage_common.h"
@@ -21,7 +22,8 @@ typedef struct addition {
   cyf_model *model;
   cyf_settings settings; /* the model's with the overrides */
   cyf_atlas *atlas;
-  int64_t attribute; /* in the atlas */
+  cyf_rescaling rescaling; /* of its cells to the model's scale */
+  int64_t attribute;       /* in the atlas */
   cyf_gradient_plane *plane;
   cyf_metrics metrics;
   char *directory, *checkpoints, *latents, *config_path, *config_text;
@@ -116,6 +118,7 @@ static cyf_status open_addition(addition *a) {
   CYF_TRY(cyf_atlas_open(o->atlas, &a->atlas));
   CYF_TRY(cyf_find_classifiable(a->atlas, o->attribute, &a->attribute));
   CYF_TRY(check_genes(&a->model->genes, a->atlas));
+  CYF_TRY(cyf_model_atlas_rescaling(a->model, a->atlas, &a->rescaling));
   CYF_TRY(check_condition(a));
   CYF_TRY(check_replacing(a));
   CYF_TRY(cyf_strdup(provenance_now(a), &a->replaced));
@@ -217,8 +220,8 @@ static cyf_status run(addition *a) {
                                            .device = a->device,
                                            .latents_directory = a->latents,
                                            .autoencoder_checksum = a->environment.autoencoder_checksum};
-  CYF_TRY(cyf_encode_parts(a->comm, a->device, a->atlas, a->model->autoencoder, a->environment.autoencoder_checksum,
-                           a->settings.latents.type, a->latents));
+  CYF_TRY(cyf_encode_parts(a->comm, a->device, a->atlas, &a->rescaling, a->model->autoencoder,
+                           a->environment.autoencoder_checksum, a->settings.latents.type, a->latents));
   CYF_TRY(cyf_stage_is_complete(&a->environment, &cyf_stage_classifier, a->attribute, &complete));
   if (!complete) CYF_TRY(cyf_stage_classifier.run(&a->environment, a->attribute));
   return cyf_comm_agree(a->comm, cyf_comm_rank(a->comm) == 0 ? write_model(a) : CYF_OK);

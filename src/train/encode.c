@@ -17,6 +17,7 @@ typedef struct encoder {
   cyf_comm *comm;
   cyf_device *device;
   const cyf_atlas *atlas;
+  const cyf_rescaling *rescaling; /* of its cells */
   const cyf_autoencoder *model;
   uint64_t model_checksum;
   cyf_latent_type type;
@@ -30,6 +31,18 @@ typedef struct encoder {
   int64_t n_own, n_done; /* cells */
   double start_s;
 } encoder;
+
+/* Widens a row and brings it to the model's scale. */
+static cyf_status decode_row(const encoder *e, const cyf_block_row *row, int32_t *indices, float *values) {
+  const int64_t bounds[2] = {0, row->n};
+  float total = 0;
+  if (e->rescaling->normalise)
+    return cyf_block_decode_normalized(row, e->atlas->n_genes, e->rescaling->target, false, NULL, indices, values,
+                                       &total);
+  CYF_TRY(cyf_block_decode_row(row, e->atlas->n_genes, indices, values));
+  cyf_rescale(e->rescaling, 1, bounds, values);
+  return CYF_OK;
+}
 
 /* Widens and normalises a fetched block into e->cells. */
 static cyf_status decode_block(encoder *e, const cyf_block *block) {
@@ -46,12 +59,9 @@ static cyf_status decode_block(encoder *e, const cyf_block *block) {
 #pragma omp parallel for schedule(dynamic, 16) num_threads(e->device->n_threads)
   for (int64_t i = 0; i < n; i++) {
     int32_t *indices = cells->indices + cells->indptr[i];
-    float *values = cells->values + cells->indptr[i], total = 0;
+    float *values = cells->values + cells->indptr[i];
     const cyf_block_row row = cyf_block_find_row(block, block->first_cell + i);
-    cyf_failure_note(&failure, cyf_expression_is_counted(e->atlas->kind)
-                                   ? cyf_block_decode_normalized(&row, e->atlas->n_genes, CYF_NORMALISED_TOTAL, false,
-                                                                 NULL, indices, values, &total)
-                                   : cyf_block_decode_row(&row, e->atlas->n_genes, indices, values));
+    cyf_failure_note(&failure, decode_row(e, &row, indices, values));
   }
   return cyf_failure_raise(&failure);
 }
@@ -194,11 +204,18 @@ static cyf_status encode_all(encoder *e, int64_t **todo) {
   return CYF_OK;
 }
 
-cyf_status cyf_encode_parts(cyf_comm *comm, cyf_device *device, const cyf_atlas *atlas, const cyf_autoencoder *model,
-                            uint64_t model_checksum, cyf_latent_type type, const char *directory) {
+cyf_rescaling cyf_encode_own_rescaling(const cyf_atlas *atlas) {
+  const cyf_values values = {.kind = cyf_expression_is_counted(atlas->kind) ? CYF_VALUES_COUNTS : CYF_VALUES_LOG1P};
+  return cyf_values_rescaling(&values, CYF_NORMALISED_TOTAL);
+}
+
+cyf_status cyf_encode_parts(cyf_comm *comm, cyf_device *device, const cyf_atlas *atlas, const cyf_rescaling *rescaling,
+                            const cyf_autoencoder *model, uint64_t model_checksum, cyf_latent_type type,
+                            const char *directory) {
   encoder e = {.comm = comm,
                .device = device,
                .atlas = atlas,
+               .rescaling = rescaling,
                .model = model,
                .model_checksum = model_checksum,
                .type = type,

@@ -90,6 +90,7 @@ static cyf_status fill_model(const run *r, cyf_model *model) {
   cyf_clock_utc(now, sizeof now);
   model->device = r->device;
   model->kind = r->atlas->kind;
+  model->target = r->atlas->target;
   model->latent_scale = cyf_settings_latent_scale(settings);
   CYF_TRY(cyf_settings_copy(settings, 0, NULL, &model->settings));
   CYF_TRY(cyf_strdup(r->atlas->fingerprint, &model->atlas_fingerprint));

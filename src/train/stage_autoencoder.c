@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "kernels/backend.h"
+#include "kernels/math/normalisation.h"
 #include "saved/parameters_file.h"
 #include "train/cell_feed.h"
 #include "train/counts_start.h"
@@ -92,6 +93,19 @@ static cyf_status validate(void *context, cyf_loss_sums *sums) {
   return CYF_OK;
 }
 
+/* Published weights take the usual scale. */
+static void warn_of_scale(const cyf_atlas *atlas) {
+  if (cyf_expression_is_counted(atlas->kind) || cyf_targets_agree(atlas->target, CYF_NORMALISED_TOTAL)) return;
+  if (atlas->target > 0)
+    cyf_warn("autoencoder.init: published weights take log1p of target " CYF_NORMALISED_TOTAL_TEXT
+             ", and the values of %s are of target %.10g: training starts further off",
+             atlas->directory, atlas->target);
+  else
+    cyf_warn("autoencoder.init: published weights take log1p of target " CYF_NORMALISED_TOTAL_TEXT
+             ", and the target of %s is unknown",
+             atlas->directory);
+}
+
 /* Opens the validation stream; *ret_any false: no cell fell into it. */
 static cyf_status open_validation(autoencoder_stage *s, bool *ret_any) {
   const cyf_stage_settings *settings = &s->env->loop.settings->autoencoder.stage;
@@ -149,6 +163,7 @@ static cyf_status run(cyf_stage_environment *environment, int64_t attribute) {
   if (status == CYF_OK) status = cyf_cell_feed_create(environment->device, &s.train_feed);
   if (status == CYF_OK) status = cyf_cell_feed_create(environment->device, &s.validation_feed);
   if (status == CYF_OK) status = cyf_autoencoder_init(s.model, (uint64_t)settings->seed);
+  if (status == CYF_OK && settings->autoencoder.init[0] != '\0') warn_of_scale(environment->atlas);
   if (status == CYF_OK && settings->autoencoder.init[0] != '\0')
     status = cyf_autoencoder_start_from(s.model, settings->autoencoder.init, &environment->atlas->genes);
   CYF_TRY_CLEANUP(cyf_comm_agree(environment->loop.comm, status));

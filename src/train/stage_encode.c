@@ -11,7 +11,8 @@ static cyf_status run(cyf_stage_environment *environment, int64_t attribute) {
   cyf_autoencoder *model = NULL;
   cyf_status status = cyf_load_autoencoder(environment, &model, checksum);
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
-  status = cyf_encode_parts(comm, environment->device, environment->atlas, model, *checksum,
+  const cyf_rescaling rescaling = cyf_encode_own_rescaling(environment->atlas);
+  status = cyf_encode_parts(comm, environment->device, environment->atlas, &rescaling, model, *checksum,
                             environment->loop.settings->latents.type, environment->latents_directory);
 cleanup:
   cyf_autoencoder_destroy(&model);

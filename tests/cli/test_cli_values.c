@@ -132,6 +132,115 @@ static void fractional_counts_are_trained_on(void **state) {
   cli_expect_text("the atlas kept holds fractional counts");
 }
 
+/* ---- cells beside a model ---- */
+
+/* obsm/X_latent of a file: [EXAMPLE_CELLS, 4]; cyf_free. */
+static float *read_latents(const char *path) {
+  cyf_h5ad *file = NULL;
+  float *latent = NULL;
+  int64_t width = 0;
+  assert_ok(cyf_h5ad_open(path, NULL, &file));
+  assert_ok(cyf_h5ad_read_obsm(file, "X_latent", &width, &latent));
+  assert_int_equal(width, 4);
+  cyf_h5ad_close(&file);
+  return latent;
+}
+
+/* Two files' latents, which have unit length, differ by no more than rounding. */
+static void expect_same_latents(const char *one, const char *two) {
+  float *a = read_latents(one), *b = read_latents(two);
+  for (int i = 0; i < EXAMPLE_CELLS * 4; i++) assert_true(fabsf(a[i] - b[i]) < 1e-3F);
+  cyf_free(a);
+  cyf_free(b);
+}
+
+static void train_model(const char *run, const char *inputs) {
+  cli_expect(
+      0,
+      "$cytoforge prepare %s -o %s_atlas --min-genes 0 --min-cells 0 && $cytoforge train --data %s_atlas --out %s %s",
+      inputs, run, run, run, small);
+}
+
+static void expect_encoded_alike(const char *run) {
+  static const char *const files[] = {"counts", "log", "log2", "proportions", "plain"};
+  for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+    char path[64];
+    snprintf(path, sizeof path, "%s_%s.h5ad", run, files[i]);
+    cli_expect(0, "$cytoforge encode -m %s/model.h5 %s.h5ad -o %s", run, files[i], path);
+    if (i > 0) expect_same_latents("encoded.h5ad", path);
+    if (i == 0) cli_expect(0, "cp %s encoded.h5ad", path);
+  }
+}
+
+/* Whatever scale a file is on, a model gets its own: here log1p of the usual target, and of a million. */
+static void cells_are_held_to_the_models_scale(void **state) {
+  (void)state;
+  example_write(&(values_example){.kind = EXAMPLE_PLAIN_LOG}, "plain.h5ad");
+  train_model("usual", "counts.h5ad");
+  expect_encoded_alike("usual");
+  train_model("million", "log2.h5ad");
+  cli_expect(0, "$cytoforge info million/model.h5");
+  cli_expect_text("80 genes (log-normalised (log1p, target 1000000)), latent 4");
+  expect_encoded_alike("million");
+}
+
+/* Half the genes of another scale add up to more than the model's target; a statement lets them in. */
+static void another_scale_is_refused_naming_both(void **state) {
+  (void)state;
+  example_write(&(values_example){.kind = EXAMPLE_LOG1P, .target = 1e6, .n_genes_kept = 40}, "half_million.h5ad");
+  example_write(&(values_example){.kind = EXAMPLE_LOG1P, .target = 1e4, .n_genes_kept = 40}, "half_usual.h5ad");
+  cli_expect(4, "$cytoforge encode -m usual/model.h5 half_million.h5ad -o never.h5ad");
+  cli_expect_text(
+      "the values of half_million.h5ad are log-normalised (log1p, target unknown), and the model "
+      "usual/model.h5 takes log1p(counts / total x 1e4)");
+  cli_expect(0, "$cytoforge encode -m usual/model.h5 half_million.h5ad -o stated.h5ad --values log1p:1e6");
+  cli_expect(0, "$cytoforge encode -m usual/model.h5 half_usual.h5ad -o encoded_half.h5ad");
+  cli_expect_text("WARN  the values of half_usual.h5ad are");
+  expect_same_latents("stated.h5ad", "encoded_half.h5ad");
+  cli_expect(2, "$cytoforge encode -m usual/model.h5 counts.h5ad -o never.h5ad --values loud");
+}
+
+/* Atlases beside a model are held to its scale too. */
+static void atlases_are_held_to_the_models_scale(void **state) {
+  (void)state;
+  cli_expect(0,
+             "$cytoforge encode -m million/model.h5 usual_atlas -o of_counts --precision float32 && "
+             "$cytoforge encode -m million/model.h5 million_atlas -o of_logs --precision float32");
+  expect_same_latents("of_counts/latents-00000.h5ad", "of_logs/latents-00000.h5ad"); /* the same cells in one order */
+}
+
+/* The target goes with the model into every file that comes of it. */
+static void the_target_travels(void **state) {
+  (void)state;
+  cli_expect(0,
+             "$cytoforge export --format safetensors -m million/model.h5 -o exported && grep -q 'log1p(counts / total "
+             "x 1000000)' "
+             "exported/README && $cytoforge import exported -o again.h5 && $cytoforge info again.h5");
+  cli_expect_text("log-normalised (log1p, target 1000000)");
+  cli_expect(0, "$cytoforge encode -m again.h5 counts.h5ad -o again_encoded.h5ad");
+  expect_same_latents("million_counts.h5ad", "again_encoded.h5ad");
+  cli_expect(0, "$cytoforge sample -m again.h5 -n 60 -o sampled.h5ad && $cytoforge info sampled.h5ad");
+  cli_expect_text("log-normalised (log1p, target 1000000)");
+  /* evaluate brings both to one scale: cells that were encoded and written are the real ones */
+  cli_expect(0, "$cytoforge evaluate --real counts.h5ad --synthetic million_log2.h5ad --trees 50 --components 10");
+  cli_expect_text("log-normalised (log1p, target 1000000)");
+}
+
+/* Older models have no target; it is said once. */
+static void an_older_model_means_the_usual_target(void **state) {
+  (void)state;
+  cli_expect(0, "cp million/model.h5 older.h5");
+  cyf_hdf5_lock();
+  hid_t file = H5Fopen("older.h5", H5F_ACC_RDWR, H5P_DEFAULT);
+  assert_true(H5Ldelete(file, "expression_target", H5P_DEFAULT) >= 0);
+  H5Fclose(file);
+  cyf_hdf5_unlock();
+  cli_expect(0, "$cytoforge encode -m older.h5 counts.h5ad -o older.h5ad");
+  cli_expect_one_error("older.h5: says nothing of the target of its logarithms, which was 1e4");
+  cli_expect(0, "$cytoforge info older.h5");
+  cli_expect_text("log-normalised (log1p, target 10000)");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(info_names_each_kind, check_clear),
@@ -139,6 +248,11 @@ int main(void) {
       cmocka_unit_test_setup(info_describes_files_without_a_readable_matrix, check_clear),
       cmocka_unit_test_setup(warnings_name_the_file, check_clear),
       cmocka_unit_test_setup(fractional_counts_are_trained_on, check_clear),
+      cmocka_unit_test_setup(cells_are_held_to_the_models_scale, check_clear),
+      cmocka_unit_test_setup(another_scale_is_refused_naming_both, check_clear),
+      cmocka_unit_test_setup(atlases_are_held_to_the_models_scale, check_clear),
+      cmocka_unit_test_setup(the_target_travels, check_clear),
+      cmocka_unit_test_setup(an_older_model_means_the_usual_target, check_clear),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);
 }

@@ -53,6 +53,9 @@ const char *cyf_values_text(const cyf_values *values, char text[CYF_VALUES_TEXT_
  * CYF_ERR_USAGE. */
 cyf_status cyf_values_parse(const char *text, cyf_values *ret_values);
 
+/** Whether a statement can make up for what the values tell: not where some are negative or not finite. */
+bool cyf_values_can_be_stated(const cyf_values *judged);
+
 /** Puts a statement in the place of a judgement's kind. A target that is not stated is the judged one, where the judged
  * kind is the stated one. Warns of the file at `path` where they differ. */
 void cyf_values_state(const char *path, const cyf_values *stated, cyf_values *judged);
@@ -71,8 +74,15 @@ bool cyf_values_are_usable(const cyf_values *values);
  * with cyf_free. Errors: CYF_ERR_INPUT, CYF_ERR_MEMORY. */
 cyf_status cyf_values_advice(const char *path, const char *matrix, char **ret_advice);
 
+/** Whether values are logarithms that cannot be brought to another target. */
+static inline bool cyf_values_target_is_unknown(const cyf_values *values) {
+  const bool is_log = values->kind == CYF_VALUES_LOG1P || values->kind == CYF_VALUES_LOG2;
+  return is_log && values->target == 0 && !values->is_plain_log;
+}
+
 /** How values come to ln(1 + x), x adding up to a target. */
 typedef struct cyf_rescaling {
+  bool undo;      /**< logarithms become x first */
   bool normalise; /**< values are x but for a factor of the cell */
   double factor;  /**< of logarithms: that of their base */
   double ratio;   /**< by which the x of logarithms are multiplied */
@@ -80,7 +90,7 @@ typedef struct cyf_rescaling {
 } cyf_rescaling;
 
 /** The rescaling of settled values to ln(1 + x) of `target`; of unknown targets only the base is changed. A target of 0
- * leaves the logarithms' target as it is. */
+ * leaves the logarithms' target as it is. Logarithms of plain counts become counts first. */
 cyf_rescaling cyf_values_rescaling(const cyf_values *values, double target);
 /** True where it changes nothing. */
 bool cyf_rescaling_is_none(const cyf_rescaling *rescaling);
@@ -95,6 +105,7 @@ typedef enum cyf_expression_kind {
   CYF_EXPRESSION_COUNTS,         /**< non-negative integers */
   CYF_EXPRESSION_LOG_NORMALIZED, /**< ln(1 + x), used as they are */
   CYF_EXPRESSION_FRACTIONAL,     /**< fractional counts */
+  CYF_EXPRESSION_KINDS
 } cyf_expression_kind;
 /** The kind as a word: "counts", "log-normalised" or "fractional counts". */
 const char *cyf_expression_kind_name(cyf_expression_kind kind);

@@ -19,14 +19,14 @@ static const char *const expression_names[] = {
     [CYF_EXPRESSION_LOG_NORMALIZED] = "log-normalised",
     [CYF_EXPRESSION_FRACTIONAL] = "fractional counts",
 };
-enum { N_EXPRESSIONS = sizeof(expression_names) / sizeof(*expression_names) };
+_Static_assert(sizeof(expression_names) / sizeof(*expression_names) == CYF_EXPRESSION_KINDS, "a name for each kind");
 
 const char *cyf_expression_kind_name(cyf_expression_kind kind) {
-  return (unsigned)kind < N_EXPRESSIONS ? expression_names[kind] : "unknown";
+  return (unsigned)kind < CYF_EXPRESSION_KINDS ? expression_names[kind] : "unknown";
 }
 
 bool cyf_expression_kind_find(const char *name, cyf_expression_kind *ret_kind) {
-  for (unsigned k = 0; k < N_EXPRESSIONS; k++) {
+  for (int k = 0; k < CYF_EXPRESSION_KINDS; k++) {
     if (strcmp(name, expression_names[k]) != 0) continue;
     *ret_kind = (cyf_expression_kind)k;
     return true;
@@ -98,6 +98,10 @@ cyf_status cyf_values_parse(const char *text, cyf_values *ret_values) {
   }
   return CYF_FAIL(CYF_ERR_USAGE, "--values is counts, fractional-counts, log1p[:TARGET] or log2[:TARGET], not '%s'",
                   text);
+}
+
+bool cyf_values_can_be_stated(const cyf_values *judged) {
+  return judged->kind != CYF_VALUES_SCALED && judged->n_not_finite == 0;
 }
 
 void cyf_values_state(const char *path, const cyf_values *stated, cyf_values *judged) {
@@ -215,6 +219,7 @@ cyf_rescaling cyf_values_rescaling(const cyf_values *values, double target) {
     default:
       break;
   }
+  if (target > 0 && values->is_plain_log) r.undo = r.normalise = true;
   if (target > 0 && values->target > 0 && !cyf_targets_agree(target, values->target)) r.ratio = target / values->target;
   return r;
 }
@@ -225,6 +230,8 @@ bool cyf_rescaling_is_none(const cyf_rescaling *rescaling) {
 
 void cyf_rescale(const cyf_rescaling *rescaling, int64_t n_cells, const int64_t *indptr, float *values) {
   if (cyf_rescaling_is_none(rescaling)) return;
+  for (int64_t e = indptr[0]; rescaling->undo && e < indptr[n_cells]; e++)
+    values[e] = (float)expm1((double)values[e] * rescaling->factor);
   if (rescaling->normalise) {
     cyf_csr_log_normalize(n_cells, indptr, values, rescaling->target);
     return;

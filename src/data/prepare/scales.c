@@ -41,8 +41,7 @@ static cyf_status share_judgements(cyf_prepare_job *job) {
 /* What is of no use fails whatever is stated; what is stated comes before what the values tell. */
 static cyf_status settle(const cyf_prepare_job *job, cyf_prepare_input *input) {
   cyf_values stated;
-  const bool is_usable = input->values.kind != CYF_VALUES_SCALED && input->values.n_not_finite == 0;
-  if (job->options->values && is_usable) {
+  if (job->options->values && cyf_values_can_be_stated(&input->values)) {
     CYF_TRY(cyf_values_parse(job->options->values, &stated));
     cyf_values_state(input->path, &stated, &input->values);
   }
