@@ -289,10 +289,14 @@ static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes
   cyf_option options[N_OPTIONS];
   const size_t n_options = list_options(&a, encodes, options);
   cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(usage, argc, argv, options, n_options, &inputs));
-  if (status == CYF_OK && encodes && inputs.n == 1 && cyf_is_directory(inputs.item[0])) {
+  bool of_atlas = false, exists = false;
+  if (status == CYF_OK && encodes && inputs.n == 1)
+    status = cyf_comm_agree(context->comm, cyf_is_directory(inputs.item[0], &of_atlas));
+  if (status == CYF_OK && of_atlas) {
     status = cyf_comm_agree(context->comm, cyf_need(usage, a.model, "-m MODEL"));
     if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_need(usage, a.output, "-o FOLDER"));
-    if (status == CYF_OK && cyf_file_exists(a.output)) /* parts that are there are kept or written anew */
+    if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_file_exists(a.output, &exists));
+    if (status == CYF_OK && exists) /* parts that are there are kept or written anew */
       status = cyf_comm_agree(context->comm, cyf_check_output_folder(a.output, true));
     if (status == CYF_OK) status = encode_atlas(context, &a, inputs.item[0]);
   } else if (status == CYF_OK) {

@@ -80,11 +80,13 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
 static cyf_status import_model(const cyf_import_options *options, const char *output) {
   cyf_device *device = NULL;
   cyf_model *model = NULL;
+  int64_t bytes = 0;
   cyf_status status;
   CYF_TRY(cyf_device_create_cpu(0, &device));
   CYF_TRY_CLEANUP(cyf_model_import(options, device, &model));
   CYF_TRY_CLEANUP(cyf_model_save(model, output));
-  cyf_info("wrote %s (%.1f MB)", output, (double)cyf_file_size_bytes(output) / 1e6);
+  CYF_TRY_CLEANUP(cyf_file_size_bytes(output, &bytes));
+  cyf_info("wrote %s (%.1f MB)", output, (double)bytes / 1e6);
 cleanup:
   cyf_model_destroy(&model);
   cyf_device_destroy(&device);

@@ -80,8 +80,10 @@ cleanup:
 static cyf_status read_hidden(cyf_tensor_file *file, const char *group, cyf_classifier_config *config) {
   char path[PATH_MAX_TEXT];
   int64_t *hidden = NULL, n = 0;
+  bool has = false;
   snprintf(path, sizeof path, "%s/hidden", group);
-  if (!cyf_tensor_file_has(file, path)) return CYF_OK;
+  CYF_TRY(cyf_tensor_file_has(file, path, &has));
+  if (!has) return CYF_OK;
   CYF_TRY(cyf_tensor_file_read_ints(file, path, &hidden, &n));
   bool fits = n == 3;
   if (fits) memcpy(config->hidden, hidden, sizeof config->hidden);
@@ -110,7 +112,9 @@ static cyf_status read_attribute(cyf_tensor_file *file, int64_t index, cyf_model
   cyf_classifier_config config = cyf_settings_classifier(&model->settings, attribute->categories.n);
   CYF_TRY(read_hidden(file, group, &config));
   snprintf(path, sizeof path, "%s/provenance", group);
-  if (cyf_tensor_file_has(file, path)) CYF_TRY(cyf_tensor_file_read_text(file, path, &attribute->provenance));
+  bool has_provenance = false;
+  CYF_TRY(cyf_tensor_file_has(file, path, &has_provenance));
+  if (has_provenance) CYF_TRY(cyf_tensor_file_read_text(file, path, &attribute->provenance));
   CYF_TRY(cyf_classifier_create(model->device, &config, 0, &attribute->classifier));
   snprintf(path, sizeof path, "%s/classifier", group);
   return cyf_parameters_read(file, path, cyf_classifier_parameters(attribute->classifier));
@@ -142,7 +146,9 @@ static cyf_status read_header(cyf_tensor_file *file, cyf_model *model) {
 
 static cyf_status read_denoiser(cyf_tensor_file *file, cyf_model *model) {
   int64_t has_denoiser = 1; /* for files from before models could lack one, which do not say */
-  if (cyf_tensor_file_has(file, "has_denoiser")) CYF_TRY(cyf_tensor_file_read_int(file, "has_denoiser", &has_denoiser));
+  bool says = false;
+  CYF_TRY(cyf_tensor_file_has(file, "has_denoiser", &says));
+  if (says) CYF_TRY(cyf_tensor_file_read_int(file, "has_denoiser", &has_denoiser));
   if (!has_denoiser) return CYF_OK;
   const cyf_config_texts *conditions = &model->settings.denoiser.conditions;
   int64_t n_classes[CYF_DENOISER_CONDITIONS_MAX] = {0};

@@ -87,7 +87,9 @@ static cyf_status default_directory(const char *model, char **ret_directory) {
  * (force), or they are an error. Rank 0. */
 static cyf_status clear_checkpoints(const addition *a) {
   CYF_TRY(cyf_make_directory(a->checkpoints));
-  if (a->options->resume || !cyf_checkpoint_has_any(a->checkpoints, a->stem)) return CYF_OK;
+  bool has = false;
+  CYF_TRY(cyf_checkpoint_has_any(a->checkpoints, a->stem, &has));
+  if (a->options->resume || !has) return CYF_OK;
   if (!a->options->force)
     return CYF_FAIL(CYF_ERR_IO,
                     "%s already holds checkpoints of a classifier; go on with --resume auto, or start over "
@@ -168,8 +170,9 @@ static cyf_status write_model(addition *a) {
   CYF_TRY(cyf_model_make_place(a->model, a->options->attribute, &place));
   CYF_TRY(fill_place(a, place));
   CYF_TRY(cyf_model_save(a->model, path));
-  cyf_info("wrote %s (%.1f MB) with the classifier of %s", path, (double)cyf_file_size_bytes(path) / 1e6,
-           a->options->attribute);
+  int64_t bytes = 0;
+  CYF_TRY(cyf_file_size_bytes(path, &bytes));
+  cyf_info("wrote %s (%.1f MB) with the classifier of %s", path, (double)bytes / 1e6, a->options->attribute);
   if (a->options->directory != NULL) return CYF_OK;
   cyf_metrics_close(&a->metrics);
   return cyf_remove_tree(a->directory);

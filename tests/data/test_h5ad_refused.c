@@ -40,11 +40,11 @@ static void what_does_not_fit_is_refused(void **state) {
     assert_ok(cyf_h5ad_writer_create(path, N_GENES, &options, &writer));
     assert_ok(append_one(writer, 5, 127));
     assert_fails(append_one(writer, cases[i].gene, cases[i].value), cases[i].code, cases[i].text);
-    assert_true(cyf_file_exists(partial));
+    assert_true(check_exists(partial));
     assert_fails(cyf_h5ad_writer_commit(&writer), CYF_ERR_INTERNAL, "refused.h5ad");
     assert_null(writer);
-    assert_false(cyf_file_exists(partial));
-    assert_false(cyf_file_exists(path));
+    assert_false(check_exists(partial));
+    assert_false(check_exists(path));
   }
   cyf_free(path);
   cyf_free(partial);
@@ -77,7 +77,7 @@ static void committing_needs_genes_and_whole_columns(void **state) {
   cyf_h5ad_writer_abandon(&writer);
   assert_null(writer);
   cyf_h5ad_writer_abandon(&writer);
-  assert_false(cyf_file_exists(partial));
+  assert_false(check_exists(partial));
   char *text = NULL;
   assert_ok(cyf_read_text_file(path, &text));
   assert_string_equal(text, "older");
@@ -126,14 +126,14 @@ static void a_full_disk_is_one_clear_error(void **state) {
       assert_int_equal(status, CYF_ERR_IO);
       assert_non_null(strstr(cyf_status_message(), path));
       assert_non_null(strstr(cyf_status_message(), "File too large"));
-      assert_false(cyf_file_exists(path));
-      assert_false(cyf_file_exists(partial));
+      assert_false(check_exists(path));
+      assert_false(check_exists(partial));
       cyf_status_clear();
     }
   }
   assert_int_equal(symlink("/dev/full", partial), 0); /* the real thing: every write says ENOSPC */
   assert_fails(fill(path, CYF_MATRIX_CSR_NBIT, 0, 3), CYF_ERR_IO, "No space left on device");
-  assert_false(cyf_file_exists(path));
+  assert_false(check_exists(path));
   assert_ok(fill(path, CYF_MATRIX_CSR_NBIT, 0, 3));
   cyf_h5ad *file = NULL;
   assert_ok(cyf_h5ad_open(path, NULL, &file));

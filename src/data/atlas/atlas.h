@@ -26,7 +26,8 @@ typedef struct cyf_shard {
   char *path;         /**< absolute or relative to the working directory */
   int64_t first_cell; /**< global index of its first cell */
   int64_t n_cells;
-  int64_t nnz; /**< stored values */
+  int64_t nnz;   /**< stored values */
+  int64_t bytes; /**< of the file */
 } cyf_shard;
 
 /** What the manifest says of an atlas; no cells. Everything is owned. */

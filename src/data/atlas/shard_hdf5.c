@@ -240,6 +240,7 @@ static cyf_status open_part(const cyf_atlas *atlas, const cyf_shard *shard, bool
   if (status == CYF_OK) status = open_array(file, "X/indices", part, check, &part->indices);
   if (status == CYF_OK) status = open_array(file, "X/data", part, check, &part->data);
   if (status == CYF_OK) status = locate_codes(file, atlas, shard, part);
+  status = cyf_h5_end_reads(file, shard->path, status);
   cyf_h5_close_id(&file);
   return status;
 }

@@ -25,7 +25,9 @@ static cyf_status group_columns(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   cyf_status status = CYF_OK;
   char **order = NULL;
   int64_t n = 0;
-  if (H5Aexists(frame->object, "column-order") > 0) {
+  bool ordered = false;
+  CYF_TRY(cyf_h5_has_attribute(frame->object, "column-order", file->path, &ordered));
+  if (ordered) {
     CYF_TRY(cyf_h5_read_texts_attribute(frame->object, "column-order", file->path, &order, &n));
     for (int64_t i = 0; i < n && status == CYF_OK; i++) status = cyf_names_add(&frame->columns, order[i], NULL);
     cyf_h5_free_strings(&order, n);
@@ -44,22 +46,33 @@ static cyf_status group_columns(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   return status;
 }
 
+/* The index where no attribute names it. */
+static cyf_status find_index(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
+  static const char *const names[] = {"_index", "index"};
+  for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+    bool exists = false;
+    CYF_TRY(cyf_h5_exists(frame->object, names[i], file->path, &exists));
+    if (exists) return cyf_strdup(names[i], &frame->index);
+  }
+  return CYF_OK;
+}
+
 static cyf_status open_group(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   cyf_status status = CYF_OK;
   hid_t index = H5I_INVALID_HID;
+  H5I_type_t type = H5I_BADID;
   int n_dims = 0;
   int64_t shape[4] = {0};
   CYF_TRY(cyf_h5_read_text_attribute(frame->object, "_index", file->path, &frame->index));
-  if (!frame->index && cyf_h5_exists(frame->object, "_index")) CYF_TRY(cyf_strdup("_index", &frame->index));
-  if (!frame->index && cyf_h5_exists(frame->object, "index")) CYF_TRY(cyf_strdup("index", &frame->index));
+  if (!frame->index) CYF_TRY(find_index(file, frame));
   CYF_TRY(group_columns(file, frame));
   if (!frame->index) return CYF_OK;
-  if (!cyf_h5_exists(frame->object, frame->index)) {
+  CYF_TRY(cyf_h5_object_type(frame->object, frame->index, file->path, &type));
+  if (type == H5I_BADID) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: %s names '%s' as its index, which is missing", file->path, frame->name,
                     frame->index);
   }
-  if (cyf_h5_object_type(frame->object, frame->index) != H5I_DATASET)
-    return CYF_OK; /* its length is checked when it is read */
+  if (type != H5I_DATASET) return CYF_OK; /* its length is checked when it is read */
   index = H5Dopen2(frame->object, frame->index, H5P_DEFAULT);
   CYF_TRY_CLEANUP(cyf_h5_extent(index, file->path, frame->name, &n_dims, shape));
   if (n_dims != 1 || shape[0] != frame->n_rows) {
@@ -97,7 +110,8 @@ cleanup:
 cyf_status cyf_h5ad_frame_open(const cyf_h5ad *file, const char *path, int64_t n_rows, cyf_h5ad_frame *ret_frame) {
   *ret_frame = (cyf_h5ad_frame){.object = H5I_INVALID_HID, .n_rows = n_rows};
   CYF_TRY(cyf_strdup(path, &ret_frame->name));
-  H5I_type_t type = cyf_h5_object_type(file->file, path);
+  H5I_type_t type = H5I_BADID;
+  CYF_TRY(cyf_h5_object_type(file->file, path, file->path, &type));
   if (type == H5I_BADID) return CYF_OK;
   ret_frame->object = H5Oopen(file->file, path, H5P_DEFAULT);
   return type == H5I_GROUP ? open_group(file, ret_frame) : open_compound(file, ret_frame);

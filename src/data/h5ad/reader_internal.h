@@ -108,8 +108,10 @@ typedef struct cyf_column {
 cyf_status cyf_h5ad_frame_open(const cyf_h5ad *file, const char *path, int64_t n_rows, cyf_h5ad_frame *ret_frame);
 /** Closes the object and frees the names. */
 void cyf_h5ad_frame_close(cyf_h5ad_frame *frame);
-/** The kind of a column without reading it; UNREADABLE when absent or of an unknown encoding. */
-cyf_column_kind cyf_h5ad_column_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column);
+/** The kind of a column without reading it; UNREADABLE when absent, damaged or of an unknown encoding. Errors: those of
+ * cyf_h5_check_reads. */
+cyf_status cyf_h5ad_column_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
+                                cyf_column_kind *ret_kind);
 /** Reads a whole column. Errors: CYF_ERR_INPUT; of an absent column it lists those there are. */
 cyf_status cyf_h5ad_column_read(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
                                 cyf_column *ret_column);

@@ -2,8 +2,8 @@
 /* An HDF5 file driver that never fails to write.
  *
  * A write may fail in a flush or a close, as on a full disk. The metadata cache of HDF5 1.10 and its tables of open
- * objects are then left in an undefined state. Files stay open, closing fails again at exit, and the library may loop or
- * crash.
+ * objects are then left in an undefined state. Files stay open, closing fails again at exit, and the library may loop
+ * or crash.
  *
  * This driver reports success, so that HDF5 always closes cleanly, and keeps the first failure for its owner to report.
  * What could not be written stays in memory, where HDF5 may read it back. That is little, since owners stop at the

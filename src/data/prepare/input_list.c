@@ -13,7 +13,10 @@
 static cyf_status add_path(const char *path, cyf_names *paths) {
   const int64_t n_before = paths->n;
   struct stat facts;
-  if (stat(path, &facts) != 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
+  if (stat(path, &facts) != 0) {
+    const bool absent = errno == ENOENT || errno == ENOTDIR || errno == EACCES;
+    return CYF_FAIL(absent ? CYF_ERR_INPUT : CYF_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+  }
   if (S_ISDIR(facts.st_mode)) {
     const size_t length = strlen(path);
     return CYF_FAIL(CYF_ERR_INPUT, "%s: is a folder; name its files, as in '%s%s*.h5ad'", path, path,
@@ -46,8 +49,9 @@ static cyf_status add_pattern(const char *pattern, cyf_names *paths) {
 }
 
 static cyf_status add_argument(const char *argument, cyf_names *paths) {
-  const bool is_pattern = strpbrk(argument, "*?[") != NULL && !cyf_file_exists(argument);
-  return is_pattern ? add_pattern(argument, paths) : add_path(argument, paths);
+  bool exists = true;
+  if (strpbrk(argument, "*?[") != NULL) CYF_TRY(cyf_file_exists(argument, &exists));
+  return !exists ? add_pattern(argument, paths) : add_path(argument, paths);
 }
 
 /* Cuts spaces off both ends. */

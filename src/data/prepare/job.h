@@ -157,7 +157,7 @@ cyf_status cyf_prepare_share_done(const cyf_prepare_job *job, cyf_status local, 
 /** @{ */
 /** Small results on disk: int64 words in a file OUTPUT.partial/KIND/NUMBER, which appears when it is whole and ends in
  * a checksum. Local. Errors: CYF_ERR_IO. */
-bool cyf_prepare_has_result(const cyf_prepare_job *job, const char *kind, int64_t number);
+cyf_status cyf_prepare_has_result(const cyf_prepare_job *job, const char *kind, int64_t number, bool *ret_has);
 cyf_status cyf_prepare_store_result(const cyf_prepare_job *job, const char *kind, int64_t number, const int64_t *words,
                                     int64_t n_words);
 cyf_status cyf_prepare_load_result(const cyf_prepare_job *job, const char *kind, int64_t number, int64_t *ret_words,

@@ -34,12 +34,12 @@ cyf_status cyf_spill_path(const char *directory, int64_t unit, char **ret_path) 
   return cyf_format(ret_path, "%s/unit-%06lld.cells", directory, (long long)unit);
 }
 
-bool cyf_spill_has_unit(const char *directory, int64_t unit) {
+cyf_status cyf_spill_has_unit(const char *directory, int64_t unit, bool *ret_has) {
   char *path = NULL;
-  if (cyf_spill_path(directory, unit, &path) != CYF_OK) return false;
-  const bool there = cyf_file_exists(path);
+  CYF_TRY(cyf_spill_path(directory, unit, &path));
+  const cyf_status status = cyf_file_exists(path, ret_has);
   cyf_free(path);
-  return there;
+  return status;
 }
 
 static void close_unit(cyf_spill_writer *writer, bool remove) {
