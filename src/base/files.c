@@ -158,6 +158,13 @@ cyf_status cyf_partial_path(const char *path, char **ret_partial) {
   return status;
 }
 
+cyf_status cyf_input_error(int error) {
+  static const int of_the_name[] = {ENOENT, ENOTDIR, EACCES, EPERM, EISDIR, ELOOP, ENAMETOOLONG};
+  for (size_t i = 0; i < sizeof(of_the_name) / sizeof(*of_the_name); ++i)
+    if (error == of_the_name[i]) return CYF_ERR_INPUT;
+  return CYF_ERR_IO;
+}
+
 int cyf_open_file(const char *path, int flags) {
   int file;
   do file = open(path, flags | O_CLOEXEC, 0666);
@@ -212,7 +219,7 @@ cyf_status cyf_commit_file(const char *partial, const char *path) {
 }
 
 cyf_status cyf_rename(const char *from, const char *to) {
-  if (rename(from, to) == 0) return CYF_OK;
+  if (rename(from, to) == 0) return sync_folder_of(to);
   return CYF_FAIL(CYF_ERR_IO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno));
 }
 
@@ -267,8 +274,7 @@ static cyf_status read_all(int file, const char *path, char **text, size_t *ret_
     }
     const ssize_t n = read(file, *text + size, room - size - 1);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0)
-      return CYF_FAIL(errno == EISDIR ? CYF_ERR_INPUT : CYF_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    if (n < 0) return CYF_FAIL(cyf_input_error(errno), "cannot read '%s': %s", path, strerror(errno));
     if (n == 0) break;
     size += (size_t)n;
     if (size >= TEXT_FILE_BYTES_MAX) return CYF_FAIL(CYF_ERR_INPUT, "'%s' is no small file: 1 GiB or more", path);
@@ -284,7 +290,7 @@ cyf_status cyf_read_bytes_file(const char *path, uint8_t **ret_bytes, size_t *re
   char *text = NULL;
   *ret_bytes = NULL;
   const int file = cyf_open_file(path, O_RDONLY);
-  if (file < 0) return CYF_FAIL(CYF_ERR_INPUT, "cannot open '%s': %s", path, strerror(errno));
+  if (file < 0) return CYF_FAIL(cyf_input_error(errno), "cannot open '%s': %s", path, strerror(errno));
   const cyf_status status = read_all(file, path, &text, ret_size);
   close(file);
   if (status != CYF_OK) {

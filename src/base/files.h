@@ -54,13 +54,18 @@ cyf_status cyf_partial_path(const char *path, char **ret_partial);
  * cyf_output_target. */
 cyf_status cyf_commit_file(const char *partial, const char *path);
 
+/** What a system's errno on the way to an input says: CYF_ERR_INPUT where the name leads to no file that may be read,
+ * CYF_ERR_IO where the system failed. */
+cyf_status cyf_input_error(int error);
+
 /** open(2) with O_CLOEXEC, begun again where a signal came in between; -1 with errno. */
 int cyf_open_file(const char *path, int flags);
 /** close(2) of a file that was written: some file systems tell a full disk here. *file becomes -1 either way. A signal
  * in between is no failure: the descriptor is gone, and fsync tells what was lost. False with errno on a failure. */
 bool cyf_close_file(int *file);
 
-/** Renames a file or folder, replacing a file at `to` (rename(2)). Errors: CYF_ERR_IO naming both. */
+/** Renames a file or folder, replacing a file at `to` (rename(2)), and flushes the folder. Errors: CYF_ERR_IO naming both,
+ * or, with the new name in place, the folder. */
 cyf_status cyf_rename(const char *from, const char *to);
 
 /** @{ */

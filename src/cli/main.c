@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* cytoforge: the program. The only place that starts and ends MPI. */
+#include <errno.h>
 #include <mpi.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +140,12 @@ static void report(cyf_comm *comm, cyf_status status) {
   if (!known_to_all) cyf_comm_abort(comm, status);
 }
 
+/* What a command printed has gone where it should: a full disk may be behind standard output. */
+static cyf_status finish_output(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_IO, "standard output cannot be written: %s", strerror(errno));
+}
+
 static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool log_all, cyf_log_level level) {
   int provided = 0;
   if (MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS) {
@@ -145,6 +153,7 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool
     return CYF_ERR_COMM;
   }
   if (command->stops_itself) cyf_interrupt_install();
+  signal(SIGXFSZ, SIG_IGN); /* a limit on files is a failed write, as a full disk is */
   cyf_context context = {0};
   char *line = NULL;
   cyf_status status = cyf_comm_create(DEFAULT_TIMEOUT_S, &context.comm);
@@ -156,6 +165,7 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool
   status = join_arguments(argc, argv, &line);
   context.command_line = line;
   if (status == CYF_OK) status = run_command(command, &context, argc - 1, argv + 1);
+  if (status == CYF_OK) status = cyf_comm_agree(context.comm, finish_output());
   if (status != CYF_OK) report(context.comm, status);
   cyf_comm_destroy(&context.comm);
   cyf_free(line);

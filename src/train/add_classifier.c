@@ -125,7 +125,7 @@ static cyf_status open_addition(addition *a) {
 
 static void close_addition(addition *a) {
   cyf_gradient_plane_destroy(&a->plane);
-  cyf_metrics_close(&a->metrics);
+  (void)cyf_metrics_close(&a->metrics);
   cyf_atlas_close(&a->atlas);
   cyf_model_destroy(&a->model);
   cyf_settings_destroy(&a->settings);
@@ -173,9 +173,8 @@ static cyf_status write_model(addition *a) {
   int64_t bytes = 0;
   CYF_TRY(cyf_file_size_bytes(path, &bytes));
   cyf_info("wrote %s (%.1f MB) with the classifier of %s", path, (double)bytes / 1e6, a->options->attribute);
-  if (a->options->directory != NULL) return CYF_OK;
-  cyf_metrics_close(&a->metrics);
-  return cyf_remove_tree(a->directory);
+  CYF_TRY(cyf_metrics_close(&a->metrics));
+  return a->options->directory != NULL ? CYF_OK : cyf_remove_tree(a->directory);
 }
 
 static cyf_status run(addition *a) {

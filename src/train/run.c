@@ -231,7 +231,7 @@ static cyf_status open_run(run *r) {
 
 static void close_run(run *r) {
   cyf_gradient_plane_destroy(&r->plane);
-  cyf_metrics_close(&r->metrics);
+  (void)cyf_metrics_close(&r->metrics);
   cyf_atlas_close(&r->atlas);
   cyf_free(r->checkpoints);
   cyf_free(r->latents);
@@ -261,6 +261,7 @@ cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *op
            (long long)r.atlas->n_genes, cyf_expression_kind_name(r.atlas->kind), cyf_comm_size(comm),
            device->n_threads);
   CYF_TRY_CLEANUP(run_jobs(&r));
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, cyf_metrics_close(&r.metrics)));
   /* Also where no stage was left to run: config.yaml has the settings of the last command that was not refused. */
   if (cyf_comm_rank(comm) == 0) status = cyf_write_text_file(r.config_path, r.config_text);
   status = cyf_comm_agree(comm, status);

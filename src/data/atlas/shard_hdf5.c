@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/memory.h"
 #include "comm/comm_mpi.h"
 #include "data/atlas/shard.h"
@@ -98,7 +99,7 @@ static bool list_index(hid_t dataset, chunk_listing *listing) {
   H5O_info_t info;
 #endif
   const int64_t width = listing->array->chunk_values;
-  const int file = open(listing->path, O_RDONLY | O_CLOEXEC);
+  const int file = cyf_open_file(listing->path, O_RDONLY);
   if (file < 0) return false;
   const bool listed =
       H5Oget_info2(dataset, &info, H5O_INFO_BASIC) >= 0 &&

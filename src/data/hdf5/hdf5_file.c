@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "data/hdf5/hdf5_input_driver.h"
 
 /* A global, since HDF5 has one state for the whole process, and so its lock. */
@@ -53,7 +54,7 @@ const char *cyf_h5_reason(char text[CYF_H5_REASON_SIZE]) {
 /* What cannot be looked at is another failure than what is not there or not permitted. */
 static cyf_status not_readable(const char *path, int error) {
   if (error == ENOENT || error == ENOTDIR) return CYF_FAIL(CYF_ERR_INPUT, "%s: no such file", path);
-  return CYF_FAIL(error == EACCES || error == EPERM ? CYF_ERR_INPUT : CYF_ERR_IO, "%s: %s", path, strerror(error));
+  return CYF_FAIL(cyf_input_error(error), "%s: %s", path, strerror(error));
 }
 
 static cyf_status check_readable(const char *path) {

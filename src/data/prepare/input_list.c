@@ -13,10 +13,8 @@
 static cyf_status add_path(const char *path, cyf_names *paths) {
   const int64_t n_before = paths->n;
   struct stat facts;
-  if (stat(path, &facts) != 0) {
-    const bool absent = errno == ENOENT || errno == ENOTDIR || errno == EACCES;
-    return CYF_FAIL(absent ? CYF_ERR_INPUT : CYF_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
-  }
+  if (stat(path, &facts) != 0)
+    return CYF_FAIL(cyf_input_error(errno), "%s: cannot be opened: %s", path, strerror(errno));
   if (S_ISDIR(facts.st_mode)) {
     const size_t length = strlen(path);
     return CYF_FAIL(CYF_ERR_INPUT, "%s: is a folder; name its files, as in '%s%s*.h5ad'", path, path,

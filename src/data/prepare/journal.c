@@ -36,7 +36,7 @@ static cyf_status lock_partial(cyf_prepare_job *job) {
   char *path = NULL;
   CYF_TRY(cyf_path_join(job->partial, lock_name, &path));
   cyf_status status = CYF_OK;
-  job->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  job->lock = cyf_open_file(path, O_RDWR | O_CREAT);
   if (job->lock < 0) {
     status = CYF_FAIL(CYF_ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
   } else if (flock(job->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {

@@ -86,7 +86,7 @@ cyf_status cyf_spill_begin(cyf_spill_writer *writer, const char *directory, int6
   for (int64_t b = 0; b < writer->n_bins; b++) writer->bin[b].used = 0;
   CYF_TRY(cyf_spill_path(directory, unit, &writer->path));
   CYF_TRY(cyf_partial_path(writer->path, &writer->partial));
-  writer->file = open(writer->partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  writer->file = cyf_open_file(writer->partial, O_WRONLY | O_CREAT | O_TRUNC);
   if (writer->file < 0) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be made: %s", writer->partial, strerror(errno));
   return CYF_OK;
 }
@@ -98,7 +98,8 @@ static cyf_status write_fully(cyf_spill_writer *writer, const void *bytes, int64
     const ssize_t wrote =
         pwrite(writer->file, (const uint8_t *)bytes + done, piece, (off_t)(writer->file_bytes + done));
     if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->partial, strerror(errno));
+    if (wrote <= 0)
+      return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->partial, strerror(wrote < 0 ? errno : EIO));
     done += wrote;
   }
   writer->file_bytes += n_bytes;
@@ -203,9 +204,8 @@ cyf_status cyf_spill_finish(cyf_spill_writer *writer, const void *summary, int64
   CYF_TRY(write_fully(writer, summary, summary_bytes));
   CYF_TRY(write_fully(writer, writer->extents, extents_bytes));
   CYF_TRY(write_fully(writer, &trailer, sizeof(trailer)));
-  const int file = writer->file;
-  writer->file = -1;
-  if (close(file) != 0) return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->partial, strerror(errno));
+  if (!cyf_close_file(&writer->file))
+    return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->partial, strerror(errno));
   const cyf_status status = cyf_commit_file(writer->partial, writer->path);
   close_unit(writer, false);
   return status;

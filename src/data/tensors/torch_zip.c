@@ -29,7 +29,7 @@ static cyf_status check_magic(const char *path) {
   CYF_TRY(cyf_is_directory(path, &is_directory));
   if (is_directory) return CYF_FAIL(CYF_ERR_INPUT, "%s is a directory, not a PyTorch checkpoint", path);
   FILE *file = fopen(path, "rb");
-  if (file == NULL) return CYF_FAIL(CYF_ERR_INPUT, "%s cannot be opened: %s", path, strerror(errno));
+  if (file == NULL) return CYF_FAIL(cyf_input_error(errno), "%s cannot be opened: %s", path, strerror(errno));
   uint8_t head[sizeof legacy_magic] = {0};
   size_t n = fread(head, 1, sizeof head, file);
   const int error = ferror(file) ? errno : 0;

@@ -211,7 +211,7 @@ cleanup:
 cyf_status cyf_zip_layout_read(const char *path, cyf_zip_extent **ret_extents, int64_t *ret_n) {
   *ret_extents = NULL;
   archive a = {.path = path, .file = cyf_open_file(path, O_RDONLY)};
-  if (a.file < 0) return CYF_FAIL(CYF_ERR_INPUT, "%s cannot be opened", path);
+  if (a.file < 0) return CYF_FAIL(cyf_input_error(errno), "%s cannot be opened: %s", path, strerror(errno));
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_file_size_bytes(path, &a.size));
   CYF_TRY_CLEANUP(read_end(&a));
