@@ -42,16 +42,39 @@ cyf_status cyf_file_size_bytes(const char *path, int64_t *ret_bytes) {
   return CYF_OK;
 }
 
+static cyf_file_identity identity_of(const struct stat *info) {
+  return (cyf_file_identity){.bytes = (int64_t)info->st_size,
+                             .changed_s = (int64_t)info->st_mtim.tv_sec,
+                             .changed_ns = (int64_t)info->st_mtim.tv_nsec,
+                             .device = (uint64_t)info->st_dev,
+                             .inode = (uint64_t)info->st_ino,
+                             .is_regular = S_ISREG(info->st_mode)};
+}
+
 cyf_status cyf_file_identify(const char *path, cyf_file_identity *ret_identity) {
   struct stat info;
   bool exists = false;
   CYF_TRY(look_up(path, &info, &exists));
   if (!exists) return CYF_FAIL(CYF_ERR_INPUT, "%s: no such file", path);
-  *ret_identity = (cyf_file_identity){.bytes = (int64_t)info.st_size,
-                                      .changed_s = (int64_t)info.st_mtim.tv_sec,
-                                      .changed_ns = (int64_t)info.st_mtim.tv_nsec,
-                                      .device = (uint64_t)info.st_dev,
-                                      .inode = (uint64_t)info.st_ino};
+  *ret_identity = identity_of(&info);
+  return CYF_OK;
+}
+
+cyf_status cyf_file_identify_open(int file, const char *path, cyf_file_identity *ret_identity) {
+  struct stat info;
+  if (fstat(file, &info) != 0) return CYF_FAIL(CYF_ERR_IO, "cannot look up '%s': %s", path, strerror(errno));
+  *ret_identity = identity_of(&info);
+  return CYF_OK;
+}
+
+cyf_status cyf_file_check_same(const char *path, const cyf_file_identity *before, const cyf_file_identity *now) {
+  if (now->bytes != before->bytes)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: has changed while it was read: it had %lld bytes and now has %lld", path,
+                    (long long)before->bytes, (long long)now->bytes);
+  if (now->device != before->device || now->inode != before->inode)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: has changed while it was read: another file has its name", path);
+  if (now->changed_s != before->changed_s || now->changed_ns != before->changed_ns)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: has changed while it was read: it was written to", path);
   return CYF_OK;
 }
 

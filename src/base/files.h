@@ -31,10 +31,17 @@ typedef struct cyf_file_identity {
   int64_t bytes;
   int64_t changed_s, changed_ns; /**< the time of the last change, of its content */
   uint64_t device, inode;
+  bool is_regular; /**< no pipe or device, whose time of change says nothing */
 } cyf_file_identity;
 
-/** Errors: CYF_ERR_INPUT where there is no such file, CYF_ERR_IO where that cannot be told. */
+/** @{ */
+/** Of a name, or of an open file. Errors: CYF_ERR_INPUT where there is no such file, CYF_ERR_IO where that cannot be
+ * told. */
 cyf_status cyf_file_identify(const char *path, cyf_file_identity *ret_identity);
+cyf_status cyf_file_identify_open(int file, const char *path, cyf_file_identity *ret_identity);
+/** @} */
+/** Compares what a file was with what it is. Errors: CYF_ERR_INPUT naming the file and what has changed. */
+cyf_status cyf_file_check_same(const char *path, const cyf_file_identity *before, const cyf_file_identity *now);
 
 /** Joins directory and name with one '/'; free with cyf_free. */
 cyf_status cyf_path_join(const char *directory, const char *name, char **ret_path);
@@ -64,8 +71,8 @@ int cyf_open_file(const char *path, int flags);
  * in between is no failure: the descriptor is gone, and fsync tells what was lost. False with errno on a failure. */
 bool cyf_close_file(int *file);
 
-/** Renames a file or folder, replacing a file at `to` (rename(2)), and flushes the folder. Errors: CYF_ERR_IO naming both,
- * or, with the new name in place, the folder. */
+/** Renames a file or folder, replacing a file at `to` (rename(2)), and flushes the folder. Errors: CYF_ERR_IO naming
+ * both, or, with the new name in place, the folder. */
 cyf_status cyf_rename(const char *from, const char *to);
 
 /** @{ */

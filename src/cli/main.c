@@ -168,6 +168,7 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool
   if (status == CYF_OK) status = cyf_comm_agree(context.comm, finish_output());
   if (status != CYF_OK) report(context.comm, status);
   cyf_comm_destroy(&context.comm);
+  cyf_inputs_destroy(&context.inputs);
   cyf_free(line);
   MPI_Finalize();
   return status;

@@ -5,6 +5,7 @@
  *   CYF_FAULT_CALL     Which call: read, write, open, close, fsync, rename, stat or list (a folder).
  *   CYF_FAULT_KIND     How it fails. An errno by name: EIO, ENOSPC, EDQUOT, EINTR, EACCES, EMFILE or ENOMEM.
  *                      "short" moves half of what was asked for. "eof" ends the file, or the list of a folder.
+ *                      "run" lets CYF_FAULT_COMMAND, a line for the shell, do its work first, and then the call go on.
  *   CYF_FAULT_AT       The number of the call that is hit, from 1, among those that match. 0: calls are counted only.
  *   CYF_FAULT_TIMES    Calls in a row that are hit from there on. Default 1; 0 is all.
  *   CYF_FAULT_PATH     A pattern of the shell for the absolute path of the file, in which * stands for slashes too.
@@ -23,6 +24,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -33,6 +35,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The C library's own function of the name. */
@@ -44,7 +47,7 @@
     memcpy((void *)&real_##name, &found_, sizeof(found_)); \
   }
 
-enum { KIND_SHORT = -1, KIND_EOF = -2 };
+enum { KIND_SHORT = -1, KIND_EOF = -2, KIND_RUN = -3 };
 
 typedef struct counter {
   _Atomic int64_t matched, hit;
@@ -62,8 +65,8 @@ static int kind_of(const char *name) {
   static const struct {
     const char *name;
     int number;
-  } kinds[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT},    {"EINTR", EINTR}, {"EACCES", EACCES},
-               {"EMFILE", EMFILE}, {"ENOMEM", ENOMEM}, {"short", KIND_SHORT}, {"eof", KIND_EOF}};
+  } kinds[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT},    {"EINTR", EINTR},  {"EACCES", EACCES},
+               {"EMFILE", EMFILE}, {"ENOMEM", ENOMEM}, {"short", KIND_SHORT}, {"eof", KIND_EOF}, {"run", KIND_RUN}};
   for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
     if (strcmp(kinds[i].name, name) == 0) return kinds[i].number;
   fprintf(stderr, "faults: CYF_FAULT_KIND is '%s'\n", name);
@@ -110,6 +113,20 @@ static bool path_matches(const char *path) {
          (!fault.path || !*fault.path || fnmatch(fault.path, path, 0) == 0);
 }
 
+/* Runs CYF_FAULT_COMMAND to its end, without this library. */
+static void run_command(void) {
+  const char *command = getenv("CYF_FAULT_COMMAND");
+  char *arguments[] = {"sh", "-c", (char *)(uintptr_t)(command ? command : "true"), NULL}, *kept[1024];
+  size_t n = 0;
+  pid_t child = 0;
+  for (char **e = environ; *e && n + 1 < sizeof(kept) / sizeof(*kept); e++)
+    if (strncmp(*e, "LD_PRELOAD=", 11) != 0 && strncmp(*e, "CYF_FAULT_", 10) != 0) kept[n++] = *e;
+  kept[n] = NULL;
+  const int error = errno;
+  if (posix_spawn(&child, "/bin/sh", NULL, NULL, arguments, kept) == 0) (void)waitpid(child, NULL, 0);
+  errno = error;
+}
+
 /* Counts a call on a matching file; true: it is hit. */
 static bool strikes(const char *call, const char *path) {
   if (!path_matches(path)) return false;
@@ -117,7 +134,8 @@ static bool strikes(const char *call, const char *path) {
   (void)call;
   if (fault.at < 1 || n < fault.at || (fault.times > 0 && n >= fault.at + fault.times)) return false;
   atomic_fetch_add(&fault.counter->hit, 1);
-  return true;
+  if (fault.kind == KIND_RUN) run_command();
+  return fault.kind != KIND_RUN;
 }
 
 static bool is_of(const char *call) {

@@ -16,14 +16,14 @@ static char expected_atlas[64], *expected_info, *expected_genes;
 static float *expected_latents;
 static int64_t expected_width, expected_cells;
 
-static void read_fingerprint(const char *path, char fingerprint[64]) {
+static inline void read_fingerprint(const char *path, char fingerprint[64]) {
   cyf_atlas *atlas = NULL;
   assert_ok(cyf_atlas_open(path, &atlas));
   snprintf(fingerprint, 64, "%s", atlas->fingerprint);
   cyf_atlas_close(&atlas);
 }
 
-static void read_latents(const char *path, float **ret_latents) {
+static inline void read_latents(const char *path, float **ret_latents) {
   cyf_h5ad *file = NULL;
   assert_ok(cyf_h5ad_open(path, NULL, &file));
   assert_ok(cyf_h5ad_read_obsm(file, "X_latent", &expected_width, ret_latents));
@@ -38,7 +38,7 @@ static void read_latents(const char *path, float **ret_latents) {
   "--set denoiser.hidden=[8,4] --set classifier.hidden=[4,4,4]"
 static char prepare_arguments[256], train_arguments[512];
 
-static int setup(void **state) {
+static inline int setup(void **state) {
   if (cli_setup(state) != 0) return -1;
   if (cli_run("$cytoforge synth -o cells.h5ad --cells 60 --genes 30 --types 2 --counts 300 && "
               "$cytoforge " PREPARE " && $cytoforge " TRAIN " && "
@@ -59,7 +59,7 @@ static int setup(void **state) {
 
 /* ---- comparing by values ---- */
 
-static bool atlas_is_right(void) {
+static inline bool atlas_is_right(void) {
   char fingerprint[64], *genes = NULL;
   read_fingerprint("out", fingerprint);
   assert_ok(cyf_read_text_file("out/genes.tsv", &genes));
@@ -69,7 +69,7 @@ static bool atlas_is_right(void) {
   return same && cli_run("for f in shard-00000 heldout train; do cmp atlas/$f.h5ad out/$f.h5ad || exit 1; done") == 0;
 }
 
-static bool latents_are_right(void) {
+static inline bool latents_are_right(void) {
   float *latents = NULL;
   read_latents("out.h5ad", &latents);
   const size_t bytes = (size_t)(expected_cells * expected_width) * sizeof *latents;
@@ -79,13 +79,13 @@ static bool latents_are_right(void) {
 }
 
 /* The model encodes as the expected one does. */
-static bool model_is_right(void) {
+static inline bool model_is_right(void) {
   return cli_run("rm -f out.h5ad; $cytoforge encode -m out/model.h5 cells.h5ad -o out.h5ad") == 0 &&
          latents_are_right();
 }
 
 /* And the run has as many lines of figures, and a classifier. */
-static bool run_is_right(void) {
+static inline bool run_is_right(void) {
   return cli_run(
              "test $(grep -c loss out/metrics.jsonl) = $(grep -c loss run/metrics.jsonl) && "
              "for r in run out; do $cytoforge info $r/model.h5 | grep -v made > info.$r; done && "
@@ -93,7 +93,7 @@ static bool run_is_right(void) {
          model_is_right();
 }
 
-static bool info_is_right(void) {
+static inline bool info_is_right(void) {
   return strcmp(cli_output, expected_info) == 0;
 }
 
@@ -113,11 +113,11 @@ static const command prepare = {"rm -rf out out.partial", prepare_arguments, atl
 
 /* Lets the first, the (1 + stride)-th... call that matches fail, until there are no more. `code`: how a failure must
  * end. */
-static void every_call(const command *c, const char *call, const char *kind, const char *path, int64_t stride,
-                       int code) {
+static inline void every_call(const command *c, const char *call, const char *kind, const char *path, int64_t stride,
+                              int code) {
   int64_t n_failed = 0, n_right = 0;
   for (int64_t at = 1;; at += stride) {
-    const fault f = {call, kind, path, at, 1};
+    const fault f = {call, kind, path, at, 1, NULL};
     const fault_outcome outcome = fault_run(&f, c->clear, "", c->arguments);
     if (outcome.hit == 0) break;
     if (outcome.code == 0) {

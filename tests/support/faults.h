@@ -11,6 +11,7 @@ typedef struct fault {
   const char *call, *kind; /* "read", "EIO": see shim.c */
   const char *path;        /* a pattern that goes on from the test's folder, "/out*" */
   int64_t at, times;       /* the call's number, from 1 (0: none, calls are counted); calls in a row (0: all) */
+  const char *command;     /* of kind "run"; NULL: none */
 } fault;
 
 /* What an injection has come to. */
@@ -39,9 +40,10 @@ static inline fault_outcome fault_run(const fault *f, const char *before, const 
   if (library == NULL) fail_msg("CYTOFORGE_FAULTS names no library");
   const int code = cli_run(
       "rm -f counter; %s; timeout -s ABRT 60 %s env LD_PRELOAD='%s' CYF_FAULT_CALL=%s CYF_FAULT_KIND=%s "
-      "CYF_FAULT_AT=%lld CYF_FAULT_TIMES=%lld CYF_FAULT_PATH='%s%s' CYF_FAULT_COUNTER=counter $cytoforge %s",
+      "CYF_FAULT_AT=%lld CYF_FAULT_TIMES=%lld CYF_FAULT_PATH='%s%s' CYF_FAULT_COUNTER=counter "
+      "CYF_FAULT_COMMAND='%s' $cytoforge %s",
       before, launcher, library, f->call, f->kind, (long long)f->at, (long long)f->times, test_folder, f->path,
-      arguments);
+      f->command != NULL ? f->command : "true", arguments);
   return fault_read_counter(code);
 }
 

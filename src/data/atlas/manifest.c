@@ -214,14 +214,13 @@ static cyf_status read_shard(const manifest *file, cyf_yaml_node node, const cha
   CYF_TRY(cyf_path_join(directory, name, &shard->path));
   CYF_TRY(cyf_yaml_require_int(file->yaml, node, "n_cells", &shard->n_cells));
   CYF_TRY(cyf_yaml_require_int(file->yaml, node, "nnz", &shard->nnz));
-  int64_t bytes = 0;
   CYF_TRY(cyf_yaml_require_int(file->yaml, node, "bytes", &shard->bytes));
   CYF_TRY(cyf_file_exists(shard->path, &exists));
   if (!exists) return CYF_FAIL(CYF_ERR_INPUT, "%s: this shard of the atlas is missing", shard->path);
-  CYF_TRY(cyf_file_size_bytes(shard->path, &bytes));
-  if (bytes != shard->bytes)
+  CYF_TRY(cyf_file_identify(shard->path, &shard->identity));
+  if (shard->identity.bytes != shard->bytes)
     return CYF_FAIL(CYF_ERR_INPUT, "%s: has %lld bytes where the manifest says %lld; the shard is damaged", shard->path,
-                    (long long)bytes, (long long)shard->bytes);
+                    (long long)shard->identity.bytes, (long long)shard->bytes);
   return CYF_OK;
 }
 

@@ -61,6 +61,12 @@ void cyf_shard_part_release(cyf_shard_set *set, cyf_shard_part *part) {
   pthread_mutex_unlock(&set->mutex);
 }
 
+cyf_status cyf_shard_part_check(const cyf_shard_part *part) {
+  cyf_file_identity now;
+  CYF_TRY(cyf_file_identify_open(part->file, part->path, &now));
+  return cyf_file_check_same(part->path, &part->identity, &now);
+}
+
 void cyf_shard_set_close(cyf_shard_set *set) {
   if (!set || !set->atlas) return;
   for (int64_t p = 0; p < set->n_parts; p++) {
@@ -147,7 +153,8 @@ static cyf_status read_plain(cyf_shard_set *set, cyf_shard_part *part, const cyf
     set->scratch_bytes = n_bytes;
   }
   CYF_TRY(cyf_shard_part_acquire(set, part));
-  const cyf_status status = cyf_shard_read_bytes(part, array->address + first * array->width, n_bytes, set->scratch);
+  cyf_status status = cyf_shard_read_bytes(part, array->address + first * array->width, n_bytes, set->scratch);
+  if (status == CYF_OK) status = cyf_shard_part_check(part);
   cyf_shard_part_release(set, part);
   return status;
 }

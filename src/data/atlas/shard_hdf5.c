@@ -259,6 +259,8 @@ cyf_status cyf_shard_set_open(const cyf_atlas *atlas, int64_t first, int64_t end
     if (from >= to) continue;
     cyf_shard_part *part = &set->part[set->n_parts++];
     part->path = shard->path;
+    part->identity = shard->identity;
+    if (!part->identity.is_regular) CYF_TRY(cyf_file_identify(shard->path, &part->identity));
     part->shard_first_cell = shard->first_cell;
     part->shard_nnz = shard->nnz;
     part->first_cell = from;

@@ -66,10 +66,15 @@ static cyf_status check_readable(const char *path) {
   return CYF_OK;
 }
 
+/* The file may have been written to before, in between or after the reads so far: nobody can tell. */
 static cyf_status check(const cyf_h5_reads *reads, const char *where) {
-  if (reads && reads->error) return CYF_FAIL(CYF_ERR_IO, "%s: reading failed: %s", where, strerror(reads->error));
-  if (reads && reads->ended) return CYF_FAIL(CYF_ERR_INPUT, "%s: the file has become shorter while it was read", where);
-  return CYF_OK;
+  cyf_file_identity now;
+  if (!reads) return CYF_OK;
+  if (reads->error) return CYF_FAIL(CYF_ERR_IO, "%s: reading failed: %s", where, strerror(reads->error));
+  if (reads->ended) return CYF_FAIL(CYF_ERR_INPUT, "%s: the file has become shorter while it was read", where);
+  if (reads->file < 0) return CYF_OK;
+  CYF_TRY(cyf_file_identify_open(reads->file, where, &now));
+  return cyf_file_check_same(where, &reads->identity, &now);
 }
 
 cyf_status cyf_h5_check_reads(hid_t object, const char *where) {
@@ -80,7 +85,7 @@ cyf_status cyf_h5_end_reads(hid_t object, const char *where, cyf_status status) 
   const cyf_h5_reads *reads = cyf_h5_reads_of(object);
   const bool failed = reads && (reads->error || reads->ended);
   if (failed && status == CYF_ERR_INPUT) cyf_status_clear();
-  return failed && (status == CYF_ERR_INPUT || status == CYF_OK) ? check(reads, where) : status;
+  return status == CYF_OK || (failed && status == CYF_ERR_INPUT) ? check(reads, where) : status;
 }
 
 static cyf_status open_hdf5(const char *path, cyf_h5_reads *reads, hid_t *ret_file) {

@@ -28,7 +28,9 @@ typedef struct driver_file {
 
 cyf_h5_reads *cyf_h5_reads_create(void) {
   cyf_h5_reads *reads = calloc(1, sizeof(*reads)); /* outlives its maker where an object stays open; not counted */
-  if (reads) reads->n_users = 1;
+  if (!reads) return NULL;
+  reads->n_users = 1;
+  reads->file = -1;
   return reads;
 }
 
@@ -66,11 +68,14 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access_list, 
   self->end_of_file = (haddr_t)info.st_size;
   self->reads = *reads;
   self->reads->n_users++;
+  if (self->reads->file < 0 && cyf_file_identify_open(self->file, name, &self->reads->identity) == CYF_OK)
+    self->reads->file = self->file;
   return &self->public_part;
 }
 
 static herr_t driver_close(H5FD_t *file) {
   driver_file *self = (driver_file *)file;
+  if (self->reads->file == self->file) self->reads->file = -1;
   close(self->file); /* was only read */
   cyf_h5_reads_release(self->reads);
   free(self);

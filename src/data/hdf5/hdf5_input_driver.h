@@ -7,11 +7,15 @@
 #include <hdf5.h>
 #include <stdbool.h>
 
+#include "base/files.h"
+
 /** How reading a file, and the files that it links to, has gone so far. */
 typedef struct cyf_h5_reads {
-  int n_users; /**< open files of the driver, and who made it */
-  int error;   /**< errno of the first read that failed, 0: none */
-  bool ended;  /**< a read came past the end that was not there when the file was opened */
+  int n_users;                /**< open files of the driver, and who made it */
+  int error;                  /**< errno of the first read that failed, 0: none */
+  bool ended;                 /**< a read came past the end that was not there when the file was opened */
+  int file;                   /**< descriptor of the first file that was opened, -1: none is */
+  cyf_file_identity identity; /**< of that file, then */
 } cyf_h5_reads;
 
 /** With one user, its maker; NULL where there is no memory. */

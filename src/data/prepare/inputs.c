@@ -66,9 +66,17 @@ static int64_t count_missing_genes(const cyf_prepare_job *job, const cyf_names *
   return n;
 }
 
+static cyf_status note_files(cyf_prepare_job *job) {
+  const cyf_prepare_options *options = job->options;
+  for (int64_t i = 0; i < options->n_inputs; i++) CYF_TRY(cyf_inputs_add(&job->files, options->inputs[i]));
+  CYF_TRY(cyf_inputs_add(&job->files, options->genes_path));
+  return cyf_inputs_add(&job->files, options->label_map_path);
+}
+
 cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job) {
   const cyf_prepare_options *options = job->options;
   CYF_TRY(check_lists(job));
+  CYF_TRY(note_files(job));
   CYF_TRY(cyf_prepare_start_labels(job));
   if (options->genes_path) {
     CYF_TRY(cyf_gene_list_read(options->genes_path, &job->genes));
@@ -153,6 +161,7 @@ void cyf_prepare_close_inputs(cyf_prepare_job *job) {
   cyf_prepare_destroy_labels(job);
   for (int64_t i = 0; job->input && i < job->options->n_inputs; i++) cyf_free(job->input[i].gene);
   cyf_free(job->input);
+  cyf_inputs_destroy(&job->files);
   cyf_obs_rules_destroy(&job->rules);
   cyf_names_destroy(&job->genes);
 }

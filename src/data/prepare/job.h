@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/checksum.h"
+#include "base/inputs.h"
 #include "base/interrupt.h"
 #include "base/rng.h"
 #include "comm/comm.h"
@@ -47,6 +48,7 @@ typedef struct cyf_prepare_job {
   int lock;                                 /**< descriptor whose lock keeps other runs from OUTPUT.partial; -1: none */
   bool partial_useless;                     /**< it failed in a way in which the same command would fail again */
   cyf_prepare_plan plan;
+  cyf_inputs files;         /**< what is read, as it was at the start of the run */
   cyf_prepare_input *input; /**< [n_inputs] */
   cyf_names genes;          /**< genes in use before the gene filter */
   bool has_gene_list;

@@ -18,11 +18,16 @@ static void print_text(FILE *stream, const char *text) {
   }
 }
 
-static cyf_status print_file(FILE *stream, const char *path) {
+static cyf_status print_file(FILE *stream, const cyf_prepare_job *job, const char *path) {
+  const cyf_input *noted = cyf_inputs_find(&job->files, path);
   cyf_file_identity identity = {.bytes = -1};
   bool exists = false;
   CYF_TRY(cyf_file_exists(path, &exists));
-  if (exists) CYF_TRY(cyf_file_identify(path, &identity));
+  if (noted) {
+    identity = noted->identity; /* what the work began with */
+  } else if (exists) {
+    CYF_TRY(cyf_file_identify(path, &identity));
+  }
   print_text(stream, path);
   fprintf(stream, ": %" PRId64 " bytes, %" PRId64 ".%09" PRId64, identity.bytes, identity.changed_s,
           identity.changed_ns);
@@ -41,7 +46,7 @@ static cyf_status print_item(FILE *stream, const cyf_prepare_job *job, const cyf
   if (option->kind == CYF_PREPARE_BINS) {
     print_bins(stream, (const cyf_label_bins *)list + i);
   } else if (option->kind == CYF_PREPARE_INPUTS) {
-    CYF_TRY(print_file(stream, texts[i]));
+    CYF_TRY(print_file(stream, job, texts[i]));
     fprintf(stream, ", %" PRId64 " cells, %" PRId64 " genes", job->input[i].n_cells, job->input[i].n_genes);
   } else {
     print_text(stream, texts[i]);
@@ -50,7 +55,8 @@ static cyf_status print_item(FILE *stream, const cyf_prepare_job *job, const cyf
 }
 
 /* Prints the value of an option that is no list, without the option's word. */
-static cyf_status print_value(FILE *stream, const cyf_prepare_option *option, const void *value) {
+static cyf_status print_value(FILE *stream, const cyf_prepare_job *job, const cyf_prepare_option *option,
+                              const void *value) {
   const char *text = NULL;
   switch (option->kind) {
     case CYF_PREPARE_TEXT:
@@ -59,7 +65,7 @@ static cyf_status print_value(FILE *stream, const cyf_prepare_option *option, co
       print_text(stream, text ? text : option->kind == CYF_PREPARE_MATRIX ? "X" : "");
       break;
     case CYF_PREPARE_FILE:
-      return print_file(stream, *(const char *const *)value);
+      return print_file(stream, job, *(const char *const *)value);
     case CYF_PREPARE_INTEGER:
     case CYF_PREPARE_SIZE:
       fprintf(stream, "%" PRId64, *(const int64_t *)value);
@@ -100,7 +106,7 @@ static cyf_status print_option(FILE *stream, const cyf_prepare_job *job, const c
     }
   } else if (option->kind != CYF_PREPARE_FILE || *(const char *const *)value) {
     fprintf(stream, "%s ", option->journal);
-    CYF_TRY(print_value(stream, option, value));
+    CYF_TRY(print_value(stream, job, option, value));
     fputc('\n', stream);
   }
   return CYF_OK;

@@ -227,6 +227,8 @@ static cyf_status make_atlas(cyf_prepare_job *job) {
   CYF_TRY(cyf_prepare_write_files(job));
   CYF_TRY(share_shards(job));
   CYF_TRY(cyf_comm_agree(job->comm, compare_with_inputs(job)));
+  /* The comparison is with what was read, which may have been changing. Each pass and rank opens the files anew. */
+  CYF_TRY(cyf_comm_agree(job->comm, cyf_inputs_check(&job->files)));
   say_verified(job);
   return cyf_comm_agree(job->comm, job->rank == 0 ? publish(job) : CYF_OK);
 }
