@@ -5,6 +5,7 @@
 #   make demo     deps, build, and from simulated cells to new ones; everything lands in demo/
 #   make test     demo, what the tests need, and every test
 #   make asan     every test under the sanitizers
+#   make format   every C, C++ and CUDA source laid out by clang-format 14
 #   make docs     the public headers as pages in build/docs/html (needs Doxygen)
 .PHONY: all build deps demo test asan docs bench-quality format clean
 
@@ -37,7 +38,7 @@ bench-quality: build
 	@benchmarks/quality.sh
 
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	@tests/format.sh -i
 
 clean:
 	rm -rf build

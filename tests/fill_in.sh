@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 # CONTRIBUTING.md's table of places to fill in names exactly the files that hold these words.
 set -euo pipefail
-cd "${CYTOFORGE_SOURCE:?}"
+source_dir=${CYTOFORGE_SOURCE:-$(cd "$(dirname "$0")" && pwd)} # the tree, as in layers.sh
+while [ ! -d "$source_dir/src" ] && [ "$source_dir" != / ]; do source_dir=$(dirname "$source_dir"); done
+cd "$source_dir"
 
 # In any text file of the sources: not in what a build, a run or git leaves, and not in this test.
 holding() {

@@ -62,13 +62,11 @@ RULES
 
 files() { find . -type f \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \) -printf '%P\n' | sort; }
 
+# The objects of today's libraries: a build folder that is used again may hold those of former ones.
+listed_objects() { grep -oE ' -o [^ ]+\.o' "$build/compile_commands.json" | sed "s#^ -o #$build/#" | sort -u; }
+
 objects() { # lines of SOURCE<tab>OBJECT; a test may compile sources of src again (".dir/__/src/")
-  # The objects of today's libraries: a build folder that is used again may hold those of former ones.
-  if [ -f "$build/compile_commands.json" ]; then
-    grep -oE ' -o [^ ]+\.o' "$build/compile_commands.json" | sed "s#^ -o #$build/#" | sort -u
-  else
-    find "$build" -type f -name '*.o'
-  fi | sed -nE 's#^(.*\.dir/(__/)?src/(.*)\.o)$#\3\t\1#p' | sort
+  if [ -f "$build/compile_commands.json" ]; then listed_objects; else find "$build" -type f -name '*.o'; fi | sed -nE 's#^(.*\.dir/(__/)?src/(.*)\.o)$#\3\t\1#p' | sort
 }
 
 facts() {
@@ -90,6 +88,15 @@ facts() {
     -e 's#^.*\.dir/(__/)?src/([^:]*)\.o: +[Uw] ([^ ]+)$#use \2 \3#p' \
     -e 's#^.*\.dir/(__/)?src/([^:]*)\.o:[0-9a-f]+ [ABCDGRST] ([^ ]+)$#define \2 \3#p'
 }
+
+# `make` alone builds the program and nothing else, so that objects are missing.
+if [ -n "$build" ] && [ -f "$build/compile_commands.json" ]; then
+  missing=$(listed_objects | while IFS= read -r object; do [ -e "$object" ] || echo "$object"; done | wc -l)
+  if [ "$missing" -gt 0 ]; then
+    echo "layers: this build lacks $missing of its objects; build all of it first: cmake --build $build"
+    exit 1
+  fi
+fi
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -160,4 +160,12 @@ grep -q '^base/names\.c: is newer than its object' "$work/said" || fail "an old 
 rm -rf "$work/build"
 mkdir "$work/build"
 if layers "$work/build"; then fail "a build folder without objects is not seen"; fi
-echo "layers_selftest: $((cases + 2)) trees and builds judged as they should be"
+
+good_tree
+build_tree
+printf '[{"command": "cc -o CMakeFiles/cyf_tree.dir/src/base/%s.c.o -c"}]\n' names unbuilt | tr '\n' ' ' >"$work/build/compile_commands.json"
+if layers "$work/build"; then fail "a build that is not whole is not seen"; fi
+[ "$(wc -l <"$work/said")" = 1 ] || fail "a build that is not whole is told in more than a line: $(cat "$work/said")"
+grep -q '^layers: this build lacks 1 of its objects; build all of it first' "$work/said" ||
+  fail "a build that is not whole is not told: $(cat "$work/said")"
+echo "layers_selftest: $((cases + 3)) trees and builds judged as they should be"

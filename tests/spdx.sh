@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: MIT
 # Every source names its licence in its first three lines, in a line of its own; what starts with #! keeps that line first.
 set -euo pipefail
-cd "${CYTOFORGE_SOURCE:?}"
+source_dir=${CYTOFORGE_SOURCE:-$(cd "$(dirname "$0")" && pwd)} # the tree, as in layers.sh
+while [ ! -d "$source_dir/src" ] && [ "$source_dir" != / ]; do source_dir=$(dirname "$source_dir"); done
+cd "$source_dir"
 
 # Sources by name, and whatever the shell runs: not what a build, a run or git leaves.
 sources() { # folder
   find "$1" \( -name .git -o -path "$1/build" -o -path "$1/demo" -o -path "$1/runs" -o -path "$1/.cache" \) -prune -o -type f -print |
     while IFS= read -r file; do
+      case $file in */files-0.1/*/*) continue ;; esac # what version 0.1 wrote
       case ${file##*/} in
-        *.c | *.h | *.cu | *.cuh | *.cpp | *.hpp | *.sh | *.py | *.awk | *.cmake | *.slurm) echo "$file" ;;
-        CMakeLists.txt | Makefile | Doxyfile | .editorconfig | .pre-commit-config.yaml) echo "$file" ;;
+        *.c | *.h | *.cu | *.cuh | *.cpp | *.hpp | *.sh | *.py | *.awk | *.pl | *.cmake | *.slurm | *.yaml | *.yml) echo "$file" ;;
+        CMakeLists.txt | Makefile | Doxyfile | .editorconfig) echo "$file" ;;
         *.*) ;;
         *) if [ "$(head -c 2 "$file" | tr -d '\0')" = '#!' ]; then echo "$file"; fi ;;
       esac
@@ -37,10 +40,11 @@ line='SPDX-License-Identifier: MIT'
 printf '/* %s */\nint a;\n' "$line" >"$planted/good.c"
 printf '#!/bin/sh\n# %s\n' "$line" >"$planted/good"
 printf 'int a;\n' >"$planted/none.h"
+printf 'seed: 0\n' >"$planted/none.yaml"
 printf '\n\n\n# %s\n' "$line" >"$planted/late.py"
 printf '# %s\n#!/bin/sh\n' "$line" >"$planted/turned.sh"
 found=$(without_licence "$planted" | sed "s,^$planted/,," | sort | tr '\n' ';')
-if [ "$found" != "late.py;none.h;turned.sh: #! is not its first line;" ]; then
+if [ "$found" != "late.py;none.h;none.yaml;turned.sh: #! is not its first line;" ]; then
   echo "spdx: planted faults are not told apart: $found"
   exit 1
 fi

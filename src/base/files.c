@@ -172,15 +172,6 @@ cyf_status cyf_output_target(const char *path, char **ret_target) {
   return status;
 }
 
-cyf_status cyf_partial_path(const char *path, char **ret_partial) {
-  char *target = NULL;
-  *ret_partial = NULL;
-  CYF_TRY(cyf_output_target(path, &target));
-  const cyf_status status = cyf_format(ret_partial, "%s.partial", target);
-  cyf_free(target);
-  return status;
-}
-
 cyf_status cyf_input_error(int error) {
   static const int of_the_name[] = {ENOENT, ENOTDIR, EACCES, EPERM, EISDIR, ELOOP, ENAMETOOLONG};
   for (size_t i = 0; i < sizeof(of_the_name) / sizeof(*of_the_name); ++i)
@@ -213,7 +204,11 @@ static cyf_status sync_path(const char *path, bool is_directory) {
   return error == 0 ? CYF_OK : CYF_FAIL(CYF_ERR_IO, "cannot flush '%s' to disk: %s", path, strerror(error));
 }
 
-static cyf_status sync_folder_of(const char *path) {
+cyf_status cyf_sync_file(const char *path) {
+  return sync_path(path, false);
+}
+
+cyf_status cyf_sync_folder_of(const char *path) {
   const char *slash = strrchr(path, '/');
   char *folder = NULL;
   if (!slash) {
@@ -226,61 +221,9 @@ static cyf_status sync_folder_of(const char *path) {
   return status;
 }
 
-cyf_status cyf_commit_file(const char *partial, const char *path) {
-  char *target = NULL;
-  cyf_status status = cyf_output_target(path, &target); /* again: hours may have passed */
-  if (status == CYF_OK) status = sync_path(partial, false);
-  if (status == CYF_OK && rename(partial, target) != 0)
-    status = CYF_FAIL(CYF_ERR_IO, "cannot rename '%s' to '%s': %s", partial, target, strerror(errno));
-  if (status == CYF_OK) {
-    status = sync_folder_of(target);
-  } else {
-    unlink(partial);
-  }
-  cyf_free(target);
-  return status;
-}
-
 cyf_status cyf_rename(const char *from, const char *to) {
-  if (rename(from, to) == 0) return sync_folder_of(to);
+  if (rename(from, to) == 0) return cyf_sync_folder_of(to);
   return CYF_FAIL(CYF_ERR_IO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno));
-}
-
-static cyf_status write_all(int file, const char *path, const char *bytes, size_t size) {
-  while (size > 0) {
-    const ssize_t n = write(file, bytes, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(n < 0 ? errno : EIO));
-    bytes += n;
-    size -= (size_t)n;
-  }
-  return CYF_OK;
-}
-
-cyf_status cyf_write_text_file(const char *path, const char *text) {
-  return cyf_write_bytes_file(path, text, strlen(text));
-}
-
-cyf_status cyf_write_bytes_file(const char *path, const void *bytes, size_t size) {
-  cyf_status status = CYF_OK;
-  char *partial = NULL;
-  CYF_TRY(cyf_partial_path(path, &partial));
-  int file = cyf_open_file(partial, O_WRONLY | O_CREAT | O_TRUNC);
-  if (file < 0) {
-    status = CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
-    goto cleanup;
-  }
-  status = write_all(file, path, bytes, size);
-  if (!cyf_close_file(&file) && status == CYF_OK)
-    status = CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
-  if (status == CYF_OK) {
-    status = cyf_commit_file(partial, path);
-  } else {
-    unlink(partial);
-  }
-cleanup:
-  cyf_free(partial);
-  return status;
 }
 
 enum { TEXT_FILE_BYTES_MAX = 1 << 30 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Files and folders: what is there, making and removing, and atomic replacement. Not collective. */
+ * Files and folders: what is there, making and removing. base/partial.h replaces files atomically. Not collective. */
 #ifndef CYF_BASE_FILES_H
 #define CYF_BASE_FILES_H
 
@@ -52,15 +52,6 @@ cyf_status cyf_path_join(const char *directory, const char *name, char **ret_pat
  * destroy it, or fail after all the work. */
 cyf_status cyf_output_target(const char *path, char **ret_target);
 
-/** The temporary name beside the target of `path` that writers use until the file is whole: "path.partial"; free with
- * cyf_free. Errors: those of cyf_output_target. */
-cyf_status cyf_partial_path(const char *path, char **ret_partial);
-
-/** Makes a whole partial file the target of path: fsync the partial file, rename it, fsync the folder. On an error up
- * to the rename the partial file is removed and path is untouched. Errors: CYF_ERR_IO naming path and reason; those of
- * cyf_output_target. */
-cyf_status cyf_commit_file(const char *partial, const char *path);
-
 /** What a system's errno on the way to an input says: CYF_ERR_INPUT where the name leads to no file that may be read,
  * CYF_ERR_IO where the system failed. */
 cyf_status cyf_input_error(int error);
@@ -71,15 +62,15 @@ int cyf_open_file(const char *path, int flags);
  * in between is no failure: the descriptor is gone, and fsync tells what was lost. False with errno on a failure. */
 bool cyf_close_file(int *file);
 
+/** @{ */
+/** Flushes a file, or the folder that has its name, to disk. Errors: CYF_ERR_IO naming it. */
+cyf_status cyf_sync_file(const char *path);
+cyf_status cyf_sync_folder_of(const char *path);
+/** @} */
+
 /** Renames a file or folder, replacing a file at `to` (rename(2)), and flushes the folder. Errors: CYF_ERR_IO naming
  * both, or, with the new name in place, the folder. */
 cyf_status cyf_rename(const char *from, const char *to);
-
-/** @{ */
-/** Writes a whole small file atomically. Errors: CYF_ERR_IO. */
-cyf_status cyf_write_text_file(const char *path, const char *text);
-cyf_status cyf_write_bytes_file(const char *path, const void *bytes, size_t size);
-/** @} */
 
 /** Reads a whole small text file (< 1 GiB), NUL-terminated; free with cyf_free. Errors: CYF_ERR_INPUT (absent, cannot
  * be opened, too large, with NUL bytes inside, or shorter at its end than when it was opened); CYF_ERR_IO where reading

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/inputs.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -26,6 +29,32 @@ cyf_status cyf_inputs_add(cyf_inputs *inputs, const char *path) {
   CYF_TRY(cyf_strdup(path, &item->path));
   inputs->n++;
   return CYF_OK;
+}
+
+static bool ends_in(const char *name, const char *const *suffixes) {
+  const size_t length = strlen(name);
+  for (; *suffixes; suffixes++)
+    if (length >= strlen(*suffixes) && strcmp(name + length - strlen(*suffixes), *suffixes) == 0) return true;
+  return false;
+}
+
+cyf_status cyf_inputs_add_folder(cyf_inputs *inputs, const char *directory, const char *const *suffixes) {
+  DIR *folder = directory ? opendir(directory) : NULL;
+  if (!directory || (!folder && (errno == ENOENT || errno == ENOTDIR))) return CYF_OK;
+  if (!folder) return CYF_FAIL(cyf_input_error(errno), "%s: cannot be listed: %s", directory, strerror(errno));
+  cyf_status status = CYF_OK;
+  const struct dirent *entry = NULL;
+  while (status == CYF_OK && (errno = 0, entry = readdir(folder)) != NULL) {
+    char *path = NULL;
+    if (!ends_in(entry->d_name, suffixes)) continue;
+    status = cyf_path_join(directory, entry->d_name, &path);
+    if (status == CYF_OK) status = cyf_inputs_add(inputs, path);
+    cyf_free(path);
+  }
+  if (status == CYF_OK && errno != 0)
+    status = CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", directory, strerror(errno));
+  closedir(folder);
+  return status;
 }
 
 cyf_status cyf_inputs_check(const cyf_inputs *inputs) {

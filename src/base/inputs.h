@@ -25,6 +25,9 @@ typedef struct cyf_inputs {
 /** Notes what a file is now, before it is opened. NULL, what is no regular file, and a path that is noted already are
  * left out. Not collective. Errors: CYF_ERR_INPUT where it is absent, CYF_ERR_IO. */
 cyf_status cyf_inputs_add(cyf_inputs *inputs, const char *path);
+/** The same of a folder's files whose names end in one of `suffixes` (ended by NULL). NULL, and what is no folder, are
+ * left out. */
+cyf_status cyf_inputs_add_folder(cyf_inputs *inputs, const char *directory, const char *const *suffixes);
 /** The file that was noted under the path; NULL: none. */
 const cyf_input *cyf_inputs_find(const cyf_inputs *inputs, const char *path);
 /** Checks that each file still is what it was. Not collective: ranks agree on it. Errors: CYF_ERR_INPUT naming the file

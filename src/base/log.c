@@ -23,19 +23,8 @@ static struct {
 
 static const char erase_line[] = "\r\033[2K";
 
-static const char *level_name(cyf_log_level level) {
-  switch (level) {
-    case CYF_LOG_DEBUG:
-      return "DEBUG";
-    case CYF_LOG_INFO:
-      return "INFO ";
-    case CYF_LOG_WARN:
-      return "WARN ";
-    case CYF_LOG_ERROR:
-      return "ERROR";
-  }
-  return "?????";
-}
+/* As lines have them, all of one length. */
+static const char *const level_name[CYF_LOG_LEVELS] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
 
 void cyf_log_setup(int rank, int size, bool all_ranks, cyf_log_level least) {
   pthread_mutex_lock(&log_state.lock);
@@ -60,7 +49,7 @@ static void write_line(cyf_log_level level, bool with_rank, const char *format, 
   if (with_rank) snprintf(rank_text, sizeof rank_text, "[%d] ", log_state.rank);
   char line[LINE_BYTES + PREFIX_BYTES];
   const int length = snprintf(line, sizeof line, "%s%s %s %s%s\n", log_state.progress_shown ? erase_line : "",
-                              clock_text, level_name(level), rank_text, text);
+                              clock_text, level_name[level], rank_text, text);
   log_state.progress_shown = false;
   if (length > 0) fwrite(line, 1, (size_t)length, stderr);
   pthread_mutex_unlock(&log_state.lock);

@@ -7,8 +7,13 @@
 
 #include <stdbool.h>
 
+#include "base/words.h"
+
 /** How much a line matters, least first. Lines below the level given to cyf_log_setup are not printed. */
-typedef enum cyf_log_level { CYF_LOG_DEBUG, CYF_LOG_INFO, CYF_LOG_WARN, CYF_LOG_ERROR } cyf_log_level;
+typedef enum cyf_log_level { CYF_LOG_DEBUG, CYF_LOG_INFO, CYF_LOG_WARN, CYF_LOG_ERROR, CYF_LOG_LEVELS } cyf_log_level;
+/** The words of cyf_log_level, in its order. */
+static const char *const cyf_log_level_words[] = {"debug", "info", "warn", "error", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_log_level_words) == CYF_LOG_LEVELS, "a word for each level");
 
 /** Sets which ranks print, and lines of which level. all_ranks: every rank prints, each line prefixed "[rank]";
  * otherwise only rank 0 does, but for lines of cyf_log_any_rank. */

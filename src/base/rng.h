@@ -46,11 +46,6 @@ static inline double cyf_rng_unit(uint32_t word) {
   return ((double)word + 0.5) * (1.0 / 4294967296.0);
 }
 
-/** A uniform integer in [0, bound) from one word by multiply-shift; bound >= 1. */
-static inline uint32_t cyf_rng_below(uint32_t word, uint32_t bound) {
-  return (uint32_t)(((uint64_t)word * bound) >> 32);
-}
-
 /** A sequential stream over one (key, step, position), for host code that draws a varying count of numbers. Its blocks
  * are taken in order from 0; members are private. */
 typedef struct cyf_rng_stream {

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/words.h"
 #include "bench/bench_atlas.h"
 #include "kernels/backend.h"
+#include "train/stage_common.h"
 
 struct cyf_bench_steps {
   cyf_comm *comm;
@@ -134,22 +136,25 @@ static cyf_status make_classifier(cyf_bench_steps *s) {
   return make_latents(s);
 }
 
+/* What is measured of a stage of training. */
+static const struct {
+  const cyf_stage_type *type;
+  cyf_status (*make)(cyf_bench_steps *s);
+} measured[] = {
+    {&cyf_stage_autoencoder, make_autoencoder},
+    {&cyf_stage_denoiser, make_denoiser},
+    {&cyf_stage_classifier, make_classifier},
+};
+enum { N_MEASURED = sizeof measured / sizeof measured[0] };
+
 static cyf_status make(cyf_bench_steps *s) {
-  const char *stage = s->shape.stage;
+  const char *names[N_MEASURED];
+  int stage = 0;
+  for (int i = 0; i < N_MEASURED; i++) names[i] = measured[i].type->name;
+  CYF_TRY(cyf_words_choose("bench train", "stage", N_MEASURED, names, s->shape.stage, &stage));
   CYF_TRY(cyf_scratch_create(s->device, &s->scratch));
-  if (strcmp(stage, "autoencoder") == 0) {
-    CYF_TRY(make_autoencoder(s));
-    return cyf_optimizer_create(s->parameters, &s->settings->autoencoder.stage, &s->optimizer);
-  }
-  if (strcmp(stage, "denoiser") == 0) {
-    CYF_TRY(make_denoiser(s));
-    return cyf_optimizer_create(s->parameters, &s->settings->denoiser.stage, &s->optimizer);
-  }
-  if (strcmp(stage, "classifier") == 0) {
-    CYF_TRY(make_classifier(s));
-    return cyf_optimizer_create(s->parameters, &s->settings->classifier.stage, &s->optimizer);
-  }
-  return CYF_FAIL(CYF_ERR_USAGE, "bench: --stage is autoencoder, denoiser or classifier, not '%s'", stage);
+  CYF_TRY(measured[stage].make(s));
+  return cyf_optimizer_create(s->parameters, cyf_stage_settings_of(measured[stage].type, s->settings), &s->optimizer);
 }
 
 cyf_status cyf_bench_steps_create(cyf_comm *comm, cyf_device *device, const cyf_settings *settings,
@@ -159,9 +164,9 @@ cyf_status cyf_bench_steps_create(cyf_comm *comm, cyf_device *device, const cyf_
   cyf_status status = CYF_NEW(&s, 1);
   if (status == CYF_OK) {
     *s = (cyf_bench_steps){.comm = comm, .device = device, .settings = settings, .shape = *shape};
-    if (shape->data != NULL && strcmp(shape->stage, "autoencoder") != 0)
-      status =
-          CYF_FAIL(CYF_ERR_USAGE, "bench train: --data is for the autoencoder; the %s trains on latents", shape->stage);
+    if (shape->data != NULL && strcmp(shape->stage, cyf_stage_autoencoder.name) != 0)
+      status = CYF_FAIL(CYF_ERR_USAGE, "bench train: --data is for the %s; the %s trains on latents",
+                        cyf_stage_autoencoder.name, shape->stage);
   }
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
   if (shape->data != NULL)

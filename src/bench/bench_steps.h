@@ -10,7 +10,7 @@
 
 /** Which stage is measured, and on what batches. */
 typedef struct cyf_bench_shape {
-  const char *stage;          /**< "autoencoder", "denoiser" or "classifier" */
+  const char *stage;          /**< name of a stage that is trained (train/stages.h) */
   const char *data;           /**< an atlas, for the autoencoder; NULL: cells are made up */
   int64_t n_genes, n_classes; /**< of the cells that are made up */
   double n_expressed;         /**< genes that a made-up cell expresses */

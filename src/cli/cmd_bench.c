@@ -84,22 +84,15 @@ static void help(FILE *stream) {
   cyf_bench_sample_help(stream);
 }
 
-/* Finds the option's value among the first n names, which `all` lists for the message. */
-static cyf_status choose(const char *option, const char *value, const char *const *names, int n, const char *all,
-                         int *ret_index) {
-  for (*ret_index = 0; *ret_index < n; ++*ret_index)
-    if (strcmp(value, names[*ret_index]) == 0) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_USAGE, "bench: %s is %s, not '%s'", option, all, value);
-}
-
 static cyf_status check(arguments *a, const cyf_texts *extra) {
   if (extra->n != 1 || strcmp(extra->item[0], "loader") != 0)
     return CYF_FAIL(CYF_ERR_USAGE,
                     "bench: say what to measure: cytoforge bench loader --data ATLAS, bench train or bench sample");
   CYF_TRY(cyf_need(&usage, a->data, "--data ATLAS"));
   int io = 0, residency = 0;
-  CYF_TRY(choose("--io", a->io, cyf_loader_io_words, CYF_LOADER_IOS, "auto, posix, direct or mpio", &io));
-  CYF_TRY(choose("--residency", a->residency, cyf_residency_words, CYF_RESIDENCY_DEVICE, "stream or host", &residency));
+  CYF_TRY(cyf_words_choose(usage.command, "io", CYF_LOADER_IOS, cyf_loader_io_words, a->io, &io));
+  CYF_TRY(cyf_words_choose(usage.command, "residency", CYF_RESIDENCY_DEVICE, cyf_residency_words, a->residency,
+                           &residency));
   if (!(a->seconds > 0) || a->epochs < 0 || a->seed < 0 || a->threads < 0)
     return CYF_FAIL(CYF_ERR_USAGE, "bench: --seconds must be positive, --epochs, --seed and --threads not negative");
   a->loader.io = io;

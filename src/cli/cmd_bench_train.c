@@ -14,6 +14,7 @@
 #include "cli/cmd_bench.h"
 #include "cli/device_options.h"
 #include "kernels/backend.h"
+#include "train/stages.h"
 
 static const cyf_usage usage = {
     .command = "bench train",
@@ -40,14 +41,14 @@ typedef struct arguments {
   cyf_device_options compute;
 } arguments;
 
-static const arguments defaults = {
-    .stage = "autoencoder", .n_genes = 28231, .n_expressed = 1500, .n_classes = 20, .batch = 512, .n_steps = 20};
+static const arguments defaults = {.n_genes = 28231, .n_expressed = 1500, .n_classes = 20, .batch = 512, .n_steps = 20};
 
 enum { N_OWN = 10, N_OPTIONS = N_OWN + CYF_DEVICE_OPTIONS, N_WARM = 3 };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OWN] = {
-      {"stage", 0, CYF_OPTION_TEXT, &a->stage, "STAGE", "autoencoder (default), denoiser or classifier"},
+      {"stage", 0, CYF_OPTION_TEXT, &a->stage, "autoencoder|denoiser|classifier",
+       "stage of training (default autoencoder)"},
       {"data", 0, CYF_OPTION_TEXT, &a->data, "ATLAS", "cells of this atlas in place of made-up ones"},
       {"residency", 0, CYF_OPTION_TEXT, &a->residency, "stream|host|device",
        "where the atlas' cells stay (default: data.residency, stream)"},
@@ -255,6 +256,7 @@ cleanup:
 
 cyf_status cyf_bench_train(cyf_context *context, int argc, char **argv) {
   arguments a = defaults;
+  a.stage = cyf_stage_autoencoder.name;
   cyf_texts extra = {0};
   cyf_option options[N_OPTIONS];
   list_options(&a, options);

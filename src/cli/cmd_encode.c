@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/device_options.h"
 #include "cli/resources.h"
 #include "cli/sampling_options.h"
+#include "data/h5ad/other_format.h"
 #include "kernels/backend.h"
 #include "sample/cells_in.h"
 #include "sample/cells_out.h"
@@ -31,7 +33,10 @@ static const cyf_usage encode_usage = {
     .examples =
         "  mpirun -n 2 cytoforge encode -m runs/first/model.h5 atlas/heldout.h5ad -o heldout_latent.h5ad\n"
         "  mpirun -n 8 cytoforge encode -m runs/first/model.h5 atlas -o latents --precision float32\n",
-    .groups = {{"model", "model and output"}, {"matrix", "reading cells"}, {"device", "computing"}}};
+    .groups = {{"model", "model and output"},
+               {"matrix", "reading cells"},
+               {"precision", "what is written"},
+               {"device", "computing"}}};
 
 static const cyf_usage decode_usage = {
     .command = "decode",
@@ -66,8 +71,8 @@ static size_t list_options(arguments *a, bool encodes, cyf_option *o) {
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "var column with the gene names (default: the index)"},
-      {"precision", 0, CYF_OPTION_TEXT, &a->precision, "TYPE",
-       "of an atlas' latents: float16 or float32 (default: the model's latents.type)"}};
+      {"precision", 0, CYF_OPTION_TEXT, &a->precision, "float16|float32",
+       "type of an atlas' latents (default: the model's latents.type)"}};
   const cyf_option of_decode[N_DECODE] = {
       cyf_output_option(&a->kind), {"seed", 0, CYF_OPTION_INT, &a->seed, "S", "seed of drawn counts (default 0)"}};
   const size_t n_own = encodes ? N_ENCODE : N_DECODE;
@@ -212,12 +217,10 @@ static cyf_status finish(conversion *c, const cyf_context *context) {
 static cyf_status choose_precision(const arguments *a, const cyf_model *model, cyf_latent_type *ret_type) {
   *ret_type = model->settings.latents.type;
   if (a->precision == NULL) return CYF_OK;
-  const int type = cyf_words_find(cyf_latent_type_words, a->precision);
-  if (type >= 0) {
-    *ret_type = type;
-    return CYF_OK;
-  }
-  return CYF_FAIL(CYF_ERR_USAGE, "encode: --precision is float16 or float32, not '%s'", a->precision);
+  int type = 0;
+  CYF_TRY(cyf_words_choose("encode", "precision", CYF_LATENT_TYPES, cyf_latent_type_words, a->precision, &type));
+  *ret_type = (cyf_latent_type)type;
+  return CYF_OK;
 }
 
 static cyf_status check_genes(const cyf_model *model, const cyf_atlas *atlas) {
@@ -231,6 +234,12 @@ static cyf_status check_genes(const cyf_model *model, const cyf_atlas *atlas) {
                   atlas->directory, (long long)theirs->n, (long long)ours->n, (long long)i + 1);
 }
 
+/* One run at a time writes parts into the folder. */
+static cyf_status claim_folder(const char *directory, int *ret_lock) {
+  CYF_TRY(cyf_make_directory(directory));
+  return cyf_lock_folder(directory, "encode", ret_lock);
+}
+
 static cyf_status encode_atlas(cyf_context *context, const arguments *a, const char *directory) {
   cyf_comm *comm = context->comm;
   cyf_device *device = NULL;
@@ -238,6 +247,7 @@ static cyf_status encode_atlas(cyf_context *context, const arguments *a, const c
   cyf_atlas *atlas = NULL;
   cyf_latent_type type = CYF_LATENT_FLOAT16;
   uint64_t checksum = 0;
+  int lock = -1;
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_open_wished_device(comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &device));
   status = cyf_model_load(a->model, device, &model);
@@ -245,10 +255,12 @@ static cyf_status encode_atlas(cyf_context *context, const arguments *a, const c
   if (status == CYF_OK) status = cyf_atlas_open(directory, &atlas);
   if (status == CYF_OK) status = check_genes(model, atlas);
   if (status == CYF_OK) status = cyf_parameters_checksum(cyf_autoencoder_parameters(model->autoencoder), &checksum);
+  if (status == CYF_OK && cyf_comm_rank(comm) == 0) status = claim_folder(a->output, &lock);
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
   CYF_TRY_CLEANUP(cyf_encode_parts(comm, device, atlas, model->autoencoder, checksum, type, a->output));
   status = cyf_report_resources(comm);
 cleanup:
+  cyf_lock_release_folder(a->output, &lock);
   cyf_atlas_close(&atlas);
   cyf_model_destroy(&model);
   cyf_device_destroy(&device);
@@ -303,6 +315,7 @@ static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes
   if (status == CYF_OK && of_atlas) {
     status = cyf_comm_agree(context->comm, cyf_need(usage, a.model, "-m MODEL"));
     if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_need(usage, a.output, "-o FOLDER"));
+    if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_other_format_check(inputs.item[0]));
     if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_file_exists(a.output, &exists));
     if (status == CYF_OK && exists) /* parts that are there are kept or written anew */
       status = cyf_comm_agree(context->comm, cyf_check_output_folder(a.output, true));
@@ -323,12 +336,14 @@ static cyf_status run_decode(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_encode = {.name = "encode",
                                     .summary = "real cells to latents",
+                                    .writes = true,
                                     .collective = true,
                                     .stops_itself = true,
                                     .run = run_encode,
                                     .help = encode_help};
 const cyf_command cyf_cmd_decode = {.name = "decode",
                                     .summary = "latents to expression",
+                                    .writes = true,
                                     .collective = true,
                                     .stops_itself = true,
                                     .run = run_decode,

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "cli/command.h"
 #include "evaluate/report/evaluation_page.h"
 
@@ -42,8 +42,9 @@ static void list_options(arguments *a, cyf_option *o) {
       {"train", 0, CYF_OPTION_TEXT, &a->train, "T.h5ad",
        "training cells: ceilings, memorisation and the label classifier come from them"},
       {"label", 0, CYF_OPTION_TEXT, &a->label, "COLUMN", "obs column for everything by type"},
-      {"ceiling", 0, CYF_OPTION_TEXT, &a->ceiling, "KIND",
-       "train, halves (of the real cells) or none (default: train where given, else halves)"},
+      {"ceiling", 0, CYF_OPTION_TEXT, &a->ceiling, "train|halves|none",
+       "which cells stand in for the synthetic ones: training cells, or halves of the real ones (default: train where "
+       "given, else halves)"},
       {"report", 0, CYF_OPTION_TEXT, &a->report, "DIR", "write DIR/index.html, a page with figures"},
       {"path", 0, CYF_OPTION_TEXT, &a->path, "P.h5ad", "cells along a generated path, drawn in the report"},
       {"path-column", 0, CYF_OPTION_TEXT, &a->path_column, "COLUMN",
@@ -138,17 +139,16 @@ static cyf_status load(const arguments *a, sets *s) {
   return a->path != NULL ? load_path(a, options, s) : CYF_OK;
 }
 
+/* Without the option the kind stays AUTO, which has no word on the command line. */
 static cyf_status read_ceiling(const char *text, cyf_ceiling_kind *ret_kind) {
-  static const char *const names[] = {"train", "halves", "none"};
-  static const cyf_ceiling_kind kinds[] = {CYF_CEILING_TRAIN, CYF_CEILING_HALVES, CYF_CEILING_NONE};
+  enum { FIRST = CYF_CEILING_AUTO + 1 };
+  int chosen = 0;
   *ret_kind = CYF_CEILING_AUTO;
   if (text == NULL) return CYF_OK;
-  for (int k = 0; k < 3; k++) {
-    if (strcmp(text, names[k]) != 0) continue;
-    *ret_kind = kinds[k];
-    return CYF_OK;
-  }
-  return CYF_FAIL(CYF_ERR_USAGE, "evaluate: --ceiling '%s'; possible: train, halves, none", text);
+  CYF_TRY(
+      cyf_words_choose(usage.command, "ceiling", CYF_CEILING_KINDS - FIRST, cyf_ceiling_words + FIRST, text, &chosen));
+  *ret_kind = (cyf_ceiling_kind)(FIRST + chosen);
+  return CYF_OK;
 }
 
 static cyf_status write_json(const arguments *a, const cyf_evaluation *evaluation) {

@@ -80,4 +80,4 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 }
 
 const cyf_command cyf_cmd_export = {
-    .name = "export", .summary = "write a model's weights for PyTorch", .run = run, .help = help};
+    .name = "export", .summary = "write a model's weights for PyTorch", .writes = true, .run = run, .help = help};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* import: published PyTorch weights to a model. */
+/* import: published PyTorch weights, or an export's, to a model. */
 #include <string.h>
 
 #include "base/files.h"
@@ -11,15 +11,18 @@
 static const cyf_usage usage = {
     .command = "import",
     .arguments =
-        "--autoencoder F | --scimilarity DIR [--denoiser F] [--classifier ATTR=F,LABELS.txt]... [--genes LIST] "
+        "DIR | --autoencoder F | --scimilarity DIR [--denoiser F] [--classifier ATTR=F[,LABELS.txt]]... [--genes LIST] "
         "-o model.h5",
     .text =
-        "Makes a model of PyTorch checkpoints (torch.save, state dicts): scDiffusion's autoencoder, denoiser and "
-        "classifiers,\n"
-        "or SCimilarity's encoder.ckpt, decoder.ckpt and gene_order.tsv. Shapes are inferred from the tensors. Nothing "
-        "in the\n"
-        "files is executed. Without a denoiser the model encodes and decodes only.",
+        "Makes a model of PyTorch checkpoints (torch.save, state dicts; safetensors): scDiffusion's autoencoder, "
+        "denoiser and\n"
+        "classifiers, or SCimilarity's encoder.ckpt, decoder.ckpt and gene_order.tsv. Shapes are inferred from the "
+        "tensors. Nothing\n"
+        "in the files is executed. Without a denoiser the model encodes and decodes only. DIR is a folder that export "
+        "wrote (or its\n"
+        "model.safetensors): the model comes back with every setting.",
     .examples =
+        "  cytoforge import weights -o model.h5\n"
         "  cytoforge import --scimilarity model_v1.1 -o scimilarity.h5\n"
         "  cytoforge import --autoencoder model_seed=0_step=150000.pt --genes genes.txt --denoiser "
         "ema_0.9999_600000.pt "
@@ -28,7 +31,7 @@ static const cyf_usage usage = {
     .groups = {{"autoencoder", "what is imported"}, {"genes", "genes and output"}}};
 
 typedef struct arguments {
-  const char *autoencoder, *scimilarity, *denoiser, *genes, *output;
+  const char *folder, *autoencoder, *scimilarity, *denoiser, *genes, *output;
   cyf_texts classifiers;
   bool force;
 } arguments;
@@ -41,10 +44,11 @@ static void list_options(arguments *a, cyf_option *o) {
       {"scimilarity", 0, CYF_OPTION_TEXT, &a->scimilarity, "DIR",
        "directory of encoder.ckpt, decoder.ckpt and gene_order.tsv"},
       {"denoiser", 0, CYF_OPTION_TEXT, &a->denoiser, "F", "state dict of the denoiser (its EMA is the better one)"},
-      {"classifier", 0, CYF_OPTION_LIST, &a->classifiers, "ATTR=F,LABELS.txt",
-       "an attribute's classifier and its labels, one a line in the order of the classes; may be repeated"},
+      {"classifier", 0, CYF_OPTION_LIST, &a->classifiers, "ATTR=F[,LABELS.txt]",
+       "an attribute's classifier and its labels, one a line in the order of the classes; may be repeated; an export's "
+       "file names its labels itself"},
       {"genes", 0, CYF_OPTION_TEXT, &a->genes, "LIST",
-       "genes, one a line in the order of training (default: DIR/gene_order.tsv)"},
+       "genes, one a line in the order of training (default: DIR/gene_order.tsv, or those an export's file names)"},
       {"out", 'o', CYF_OPTION_TEXT, &a->output, "model.h5", "file to write"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
   for (int i = 0; i < N_OPTIONS; i++) o[i] = table[i];
@@ -57,42 +61,39 @@ static void help(FILE *stream) {
   cyf_options_print_help(&usage, options, N_OPTIONS, stream);
 }
 
-/* "ATTR=F,LABELS": cut at the first '=' and the last ','. The parts point into *ret_copy, freed with cyf_free. */
+/* "ATTR=F" or "ATTR=F,LABELS": cut at the first '=' and the last ','. The parts point into *ret_copy, freed with
+ * cyf_free. */
 static cyf_status parse_classifier(const char *text, char **ret_copy, cyf_import_classifier *ret_classifier) {
   CYF_TRY(cyf_strdup(text, ret_copy));
-  char *equals = strchr(*ret_copy, '='), *comma = strrchr(*ret_copy, ',');
-  if (equals == NULL || comma == NULL || comma < equals || equals == *ret_copy || comma == equals + 1 ||
-      comma[1] == '\0')
-    return CYF_FAIL(CYF_ERR_USAGE, "import: --classifier wants ATTR=F,LABELS.txt, not '%s'", text);
-  *equals = *comma = '\0';
-  *ret_classifier = (cyf_import_classifier){*ret_copy, equals + 1, comma + 1};
+  char *equals = strchr(*ret_copy, '='), *comma = equals != NULL ? strrchr(equals, ',') : NULL;
+  if (equals == NULL || equals == *ret_copy || equals[1] == '\0' || comma == equals + 1 ||
+      (comma != NULL && comma[1] == '\0'))
+    return CYF_FAIL(CYF_ERR_USAGE, "import: --classifier wants ATTR=F[,LABELS.txt], not '%s'", text);
+  *equals = '\0';
+  if (comma != NULL) *comma = '\0';
+  *ret_classifier = (cyf_import_classifier){*ret_copy, equals + 1, comma != NULL ? comma + 1 : NULL};
   return CYF_OK;
 }
 
-static cyf_status check(const arguments *a, const cyf_texts *extra) {
-  if (extra->n > 0) return CYF_FAIL(CYF_ERR_USAGE, "import: '%s' is no option", extra->item[0]);
-  if ((a->autoencoder == NULL) == (a->scimilarity == NULL))
-    return CYF_FAIL(CYF_ERR_USAGE, "import: one of --autoencoder F and --scimilarity DIR is needed");
+static cyf_status check(arguments *a, const cyf_texts *extra) {
+  if (extra->n > 1) return CYF_FAIL(CYF_ERR_USAGE, "import: '%s' is one folder too many", extra->item[1]);
+  if (extra->n == 1) a->folder = extra->item[0];
+  const bool others = a->denoiser != NULL || a->genes != NULL || a->classifiers.n > 0;
+  if ((a->autoencoder != NULL) + (a->scimilarity != NULL) + (a->folder != NULL) != 1)
+    return CYF_FAIL(CYF_ERR_USAGE, "import: one of DIR, --autoencoder F and --scimilarity DIR is needed");
+  if (a->folder != NULL && others)
+    return CYF_FAIL(CYF_ERR_USAGE,
+                    "import: '%s' is taken whole; --denoiser, --classifier and --genes go with single files",
+                    a->folder);
   CYF_TRY(cyf_need(&usage, a->output, "-o model.h5"));
   return cyf_check_output(a->output, a->force);
 }
 
-static cyf_status note_folder(const char *directory, cyf_inputs *inputs) {
-  static const char *const names[] = {"encoder.ckpt", "decoder.ckpt", "gene_order.tsv"};
-  for (size_t i = 0; directory != NULL && i < sizeof names / sizeof *names; i++) {
-    char *path = NULL;
-    bool exists = false;
-    CYF_TRY(cyf_path_join(directory, names[i], &path));
-    cyf_status status = cyf_file_exists(path, &exists);
-    if (status == CYF_OK && exists) status = cyf_inputs_add(inputs, path);
-    cyf_free(path);
-    CYF_TRY(status);
-  }
-  return CYF_OK;
-}
-
 static cyf_status note_inputs(const cyf_import_options *options, cyf_inputs *inputs) {
-  CYF_TRY(note_folder(options->scimilarity, inputs));
+  static const char *const of_scimilarity[] = {".ckpt", ".tsv", NULL}, *const of_export[] = {".safetensors", NULL};
+  CYF_TRY(cyf_inputs_add_folder(inputs, options->scimilarity, of_scimilarity));
+  CYF_TRY(cyf_inputs_add_folder(inputs, options->folder, of_export));
+  CYF_TRY(cyf_inputs_add(inputs, options->folder));
   CYF_TRY(cyf_inputs_add(inputs, options->autoencoder));
   CYF_TRY(cyf_inputs_add(inputs, options->denoiser));
   CYF_TRY(cyf_inputs_add(inputs, options->genes));
@@ -107,15 +108,18 @@ static cyf_status import_model(const cyf_import_options *options, const char *ou
   cyf_device *device = NULL;
   cyf_model *model = NULL;
   int64_t bytes = 0;
+  int lock = -1;
   cyf_status status;
   CYF_TRY(note_inputs(options, inputs));
   CYF_TRY(cyf_device_create_cpu(0, &device));
   CYF_TRY_CLEANUP(cyf_model_import(options, device, &model));
   CYF_TRY_CLEANUP(cyf_inputs_check(inputs));
+  CYF_TRY_CLEANUP(cyf_model_lock(output, "import", 0, &lock));
   CYF_TRY_CLEANUP(cyf_model_save(model, output));
   CYF_TRY_CLEANUP(cyf_file_size_bytes(output, &bytes));
   cyf_info("wrote %s (%.1f MB)", output, (double)bytes / 1e6);
 cleanup:
+  cyf_model_unlock(output, &lock);
   cyf_model_destroy(&model);
   cyf_device_destroy(&device);
   return status;
@@ -130,7 +134,8 @@ static cyf_status run_checked(cyf_context *context, const arguments *a) {
   CYF_TRY_CLEANUP(CYF_NEW(&classifiers, n));
   for (int64_t i = 0; i < n; i++)
     CYF_TRY_CLEANUP(parse_classifier(a->classifiers.item[i], &copies[i], &classifiers[i]));
-  const cyf_import_options options = {.autoencoder = a->autoencoder,
+  const cyf_import_options options = {.folder = a->folder,
+                                      .autoencoder = a->autoencoder,
                                       .scimilarity = a->scimilarity,
                                       .denoiser = a->denoiser,
                                       .genes = a->genes,
@@ -157,5 +162,8 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
   return status;
 }
 
-const cyf_command cyf_cmd_import = {
-    .name = "import", .summary = "make a model of PyTorch checkpoints", .run = run, .help = help};
+const cyf_command cyf_cmd_import = {.name = "import",
+                                    .summary = "make a model of PyTorch checkpoints or of an export",
+                                    .writes = true,
+                                    .run = run,
+                                    .help = help};

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/version.h"
 #include "data/atlas/atlas.h"
+#include "data/h5ad/other_format.h"
 #include "data/tensors/tensor_file.h"
 #include "saved/model_file.h"
 
@@ -145,7 +146,10 @@ static cyf_status describe_h5ad(const char *path, cyf_h5ad *file) {
 static cyf_status describe(const char *path) {
   bool is_directory = false;
   CYF_TRY(cyf_is_directory(path, &is_directory));
-  if (is_directory) return describe_atlas(path);
+  if (is_directory) {
+    CYF_TRY(cyf_other_format_check(path));
+    return describe_atlas(path);
+  }
   cyf_tensor_file *own = NULL;
   cyf_status status = cyf_tensor_file_open(path, &own);
   if (status == CYF_OK) {

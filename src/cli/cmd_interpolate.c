@@ -26,7 +26,8 @@ static const cyf_usage usage = {
         "atlas/train.h5ad -n 500 -o path.h5ad\n"
         "  mpirun -n 2 cytoforge interpolate -m runs/first/model.h5 --attribute day --path 10,10.5,11 --points 21 "
         "--start real.h5ad --t-init 400 --guidance 4 -o path.h5ad\n",
-    .groups = {{"model", "model and path"},
+    .groups = {{"model", "model and output"},
+               {"attribute", "path"},
                {"start", "start cells"},
                {"guidance", "guidance"},
                {"matrix", "reading the start cells"},
@@ -50,6 +51,8 @@ enum { N_OWN = 17, N_OPTIONS = N_OWN + CYF_REVERSE_OPTIONS + CYF_DEVICE_OPTIONS 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OWN] = {
       {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL", "model.h5 of a run"},
+      {"out", 'o', CYF_OPTION_TEXT, &a->output, "PATH.h5ad", "file to write"},
+      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"},
       {"attribute", 0, CYF_OPTION_TEXT, &a->path.attribute, "ATTR",
        "the attribute whose classes the path goes through"},
       {"from", 0, CYF_OPTION_TEXT, &a->path.from, "A", "class to start in"},
@@ -57,7 +60,6 @@ static void list_options(arguments *a, cyf_option *o) {
       {"path", 0, CYF_OPTION_TEXT, &a->path.path, "A,B,C", "two or more classes, instead of --from and --to"},
       {"points", 0, CYF_OPTION_INT, &a->path.n_points, "N", "points of the path, ends included (default 11)"},
       {"start", 0, CYF_OPTION_TEXT, &a->start, "REAL.h5ad", "real cells with the attribute in obs"},
-      {"out", 'o', CYF_OPTION_TEXT, &a->output, "PATH.h5ad", "file to write"},
       {"cells", 'n', CYF_OPTION_INT, &a->n_cells, "N", "start cells, each taken to every point (default: all of A)"},
       {"t-init", 0, CYF_OPTION_INT, &a->t_init, "T",
        "timestep to noise the start cells to (default: what --keep gives)"},
@@ -69,8 +71,7 @@ static void list_options(arguments *a, cyf_option *o) {
       {"matrix", 0, CYF_OPTION_TEXT, &a->matrix, "NAME", "of --start: X (default), layers/NAME or raw/X"},
       {"gene-column", 0, CYF_OPTION_TEXT, &a->gene_column, "COLUMN",
        "of --start: var column with the gene names (default: the index)"},
-      cyf_output_option(&a->kind),
-      {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing file"}};
+      cyf_output_option(&a->kind)};
   for (int i = 0; i < N_OWN; i++) o[i] = table[i];
   cyf_reverse_list_options(&a->reverse, o + N_OWN);
   cyf_device_list_options(&a->compute, o + N_OWN + CYF_REVERSE_OPTIONS);
@@ -282,6 +283,7 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_interpolate = {.name = "interpolate",
                                          .summary = "cells on the way from one class to another",
+                                         .writes = true,
                                          .collective = true,
                                          .stops_itself = true,
                                          .run = run,

@@ -67,8 +67,8 @@ static const struct {
      "table of attribute, from, to: renames and merges labels' values; an empty to: no label"},
     {CYF_PREPARE_ROW_keep, 0, "COLUMN=VALUE",
      "keep only such cells (!= excludes); values of one column are alternatives, columns must all be met"},
-    {CYF_PREPARE_ROW_duplicates, 0, "WHAT",
-     "cells with an earlier cell's id: keep (default, said in the log), refuse or drop"},
+    {CYF_PREPARE_ROW_duplicates, 0, "keep|refuse|drop",
+     "what to do with cells that have an earlier cell's id (default keep, said in the log)"},
     {CYF_PREPARE_ROW_id_column, 0, "COLUMN", "obs column that identifies cells (default: the index)"},
     {CYF_PREPARE_ROW_bins, 0, "LABEL=E1,E2,..",
      "make classes of a numeric label: <E1, E1..E2, ..., >=En; may be repeated"},
@@ -153,12 +153,10 @@ static void help(FILE *stream) {
 }
 
 static cyf_status parse_duplicates(const char *text, cyf_duplicates *ret_duplicates) {
-  for (int i = 0; i < CYF_N_DUPLICATES; i++) {
-    if (strcmp(text, cyf_duplicates_name[i]) != 0) continue;
-    *ret_duplicates = (cyf_duplicates)i;
-    return CYF_OK;
-  }
-  return CYF_FAIL(CYF_ERR_USAGE, "prepare: --duplicates wants keep, refuse or drop, not '%s'", text);
+  int chosen = CYF_DUPLICATES_KEEP;
+  CYF_TRY(cyf_words_choose(usage.command, "duplicates", CYF_N_DUPLICATES, cyf_duplicates_words, text, &chosen));
+  *ret_duplicates = (cyf_duplicates)chosen;
+  return CYF_OK;
 }
 
 static cyf_status parse_gzip(const char *text, const char *name, bool *ret_gzip) {
@@ -273,6 +271,7 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_prepare = {.name = "prepare",
                                      .summary = "h5ad files to an atlas that ranks can stream",
+                                     .writes = true,
                                      .collective = true,
                                      .stops_itself = true,
                                      .run = run,

@@ -197,6 +197,7 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_sample = {.name = "sample",
                                     .summary = "sample cells from a model",
+                                    .writes = true,
                                     .collective = true,
                                     .stops_itself = true,
                                     .run = run,

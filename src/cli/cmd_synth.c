@@ -103,6 +103,7 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_synth = {.name = "synth",
                                    .summary = "simulate single-cell counts for trying things out",
+                                   .writes = true,
                                    .collective = true,
                                    .stops_itself = true,
                                    .run = run,

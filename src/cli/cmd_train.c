@@ -33,15 +33,14 @@ typedef struct arguments {
   cyf_texts overrides;
   cyf_device_options compute;
   bool force;
-  char stage_help[CYF_STAGES_TEXT_MAX + 16];
+  char stage_help[CYF_NAMES_LIST_BYTES + 32];
 } arguments;
 
 enum { N_OWN = 8, N_OPTIONS = N_OWN + CYF_DEVICE_OPTIONS };
 
 static void list_options(arguments *a, cyf_option *o) {
-  char stages[CYF_STAGES_TEXT_MAX];
-  cyf_stages_text("or", stages);
-  snprintf(a->stage_help, sizeof a->stage_help, "%s (default)", stages);
+  char stages[CYF_NAMES_LIST_BYTES];
+  snprintf(a->stage_help, sizeof a->stage_help, "one of %s (default 'all')", cyf_stages_text(stages));
   const cyf_option table[N_OWN] = {
       {"config", 'c', CYF_OPTION_TEXT, &a->config, "CONFIG", "YAML configuration (default: the built-in defaults)"},
       {"data", 0, CYF_OPTION_TEXT, &a->data, "ATLAS", "directory made by cytoforge prepare"},
@@ -153,6 +152,7 @@ static cyf_status run(cyf_context *context, int argc, char **argv) {
 
 const cyf_command cyf_cmd_train = {.name = "train",
                                    .summary = "train the model's stages on an atlas, ending in model.h5",
+                                   .writes = true,
                                    .collective = true,
                                    .stops_itself = true,
                                    .run = run,

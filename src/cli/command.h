@@ -22,6 +22,7 @@ typedef struct cyf_context {
 typedef struct cyf_command {
   const char *name;
   const char *summary; /**< one line for `cytoforge --help` */
+  bool writes;         /**< files, so that one output may not be written by several tasks */
   bool collective;     /**< runs on every rank; otherwise on rank 0 only */
   bool stops_itself;   /**< looks for signals and cleans up; otherwise a signal ends the process at once */
   cyf_status (*run)(cyf_context *context, int argc, char **argv);

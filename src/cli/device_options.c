@@ -11,27 +11,20 @@ void cyf_device_list_options(cyf_device_options *target, cyf_option *options) {
        "what to compute on (default auto: a GPU where there is one)"},
       {"share-gpu", 0, CYF_OPTION_FLAG, &target->share_gpu, NULL, "let ranks share GPUs where there are fewer"},
       {"threads", 0, CYF_OPTION_INT, &target->threads, "N", "CPU threads a rank (default: its share of the CPUs)"},
-      {"precision", 0, CYF_OPTION_TEXT, &target->precision, "bf16|tf32|fp32",
+      {"precision", 0, CYF_OPTION_TEXT, &target->precision, "fp32|tf32|bf16",
        "matrix products of a GPU (default bf16; the CPU computes in fp32)"}};
   for (int i = 0; i < CYF_DEVICE_OPTIONS; i++) options[i] = table[i];
-}
-
-/* Finds the option's word among the three that it may be. */
-static cyf_status choose_word(const char *option, const char *word, const char *const *words, int *ret_index) {
-  *ret_index = cyf_words_find(words, word);
-  if (*ret_index >= 0) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_USAGE, "--%s is %s, %s or %s, not '%s'", option, words[0], words[1], words[2], word);
 }
 
 /* Reads the words that were given; what has none stays as it was. */
 static cyf_status read_words(const cyf_device_options *options, cyf_device_wish *wish, cyf_precision *precision) {
   int index = 0;
   if (options->device != NULL) {
-    CYF_TRY(choose_word("device", options->device, cyf_device_wish_words, &index));
+    CYF_TRY(cyf_words_choose(NULL, "device", CYF_DEVICE_WISHES, cyf_device_wish_words, options->device, &index));
     *wish = index;
   }
   if (options->precision != NULL) {
-    CYF_TRY(choose_word("precision", options->precision, cyf_precision_words, &index));
+    CYF_TRY(cyf_words_choose(NULL, "precision", CYF_PRECISIONS, cyf_precision_words, options->precision, &index));
     *precision = index;
   }
   return CYF_OK;

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/names.h"
 #include "cli/command.h"
+#include "cli/launcher.h"
 #include "cli/version.h"
 
 static const cyf_command *const commands[] = {
@@ -28,6 +29,8 @@ static const double DEFAULT_TIMEOUT_S = 1800;
 static const double ALONE_TIMEOUT_S = 1e7;
 
 static void print_help(FILE *stream) {
+  char levels[CYF_WORDS_TEXT_MAX];
+  cyf_words_text(cyf_log_level_words, levels);
   fprintf(stream, "cytoforge " CYF_VERSION
                   ": train and sample latent diffusion models (scDiffusion) of single-cell atlases\n\n"
                   "usage: [mpirun -n N] cytoforge COMMAND [options]\n\ncommands:\n");
@@ -36,7 +39,7 @@ static void print_help(FILE *stream) {
       stream,
       "\n`cytoforge COMMAND --help` shows each command's options and an example; `cytoforge --version` what was "
       "compiled in.\n"
-      "Common to all: --log-ranks all (every rank logs), --log-level debug|info|warn.\n\n"
+      "Common to all: --log-ranks all (every rank logs), --log-level %s.\n\n"
       "exit codes: 0 done, 1 internal error, 2 usage, 3 configuration, 4 input data, 5 reading or writing\n"
       "            failed, 6 out of memory, 7 a peer rank failed or timed out, 8 training diverged, 9 no usable GPU or "
       "CUDA failed,\n"
@@ -44,7 +47,8 @@ static void print_help(FILE *stream) {
       "example:\n"
       "  cytoforge prepare cells.h5ad -o atlas --label cell_type\n"
       "  mpirun -n 2 cytoforge train -c configs/quickstart.yaml --data atlas --out runs/first\n"
-      "  mpirun -n 2 cytoforge sample -m runs/first/model.h5 -n 1000 --where cell_type=\"B cell\" -o cells_b.h5ad\n");
+      "  mpirun -n 2 cytoforge sample -m runs/first/model.h5 -n 1000 --where cell_type=\"B cell\" -o cells_b.h5ad\n",
+      levels);
 }
 
 static const cyf_command *find_command(const char *name) {
@@ -65,7 +69,6 @@ static int unknown_command(const char *name) {
 
 /* Takes --log-ranks and --log-level out of argv; every command has them. */
 static cyf_status take_log_options(int *argc, char **argv, bool *ret_all, cyf_log_level *ret_level) {
-  static const char *const levels[] = {"debug", "info", "warn", "error"};
   int out = 1;
   *ret_all = false;
   *ret_level = CYF_LOG_INFO;
@@ -82,10 +85,8 @@ static cyf_status take_log_options(int *argc, char **argv, bool *ret_all, cyf_lo
       *ret_all = strcmp(value, "all") == 0;
       continue;
     }
-    int found = -1;
-    for (int k = 0; k < 4; k++)
-      if (strcmp(value, levels[k]) == 0) found = k;
-    if (found < 0) return CYF_FAIL(CYF_ERR_USAGE, "--log-level wants debug, info, warn or error, not '%s'", value);
+    int found = CYF_LOG_INFO;
+    CYF_TRY(cyf_words_choose(NULL, "log-level", CYF_LOG_LEVELS, cyf_log_level_words, value, &found));
     *ret_level = (cyf_log_level)found;
   }
   *argc = out;
@@ -162,7 +163,8 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool
     MPI_Abort(MPI_COMM_WORLD, status);
   }
   cyf_log_setup(cyf_comm_rank(context.comm), cyf_comm_size(context.comm), log_all, level);
-  status = join_arguments(argc, argv, &line);
+  status = command->writes ? cyf_launcher_check(cyf_comm_size(context.comm)) : CYF_OK;
+  if (status == CYF_OK) status = join_arguments(argc, argv, &line);
   context.command_line = line;
   if (status == CYF_OK) status = run_command(command, &context, argc - 1, argv + 1);
   if (status == CYF_OK) status = cyf_comm_agree(context.comm, finish_output());

@@ -94,8 +94,12 @@ typedef enum cyf_ceiling_kind {
   CYF_CEILING_AUTO,   /**< training cells where there are some, else halves where there are 8 real cells, else none */
   CYF_CEILING_TRAIN,  /**< training cells against all real cells */
   CYF_CEILING_HALVES, /**< one half of the real cells against the other; synthetic cells meet that other half too */
-  CYF_CEILING_NONE
+  CYF_CEILING_NONE,
+  CYF_CEILING_KINDS
 } cyf_ceiling_kind;
+/** The words of cyf_ceiling_kind, in its order. */
+static const char *const cyf_ceiling_words[] = {"auto", "train", "halves", "none", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_ceiling_words) == CYF_CEILING_KINDS, "a word for each kind");
 
 /** How cells are compared; the numbers behind the meanings are the defaults. These follow the published protocol (Luo
  * et al. 2024): a forest of 1,000 trees of depth 5 on 50 joint components, trained on three quarters of the cells. */

@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/partial.h"
 
 static const char STYLE[] =
     ":root{color-scheme:light dark;--ink:#1c1f21;--quiet:#5b5f63;--line:#dbdde0;--page:#fff;--band:#f4f5f7}"

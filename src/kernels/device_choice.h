@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Which device a rank computes on: a pure function of what is wished and what is there. */
+ * Which device a rank computes on: a pure function of what the user asked for (the wish) and of the GPUs that there
+ * are. */
 #ifndef CYF_KERNELS_DEVICE_CHOICE_H
 #define CYF_KERNELS_DEVICE_CHOICE_H
 
@@ -9,13 +10,13 @@
 #include "base/status.h"
 #include "base/words.h"
 
-/** What the user asks for. */
+/** What the user asks for with --device. The device that is used also depends on the machine. */
 typedef enum cyf_device_wish { CYF_DEVICE_AUTO, CYF_DEVICE_CPU, CYF_DEVICE_CUDA, CYF_DEVICE_WISHES } cyf_device_wish;
 /** The words of cyf_device_wish, in its order. */
 static const char *const cyf_device_wish_words[] = {"auto", "cpu", "cuda", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_device_wish_words) == CYF_DEVICE_WISHES, "a word for each wish");
 
-/** All that the choice depends on. */
+/** All that the choice depends on: the wish, the GPUs, and the ranks that share them. */
 typedef struct cyf_device_situation {
   cyf_device_wish wish;
   int n_gpus;                 /**< that this process can use */

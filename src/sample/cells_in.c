@@ -115,6 +115,16 @@ cleanup:
   return status;
 }
 
+/* A column that stays behind is told. */
+static cyf_status warn_of_unreadable(cyf_h5ad *file) {
+  cyf_names columns = {0};
+  CYF_TRY(cyf_h5ad_list_unreadable(file, &columns));
+  for (int64_t c = 0; c < columns.n; c++)
+    cyf_warn("%s: obs column %s cannot be read; it is not copied", cyf_h5ad_path(file), columns.name[c]);
+  cyf_names_destroy(&columns);
+  return CYF_OK;
+}
+
 cyf_status cyf_copy_obs(cyf_h5ad *file, cyf_h5ad_writer *writer) {
   char **names = NULL;
   cyf_names columns = {0};
@@ -124,6 +134,7 @@ cyf_status cyf_copy_obs(cyf_h5ad *file, cyf_h5ad_writer *writer) {
   for (int64_t i = 0; i < n; i++) cyf_free(names[i]);
   cyf_free(names);
   CYF_TRY(status);
+  CYF_TRY(warn_of_unreadable(file));
   CYF_TRY(cyf_h5ad_list_columns(file, &columns));
   for (int64_t c = 0; c < columns.n && status == CYF_OK; c++)
     status = cyf_h5ad_copy_column(file, columns.name[c], writer);

@@ -5,6 +5,7 @@
 #ifndef CYF_SAMPLE_CHOICE_H
 #define CYF_SAMPLE_CHOICE_H
 
+#include "base/words.h"
 #include "model/diffusion/sampler.h"
 #include "saved/model_file.h"
 
@@ -18,9 +19,17 @@ cyf_status cyf_choose_method(const char *command, const cyf_settings *settings, 
 /** What pulls cells towards a label: a classifier's gradient (classifier guidance), or the denoiser's own prediction
  * with the label beside that without (classifier-free guidance). AUTO: the latter where the denoiser is told the label.
  */
-typedef enum cyf_guidance_mode { CYF_GUIDANCE_AUTO, CYF_GUIDANCE_CLASSIFIER, CYF_GUIDANCE_FREE } cyf_guidance_mode;
+typedef enum cyf_guidance_mode {
+  CYF_GUIDANCE_AUTO,
+  CYF_GUIDANCE_CLASSIFIER,
+  CYF_GUIDANCE_FREE,
+  CYF_GUIDANCE_MODES
+} cyf_guidance_mode;
+/** The words of cyf_guidance_mode, in its order. */
+static const char *const cyf_guidance_mode_words[] = {"auto", "classifier", "free", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_guidance_mode_words) == CYF_GUIDANCE_MODES, "a word for each mode");
 
-/** Reads "auto" (or NULL), "classifier" or "free". Errors: CYF_ERR_USAGE. */
+/** Reads a word of cyf_guidance_mode_words; NULL: AUTO. Errors: CYF_ERR_USAGE. */
 cyf_status cyf_guidance_mode_parse(const char *command, const char *text, cyf_guidance_mode *ret_mode);
 /** Gives the guide of an attribute, still without labels and weights. Nothing of it is to be freed. Errors:
  * CYF_ERR_USAGE where the model lacks what the mode wants. */

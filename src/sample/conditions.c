@@ -11,7 +11,8 @@ cyf_status cyf_conditions_add(const cyf_model *model, int64_t attribute, cyf_con
   const cyf_model_attribute *a = &model->attributes[attribute];
   for (int64_t i = 0; i < c->n; i++)
     if (c->item[i].attribute == attribute) return CYF_FAIL(CYF_ERR_USAGE, "'%s' is asked for twice", a->name);
-  if (a->classifier == NULL && cyf_model_condition(model, a->name) < 0)
+  const bool is_guided = a->classifier != NULL || cyf_model_condition(model, a->name) >= 0;
+  if (!is_guided && cyf_model_common_value(model, attribute) < 0)
     return CYF_FAIL(CYF_ERR_USAGE,
                     "the model has no classifier for '%s' and its denoiser is not told it, so it cannot be asked for; "
                     "train one with --stage classifier:%s",
@@ -19,7 +20,7 @@ cyf_status cyf_conditions_add(const cyf_model *model, int64_t attribute, cyf_con
   if (c->n == CYF_GUIDES_MAX) return CYF_FAIL(CYF_ERR_USAGE, "at most %d conditions at once", CYF_GUIDES_MAX);
   CYF_TRY(cyf_realloc((void **)&c->item, (size_t)c->n + 1, sizeof *c->item));
   cyf_condition *added = *ret_condition = &c->item[c->n++];
-  added->attribute = attribute;
+  *added = (cyf_condition){.attribute = attribute, .is_of_all = !is_guided};
   CYF_TRY(CYF_NEW(&added->code, c->n_cells));
   CYF_TRY(CYF_NEW(&added->weight, c->n_cells));
   for (int64_t i = 0; i < c->n_cells; i++) added->code[i] = -1;
@@ -93,11 +94,11 @@ cyf_status cyf_conditions_write_labels(const cyf_model *model, const cyf_conditi
 
 cyf_status cyf_conditions_describe_guidance(const cyf_model *model, const cyf_conditions *conditions, char **ret_text) {
   if (conditions->request != NULL) return cyf_strdup("of each request", ret_text);
-  if (conditions->n == 0) return cyf_strdup("none", ret_text);
   char *text = NULL, *longer = NULL;
   for (int64_t k = 0; k < conditions->n; k++) {
     const cyf_condition *c = &conditions->item[k];
     double weight = 0;
+    if (c->is_of_all) continue;
     for (int64_t i = 0; i < conditions->n_cells && weight == 0; i++) weight = (double)c->weight[i];
     cyf_status status = cyf_format(&longer, "%s%s%s=%g", text != NULL ? text : "", text != NULL ? ", " : "",
                                    model->attributes[c->attribute].name, weight);
@@ -105,6 +106,7 @@ cyf_status cyf_conditions_describe_guidance(const cyf_model *model, const cyf_co
     CYF_TRY(status);
     text = longer;
   }
+  if (text == NULL) return cyf_strdup("none", ret_text);
   *ret_text = text;
   return CYF_OK;
 }

@@ -4,6 +4,8 @@
 #ifndef CYF_SAMPLE_CONDITIONS_H
 #define CYF_SAMPLE_CONDITIONS_H
 
+#include <stdbool.h>
+
 #include "base/names.h"
 #include "data/h5ad/writer.h"
 #include "saved/model_file.h"
@@ -13,6 +15,7 @@ typedef struct cyf_condition {
   int64_t attribute; /**< place in the model */
   int32_t *code;     /**< [n_cells] code of the value; -1: nothing is asked of this cell */
   float *weight;     /**< [n_cells] strength of the guidance; 0 where nothing is asked */
+  bool is_of_all;    /**< all cells have the value that is asked for: nothing guides to it, and its weights are 0 */
 } cyf_condition;
 
 /** All conditions of all cells of a run. Owns its arrays. */
@@ -61,7 +64,7 @@ cyf_status cyf_conditions_write_labels(const cyf_model *model, const cyf_conditi
 
 /** Appends a condition that asks nothing of any of conditions->n_cells cells; the caller sets its codes and weights.
  * *ret_condition is valid until the next call. Errors: CYF_ERR_USAGE (the attribute has a condition already, nothing
- * can guide it, too many conditions), CYF_ERR_MEMORY. */
+ * can guide it though not all cells have it, too many conditions), CYF_ERR_MEMORY. */
 cyf_status cyf_conditions_add(const cyf_model *model, int64_t attribute, cyf_conditions *conditions,
                               cyf_condition **ret_condition);
 /** Gives the code of a value that can be asked for. Errors: CYF_ERR_USAGE for an unknown value, naming the nearest and

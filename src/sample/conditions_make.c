@@ -115,7 +115,7 @@ static cyf_status set_weights(const cyf_model *model, const cyf_conditions_asked
                         model->attributes[a].name, model->attributes[a].name);
     if (condition == NULL || c->request != NULL) continue;
     for (int64_t i = 0; i < c->n_cells; i++)
-      condition->weight[i] = condition->code[i] < 0 ? 0 : (float)cyf_guidance_of(&guidance, a);
+      condition->weight[i] = condition->code[i] < 0 || condition->is_of_all ? 0 : (float)cyf_guidance_of(&guidance, a);
   }
   cyf_guidance_destroy(&guidance);
   return status;

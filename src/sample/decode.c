@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "sample/decode.h"
 
-#include <string.h>
-
 #include "base/memory.h"
+#include "base/names.h"
 #include "kernels/backend.h"
 #include "kernels/math/normalisation.h"
 
-static const char *const OUTPUTS[] = {
-    [CYF_OUTPUT_COUNTS] = "counts", [CYF_OUTPUT_LOG] = "log", [CYF_OUTPUT_MEAN] = "mean"};
-enum { N_OUTPUTS = sizeof OUTPUTS / sizeof OUTPUTS[0] };
+/* Tells of -o as well, which others call output. */
+static cyf_status unknown_output(const char *command, const char *output) {
+  char known[CYF_NAMES_LIST_BYTES];
+  return CYF_FAIL(CYF_ERR_USAGE, "%s: --output wants one of %s, not '%s' (the file to write is -o)", command,
+                  cyf_list_names(CYF_OUTPUTS, cyf_expression_output_words, known, sizeof known), output);
+}
 
 cyf_status cyf_decoding_make(const char *command, const cyf_model *model, const char *output, int64_t seed,
                              cyf_decoding *ret_decoding) {
   const bool has_counts = model->settings.autoencoder.likelihood == CYF_LIKELIHOOD_NB;
   int chosen = has_counts ? CYF_OUTPUT_COUNTS : CYF_OUTPUT_LOG;
   if (output != NULL) {
-    for (chosen = 0; chosen < N_OUTPUTS && strcmp(OUTPUTS[chosen], output) != 0; chosen++) continue;
-    if (chosen == N_OUTPUTS)
-      return CYF_FAIL(CYF_ERR_USAGE, "%s: --output wants counts, log or mean, not '%s' (the file to write is -o)",
-                      command, output);
+    chosen = cyf_words_find(cyf_expression_output_words, output);
+    if (chosen < 0) return unknown_output(command, output);
   }
   if (!has_counts && chosen != CYF_OUTPUT_LOG)
     return CYF_FAIL(CYF_ERR_USAGE,

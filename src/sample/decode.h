@@ -4,13 +4,22 @@
 #ifndef CYF_SAMPLE_DECODE_H
 #define CYF_SAMPLE_DECODE_H
 
+#include "base/words.h"
 #include "sample/blocks.h"
 #include "saved/model_file.h"
 
 /** What X of the cells holds. COUNTS: counts drawn from the decoder's likelihood. LOG: log1p(counts / total x
  * CYF_NORMALISED_TOTAL) of such counts; of a model without a likelihood of counts, the decoder's output itself. MEAN:
  * log1p(expected share of counts x CYF_NORMALISED_TOTAL). */
-typedef enum cyf_expression_output { CYF_OUTPUT_COUNTS, CYF_OUTPUT_LOG, CYF_OUTPUT_MEAN } cyf_expression_output;
+typedef enum cyf_expression_output {
+  CYF_OUTPUT_COUNTS,
+  CYF_OUTPUT_LOG,
+  CYF_OUTPUT_MEAN,
+  CYF_OUTPUTS
+} cyf_expression_output;
+/** The words of cyf_expression_output, in its order. */
+static const char *const cyf_expression_output_words[] = {"counts", "log", "mean", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_expression_output_words) == CYF_OUTPUTS, "a word for each output");
 
 /** How latents are decoded. */
 typedef struct cyf_decoding {
@@ -19,8 +28,8 @@ typedef struct cyf_decoding {
   uint64_t seed; /**< of the counts that are drawn */
 } cyf_decoding;
 
-/** Reads "counts", "log" or "mean"; NULL: counts where the model has a likelihood of them, else log. `command` stands
- * first in messages. Errors: CYF_ERR_USAGE, also where the model cannot give what is asked for. */
+/** Reads a word of cyf_expression_output_words; NULL: counts where the model has a likelihood of them, else log.
+ * `command` stands first in messages. Errors: CYF_ERR_USAGE, also where the model cannot give what is asked for. */
 cyf_status cyf_decoding_make(const char *command, const cyf_model *model, const char *output, int64_t seed,
                              cyf_decoding *ret_decoding);
 

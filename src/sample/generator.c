@@ -18,7 +18,8 @@ cyf_status cyf_generator_load(const char *path, cyf_device *device, cyf_generato
 static cyf_status check_guides(const cyf_generator *g) {
   cyf_guide guide;
   for (int64_t k = 0; k < g->conditions.n; k++)
-    CYF_TRY(cyf_choose_guide(g->model, g->conditions.item[k].attribute, g->mode, &guide));
+    if (!g->conditions.item[k].is_of_all)
+      CYF_TRY(cyf_choose_guide(g->model, g->conditions.item[k].attribute, g->mode, &guide));
   return CYF_OK;
 }
 

@@ -140,7 +140,9 @@ static cyf_status fill_row(const table *t, int64_t row, int64_t first, cyf_condi
   const cyf_status status = row_guidance(t, row, c, first, &guidance);
   for (int64_t k = 0; k < c->n && status == CYF_OK; k++)
     for (int64_t cell = first; cell < end; cell++)
-      c->item[k].weight[cell] = c->item[k].code[cell] < 0 ? 0 : (float)cyf_guidance_of(&guidance, c->item[k].attribute);
+      c->item[k].weight[cell] = c->item[k].code[cell] < 0 || c->item[k].is_of_all
+                                    ? 0
+                                    : (float)cyf_guidance_of(&guidance, c->item[k].attribute);
   for (int64_t cell = first; cell < end; cell++) c->request[cell] = row + 1;
   cyf_guidance_destroy(&guidance);
   return status;

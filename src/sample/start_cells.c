@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/names.h"
 #include "base/rng.h"
 #include "data/tables/label_bins.h"
 #include "kernels/backend.h"
@@ -24,33 +25,25 @@ static int64_t code_in_model(const cyf_names *categories, const cyf_label_bins *
   return code;
 }
 
-/* Gives the first 24 classes of the column as "'10' (318 cells), '11' (366 cells)". */
-static cyf_status list_classes(const cyf_label_column *column, char **ret_text) {
-  enum { SHOWN = 24, ROOM = 32 };
-  int64_t *n_cells = NULL, shown = 0;
-  size_t length = 1, at = 0;
-  CYF_TRY(CYF_NEW(&n_cells, column->categories.n));
-  for (int64_t i = 0; i < column->n_cells; i++)
-    if (column->code[i] >= 0) n_cells[column->code[i]]++;
-  for (int64_t c = 0; c < column->categories.n; c++) length += strlen(column->categories.name[c]) + ROOM;
-  const cyf_status status = CYF_NEW(ret_text, length);
-  for (int64_t c = 0; c < column->categories.n && status == CYF_OK && shown < SHOWN; c++) {
-    if (n_cells[c] == 0) continue;
-    at += (size_t)snprintf(*ret_text + at, length - at, "%s'%s' (%lld cells)", shown++ > 0 ? ", " : "",
-                           column->categories.name[c], (long long)n_cells[c]);
-  }
-  cyf_free(n_cells);
-  return status;
-}
-
+/* Fails with a list of the classes that have cells. */
 static cyf_status no_cells(const cyf_model_attribute *attribute, const cyf_start_asked *asked,
                            const cyf_label_column *column) {
-  char *classes = NULL;
-  CYF_TRY(list_classes(column, &classes));
-  const cyf_status status =
-      CYF_FAIL(CYF_ERR_INPUT, "%s has no cell of %s '%s' to start from; it has %s", asked->path, attribute->name,
-               attribute->categories.name[asked->code], classes[0] != '\0' ? classes : "no labelled cell");
-  cyf_free(classes);
+  bool *has_cells = NULL;
+  const char **names = NULL;
+  char list[CYF_NAMES_LIST_BYTES];
+  int64_t n = 0;
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&has_cells, column->categories.n));
+  CYF_TRY_CLEANUP(CYF_NEW(&names, column->categories.n));
+  for (int64_t i = 0; i < column->n_cells; i++)
+    if (column->code[i] >= 0) has_cells[column->code[i]] = true;
+  for (int64_t c = 0; c < column->categories.n; c++)
+    if (has_cells[c]) names[n++] = column->categories.name[c];
+  status = CYF_FAIL(CYF_ERR_INPUT, "%s has no cell of %s '%s' to start from; known: %s", asked->path, attribute->name,
+                    attribute->categories.name[asked->code], cyf_list_names(n, names, list, sizeof list));
+cleanup:
+  cyf_free(has_cells);
+  cyf_free(names);
   return status;
 }
 

@@ -6,18 +6,22 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "data/tables/gene_list.h"
 #include "data/tensors/safetensors.h"
 #include "kernels/backend.h"
 #include "kernels/math/normalisation.h"
+#include "saved/exported.h"
+#include "saved/python_modules.h"
 
-enum { STEM_BYTES = 64 };
+enum { N_TEXTS = 4 };
 
 /* A module's tensors on the host: parameters, then buffers. */
 typedef struct module {
-  char stem[STEM_BYTES], prefix[STEM_BYTES];
+  char stem[CYF_EXPORTED_NAME_BYTES], prefix[CYF_EXPORTED_NAME_BYTES];
   float *flat[2];
   cyf_safetensors_part part[2];
 } module;
@@ -25,6 +29,7 @@ typedef struct module {
 typedef struct export {
   const cyf_model *model;
   const char *directory;
+  char *description; /* saved/exported.h */
   module *modules;
   int n_modules;
 }
@@ -49,26 +54,30 @@ static cyf_status add_module(export *e, const char *stem, const char *prefix, co
 static cyf_status list_modules(export *e) {
   const cyf_model *model = e->model;
   CYF_TRY(CYF_NEW(&e->modules, model->n_attributes + 2));
-  CYF_TRY(add_module(e, "autoencoder", "autoencoder.", cyf_autoencoder_parameters(model->autoencoder)));
+  CYF_TRY(add_module(e, CYF_EXPORTED_AUTOENCODER, "autoencoder.", cyf_autoencoder_parameters(model->autoencoder)));
   if (model->denoiser != NULL)
-    CYF_TRY(add_module(e, "denoiser", "denoiser.", cyf_denoiser_parameters(model->denoiser)));
+    CYF_TRY(add_module(e, CYF_EXPORTED_DENOISER, "denoiser.", cyf_denoiser_parameters(model->denoiser)));
   for (int64_t i = 0; i < model->n_attributes; i++) {
-    char stem[STEM_BYTES], prefix[STEM_BYTES];
+    char stem[CYF_EXPORTED_NAME_BYTES], prefix[CYF_EXPORTED_NAME_BYTES];
     if (model->attributes[i].classifier == NULL) continue;
-    snprintf(stem, sizeof stem, "classifier_%lld", (long long)i);
-    snprintf(prefix, sizeof prefix, "classifiers.%lld.", (long long)i);
+    snprintf(stem, sizeof stem, CYF_EXPORTED_CLASSIFIER, (long long)i);
+    snprintf(prefix, sizeof prefix, CYF_EXPORTED_CLASSIFIER_PREFIX, (long long)i);
     CYF_TRY(add_module(e, stem, prefix, cyf_classifier_parameters(model->attributes[i].classifier)));
   }
   return CYF_OK;
 }
 
 static cyf_status write_tensors(const export *e, const char *stem, int n_parts, const cyf_safetensors_part *parts) {
+  const cyf_safetensors_text texts[N_TEXTS] = {{"format", "pt"},
+                                               {"description", "written by cytoforge " CYF_VERSION},
+                                               {CYF_EXPORTED_MODULE, stem},
+                                               {CYF_EXPORTED_MODEL, e->description}};
   char *name = NULL, *path = NULL;
   int64_t bytes = 0;
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_format(&name, "%s.safetensors", stem));
   CYF_TRY_CLEANUP(cyf_path_join(e->directory, name, &path));
-  CYF_TRY_CLEANUP(cyf_safetensors_write(path, "written by cytoforge " CYF_VERSION, n_parts, parts));
+  CYF_TRY_CLEANUP(cyf_safetensors_write(path, N_TEXTS, texts, n_parts, parts));
   CYF_TRY_CLEANUP(cyf_file_size_bytes(path, &bytes));
   cyf_info("wrote %s (%.1f MB)", path, (double)bytes / 1e6);
 cleanup:
@@ -81,7 +90,7 @@ static cyf_status write_one_file(const export *e) {
   cyf_safetensors_part *parts = NULL;
   CYF_TRY(CYF_NEW(&parts, 2 * e->n_modules));
   for (int i = 0; i < e->n_modules; i++) memcpy(parts + 2 * i, e->modules[i].part, sizeof e->modules[i].part);
-  const cyf_status status = write_tensors(e, "model", 2 * e->n_modules, parts);
+  const cyf_status status = write_tensors(e, CYF_EXPORTED_WHOLE, 2 * e->n_modules, parts);
   cyf_free(parts);
   return status;
 }
@@ -105,7 +114,7 @@ static cyf_status write_names(const export *e, const char *name, const cyf_names
 static cyf_status write_lists(const export *e) {
   CYF_TRY(write_names(e, "genes.txt", &e->model->genes));
   for (int64_t i = 0; i < e->model->n_attributes; i++) {
-    char name[STEM_BYTES];
+    char name[CYF_EXPORTED_NAME_BYTES];
     snprintf(name, sizeof name, "labels_%lld.txt", (long long)i);
     CYF_TRY(write_names(e, name, &e->model->attributes[i].categories));
   }
@@ -164,6 +173,27 @@ static void describe_model(const export *e, FILE *out) {
             e->model->attributes[i].name, e->model->attributes[i].classifier != NULL ? "" : " (no classifier)");
 }
 
+/* What each reader of the folder calls. */
+static void describe_reading(FILE *out) {
+  fprintf(out,
+          "Back into cytoforge, with every setting:\n\n    cytoforge import THIS_FOLDER -o model.h5\n\n"
+          "The files carry the settings in their metadata, under \"" CYF_EXPORTED_MODEL
+          "\" (JSON); one made of them by torch.save does not.\n\n"
+          "With PyTorch alone, through cytoforge_modules.py beside this file:\n\n"
+          "    from cytoforge_modules import load, log_normalise\n"
+          "    model = load(\"THIS_FOLDER\")\n"
+          "    latents = model.encode(log_normalise(counts))  # a float tensor [cells, genes]\n"
+          "    cells = model.decode(latents)\n\n");
+}
+
+static cyf_status write_modules(const export *e) {
+  char *path = NULL;
+  CYF_TRY(cyf_path_join(e->directory, "cytoforge_modules.py", &path));
+  const cyf_status status = cyf_write_text_file(path, cyf_python_modules);
+  cyf_free(path);
+  return status;
+}
+
 static cyf_status write_readme(const export *e, cyf_export_format format) {
   char *text = NULL, *path = NULL;
   size_t size = 0;
@@ -171,6 +201,7 @@ static cyf_status write_readme(const export *e, cyf_export_format format) {
   if (out == NULL) return CYF_FAIL(CYF_ERR_MEMORY, "export: no memory for the README");
   fprintf(out, "Weights of a cytoforge model (cytoforge %s), as safetensors with PyTorch's tensor names.\n\n",
           CYF_VERSION);
+  describe_reading(out);
   describe_loading(e, format, out);
   describe_model(e, out);
   cyf_status status = fclose(out) == 0 ? CYF_OK : CYF_FAIL(CYF_ERR_MEMORY, "export: no memory for the README");
@@ -183,15 +214,21 @@ static cyf_status write_readme(const export *e, cyf_export_format format) {
 
 cyf_status cyf_model_export(const cyf_model *model, cyf_export_format format, const char *directory) {
   export e = {.model = model, .directory = directory};
+  int lock = -1;
   cyf_status status;
+  CYF_TRY_CLEANUP(cyf_exported_text(model, &e.description));
   CYF_TRY_CLEANUP(cyf_make_directory(directory));
+  CYF_TRY_CLEANUP(cyf_lock_folder(directory, "export", &lock));
   CYF_TRY_CLEANUP(list_modules(&e));
   CYF_TRY_CLEANUP(write_readme(&e, format));
   CYF_TRY_CLEANUP(write_lists(&e));
+  CYF_TRY_CLEANUP(write_modules(&e));
   CYF_TRY_CLEANUP(format == CYF_EXPORT_SAFETENSORS ? write_one_file(&e) : write_a_file_each(&e));
 cleanup:
+  cyf_lock_release_folder(directory, &lock);
   for (int i = 0; i < e.n_modules; i++)
     for (int k = 0; k < 2; k++) cyf_free(e.modules[i].flat[k]);
   cyf_free(e.modules);
+  cyf_free(e.description);
   return status;
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/files.h"
+#include "base/lock.h"
 #include "base/memory.h"
 #include "data/tensors/tensor_file.h"
 #include "saved/parameters_file.h"
@@ -71,6 +73,30 @@ cyf_status cyf_model_save(const cyf_model *model, const char *path) {
 cleanup:
   cyf_tensor_file_close(&file);
   return status;
+}
+
+static cyf_status lock_path(const char *path, char **ret_lock_path) {
+  char *target = NULL;
+  CYF_TRY(cyf_output_target(path, &target));
+  const cyf_status status = cyf_format(ret_lock_path, "%s.lock", target);
+  cyf_free(target);
+  return status;
+}
+
+cyf_status cyf_model_lock(const char *path, const char *command, double wait_s, int *ret_lock) {
+  char *at = NULL;
+  *ret_lock = -1;
+  CYF_TRY(lock_path(path, &at));
+  const cyf_status status = cyf_lock_take(at, path, command, wait_s, ret_lock);
+  cyf_free(at);
+  return status;
+}
+
+void cyf_model_unlock(const char *path, int *lock) {
+  char *at = NULL;
+  if (*lock < 0 || lock_path(path, &at) != CYF_OK) return;
+  cyf_lock_release(at, lock);
+  cyf_free(at);
 }
 
 /* ---- reading ---- */

@@ -45,6 +45,14 @@ void cyf_model_destroy(cyf_model **model);
 /** Writes the file atomically: a reader finds the old file or the whole new one. Errors: CYF_ERR_IO. */
 cyf_status cyf_model_save(const cyf_model *model, const char *path);
 
+/** @{ */
+/** The lock of a model file, MODEL.lock beside it: whoever writes the file holds it, from before it is read where what
+ * is there is kept. Readers need none. Another run that writes it is waited for, wait_s at most. *ret_lock is -1 on
+ * failure, and ignored by the release. Errors: those of cyf_lock_take and cyf_output_target. */
+cyf_status cyf_model_lock(const char *path, const char *command, double wait_s, int *ret_lock);
+void cyf_model_unlock(const char *path, int *lock);
+/** @} */
+
 /** Frees what the attribute holds, not the struct. */
 void cyf_model_attribute_destroy(cyf_model_attribute *attribute);
 
@@ -62,6 +70,9 @@ cyf_status cyf_model_make_place(cyf_model *model, const char *name, cyf_model_at
 cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, int64_t *ret_index);
 /** The attribute's place among the labels that the denoiser is told (for classifier-free guidance); -1: it is none. */
 int cyf_model_condition(const cyf_model *model, const char *attribute);
+/** The code of the one value that all cells of the atlas have; -1 where there is none. There is none where several
+ * values have cells, or some cells are known to have no label. */
+int64_t cyf_model_common_value(const cyf_model *model, int64_t attribute);
 /** The code of an attribute's value, given as text. Errors: CYF_ERR_USAGE naming the nearest value and all known ones.
  */
 cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code);

@@ -37,6 +37,24 @@ cyf_status cyf_model_find_attribute(const cyf_model *model, const char *name, in
   return status;
 }
 
+static int64_t count_labelled(const cyf_model_attribute *attribute) {
+  int64_t n = 0;
+  for (int64_t c = 0; c < attribute->categories.n; c++) n += attribute->n_cells[c];
+  return n;
+}
+
+/* The file does not tell how many cells the atlas has, but no column has labels for more. */
+int64_t cyf_model_common_value(const cyf_model *model, int64_t attribute) {
+  const cyf_model_attribute *a = &model->attributes[attribute];
+  const int64_t n_labelled = count_labelled(a);
+  for (int64_t i = 0; i < model->n_attributes; i++)
+    if (count_labelled(&model->attributes[i]) > n_labelled) return -1;
+  if (n_labelled == 0) return a->categories.n == 1 ? 0 : -1; /* imported models count no cells */
+  for (int64_t c = 0; c < a->categories.n; c++)
+    if (a->n_cells[c] == n_labelled) return c;
+  return -1;
+}
+
 int cyf_model_condition(const cyf_model *model, const char *attribute) {
   const cyf_config_texts *conditions = &model->settings.denoiser.conditions;
   for (int k = 0; k < conditions->n && model->denoiser != NULL; k++)

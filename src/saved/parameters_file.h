@@ -10,9 +10,9 @@
 #include "data/tensors/tensor_file.h"
 #include "model/parameters.h"
 
-/** Writes GROUP/parameters and GROUP/buffers (group "": at the top of the file); one that has no tensors is left out.
- * weights: [layout.total] on the device, written in place of parameters->value, such as an average of the weights;
- * NULL: parameters->value. Errors: CYF_ERR_IO. */
+/** Writes the tensors of a model into GROUP/parameters and GROUP/buffers; group "" is the top of the file. Of the two,
+ * one without tensors is not written. weights: [layout.total] on the device, the values to write as parameters, such as
+ * an average over training steps; NULL: parameters->value. Errors: CYF_ERR_IO. */
 cyf_status cyf_parameters_write(cyf_tensor_file *file, const char *group, const cyf_parameters *parameters,
                                 const float *weights);
 /** Reads GROUP/parameters and GROUP/buffers into parameters->value and ->buffer. The file must hold exactly the tensors

@@ -11,15 +11,31 @@
 #include "base/memory.h"
 #include "data/tables/gene_list.h"
 #include "kernels/backend.h"
+#include "saved/exported.h"
 
 /* The largest width that the configuration allows as well (saved/settings.c). */
 enum { WIDTH_MAX = 65536, NAME_BYTES = 128, SHAPE_BYTES = 96 };
 
 /* ---- files ---- */
 
-cyf_status cyf_published_open(const char *path, cyf_published *ret_published) {
+cyf_status cyf_published_open(const char *path, const char *prefix, cyf_published *ret_published) {
+  cyf_weights_file **file = &ret_published->part[0].file;
   *ret_published = (cyf_published){.n_parts = 1, .part[0].prefix = ""};
-  return cyf_torch_file_open(path, &ret_published->part[0].file);
+  CYF_TRY(cyf_weights_open(path, "", file));
+  const char *module = cyf_published_module(ret_published);
+  if (module == NULL || strcmp(module, CYF_EXPORTED_WHOLE) != 0) return CYF_OK;
+  cyf_weights_close(file);
+  return cyf_weights_open(path, prefix, file);
+}
+
+const char *cyf_published_model(const cyf_published *published) {
+  return cyf_weights_metadata(published->part[0].file, CYF_EXPORTED_MODEL);
+}
+const char *cyf_published_module(const cyf_published *published) {
+  return cyf_weights_metadata(published->part[0].file, CYF_EXPORTED_MODULE);
+}
+const char *cyf_published_path(const cyf_published *published) {
+  return cyf_weights_path(published->part[0].file);
 }
 
 cyf_status cyf_published_open_scimilarity(const char *directory, cyf_published *ret_published) {
@@ -30,7 +46,7 @@ cyf_status cyf_published_open_scimilarity(const char *directory, cyf_published *
     char *path = NULL;
     ret_published->part[i].prefix = prefixes[i];
     status = cyf_path_join(directory, files[i], &path);
-    if (status == CYF_OK) status = cyf_torch_file_open(path, &ret_published->part[i].file);
+    if (status == CYF_OK) status = cyf_weights_open(path, "", &ret_published->part[i].file);
     cyf_free(path);
   }
   if (status != CYF_OK) cyf_published_close(ret_published);
@@ -47,16 +63,16 @@ cyf_status cyf_published_scimilarity_genes(const char *directory, cyf_names *ret
 
 void cyf_published_close(cyf_published *published) {
   if (published == NULL) return;
-  for (int i = 0; i < published->n_parts; i++) cyf_torch_file_close(&published->part[i].file);
+  for (int i = 0; i < published->n_parts; i++) cyf_weights_close(&published->part[i].file);
   memset(published, 0, sizeof *published);
 }
 
 /* Finds the file, and the place in it, of the tensor that the model calls `name`; false when there is none. */
-static bool find(const cyf_published *p, const char *name, cyf_torch_file **ret_file, int64_t *ret_index) {
+static bool find(const cyf_published *p, const char *name, cyf_weights_file **ret_file, int64_t *ret_index) {
   for (int i = 0; i < p->n_parts; i++) {
     const size_t n = strlen(p->part[i].prefix);
     if (strncmp(name, p->part[i].prefix, n) != 0) continue;
-    *ret_index = cyf_torch_file_find(p->part[i].file, name + n);
+    *ret_index = cyf_weights_find(p->part[i].file, name + n);
     *ret_file = p->part[i].file;
     if (*ret_index >= 0) return true;
   }
@@ -81,10 +97,10 @@ __attribute__((format(printf, 4, 5))) static bool matrix(const cyf_published *p,
   va_start(arguments, format);
   vsnprintf(name, sizeof name, format, arguments);
   va_end(arguments);
-  cyf_torch_file *file = NULL;
+  cyf_weights_file *file = NULL;
   int64_t index = 0;
   if (!find(p, name, &file, &index)) return false;
-  const cyf_torch_tensor *tensor = cyf_torch_file_tensor(file, index);
+  const cyf_torch_tensor *tensor = cyf_weights_tensor(file, index);
   if (tensor->n_dims != 2 || tensor->count == 0) return false;
   *ret_rows = tensor->shape[0];
   *ret_columns = tensor->shape[1];
@@ -93,24 +109,24 @@ __attribute__((format(printf, 4, 5))) static bool matrix(const cyf_published *p,
 
 static cyf_status no_such_model(const cyf_published *p, const char *what, const char *tensor) {
   return CYF_FAIL(CYF_ERR_INPUT, "%s is no %s: it has no matrix %s (it begins with tensor %s)",
-                  cyf_torch_file_path(p->part[0].file), what, tensor, cyf_torch_file_tensor(p->part[0].file, 0)->name);
+                  cyf_weights_path(p->part[0].file), what, tensor, cyf_weights_tensor(p->part[0].file, 0)->name);
 }
 
 static cyf_status check_widths(const cyf_published *p, int n, const int64_t *widths) {
   for (int i = 0; i < n; i++)
     if (widths[i] > WIDTH_MAX)
       return CYF_FAIL(CYF_ERR_INPUT, "%s: a layer of width %lld; widths to %d are possible",
-                      cyf_torch_file_path(p->part[0].file), (long long)widths[i], WIDTH_MAX);
+                      cyf_weights_path(p->part[0].file), (long long)widths[i], WIDTH_MAX);
   return CYF_OK;
 }
 
 static cyf_status check_tensor(const cyf_published *p, const cyf_named_tensor *wanted) {
-  cyf_torch_file *file = NULL;
+  cyf_weights_file *file = NULL;
   int64_t index = 0;
   if (!find(p, wanted->name, &file, &index))
     return CYF_FAIL(CYF_ERR_INPUT, "%s: tensor %s is missing",
-                    cyf_torch_file_path(p->part[p->n_parts > 1 && wanted->name[0] == 'd'].file), wanted->name);
-  const cyf_torch_tensor *tensor = cyf_torch_file_tensor(file, index);
+                    cyf_weights_path(p->part[p->n_parts > 1 && wanted->name[0] == 'd'].file), wanted->name);
+  const cyf_torch_tensor *tensor = cyf_weights_tensor(file, index);
   bool same = tensor->n_dims == wanted->n_dims;
   for (int d = 0; d < wanted->n_dims && same; d++) same = tensor->shape[d] == wanted->shape[d];
   if (same) return CYF_OK;
@@ -118,7 +134,7 @@ static cyf_status check_tensor(const cyf_published *p, const cyf_named_tensor *w
   cyf_widths_text(tensor->n_dims, tensor->shape, has, sizeof has);
   cyf_widths_text(wanted->n_dims, wanted->shape, needs, sizeof needs);
   return CYF_FAIL(CYF_ERR_INPUT, "%s: tensor %s has shape %s; beside the other layers it should have %s",
-                  cyf_torch_file_path(file), wanted->name, has, needs);
+                  cyf_weights_path(file), wanted->name, has, needs);
 }
 
 /* Checks that every tensor of the layouts is in the files, and that the files hold no other. */
@@ -127,14 +143,13 @@ static cyf_status check_all(const cyf_published *p, const char *what, const cyf_
   for (int k = 0; k < 2; k++)
     for (int64_t i = 0; i < both[k]->n_tensors; i++) CYF_TRY(check_tensor(p, &both[k]->tensors[i]));
   for (int i = 0; i < p->n_parts; i++)
-    for (int64_t k = 0; k < cyf_torch_file_n_tensors(p->part[i].file); k++) {
-      const char *name = cyf_torch_file_tensor(p->part[i].file, k)->name;
+    for (int64_t k = 0; k < cyf_weights_n_tensors(p->part[i].file); k++) {
+      const char *name = cyf_weights_tensor(p->part[i].file, k)->name;
       char full[CYF_TENSOR_NAME_MAX];
       const int n = snprintf(full, sizeof full, "%s%s", p->part[i].prefix, name);
       const bool known = n < (int)sizeof full && (cyf_layout_find(both[0], full) || cyf_layout_find(both[1], full));
       if (!known)
-        return CYF_FAIL(CYF_ERR_INPUT, "%s: tensor %s belongs to no %s", cyf_torch_file_path(p->part[i].file), name,
-                        what);
+        return CYF_FAIL(CYF_ERR_INPUT, "%s: tensor %s belongs to no %s", cyf_weights_path(p->part[i].file), name, what);
     }
   return CYF_OK;
 }
@@ -149,7 +164,8 @@ static cyf_status check_layouts(const cyf_published *p, const char *what, cyf_st
 cyf_status cyf_published_autoencoder(const cyf_published *published, cyf_autoencoder_config *ret_config) {
   cyf_autoencoder_config c = {0};
   cyf_parameters layouts = {0};
-  int64_t rows = 0, columns = 0;
+  cyf_weights_file *file = NULL;
+  int64_t rows = 0, columns = 0, index = 0;
   while (c.n_hidden < CYF_HIDDEN_MAX && matrix(published, &rows, &columns, "encoder.network.%d.1.weight", c.n_hidden)) {
     if (c.n_hidden == 0) c.n_genes = columns;
     c.hidden[c.n_hidden++] = rows;
@@ -163,6 +179,7 @@ cyf_status cyf_published_autoencoder(const cyf_published *published, cyf_autoenc
   }
   CYF_TRY(check_widths(published, c.n_hidden, c.hidden));
   CYF_TRY(check_widths(published, 1, &c.latent));
+  if (find(published, "dispersion.log_theta", &file, &index)) c.likelihood = CYF_LIKELIHOOD_NB;
   *ret_config = c;
   return check_layouts(published, "autoencoder", cyf_autoencoder_layouts(&c, &layouts), &layouts);
 }
@@ -178,6 +195,9 @@ cyf_status cyf_published_denoiser(const cyf_published *published, cyf_denoiser_c
   if (c.n_hidden == 0) return no_such_model(published, "denoiser of scDiffusion", "layers.0.fc.weight");
   CYF_TRY(check_widths(published, c.n_hidden, c.hidden));
   CYF_TRY(check_widths(published, 1, &c.latent));
+  while (c.n_conditions < CYF_DENOISER_CONDITIONS_MAX &&
+         matrix(published, &rows, &columns, "layers.0.label_layer.%d.weight", c.n_conditions))
+    c.n_classes[c.n_conditions++] = rows - 1; /* the last row is for cells without a label */
   *ret_config = c;
   return check_layouts(published, "denoiser", cyf_denoiser_layouts(&c, &layouts), &layouts);
 }
@@ -204,16 +224,16 @@ cyf_status cyf_published_classifier(const cyf_published *published, cyf_classifi
 /* ---- numbers ---- */
 
 cyf_status cyf_published_read(const cyf_published *published, const cyf_named_tensor *tensor, float *values) {
-  cyf_torch_file *file = NULL;
+  cyf_weights_file *file = NULL;
   int64_t index = 0;
-  if (!find(published, tensor->name, &file, &index) || cyf_torch_file_tensor(file, index)->count != tensor->count)
+  if (!find(published, tensor->name, &file, &index) || cyf_weights_tensor(file, index)->count != tensor->count)
     return CYF_FAIL(CYF_ERR_INTERNAL, "tensor %s was not checked", tensor->name);
-  CYF_TRY(cyf_torch_file_read_floats(file, index, values));
+  CYF_TRY(cyf_weights_read_floats(file, index, values));
   for (int64_t i = 0; i < tensor->count; i++)
     if (!isfinite(values[i]))
       return CYF_FAIL(CYF_ERR_INPUT,
                       "%s: tensor %s holds %g; was it saved from a run that diverged, or is it too large for float32?",
-                      cyf_torch_file_path(file), tensor->name, (double)values[i]);
+                      cyf_weights_path(file), tensor->name, (double)values[i]);
   return CYF_OK;
 }
 

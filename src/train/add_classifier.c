@@ -5,8 +5,10 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "saved/model_file.h"
 #include "saved/parameters_file.h"
 #include "train/encode.h"
@@ -24,6 +26,8 @@ typedef struct addition {
   cyf_metrics metrics;
   char *directory, *checkpoints, *latents, *config_path, *config_text;
   char stem[CYF_STAGE_STEM_MAX];
+  char *replaced; /* provenance of the model's classifier at the start; "": it had none */
+  int lock;       /* rank 0: of the folder */
   cyf_stage_environment environment;
 } addition;
 
@@ -58,6 +62,13 @@ static cyf_status check_replacing(const addition *a) {
                   a->options->attribute);
 }
 
+/* What tells the model's classifier of the attribute from another one; "": there is none. */
+static const char *provenance_now(const addition *a) {
+  const int64_t at = cyf_model_attribute_index(a->model, a->options->attribute);
+  if (at < 0 || a->model->attributes[at].classifier == NULL) return "";
+  return a->model->attributes[at].provenance != NULL ? a->model->attributes[at].provenance : "the model's own";
+}
+
 /* The denoiser may be told this attribute, by codes. Then the atlas must have the same categories in the same order. */
 static cyf_status check_condition(const addition *a) {
   const char *name = a->options->attribute;
@@ -85,8 +96,9 @@ static cyf_status default_directory(const char *model, char **ret_directory) {
 
 /* What becomes of earlier checkpoints of this classifier: training goes on from them (resume), they are removed
  * (force), or they are an error. Rank 0. */
-static cyf_status clear_checkpoints(const addition *a) {
+static cyf_status clear_checkpoints(addition *a) {
   CYF_TRY(cyf_make_directory(a->checkpoints));
+  CYF_TRY(cyf_lock_folder(a->directory, "train", &a->lock));
   bool has = false;
   CYF_TRY(cyf_checkpoint_has_any(a->checkpoints, a->stem, &has));
   if (a->options->resume || !has) return CYF_OK;
@@ -108,6 +120,7 @@ static cyf_status open_addition(addition *a) {
   CYF_TRY(check_genes(&a->model->genes, a->atlas));
   CYF_TRY(check_condition(a));
   CYF_TRY(check_replacing(a));
+  CYF_TRY(cyf_strdup(provenance_now(a), &a->replaced));
   CYF_TRY(
       cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &a->environment.autoencoder_checksum));
   if (o->directory != NULL)
@@ -129,6 +142,8 @@ static void close_addition(addition *a) {
   cyf_atlas_close(&a->atlas);
   cyf_model_destroy(&a->model);
   cyf_settings_destroy(&a->settings);
+  if (a->directory != NULL) cyf_lock_release_folder(a->directory, &a->lock);
+  cyf_free(a->replaced);
   cyf_free(a->directory);
   cyf_free(a->checkpoints);
   cyf_free(a->latents);
@@ -153,12 +168,11 @@ static cyf_status fill_place(const addition *a, cyf_model_attribute *place) {
 }
 
 /* Puts the classifier into the model file, which is read again first: training may have taken days, and others may have
- * added classifiers. Rank 0. */
-static cyf_status write_model(addition *a) {
+ * added classifiers. */
+static cyf_status replace_classifier(addition *a) {
   const char *path = a->options->model;
   uint64_t checksum = 0;
   cyf_model_attribute *place = NULL;
-  CYF_TRY(cyf_write_text_file(a->config_path, a->config_text)); /* where no stage ran, nothing has written it yet */
   cyf_model_destroy(&a->model);
   CYF_TRY(cyf_model_load(path, a->device, &a->model));
   CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &checksum));
@@ -167,14 +181,26 @@ static cyf_status write_model(addition *a) {
                     "the autoencoder of %s has changed while the classifier was trained; the classifier "
                     "is kept in %s",
                     path, a->directory);
+  if (strcmp(provenance_now(a), a->replaced) != 0)
+    return CYF_FAIL(CYF_ERR_IO, "%s got another classifier of '%s' while this one was trained; this one is kept in %s",
+                    path, a->options->attribute, a->directory);
   CYF_TRY(cyf_model_make_place(a->model, a->options->attribute, &place));
   CYF_TRY(fill_place(a, place));
-  CYF_TRY(cyf_model_save(a->model, path));
+  return cyf_model_save(a->model, path);
+}
+
+/* Rank 0. */
+static cyf_status write_model(addition *a) {
+  const char *path = a->options->model;
   int64_t bytes = 0;
+  int lock = -1;
+  CYF_TRY(cyf_write_text_file(a->config_path, a->config_text)); /* the classifier may have been finished before */
+  CYF_TRY(cyf_model_lock(path, "train", a->settings.comm.timeout_s / 2, &lock));
+  const cyf_status status = replace_classifier(a);
+  cyf_model_unlock(path, &lock);
+  CYF_TRY(status);
   CYF_TRY(cyf_file_size_bytes(path, &bytes));
   cyf_info("wrote %s (%.1f MB) with the classifier of %s", path, (double)bytes / 1e6, a->options->attribute);
-  CYF_TRY(cyf_metrics_close(&a->metrics));
-  return a->options->directory != NULL ? CYF_OK : cyf_remove_tree(a->directory);
 }
 
 static cyf_status run(addition *a) {
@@ -199,7 +225,7 @@ static cyf_status run(addition *a) {
 }
 
 cyf_status cyf_add_classifier(cyf_comm *comm, cyf_device *device, const cyf_add_classifier_options *options) {
-  addition a = {.options = options, .comm = comm, .device = device};
+  addition a = {.options = options, .comm = comm, .device = device, .lock = -1};
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_addition(&a)));
   cyf_comm_set_timeout(comm, a.settings.comm.timeout_s);

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -14,6 +13,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "data/tensors/tensor_file.h"
 #include "saved/parameters_file.h"
 
@@ -175,19 +175,18 @@ static cyf_status step_path(const char *directory, const char *stage, int64_t st
 
 enum { LISTED_MAX = 1024 };
 
-/* Removes STAGE-*.h5.partial: files that a killed run had not finished writing. */
-static void remove_partials(const char *directory, const char *stage) {
-  char pattern[4096];
-  glob_t found;
-  snprintf(pattern, sizeof pattern, "%s/%s-*.h5.partial", directory, stage);
-  if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0)
-    for (size_t i = 0; i < found.gl_pathc; i++) (void)cyf_remove_file(found.gl_pathv[i]);
-  globfree(&found);
+/* What killed writers left of any step. */
+static cyf_status remove_left(const char *directory, const char *stage) {
+  char *prefix = NULL;
+  CYF_TRY(cyf_format(&prefix, "%s-", stage));
+  const cyf_status status = cyf_partial_remove_left(directory, prefix);
+  cyf_free(prefix);
+  return status;
 }
 
 static cyf_status remove_old(const char *directory, const char *stage, int64_t keep) {
   int64_t steps[LISTED_MAX], n = 0;
-  remove_partials(directory, stage);
+  CYF_TRY(remove_left(directory, stage));
   CYF_TRY(list_steps(directory, stage, LISTED_MAX, steps, &n));
   for (int64_t i = keep; i < n && i < LISTED_MAX; i++) {
     char *path = NULL;
@@ -239,7 +238,7 @@ static cyf_status load_newest(const char *directory, const char *stage, const cy
                               cyf_stage_state *state, cyf_optimizer *optimizer, int64_t *ret_step) {
   int64_t steps[LISTED_MAX], n = 0;
   *ret_step = -1;
-  remove_partials(directory, stage);
+  CYF_TRY(remove_left(directory, stage));
   CYF_TRY(list_steps(directory, stage, LISTED_MAX, steps, &n));
   for (int64_t i = 0; i < n && i < LISTED_MAX; i++) {
     char *path = NULL;

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/files.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "kernels/backend.h"
 #include "saved/parameters_file.h"
 #include "train/progress.h"

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/partial.h"
 
 static cyf_status open_for_append(cyf_metrics *metrics) {
   metrics->stream = fopen(metrics->path, "ae");

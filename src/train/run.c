@@ -6,8 +6,10 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "saved/model_file.h"
 #include "saved/parameters_file.h"
 #include "train/stage_common.h"
@@ -23,6 +25,7 @@ typedef struct run {
   cyf_stage_environment environment;
   cyf_stage_job *jobs; /* [n_jobs] */
   int64_t n_jobs;
+  int lock; /* rank 0: of the folder */
 } run;
 
 /* ---- earlier files ---- */
@@ -145,7 +148,9 @@ cleanup:
 static cyf_status write_model(const run *r) {
   cyf_model *model = NULL;
   int64_t bytes = 0;
+  int lock = -1;
   cyf_status status;
+  CYF_TRY(cyf_model_lock(r->model_path, "train", r->options->settings->comm.timeout_s / 2, &lock));
   CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
   CYF_TRY_CLEANUP(fill_model(r, model));
   CYF_TRY_CLEANUP(keep_added(r, r->model_path, model));
@@ -154,6 +159,7 @@ static cyf_status write_model(const run *r) {
   CYF_TRY_CLEANUP(cyf_file_size_bytes(r->model_path, &bytes));
   cyf_info("wrote %s (%.1f MB)", r->model_path, (double)bytes / 1e6);
 cleanup:
+  cyf_model_unlock(r->model_path, &lock);
   cyf_model_destroy(&model);
   return status;
 }
@@ -223,6 +229,7 @@ static cyf_status open_run(run *r) {
   CYF_TRY(cyf_path_join(r->options->directory, "model.h5", &r->model_path));
   if (cyf_comm_rank(r->comm) == 0) {
     CYF_TRY(cyf_make_directory(r->checkpoints));
+    CYF_TRY(cyf_lock_folder(r->options->directory, "train", &r->lock));
     CYF_TRY(check_replaceable(r->model_path));
     CYF_TRY(clear_planned(r));
   }
@@ -233,6 +240,7 @@ static void close_run(run *r) {
   cyf_gradient_plane_destroy(&r->plane);
   (void)cyf_metrics_close(&r->metrics);
   cyf_atlas_close(&r->atlas);
+  cyf_lock_release_folder(r->options->directory, &r->lock);
   cyf_free(r->checkpoints);
   cyf_free(r->latents);
   cyf_free(r->config_path);
@@ -242,7 +250,7 @@ static void close_run(run *r) {
 }
 
 cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *options) {
-  run r = {.options = options, .comm = comm, .device = device};
+  run r = {.options = options, .comm = comm, .device = device, .lock = -1};
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_run(&r)));
   CYF_TRY_CLEANUP(cyf_gradient_plane_create(comm, device, options->settings->comm.bucket_mb << 20, &r.plane));

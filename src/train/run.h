@@ -24,8 +24,9 @@ typedef struct cyf_run_options {
 
 /** Runs the stage, or all of them, and writes RUN/model.h5 as soon as there is a denoiser. The settings are written to
  * RUN/config.yaml when a stage starts, with model.h5, and at the end. So a command that is refused leaves that file as
- * it was. Collective. Errors: CYF_ERR_USAGE (unknown stage, a stage whose input is missing), CYF_ERR_IO (RUN already
- * holds this stage and neither resume nor force is set), and those of the stages. */
+ * it was. Rank 0 holds RUN/lock. Collective. Errors: CYF_ERR_USAGE (unknown stage, a stage whose input is missing) and
+ * those of the stages. CYF_ERR_IO where another run is at work in RUN, or RUN already holds this stage and neither
+ * resume nor force is set. */
 cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *options);
 
 #endif

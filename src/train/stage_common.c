@@ -111,7 +111,10 @@ cyf_status cyf_find_classifiable(const cyf_atlas *atlas, const char *name, int64
   *ret_attribute = cyf_atlas_find_attribute(atlas, name);
   if (*ret_attribute < 0) return unknown_attribute(atlas, name);
   if (cyf_n_classes(&atlas->attributes[*ret_attribute]) < 2)
-    return CYF_FAIL(CYF_ERR_USAGE, "label column '%s' has fewer than two classes; there is nothing to classify", name);
+    return CYF_FAIL(CYF_ERR_USAGE,
+                    "label column '%s' has fewer than two classes, so there is nothing to classify; a value that all "
+                    "cells have can be asked for without a classifier",
+                    name);
   return CYF_OK;
 }
 

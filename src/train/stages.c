@@ -22,12 +22,16 @@ const char *cyf_stage_column(const cyf_stage_type *type, const char *word) {
   return is_one ? word + length + 1 : NULL;
 }
 
-void cyf_stages_text(const char *conjunction, char ret_text[CYF_STAGES_TEXT_MAX]) {
-  size_t at = 0;
-  for (int s = 0; s < N_STAGES && at < CYF_STAGES_TEXT_MAX; s++)
-    at += (size_t)snprintf(ret_text + at, CYF_STAGES_TEXT_MAX - at, "%s%s%s", s == 0 ? "" : ", ", cyf_stages[s]->name,
-                           cyf_stages[s]->per_column ? ":COLUMN" : "");
-  if (at < CYF_STAGES_TEXT_MAX) snprintf(ret_text + at, CYF_STAGES_TEXT_MAX - at, " %s all", conjunction);
+const char *cyf_stages_text(char text[CYF_NAMES_LIST_BYTES]) {
+  enum { WORD_BYTES = 64 };
+  char word[N_STAGES][WORD_BYTES];
+  const char *words[N_STAGES + 1];
+  for (int s = 0; s < N_STAGES; s++) {
+    snprintf(word[s], WORD_BYTES, "%s%s", cyf_stages[s]->name, cyf_stages[s]->per_column ? ":COLUMN" : "");
+    words[s] = word[s];
+  }
+  words[N_STAGES] = "all";
+  return cyf_list_names(N_STAGES + 1, words, text, CYF_NAMES_LIST_BYTES);
 }
 
 static bool is_named(const cyf_stage_type *type, const char *word) {
@@ -45,9 +49,8 @@ static cyf_status choose(const char *word, bool wanted[N_STAGES]) {
     for (int before = 0; before < s && wanted[s]; before++)
       if (cyf_stages[before] == cyf_stages[s]->before) wanted[before] = true;
   if (any) return CYF_OK;
-  char known[CYF_STAGES_TEXT_MAX];
-  cyf_stages_text("and", known);
-  return CYF_FAIL(CYF_ERR_USAGE, "unknown stage '%s'; stages are %s", word, known);
+  char known[CYF_NAMES_LIST_BYTES];
+  return CYF_FAIL(CYF_ERR_USAGE, "unknown stage '%s'; known: %s", word, cyf_stages_text(known));
 }
 
 /* Appends the stage's jobs. */

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/names.h"
 #include "data/atlas/atlas.h"
 #include "kernels/device.h"
 #include "saved/model_file.h"
@@ -86,9 +87,7 @@ typedef struct cyf_stage_job {
 cyf_status cyf_stages_plan(const char *word, const cyf_atlas *atlas, cyf_stage_job **ret_jobs, int64_t *ret_n);
 /** The COLUMN in a `word` that is "NAME:COLUMN" of this stage, else NULL. It points into word. */
 const char *cyf_stage_column(const cyf_stage_type *type, const char *word);
-/** Bytes of cyf_stages_text with its final zero. */
-enum { CYF_STAGES_TEXT_MAX = 256 };
-/** Writes "autoencoder, encode, denoiser, classifier:COLUMN and all", with `conjunction` in place of "and". */
-void cyf_stages_text(const char *conjunction, char ret_text[CYF_STAGES_TEXT_MAX]);
+/** Writes what `--stage` takes: "'autoencoder', 'encode', 'denoiser', 'classifier:COLUMN', 'all'". Returns `text`. */
+const char *cyf_stages_text(char text[CYF_NAMES_LIST_BYTES]);
 
 #endif

@@ -210,7 +210,7 @@ static void wrong_types_are_refused(void **state) {
       {"denoiser: {widths: [512, x]}", "runs.yaml:1:26: 'denoiser.widths' must hold integers, not 'x'"},
       {"denoiser: {widths: [[1]]}", "must hold integers, not lists"},
       {"denoiser: {widths: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}", "more than 16 elements"},
-      {"classifier: {balance: sqr}", "'classifier.balance' cannot be 'sqr'; valid: none|sqrt|uniform"},
+      {"classifier: {balance: sqr}", "'classifier.balance' cannot be 'sqr'; valid: 'none', 'sqrt', 'uniform'"},
       {"name: [a]", "'name' must be a text, not a list"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i)

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Help, version, configuration and exit codes of the program. */
+#include "base/log.h"
 #include "cli.h"
+#include "data/latents/latents.h"
+#include "data/loader/loader.h"
+#include "data/prepare/options.h"
+#include "evaluate/evaluate.h"
+#include "kernels/device_choice.h"
+#include "sample/choice.h"
+#include "sample/decode.h"
 
 static void help_shows_every_command_with_an_example(void **state) {
   (void)state;
@@ -15,6 +23,42 @@ static void help_shows_every_command_with_an_example(void **state) {
     snprintf(usage, sizeof usage, "usage: cytoforge %s", commands[i]);
     cli_expect_text(usage);
     cli_expect_text("examples:");
+  }
+}
+
+/* A group is named by its first option: a name that no option has would lose the heading. */
+static void help_prints_the_heading_of_every_group(void **state) {
+  (void)state;
+  cli_expect(
+      0,
+      "cat \"$CYTOFORGE_SOURCE\"/src/cli/cmd_*.c | tr '\\n' ' ' | "
+      "grep -oE '[.]command = \"[^\"]*\"|[{]\"[^\"]*\", +\"[^\"]*\"[}]' > groups.txt; n=0; "
+      "while IFS='\"' read -r kind first comma heading rest; do case $kind in "
+      "*command*) command=$first; $cytoforge $command --help > help.txt || exit 8;; "
+      "*) grep -qx \"$heading:\" help.txt || { echo \"$command: no heading $heading\"; exit 9; }; n=$((n + 1));; "
+      "esac; done < groups.txt; test $n -gt 40");
+}
+
+static void help_has_the_words_of_every_choice(void **state) {
+  static const struct {
+    const char *command;
+    const char *const *words;
+  } choices[] = {{"", cyf_log_level_words},
+                 {"prepare", cyf_duplicates_words},
+                 {"sample", cyf_sampler_method_words},
+                 {"sample", cyf_guidance_mode_words},
+                 {"sample", cyf_expression_output_words},
+                 {"encode", cyf_latent_type_words},
+                 {"evaluate", cyf_ceiling_words + CYF_CEILING_AUTO + 1},
+                 {"train", cyf_device_wish_words},
+                 {"train", cyf_precision_words},
+                 {"bench train", cyf_residency_words}};
+  (void)state;
+  for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
+    char text[CYF_WORDS_TEXT_MAX];
+    cyf_words_text(choices[i].words, text);
+    cli_expect(0, "$cytoforge %s --help", choices[i].command);
+    cli_expect_text(text);
   }
 }
 
@@ -84,6 +128,8 @@ static void config_complains_with_file_line_column_and_the_nearest_key(void **st
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(help_shows_every_command_with_an_example),
+      cmocka_unit_test(help_prints_the_heading_of_every_group),
+      cmocka_unit_test(help_has_the_words_of_every_choice),
       cmocka_unit_test(version_lists_what_was_compiled_in),
       cmocka_unit_test(wrong_words_end_with_2_and_the_nearest_right_one),
       cmocka_unit_test(config_prints_every_key_and_reads_its_own_output),

@@ -77,7 +77,7 @@ static void training_steps_are_timed(void **state) {
       if (i == 0) assert_true(json_number("step_flops") == 6.0 * 64 * (30 * 32 + 32 * 16 + 16 * 32 + 32 * 300));
     }
   cli_expect(2, "$cytoforge bench train --stage decoder");
-  cli_expect_text("autoencoder, denoiser or classifier, not 'decoder'");
+  cli_expect_text("--stage wants one of 'autoencoder', 'denoiser', 'classifier', not 'decoder'");
   cli_expect(2, "mpirun -n 2 $cytoforge bench train --batch 65");
   cli_expect_text("--batch 65 is not a multiple of the 2 ranks");
 }
@@ -147,7 +147,7 @@ static void wrong_requests_get_one_line(void **state) {
   cli_expect(2, "$cytoforge bench loader");
   cli_expect_text("--data ATLAS is needed");
   cli_expect(2, "$cytoforge bench loader --data atlas --io tape");
-  cli_expect_text("--io is auto, posix, direct or mpio, not 'tape'");
+  cli_expect_text("--io wants one of 'auto', 'posix', 'direct', 'mpio', not 'tape'");
   cli_expect(3, "$cytoforge bench loader --data atlas --batch 100");
   cli_expect_text("64 or 128 is valid");
   cli_expect(4, "$cytoforge bench loader --data nothing");

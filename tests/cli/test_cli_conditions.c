@@ -224,6 +224,39 @@ static void bad_requests_say_what_is_possible(void **state) {
   }
 }
 
+/* What all cells of the model have is granted without a classifier; what some lack is not. */
+static void what_all_cells_have_can_be_asked_for(void **state) {
+  (void)state;
+  cli_expect(0,
+             "printf 'attribute,from,to\\ntissue,type_1,blood\\ntissue,type_2,blood\\ntissue,type_3,blood\\n"
+             "sorted,type_1,yes\\nsorted,type_2,yes\\nsorted,type_3,\\n' > names.csv && "
+             "$cytoforge prepare cells.h5ad -o one --label cell_type --label tissue=cell_type --label "
+             "sorted=cell_type --label-map names.csv && "
+             "$cytoforge train --data one --out one_run --threads 1 --set autoencoder.hidden='[16]' --set "
+             "autoencoder.latent=8 --set denoiser.hidden='[16, 8]' --set classifier.hidden='[8, 8, 8]' --set "
+             "autoencoder.steps=20 --set denoiser.steps=20 --set classifier.steps=20 --set data.lanes=16");
+  cli_expect(0, "$cytoforge sample -m one_run/model.h5 -n 9 --where tissue=blood -o one.h5ad");
+  cli_expect_text("guidance none");
+  assert_int_equal(count_label("one.h5ad", "tissue", "blood"), 9);
+  cli_expect(0, "$cytoforge sample -m one_run/model.h5 -n 9 -o none.h5ad");
+  assert_true(latent_difference("one.h5ad", "none.h5ad") == 0);
+  cli_expect(0,
+             "$cytoforge sample -m one_run/model.h5 -n 9 --where tissue=blood --where cell_type=type_1 --guidance 3 "
+             "--guidance-mode classifier -o both.h5ad && "
+             "$cytoforge sample -m one_run/model.h5 -n 9 --where cell_type=type_1 --guidance 3 -o type.h5ad && "
+             "$cytoforge sample -m one_run/model.h5 --like one.h5ad --by tissue -o like.h5ad && "
+             "printf 'tissue,cell_type,count\\nblood,type_2,4\\n,type_1,5\\n' > tissues.csv && "
+             "$cytoforge sample -m one_run/model.h5 --requests tissues.csv -o tissues.h5ad");
+  assert_true(latent_difference("both.h5ad", "type.h5ad") == 0);
+  assert_int_equal(count_label("both.h5ad", "tissue", "blood"), 9);
+  assert_int_equal(count_label("like.h5ad", "tissue", "blood"), 9);
+  assert_int_equal(count_label("tissues.h5ad", "tissue", "blood"), 4);
+  cli_expect(2, "$cytoforge sample -m one_run/model.h5 -n 9 --where tissue=brain -o bad.h5ad");
+  cli_expect_text("the model has no tissue 'brain'");
+  cli_expect(2, "$cytoforge sample -m one_run/model.h5 -n 9 --where sorted=yes -o bad.h5ad");
+  cli_expect_text("no classifier for 'sorted'");
+}
+
 /* ---- paths ---- */
 
 #define PATH \
@@ -401,7 +434,7 @@ static void bad_paths_say_what_is_possible(void **state) {
       {2, "--attribute cell_type --from type_1 --to type_2 --keep 2 --start cells.h5ad", "between 0 and 1"},
       {4, "--attribute cell_type --from type_1 --to type_2 --start genes.h5ad", "none of its"},
       {4, "--attribute cell_type --from type_1 --to type_2 --start only_2.h5ad",
-       "no cell of cell_type 'type_1' to start from; it has 'type_2'"},
+       "no cell of cell_type 'type_1' to start from; known: 'type_2'"},
       {4, "--attribute donor --from donor_1 --to donor_2 --start only_2.h5ad", "donor"},
       {2, "--attribute cell_type --from type_1 --to type_2 --start cells.h5ad -m run/model.h5",
        "--stage classifier:cell_type"},
@@ -438,6 +471,7 @@ int main(void) {
       cmocka_unit_test(each_attribute_has_its_own_guidance),
       cmocka_unit_test(a_table_of_requests_is_one_run),
       cmocka_unit_test(bad_requests_say_what_is_possible),
+      cmocka_unit_test(what_all_cells_have_can_be_asked_for),
       cmocka_unit_test(a_path_is_the_same_on_any_ranks),
       cmocka_unit_test(nothing_happens_to_cells_that_are_not_noised),
       cmocka_unit_test(points_go_from_the_first_class_to_the_last),

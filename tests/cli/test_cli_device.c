@@ -51,11 +51,11 @@ static void a_gpu_that_is_not_there_is_an_error(void **state) {
 static void wrong_words_get_one_line(void **state) {
   (void)state;
   cli_expect(2, "$cytoforge sample -m run1/model.h5 -n 4 -o none.h5ad --device gpu");
-  cli_expect_text("--device is auto, cpu or cuda, not 'gpu'");
+  cli_expect_text("--device wants one of 'auto', 'cpu', 'cuda', not 'gpu'");
   cli_expect(2, "$cytoforge sample -m run1/model.h5 -n 4 -o none.h5ad --precision half");
-  cli_expect_text("--precision is fp32, tf32 or bf16, not 'half'");
+  cli_expect_text("--precision wants one of 'fp32', 'tf32', 'bf16', not 'half'");
   cli_expect(2, "$cytoforge train --data atlas --out none --device gpu");
-  cli_expect_text("--device is auto, cpu or cuda, not 'gpu'");
+  cli_expect_text("--device wants one of 'auto', 'cpu', 'cuda', not 'gpu'");
   cli_expect(2, "$cytoforge train --data atlas --out none --device cpu --share-gpu");
   cli_expect_text("contradict");
   cli_expect(3, "$cytoforge train --data atlas --out none --set device=gpu");

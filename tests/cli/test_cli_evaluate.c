@@ -41,7 +41,7 @@ static void a_path_is_drawn_among_the_real_cells(void **state) {
   cli_expect_text("one half of the real cells");
   cli_expect(4, EVALUATE "--synthetic atlas/train.h5ad --report other --path atlas/train.h5ad");
   cli_expect_text("--path-column path_s: ");
-  cli_expect_text("it has: cell_type");
+  cli_expect_text("it has: 'cell_type'");
   cli_expect(4, EVALUATE "--synthetic atlas/train.h5ad --report other --path atlas/train.h5ad --path-column cell_type");
   cli_expect_text("numbers from 0 to 1");
   cli_expect(2, EVALUATE "--synthetic atlas/train.h5ad --path atlas/train.h5ad");
@@ -54,12 +54,12 @@ static void refusals_say_what_is_possible(void **state) {
   cli_expect_text("genes compared, the first is 'GENE");
   cli_expect_one_error("cytoforge: error");
   cli_expect(4, EVALUATE "--synthetic atlas/train.h5ad --label tissue");
-  cli_expect_text("it has: cell_type");
+  cli_expect_text("it has: 'cell_type'");
   cli_expect_one_error("cytoforge: error");
   cli_expect(4, EVALUATE "--synthetic cells.h5ad --train cells.h5ad --label donor");
   cli_expect_text("--label donor: atlas/heldout.h5ad has no obs column 'donor'");
   cli_expect(2, EVALUATE "--synthetic atlas/train.h5ad --ceiling roof");
-  cli_expect_text("possible: train, halves, none");
+  cli_expect_text("--ceiling wants one of 'train', 'halves', 'none', not");
   cli_expect(2, EVALUATE "--synthetic atlas/train.h5ad --ceiling train");
   cli_expect_text("halves, none");
   cli_expect(2, EVALUATE "--synthetic atlas/train.h5ad --tree-depth 40");

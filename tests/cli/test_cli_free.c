@@ -85,9 +85,9 @@ static void what_is_missing_is_said(void **state) {
   cli_expect(2, "$cytoforge sample -m run/model.h5 -n 5 --where cell_type=type_1 --guidance-mode classifier -o x.h5ad");
   cli_expect_text("no classifier for 'cell_type'");
   cli_expect(2, "$cytoforge sample -m run/model.h5 -n 5 --where cell_type=type_1 --guidance-mode both -o x.h5ad");
-  cli_expect_text("wants auto, classifier or free, not 'both'");
+  cli_expect_text("wants one of 'auto', 'classifier', 'free', not 'both'");
   cli_expect(2, "$cytoforge sample -m run/model.h5 -n 5 --method euler -o x.h5ad");
-  cli_expect_text("wants ddpm, ddim or dpm++, not 'euler'");
+  cli_expect_text("wants one of 'ddpm', 'ddim', 'dpm++', not 'euler'");
   cli_expect(3, "$cytoforge train --data atlas --out other " SMALL "--set denoiser.conditions='[celltype]'");
   cli_expect_text(
       "denoiser.conditions names 'celltype', which is no label column of the atlas atlas; it has: 'cell_type'");

@@ -163,7 +163,7 @@ static void wrong_requests_get_one_line(void **state) {
   cli_expect(2, "$cytoforge encode -m run/model.h5 atlas");
   cli_expect_text("-o FOLDER is needed");
   cli_expect(2, "$cytoforge encode -m run/model.h5 atlas -o x --precision float8");
-  cli_expect_text("float16 or float32, not 'float8'");
+  cli_expect_text("'float16', 'float32', not 'float8'");
   cli_expect(5, "mkfifo fifo; $cytoforge encode -m nowhere.h5 atlas -o fifo; code=$?; test -p fifo && exit $code");
   cli_expect_text("fifo exists and is no directory");
   cli_expect(2, "$cytoforge encode -m run/model.h5 cells.h5ad -o x.h5ad --precision float16");

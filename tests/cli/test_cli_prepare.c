@@ -13,7 +13,7 @@ static const char kill_script[] =
     "if [ $2 -eq 1 ]; then $cytoforge $prepare & else mpirun -n $2 $cytoforge $prepare & fi\n"
     "run=$!\n"
     "while kill -0 $run 2>/dev/null; do\n"
-    "  n=0; for f in atlas.partial/$3/*; do case $f in *.partial|*'*') ;; *) n=$((n + 1));; esac; done\n"
+    "  n=0; for f in atlas.partial/$3/*; do case $f in *.partial.*|*'*') ;; *) n=$((n + 1));; esac; done\n"
     "  [ $n -lt $4 ] || break\n"
     "done\n"
     "victim=$run; [ $2 -eq 1 ] || victim=$(pgrep -P $run cytoforge | head -n 1)\n"

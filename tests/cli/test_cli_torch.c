@@ -185,7 +185,7 @@ static void what_does_not_fit_is_refused(void **state) {
   cli_expect(2, "$cytoforge import -o x.h5");
   cli_expect(2, "%s --autoencoder $fixtures/autoencoder.pt", import);
   cli_expect(2, "%s --classifier cell_type", import);
-  cli_expect_text("ATTR=F,LABELS.txt");
+  cli_expect_text("ATTR=F[,LABELS.txt]");
   cli_expect(5, "$cytoforge import --scimilarity $fixtures/scimilarity -o model.h5");
   cli_expect(4, "$cytoforge import --autoencoder $fixtures/evil.pt --genes $fixtures/labels.txt -o x.h5");
   cli_expect_text("posix.system, which is refused");

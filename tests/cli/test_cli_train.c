@@ -147,7 +147,7 @@ static void a_signal_to_mpirun_stops_cleanly(void **state) {
       "kill -INT $pid; wait $pid");
   cli_expect_text("cytoforge: stopped: stopped by a signal at step");
   cli_expect(0,
-             "ls stopped_mpirun/checkpoints/denoiser-0*.h5 && ! ls stopped_mpirun/checkpoints/*.partial 2>/dev/null");
+             "ls stopped_mpirun/checkpoints/denoiser-0*.h5 && ! ls stopped_mpirun/checkpoints/*.partial* 2>/dev/null");
 }
 
 static void a_damaged_checkpoint_is_passed_over(void **state) {

@@ -181,7 +181,7 @@ static const edit EDITS[] = {
     {CSR, SET_SHAPE, "X", N_CELLS, INT64_MAX, 0, "X has 30 rows and 9223372036854775807 columns"},
     {CSR, SET_SHAPE, "X", INT64_MAX, N_GENES, 0, "X has 9223372036854775807 rows"},
     {CSR, SET_ENCODING, "X", 0, 0, 0, "X has the encoding 'none'"},
-    {CSR, DROP, "X", 0, 0, 0, "not an AnnData file"},
+    {CSR, DROP, "X", 0, 0, 0, "is an AnnData file without any matrix"},
     {CSR, DROP, "X/indices", 0, 0, 0, "X/indices is missing"},
     {CSR, DROP, "obs/_index", 0, 0, 0, "obs names '_index' as its index, which is missing"},
     {CSR, DROP, "obs/cell type/codes", 0, 0, 0, "column 'cell type' has an encoding that cannot be read (categorical)"},
@@ -191,12 +191,12 @@ static const edit EDITS[] = {
     {CSR, REPLACE_BY_HUGE, "X/indptr", 0, 0, 0, "claims more elements than a file of this size can hold"},
     {CSR, REPLACE_BY_HUGE, "X/data", 0, 0, 0, "claims more elements than a file of this size can hold"},
     {CSR, REPLACE_BY_HUGE, "obs/_index", 0, 0, 0, "claims more elements than a file of this size can hold"},
-    {CSR, REPLACE_BY_TEXT, "X/data", 0, 0, 0, "X/data is not an array of numbers"},
+    {CSR, REPLACE_BY_TEXT, "X/data", 0, 0, 0, "X/data holds strings, not numbers"},
     {CSR, REPLACE_BY_SHORT, "X/indices", 0, 0, 0, "X/indices has 3 entries"},
     {CSR, REPLACE_BY_SHORT, "var/_index", 0, 0, 0, "var has 3 rows where the matrix has 20"},
     {CSR, REPLACE_BY_SHORT, "obs/cell type/codes", 0, 0, 0,
      "column 'cell type' is not one string, number or Boolean for each of 30"},
-    {DENSE, REPLACE_BY_SHORT, "X", 0, 0, 0, "X is not an array of numbers in 2 dimension(s)"},
+    {DENSE, REPLACE_BY_SHORT, "X", 0, 0, 0, "X has 1 dimensions where 2 are needed"},
 };
 
 static void each_single_fault_is_told(void **state) {

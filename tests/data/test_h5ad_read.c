@@ -142,7 +142,7 @@ static void every_variant_of_anndata_is_read(void **state) {
     cyf_h5ad_close(&file);
     cyf_free(file_path);
   }
-  assert_true(n >= 35);
+  assert_true(n >= 50);
   cyf_free(list);
 }
 

@@ -140,11 +140,28 @@ static void rules_are_read(void **state) {
   assert_int_equal(rules.group_start[0], 3);
   assert_int_equal(rules.group_start[1], 6);
   assert_int_equal(rules.group_start[2], 7);
-  assert_true(cyf_obs_term_is(&rules.term[1], NULL) && cyf_obs_term_is(&rules.term[1], ""));
-  assert_false(cyf_obs_term_is(&rules.term[1], "x"));
+  assert_true(cyf_obs_term_is(&rules.term[1], NULL, true) && cyf_obs_term_is(&rules.term[1], "", true));
+  assert_false(cyf_obs_term_is(&rules.term[1], "x", true));
   cyf_obs_rules_destroy(&rules);
-  const cyf_obs_term term = {.value = "true"}, one = {.value = "1"};
-  assert_true(cyf_obs_term_is(&term, "True") && !cyf_obs_term_is(&term, "TRUE") && !cyf_obs_term_is(&one, "True"));
+}
+
+/* Files hold Booleans as True, TRUE, true or 1. A number that was asked for is a number. */
+static void booleans_are_found_however_they_are_written(void **state) {
+  (void)state;
+  static const char *const yes[] = {"True", "TRUE", "true"}, *const no[] = {"False", "FALSE", "false"};
+  for (int i = 0; i < 3; i++) {
+    const cyf_obs_term wanted = {.value = (char *)(uintptr_t)yes[i]}, unwanted = {.value = (char *)(uintptr_t)no[i]};
+    for (int k = 0; k < 3; k++) {
+      assert_true(cyf_obs_term_is(&wanted, yes[k], false) && cyf_obs_term_is(&unwanted, no[k], false));
+      assert_false(cyf_obs_term_is(&wanted, no[k], true) || cyf_obs_term_is(&unwanted, yes[k], true));
+    }
+    assert_true(cyf_obs_term_is(&wanted, "1", true) && cyf_obs_term_is(&unwanted, "0", true));
+    assert_false(cyf_obs_term_is(&wanted, "0", true) || cyf_obs_term_is(&unwanted, "1", true));
+    assert_false(cyf_obs_term_is(&wanted, "1", false) || cyf_obs_term_is(&wanted, "2", true));
+    assert_false(cyf_obs_term_is(&wanted, NULL, true));
+  }
+  const cyf_obs_term one = {.value = "1"};
+  assert_true(cyf_obs_term_is(&one, "1", false) && !cyf_obs_term_is(&one, "True", true));
 }
 
 /* Against a plain table of cells by id, in an order that brings later cells first; the table grows on the way. */
@@ -177,8 +194,11 @@ static void the_id_table_knows_first_cells(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      TEST(versions_are_cut_from_gene_names), TEST(files_are_found_by_pattern_and_list),
-      TEST(label_maps_are_read_strictly),     TEST(rules_are_read),
+      TEST(versions_are_cut_from_gene_names),
+      TEST(files_are_found_by_pattern_and_list),
+      TEST(label_maps_are_read_strictly),
+      TEST(rules_are_read),
+      TEST(booleans_are_found_however_they_are_written),
       TEST(the_id_table_knows_first_cells),
   };
   return FIXTURE_RUN(tests);

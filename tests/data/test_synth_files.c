@@ -2,6 +2,7 @@
 /* A folder of simulated files: the cells are the same for any number of files, ranks and threads, plain or compact, and
  * names are unique over all files. Also what is refused, and what a failure of one rank leaves. */
 #include <stdbool.h>
+#include <unistd.h>
 
 #include "atlas_fixture.h"
 #include "data/synth/synth.h"
@@ -111,18 +112,22 @@ static void nonsense_is_refused_on_all_ranks(void **state) {
   assert_false(check_exists(folder));
 }
 
-/* The third file cannot be made, since a folder has its partial name: whichever rank meets that, all stop and nothing
- * that was written stays. */
+/* The third file cannot be made, since another run is writing it: whichever rank meets that, all stop and nothing that
+ * was written stays. */
 static void a_failing_rank_stops_all(void **state) {
   const fixture *shared = *state;
-  char folder[128], path[200], blocked[256];
+  char folder[128], path[200];
+  cyf_partial other = CYF_PARTIAL_NONE;
+  int file_of_other = -1;
   fixture_path(shared, "blocked", folder);
   file_at(folder, 2, path);
-  snprintf(blocked, sizeof blocked, "%s.partial", path);
-  if (shared->rank == 0) assert_ok(cyf_make_directory(blocked));
+  if (shared->rank == 0) assert_ok(cyf_make_directory(folder));
+  if (shared->rank == 0) assert_ok(cyf_partial_create(path, &other, &file_of_other));
   assert_ok(cyf_comm_barrier(shared->comm));
   const cyf_synth_options options = options_for(folder);
   assert_fails(cyf_synth_files(shared->comm, &options, 3), CYF_ERR_IO, "cells-00002.h5ad");
+  cyf_partial_discard(&other);
+  if (file_of_other >= 0) close(file_of_other);
   assert_ok(cyf_comm_barrier(shared->comm));
   for (int64_t file = 0; file < 3; file++) {
     file_at(folder, file, path);

@@ -4,8 +4,8 @@
 
     compare_obs.py SOURCE COPY
 
-Integers come back as int64 and reals as float32 or float64. Strings of which some are missing come back as a categorical, and the categories of a
-categorical as text. All else is equal.
+Integers come back as int64 (uint64 where one is above 2^63 - 1) and reals as float32 or float64. Strings of which some are missing come back as a
+categorical, and the categories of a categorical as text. An HDF5 enumeration comes back by its members' names. All else is equal.
 """
 
 import sys
@@ -15,7 +15,7 @@ import anndata
 import numpy as np
 import pandas as pd
 
-from dump_h5ad import label_text
+from dump_h5ad import label_text, read_obs
 
 
 def expected(column):
@@ -28,15 +28,15 @@ def expected(column):
     if isinstance(kind, pd.BooleanDtype):
         return column
     if pd.api.types.is_extension_array_dtype(kind):
-        return column.astype("Int64")
+        return column.astype("Int64" if column.max() < 2**63 else "UInt64")
     if kind.kind in "iu":
-        return column.astype(np.int64)
-    return column.astype(np.float32) if kind == np.float16 else column
+        return column.astype(np.int64 if len(column) == 0 or column.max() < 2**63 else np.uint64)
+    return column.astype(np.float32 if kind.itemsize < 8 else np.float64) if kind.kind == "f" else column
 
 
 def main():
     warnings.simplefilter("ignore")  # the source may be of an old format
-    source = anndata.read_h5ad(sys.argv[1]).obs
+    source = read_obs(sys.argv[1])
     warnings.simplefilter("error")
     copy = anndata.read_h5ad(sys.argv[2]).obs
     assert list(source.columns) == list(copy.columns), (source.columns, copy.columns)

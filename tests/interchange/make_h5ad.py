@@ -169,6 +169,114 @@ def write_names_and_labels(folder):
     folder.write("no_labels", adata_of(dense), "dense")
 
 
+def put_typed(group, name, type_id, values):
+    """A dataset of any HDF5 type, given the bytes of its elements."""
+    values = np.asarray(values)
+    space = h5py.h5s.create_simple((len(values),))
+    dataset = h5py.h5d.create(group.id, name.encode(), type_id, space)
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.frombuffer(values.tobytes(), dtype=np.uint8), mtype=type_id)
+
+
+def fixed_text(size, padding):
+    type_id = h5py.h5t.C_S1.copy()
+    type_id.set_size(size)
+    type_id.set_strpad(padding)
+    type_id.set_cset(h5py.h5t.CSET_UTF8)
+    return type_id
+
+
+def enumeration(members, base):
+    return h5py.enum_dtype(members, basetype=base)
+
+
+def typed_columns(n):
+    """Columns for h5py to write: numbers of every width and order, and enumerations over every base."""
+    rng = np.random.default_rng(8)
+    large = np.array([0, 1, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 1], dtype=np.uint64)
+    kinds = {"B cell": 0, "NK cell": 1, "T cell": 2}
+    logical = {"FALSE": 0, "TRUE": 1, "NA": 2}
+    columns = {f"big_{kind}": rng.integers(0, 9, n).astype(f">{kind}") for kind in ("i2", "i4", "i8", "u2", "u4", "u8")}
+    columns.update({f"big_{kind}": (rng.integers(0, 9, n) / 10).astype(f">{kind}") for kind in ("f2", "f4", "f8")})
+    columns["half"] = rng.choice([0.1, 1 / 3, 65504, 6e-8, 1e-5, 2048, 0.5, -7.25], n).astype(np.float16)
+    columns["wide"] = (rng.integers(0, 9, n) / 8).astype(np.longdouble)
+    columns["large_uint64"] = rng.choice(large, n)
+    columns["large_big_uint64"] = rng.choice(large, n).astype(">u8")
+    columns["factor"] = rng.integers(0, 3, n).astype(enumeration(kinds, "i1"))
+    columns["factor_one"] = np.full(n, 5).astype(enumeration({"only": 5}, "i4"))
+    columns["factor_apart"] = rng.choice([-3, 7, 1000], n).astype(enumeration({"low": -3, "mid": 7, "high": 1000}, "i2"))
+    columns["factor_big"] = rng.integers(0, 3, n).astype(enumeration(kinds, ">i4"))
+    columns["factor_uint64"] = rng.choice([2**40, 2**50], n).astype(enumeration({"a": 2**50, "b": 2**40}, "u8"))
+    columns["factor_unused"] = rng.integers(0, 2, n).astype(enumeration(kinds, "u1"))
+    columns["two"] = rng.integers(0, 2, n).astype(enumeration({"ctrl": 0, "stim": 1}, "i1"))
+    columns["logical"] = rng.integers(0, 3, n).astype(enumeration(logical, "u1"))
+    columns["boolean"] = rng.random(n) < 0.5
+    columns["boolean_words"] = rng.integers(0, 2, n).astype(enumeration({"False": 0, "True": 1}, "i4"))
+    columns["boolean_turned"] = rng.integers(0, 2, n).astype(enumeration({"true": 0, "false": 1}, "i1"))
+    return columns
+
+
+def write_types(folder):
+    """Every HDF5 type class that can be read, in columns, names and matrices."""
+    dense = counts(9)
+    adata_of(dense).write_h5ad(folder.file("types"))
+    text = ["a", "bb ", "", "γδ", "x y"]
+    with h5py.File(folder.file("types"), "r+") as file:
+        obs, order = file["obs"], []
+        columns = typed_columns(N_CELLS)
+        for name, values in columns.items():
+            obs.create_dataset(name, data=values, dtype=values.dtype)
+        for bits in (8, 16, 32, 64):
+            values = (np.arange(N_CELLS) * 7 % 2 ** min(bits, 9)).astype(f"<u{bits // 8}")
+            put_typed(obs, f"bits{bits}", getattr(h5py.h5t, f"STD_B{bits}LE"), values)
+            columns[f"bits{bits}"] = values
+        paddings = {"nulls": (h5py.h5t.STR_NULLPAD, b"\0"), "ended": (h5py.h5t.STR_NULLTERM, b"\0#")}
+        for name, (padding, fill) in paddings.items():
+            values = [(text[i % 5].encode() + fill + b"\0" * 9)[:9] for i in range(N_CELLS)]
+            if name == "ended":  # what stands behind the end of a text is no text
+                values = [value[:-1] + b"!" if b"\0" in value[:-1] else value for value in values]
+            put_typed(obs, name, fixed_text(9, padding), np.array(values, dtype="V9"))
+            columns[name] = values
+        values = [text[i % 5].encode().rstrip().ljust(9) for i in range(N_CELLS)]
+        put_typed(obs, "spaces", fixed_text(9, h5py.h5t.STR_SPACEPAD), np.array(values, dtype="V9"))
+        columns["spaces"] = values
+        group = obs.create_group("nullable_uint64")
+        group.attrs.update({"encoding-type": "nullable-integer", "encoding-version": "0.1.0"})
+        group["values"], group["mask"] = columns["large_uint64"], np.arange(N_CELLS) % 4 == 0
+        order = list(columns) + ["nullable_uint64"]
+        for name in columns:
+            string = name in ("nulls", "ended", "spaces")
+            obs[name].attrs.update({"encoding-type": "string-array" if string else "array", "encoding-version": "0.2.0"})
+        obs.attrs["column-order"] = np.array(order, dtype=h5py.string_dtype())
+        del file["var/_index"]
+        file["var/_index"] = np.array([f"gene{i}".encode() for i in range(N_GENES)], dtype="S12")
+    folder.add("types", "dense")
+
+    obs = np.zeros(N_CELLS, dtype=[("index", "S8")] + [(name, values.dtype) for name, values in typed_columns(1).items()])
+    obs["index"] = [f"cell{i}".encode() for i in range(N_CELLS)]
+    for name, values in typed_columns(N_CELLS).items():
+        obs[name] = values
+    with h5py.File(folder.file("types_compound"), "w") as file:
+        file["obs"], file["X"] = obs, dense
+        file["var"] = np.array([(f"gene{i}".encode(),) for i in range(N_GENES)], dtype=[("index", "S6")])
+    folder.add("types_compound", "dense")
+
+    for kind in (">f4", ">f8", ">i4", ">u8", "f2", ">f2", "g", "?"):
+        values = dense.astype(kind) if kind != "?" else dense > 0
+        name = "types_" + {"?": "boolean", "g": "long_double"}.get(kind, kind.replace(">", "big_"))
+        for layout, matrix in (("dense", values), ("csr", sp.csr_matrix(dense))):
+            if layout == "csr" and kind not in ("g", "?"):
+                continue  # SciPy has no sparse matrices of it
+            adata_of(dense if layout == "dense" else matrix).write_h5ad(folder.file(f"{name}_{layout}"))
+            with h5py.File(folder.file(f"{name}_{layout}"), "r+") as file:
+                at = "X" if layout == "dense" else "X/data"
+                data = values if layout == "dense" else (matrix.data.astype(kind) if kind != "?" else matrix.data > 0)
+                attributes = dict(file[at].attrs)
+                del file[at]
+                file[at] = data
+                file[at].attrs.update(attributes)
+            folder.add(f"{name}_{layout}", layout)
+
+
 def write_old(folder):
     """anndata before 0.7, by hand: compound obs and var, h5sparse attributes, raw.X, references to categories."""
     dense = counts(5)
@@ -222,6 +330,7 @@ def main():
     write_sparse_oddities(folder)
     write_places(folder)
     write_names_and_labels(folder)
+    write_types(folder)
     write_old(folder)
     folder.finish()
     print(f"{folder.path}: {len(folder.lines)} files")

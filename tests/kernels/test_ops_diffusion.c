@@ -127,7 +127,7 @@ static void timesteps_are_uniform_and_keyed_by_position(void **state) {
   for (int i = 0; i < N; ++i) {
     uint32_t words[4];
     cyf_rng_block(key, 5, (uint64_t)i, 0, words);
-    assert_int_equal(t[i], 490 + (int32_t)cyf_rng_below(words[0], 10));
+    assert_int_equal(t[i], cyf_timestep_of_word(words[0], 490, 500));
     ++count[t[i] - 490];
   }
   for (int k = 0; k < 10; ++k) TEST_AT_MOST(abs(count[k] - N / 10), 6 * sqrt(N / 10.0));

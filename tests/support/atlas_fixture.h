@@ -43,8 +43,8 @@ static inline float fixture_value(const fixture_file *file, int64_t cell, int64_
   cyf_rng_block(cyf_rng_key_make((uint64_t)file->seed, CYF_RNG_SYNTH), 7, (uint64_t)cell, (uint32_t)g, words);
   const double present = cell % 13 == 5 ? 0.05 : fixture_gene(file, g) % 7 == 3 ? 0.006 : 0.35;
   if (cyf_rng_unit(words[0]) >= present) return 0;
-  const float count =
-      1 + (float)cyf_rng_below(words[1], words[2] % 50 == 0 ? (file->largest ? file->largest : 300) : 9);
+  const uint32_t bound = words[2] % 50 == 0 ? (file->largest ? file->largest : 300) : 9;
+  const float count = 1 + (float)(uint32_t)(((uint64_t)words[1] * bound) >> 32);
   return file->log_normalized ? log1pf(count * 0.37F) : count;
 }
 

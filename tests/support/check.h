@@ -3,8 +3,14 @@
 #ifndef CYF_TESTS_CHECK_H
 #define CYF_TESTS_CHECK_H
 
+#include <glob.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "base/status.h"
 #include "environment.h"
 
@@ -74,6 +80,26 @@ static inline int tear_down_folder(void **state) {
   (void)state;
   remove_folder(test_folder);
   return 0;
+}
+
+/* How many partial files, whole names or leftovers, stand beside `path`. */
+static inline int count_partials(const char *path) {
+  char pattern[512];
+  glob_t found = {0};
+  assert_true(snprintf(pattern, sizeof pattern, "%s.partial*", path) < (int)sizeof pattern);
+  const int n = glob(pattern, 0, NULL, &found) == 0 ? (int)found.gl_pathc : 0;
+  globfree(&found);
+  return n;
+}
+
+/* A full disk, as far as a test can have one: no file of this process grows beyond this ("File too large"). -1: no
+ * limit any more. */
+static inline void limit_file_bytes(long bytes) {
+  struct rlimit limit;
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  limit.rlim_cur = bytes < 0 ? limit.rlim_max : (rlim_t)bytes;
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
 /* A path in test_folder, freed with cyf_free. */

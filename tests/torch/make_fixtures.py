@@ -55,7 +55,8 @@ def save_archive(state, name, **entries):
         for info in old.infolist():
             new.writestr(info.filename, old.read(info))
         for entry, text in entries.items():
-            new.writestr("archive/" + entry, text)
+            if "archive/" + entry not in old.namelist():
+                new.writestr("archive/" + entry, text)
 
 
 def cast(state, dtype):

@@ -9,6 +9,7 @@
 
 #include "base/config/config_internal.h"
 #include "base/memory.h"
+#include "base/names.h"
 #include "base/words.h"
 
 const char *cyf_config_type_name(const cyf_config_field *field) {
@@ -142,9 +143,11 @@ static cyf_status set_choice(const cyf_config_field *field, const cyf_config_pla
     *member = index;
     return CYF_OK;
   }
-  char valid[CYF_WORDS_TEXT_MAX];
-  cyf_words_text(field->choices, valid);
-  return cyf_config_complain(place, "'%s' cannot be '%s'; valid: %s", field->path, text, valid);
+  char valid[CYF_NAMES_LIST_BYTES];
+  int64_t n = 0;
+  while (field->choices[n] != NULL) n++;
+  return cyf_config_complain(place, "'%s' cannot be '%s'; valid: %s", field->path, text,
+                             cyf_list_names(n, field->choices, valid, sizeof valid));
 }
 
 static cyf_status set_bool(const cyf_config_field *field, const cyf_config_place *place, const char *text, bool plain,

@@ -11,6 +11,7 @@
 #include "base/config/yaml_doc.h"
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "data/tables/gene_list.h"
 
 void cyf_atlas_shard_name(int64_t shard, char text[32]) {

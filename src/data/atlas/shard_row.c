@@ -21,39 +21,41 @@ int64_t cyf_block_row_nnz(const cyf_block *block, int64_t cell) {
 
 void cyf_block_prefetch_row(const cyf_block *block, int64_t cell) {
   const int64_t row = cell - block->first_cell;
-  __builtin_prefetch(block->bound + row); /* near enough: each further shard of the block has one bound more */
+  __builtin_prefetch(block->bound + row); /* exact in the block's first shard; each further shard moves it by one bound,
+                                             mostly within the same cache line */
   if (block->codes) __builtin_prefetch(block->codes + row);
 }
 
-/* Stored numbers that follow one another in memory: those of a row within one chunk. */
-typedef struct stretch {
+/* The stored numbers of a row that lie in one chunk, and so follow one another in memory. */
+typedef struct run_in_chunk {
   const uint8_t *bytes;
   int64_t n;
-} stretch;
+} run_in_chunk;
 
 static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
 /* Of the `left` entries of an array from entry `at` on, those that lie in the same chunk as the first. */
-static stretch locate(const cyf_block *block, const cyf_stored_array *array, int64_t first_chunk, int64_t first_slot,
-                      int64_t at, int64_t left) {
+static run_in_chunk locate(const cyf_block *block, const cyf_stored_array *array, int64_t first_chunk,
+                           int64_t first_slot, int64_t at, int64_t left) {
   const int64_t chunk = at / array->chunk_values, within = at - chunk * array->chunk_values;
-  return (stretch){block->chunk[first_slot + chunk - first_chunk].entries + within * cyf_stored_width(array->stored_as),
-                   smaller(left, array->chunk_values - within)};
+  return (run_in_chunk){
+      block->chunk[first_slot + chunk - first_chunk].entries + within * cyf_stored_width(array->stored_as),
+      smaller(left, array->chunk_values - within)};
 }
 
 /* The row's entries from its i-th on, as far as its chunk goes. */
-static stretch locate_data(const cyf_block_row *row, int64_t i) {
+static run_in_chunk locate_data(const cyf_block_row *row, int64_t i) {
   const cyf_block_piece *piece = row->piece;
-  if (i == 0) return (stretch){row->data, row->n_data};
+  if (i == 0) return (run_in_chunk){row->data, row->n_data};
   return locate(row->block, &piece->part->data, piece->first_data_chunk, piece->first_data_slot, row->start + i,
                 row->n - i);
 }
 
-static stretch locate_indices(const cyf_block_row *row, int64_t i) {
+static run_in_chunk locate_indices(const cyf_block_row *row, int64_t i) {
   const cyf_block_piece *piece = row->piece;
-  if (i == 0) return (stretch){row->indices, row->n_indices};
+  if (i == 0) return (run_in_chunk){row->indices, row->n_indices};
   return locate(row->block, &piece->part->indices, piece->first_index_chunk, piece->first_index_slot, row->start + i,
                 row->n - i);
 }
@@ -63,10 +65,10 @@ cyf_block_row cyf_block_find_row(const cyf_block *block, int64_t cell) {
   const int64_t *bound = bounds_of(block, piece, cell);
   cyf_block_row row = {.block = block, .piece = piece, .cell = cell, .start = bound[0], .n = bound[1] - bound[0]};
   if (row.n == 0) return row;
-  const stretch data = locate(block, &piece->part->data, piece->first_data_chunk, piece->first_data_slot, row.start,
-                              row.n),
-                indices = locate(block, &piece->part->indices, piece->first_index_chunk, piece->first_index_slot,
-                                 row.start, row.n);
+  const run_in_chunk data = locate(block, &piece->part->data, piece->first_data_chunk, piece->first_data_slot,
+                                   row.start, row.n),
+                     indices = locate(block, &piece->part->indices, piece->first_index_chunk, piece->first_index_slot,
+                                      row.start, row.n);
   row.data = data.bytes;
   row.n_data = data.n;
   row.indices = indices.bytes;
@@ -93,7 +95,7 @@ static cyf_status decode_indices(const cyf_block_row *row, int64_t n_genes, bool
   const uint8_t *ahead = next ? next->indices : NULL;
   uint32_t highest = 0;
   for (int64_t i = 0; i < row->n;) {
-    const stretch here = locate_indices(row, i);
+    const run_in_chunk here = locate_indices(row, i);
     const uint32_t highest_here =
         cyf_decode_indices(array->stored_as, here.bytes, here.n, past_caches, after(ahead, array, i), ret_indices + i);
     highest = highest_here > highest ? highest_here : highest;
@@ -105,7 +107,7 @@ static cyf_status decode_indices(const cyf_block_row *row, int64_t n_genes, bool
 
 static void decode_values(const cyf_block_row *row, float *ret_values) {
   for (int64_t i = 0; i < row->n;) {
-    const stretch here = locate_data(row, i);
+    const run_in_chunk here = locate_data(row, i);
     cyf_decode_values(row->piece->part->data.stored_as, here.bytes, here.n, ret_values + i);
     i += here.n;
   }
@@ -125,7 +127,7 @@ static void normalize_integers(const cyf_block_row *row, double target_sum, bool
   int64_t total = 0;
   uint32_t largest = 0;
   for (int64_t i = 0; i < row->n;) {
-    const stretch here = locate_data(row, i);
+    const run_in_chunk here = locate_data(row, i);
     cyf_decode_sum(array->stored_as, here.bytes, here.n, &total, &largest);
     i += here.n;
   }
@@ -133,7 +135,7 @@ static void normalize_integers(const cyf_block_row *row, double target_sum, bool
   cyf_log_table table;
   cyf_log_table_make(largest, (float)(target_sum / (total > 0 ? (double)total : 1.0)), &table);
   for (int64_t i = 0; i < row->n;) {
-    const stretch here = locate_data(row, i);
+    const run_in_chunk here = locate_data(row, i);
     cyf_decode_log_counts(array->stored_as, here.bytes, here.n, &table, past_caches, after(ahead, array, i),
                           ret_values + i);
     i += here.n;
@@ -177,7 +179,7 @@ static cyf_status gather_indices(const cyf_block_row *row, int64_t n_genes, size
   const uint8_t *ahead = next ? next->indices : NULL;
   int32_t words[GATHER_PIECE];
   for (int64_t i = 0; i < row->n;) {
-    const stretch here = locate_indices(row, i);
+    const run_in_chunk here = locate_indices(row, i);
     for (int64_t k = 0, n; k < here.n; k += n, i += n) {
       n = smaller(here.n - k, GATHER_PIECE);
       if ((int64_t)cyf_decode_indices(array->stored_as, here.bytes + k * cyf_stored_width(array->stored_as), n, false,
@@ -199,7 +201,7 @@ static void gather_counts(const cyf_block_row *row, cyf_count_type type, const c
   int64_t sum = 0;
   uint32_t largest = 0;
   for (int64_t i = 0; i < row->n;) {
-    const stretch here = locate_data(row, i);
+    const run_in_chunk here = locate_data(row, i);
     for (int64_t k = 0, n; k < here.n; k += n, i += n) {
       const uint8_t *bytes = here.bytes + k * cyf_stored_width(stored_as);
       n = smaller(here.n - k, GATHER_PIECE);

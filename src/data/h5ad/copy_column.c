@@ -24,8 +24,9 @@ static cyf_status copy_reals(cyf_column *column, const char *name, cyf_h5ad_writ
   for (int64_t i = 0; column->missing && i < column->n; i++)
     if (column->missing[i]) column->real[i] = NAN;
   CYF_TRY(cyf_h5ad_writer_claim_column(writer, name, column->n));
-  return cyf_h5ad_write_array(writer, writer->obs, name, column->is_single ? H5T_IEEE_F32LE : H5T_IEEE_F64LE,
-                              H5T_NATIVE_DOUBLE, column->n, -1, column->real);
+  return cyf_h5ad_write_array(writer, writer->obs, name,
+                              column->precision == CYF_REAL_DOUBLE ? H5T_IEEE_F64LE : H5T_IEEE_F32LE, H5T_NATIVE_DOUBLE,
+                              column->n, -1, column->real);
 }
 
 /* Flags as h5py stores them; the memory type is the file's. */
@@ -40,6 +41,8 @@ static cyf_status write_flags(const cyf_h5ad_writer *writer, hid_t parent, const
 /* Integers or Booleans under a name of the group. */
 static cyf_status write_whole_numbers(const cyf_h5ad_writer *writer, hid_t parent, const char *name,
                                       const cyf_column *column) {
+  if (column->kind == CYF_COLUMN_INTEGER && column->is_unsigned)
+    return cyf_h5ad_write_array(writer, parent, name, H5T_STD_U64LE, H5T_NATIVE_UINT64, column->n, -1, column->integer);
   if (column->kind == CYF_COLUMN_INTEGER)
     return cyf_h5ad_write_array(writer, parent, name, H5T_STD_I64LE, H5T_NATIVE_INT64, column->n, -1, column->integer);
   int8_t *flags = NULL;

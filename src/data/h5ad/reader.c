@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/h5ad/other_format.h"
 #include "data/h5ad/reader_internal.h"
+#include "data/hdf5/hdf5_types.h"
 #include "data/tables/gene_list.h"
 
 static void close_file(cyf_h5ad **file) {
@@ -40,6 +42,7 @@ static cyf_status open_file(const char *path, const char *matrix, cyf_h5ad **ret
   CYF_TRY(CYF_NEW(&file, 1));
   file->file = file->values = file->indices = file->obs.object = file->var.object = H5I_INVALID_HID;
   CYF_TRY_CLEANUP(cyf_strdup(path, &file->path));
+  CYF_TRY_CLEANUP(cyf_other_format_check(path));
   CYF_TRY_CLEANUP(cyf_h5_open_file(path, &file->file));
   CYF_TRY_CLEANUP(cyf_h5ad_matrix_open(file, matrix ? matrix : "X"));
   CYF_TRY_CLEANUP(cyf_h5ad_frame_open(file, "obs", file->n_cells, &file->obs));
@@ -207,6 +210,25 @@ cyf_status cyf_h5ad_list_columns(cyf_h5ad *file, cyf_names *ret_columns) {
   return list_columns(file, &file->obs, ret_columns);
 }
 
+cyf_status cyf_h5ad_list_unreadable(cyf_h5ad *file, cyf_names *ret_columns) {
+  *ret_columns = (cyf_names){0};
+  cyf_status status = CYF_OK;
+  cyf_hdf5_lock();
+  for (int64_t i = 0; i < file->obs.columns.n && status == CYF_OK; i++) {
+    const char *column = file->obs.columns.name[i];
+    char *line = NULL, fault[CYF_H5_REASON_SIZE];
+    cyf_column_kind kind = CYF_COLUMN_UNREADABLE;
+    status = cyf_h5ad_column_kind(file, &file->obs, column, &kind);
+    if (status != CYF_OK || kind != CYF_COLUMN_UNREADABLE) continue;
+    status = cyf_format(&line, "'%s' (%s)", column, cyf_h5ad_column_fault(file, &file->obs, column, fault));
+    if (status == CYF_OK) status = cyf_names_add(ret_columns, line, NULL);
+    cyf_free(line);
+  }
+  cyf_hdf5_unlock();
+  if (status != CYF_OK) cyf_names_destroy(ret_columns);
+  return status;
+}
+
 cyf_status cyf_h5ad_list_gene_columns(cyf_h5ad *file, cyf_names *ret_columns) {
   return list_columns(file, &file->var, ret_columns);
 }
@@ -214,7 +236,8 @@ cyf_status cyf_h5ad_list_gene_columns(cyf_h5ad *file, cyf_names *ret_columns) {
 static cyf_status read_obsm(const cyf_h5ad *file, const char *name, int64_t *ret_width, float **ret_values) {
   cyf_status status = CYF_OK;
   char *path = NULL;
-  hid_t dataset = H5I_INVALID_HID;
+  char text[CYF_H5_TYPE_TEXT_SIZE];
+  hid_t dataset = H5I_INVALID_HID, type = H5I_INVALID_HID;
   int n_dims = 0;
   int64_t shape[4] = {0};
   bool is_dataset = false;
@@ -231,11 +254,17 @@ static cyf_status read_obsm(const cyf_h5ad *file, const char *name, int64_t *ret
                       (long long)file->n_cells);
     goto cleanup;
   }
+  type = H5Dget_type(dataset);
+  if (H5Tget_class(type) != H5T_INTEGER && H5Tget_class(type) != H5T_FLOAT) {
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s holds %s, not numbers", file->path, path, cyf_h5_type_text(type, text));
+    goto cleanup;
+  }
   CYF_TRY_CLEANUP(cyf_alloc((size_t)shape[0], (size_t)shape[1] * sizeof(float), (void **)ret_values));
   CYF_TRY_CLEANUP(cyf_h5_read_range(dataset, H5T_NATIVE_FLOAT, sizeof(float), 0, shape[0], shape[1], file->path, path,
                                     *ret_values));
   *ret_width = shape[1];
 cleanup:
+  cyf_h5_close_id(&type);
   cyf_h5_close_id(&dataset);
   cyf_free(path);
   return status;

@@ -77,11 +77,16 @@ cyf_status cyf_h5ad_read_ids(cyf_h5ad *file, const char *column, int64_t first, 
 /** An obs column as labels: a code for each of n_cells cells, -1 where the value is missing.
  *
  * A categorical column keeps its categories' order. Of strings and Booleans the categories are sorted as text. Numbers
- * become categories in numeric order, written as short as they read back ("270", "10.5"). The caller destroys
- * *ret_column. Errors: CYF_ERR_INPUT listing the columns there are. */
+ * become categories in numeric order, written as short as they read back ("270", "10.5"). The categories of an HDF5
+ * enumeration are its members' names in the order of their values. One of FALSE and TRUE alone, in any case, is
+ * Boolean; NA beside these is a missing value. The caller destroys *ret_column. Errors: CYF_ERR_INPUT listing the
+ * columns there are, or naming what the column holds. */
 cyf_status cyf_h5ad_read_labels(cyf_h5ad *file, const char *column, cyf_label_column *ret_column);
 /** Names of the obs columns in order, without the index. Columns of an unknown encoding are left out. */
 cyf_status cyf_h5ad_list_columns(cyf_h5ad *file, cyf_names *ret_columns);
+/** The obs columns that cannot be read, each as "'NAME' (what it is)": opaque bytes, references and the like, and
+ * unknown encodings. The caller destroys *ret_columns. */
+cyf_status cyf_h5ad_list_unreadable(cyf_h5ad *file, cyf_names *ret_columns);
 /** Whether the obs column holds plain numbers: no categories, strings or Booleans. Errors: CYF_ERR_IO, CYF_ERR_INPUT
  * where the file became shorter. */
 cyf_status cyf_h5ad_column_is_numeric(cyf_h5ad *file, const char *column, bool *ret_is);

@@ -1,44 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* Columns of obs and var: their kinds, their values, and values as text. */
-#include <math.h>
+/* Columns of obs and var: their kinds and encodings. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "data/h5ad/reader_internal.h"
+#include "data/hdf5/hdf5_types.h"
 
-/* The kind of column that elements of this HDF5 type make. */
-static cyf_column_kind kind_of_type(hid_t type) {
-  switch (H5Tget_class(type)) {
-    case H5T_STRING:
-      return CYF_COLUMN_TEXT;
-    case H5T_INTEGER:
-      return CYF_COLUMN_INTEGER;
-    case H5T_FLOAT:
-      return CYF_COLUMN_REAL;
-    case H5T_ENUM:
-      return CYF_COLUMN_BOOLEAN; /* h5py's Booleans */
-    default:
-      return CYF_COLUMN_UNREADABLE;
-  }
-}
-
-/* The type of a dataset's elements, or of one field of a compound dataset. */
-static hid_t element_type(hid_t dataset, const char *field) {
-  hid_t type = H5Dget_type(dataset);
-  if (!field) return type;
-  int member = H5Tget_member_index(type, field);
-  hid_t member_type = member < 0 ? H5I_INVALID_HID : H5Tget_member_type(type, (unsigned)member);
-  cyf_h5_close_id(&type);
-  return member_type;
-}
-
-static cyf_column_kind kind_of_dataset(hid_t dataset, const char *field) {
-  hid_t type = element_type(dataset, field), space = H5Dget_space(dataset);
+static cyf_column_kind kind_of_dataset(hid_t dataset) {
+  hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
   cyf_column_kind kind =
-      type >= 0 && H5Sget_simple_extent_ndims(space) == 1 ? kind_of_type(type) : CYF_COLUMN_UNREADABLE;
+      type >= 0 && H5Sget_simple_extent_ndims(space) == 1 ? cyf_h5ad_kind_of_type(type) : CYF_COLUMN_UNREADABLE;
   cyf_h5_close_id(&space);
+  cyf_h5_close_id(&type);
+  return kind;
+}
+
+static cyf_column_kind kind_of_field(hid_t dataset, const char *field) {
+  hid_t type = H5Dget_type(dataset);
+  const int place = H5Tget_class(type) == H5T_COMPOUND ? H5Tget_member_index(type, field) : -1;
+  hid_t member = place < 0 ? H5I_INVALID_HID : H5Tget_member_type(type, (unsigned)place);
+  const cyf_column_kind kind = member < 0 ? CYF_COLUMN_UNREADABLE : cyf_h5ad_kind_of_type(member);
+  cyf_h5_close_id(&member);
   cyf_h5_close_id(&type);
   return kind;
 }
@@ -51,10 +34,17 @@ static cyf_status has_uns_categories(const cyf_h5ad *file, const char *column, c
   return length < CYF_H5_REASON_SIZE ? cyf_h5_is_dataset(file->file, path, file->path, ret_has) : CYF_OK;
 }
 
-/* Whether a group has an array and something else beside it. */
-static cyf_status has_pair(const cyf_h5ad *file, hid_t group, const char *array, const char *other, bool *ret_has) {
-  CYF_TRY(cyf_h5_is_dataset(group, array, file->path, ret_has));
-  return *ret_has ? cyf_h5_exists(group, other, file->path, ret_has) : CYF_OK;
+static cyf_status is_categorical(const cyf_h5ad *file, hid_t group, bool *ret_is) {
+  CYF_TRY(cyf_h5_is_dataset(group, "codes", file->path, ret_is));
+  return *ret_is ? cyf_h5_exists(group, "categories", file->path, ret_is) : CYF_OK;
+}
+
+static cyf_status is_categorical_group(const cyf_h5ad *file, hid_t parent, const char *name, bool *ret_is) {
+  hid_t group = H5Gopen2(parent, name, H5P_DEFAULT);
+  *ret_is = false;
+  const cyf_status status = group < 0 ? CYF_OK : is_categorical(file, group, ret_is);
+  cyf_h5_close_id(&group);
+  return status;
 }
 
 /* values and mask, both arrays */
@@ -64,21 +54,21 @@ static cyf_status is_nullable(const cyf_h5ad *file, hid_t group, bool *ret_is) {
 }
 
 static cyf_status kind_of_object(const cyf_h5ad *file, hid_t object, bool is_dataset, cyf_column_kind *ret_kind) {
-  bool has = false;
+  bool is = false;
   if (is_dataset) {
-    CYF_TRY(cyf_h5_has_attribute(object, "categories", file->path, &has));
-    *ret_kind = has ? CYF_COLUMN_CATEGORICAL : kind_of_dataset(object, NULL);
+    CYF_TRY(cyf_h5_has_attribute(object, "categories", file->path, &is));
+    *ret_kind = is ? CYF_COLUMN_CATEGORICAL : kind_of_dataset(object);
     return CYF_OK;
   }
-  CYF_TRY(has_pair(file, object, "codes", "categories", &has));
-  if (has) {
+  CYF_TRY(is_categorical(file, object, &is));
+  if (is) {
     *ret_kind = CYF_COLUMN_CATEGORICAL;
     return CYF_OK;
   }
-  CYF_TRY(is_nullable(file, object, &has));
-  if (!has) return CYF_OK;
+  CYF_TRY(is_nullable(file, object, &is));
+  if (!is) return CYF_OK;
   hid_t values = H5Dopen2(object, "values", H5P_DEFAULT);
-  *ret_kind = kind_of_dataset(values, NULL);
+  *ret_kind = kind_of_dataset(values);
   cyf_h5_close_id(&values);
   return CYF_OK;
 }
@@ -89,7 +79,7 @@ static cyf_status find_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, c
   bool has = false;
   H5I_type_t type = H5I_BADID;
   if (frame->compound) {
-    *ret_kind = kind_of_dataset(frame->object, column);
+    *ret_kind = kind_of_field(frame->object, column);
     if (*ret_kind == CYF_COLUMN_INTEGER) CYF_TRY(has_uns_categories(file, column, path, &has));
     if (has) *ret_kind = CYF_COLUMN_CATEGORICAL;
     return CYF_OK;
@@ -116,6 +106,54 @@ cyf_status cyf_h5ad_column_kind(const cyf_h5ad *file, const cyf_h5ad_frame *fram
   return cyf_h5_check_reads(file->file, file->path);
 }
 
+/* Why a dataset or group is no column. */
+static void object_fault(const cyf_h5ad *file, hid_t object, bool is_dataset, char text[CYF_H5_REASON_SIZE]) {
+  char *encoding = NULL;
+  char type_text[CYF_H5_TYPE_TEXT_SIZE];
+  if (is_dataset) {
+    hid_t type = H5Dget_type(object), space = H5Dget_space(object);
+    const int n_dims = H5Sget_simple_extent_ndims(space);
+    if (n_dims == 1)
+      snprintf(text, CYF_H5_REASON_SIZE, "%s", cyf_h5_type_text(type, type_text));
+    else
+      snprintf(text, CYF_H5_REASON_SIZE, "%s in %d dimensions", cyf_h5_type_text(type, type_text), n_dims);
+    cyf_h5_close_id(&space);
+    cyf_h5_close_id(&type);
+    return;
+  }
+  if (cyf_h5_read_text_attribute(object, "encoding-type", file->path, &encoding) != CYF_OK) cyf_status_clear();
+  snprintf(text, CYF_H5_REASON_SIZE, "a group of encoding %s", encoding ? encoding : "unknown");
+  cyf_free(encoding);
+}
+
+const char *cyf_h5ad_column_fault(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
+                                  char text[CYF_H5_REASON_SIZE]) {
+  char type_text[CYF_H5_TYPE_TEXT_SIZE];
+  if (frame->compound) {
+    hid_t type = H5Dget_type(frame->object);
+    const int place = H5Tget_member_index(type, column);
+    hid_t member = place < 0 ? H5I_INVALID_HID : H5Tget_member_type(type, (unsigned)place);
+    snprintf(text, CYF_H5_REASON_SIZE, "%s", member < 0 ? "not there" : cyf_h5_type_text(member, type_text));
+    cyf_h5_close_id(&member);
+    cyf_h5_close_id(&type);
+    return text;
+  }
+  H5I_type_t type = H5I_BADID;
+  bool nullable = false;
+  if (cyf_h5_object_type(frame->object, column, file->path, &type) != CYF_OK) cyf_status_clear();
+  if (type != H5I_DATASET && type != H5I_GROUP) {
+    snprintf(text, CYF_H5_REASON_SIZE, "not there");
+    return text;
+  }
+  hid_t object = H5Oopen(frame->object, column, H5P_DEFAULT);
+  if (type == H5I_GROUP && cyf_h5_is_dataset(object, "values", file->path, &nullable) != CYF_OK) cyf_status_clear();
+  hid_t values = nullable ? H5Dopen2(object, "values", H5P_DEFAULT) : H5I_INVALID_HID;
+  object_fault(file, values >= 0 ? values : object, values >= 0 || type == H5I_DATASET, text);
+  cyf_h5_close_id(&values);
+  cyf_h5_close_id(&object);
+  return text;
+}
+
 void cyf_h5ad_column_destroy(cyf_column *column) {
   cyf_h5_free_strings(&column->text, column->n);
   cyf_h5_free_strings(&column->category, column->n_categories);
@@ -125,83 +163,24 @@ void cyf_h5ad_column_destroy(cyf_column *column) {
   *column = (cyf_column){0};
 }
 
-/* The number with the fewest digits that read back as itself. It has an exponent where Python's repr gives one. */
-static cyf_status number_text(double value, bool is_single, char **ret_text) {
-  char digits[40];
-  if (!isfinite(value)) return cyf_strdup(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf", ret_text);
-  if (value == 0) return cyf_strdup("0", ret_text);
-  int precision = 0;
-  for (; precision < 17; precision++) {
-    snprintf(digits, sizeof(digits), "%.*e", precision, value);
-    if (is_single ? strtof(digits, NULL) == (float)value : strtod(digits, NULL) == value) break;
-  }
-  int exponent = atoi(strchr(digits, 'e') + 1);
-  if (exponent < -4 || exponent >= 16) return cyf_strdup(digits, ret_text);
-  return cyf_format(ret_text, "%.*f", precision > exponent ? precision - exponent : 0, strtod(digits, NULL));
-}
-
-cyf_status cyf_h5ad_column_text(const cyf_column *column, int64_t i, char **ret_text) {
-  *ret_text = NULL;
-  if (column->missing && column->missing[i]) return CYF_OK;
-  switch (column->kind) {
-    case CYF_COLUMN_TEXT:
-      return cyf_strdup(column->text[i], ret_text);
-    case CYF_COLUMN_INTEGER:
-      return cyf_format(ret_text, "%lld", (long long)column->integer[i]);
-    case CYF_COLUMN_BOOLEAN:
-      return cyf_strdup(column->integer[i] ? "True" : "False", ret_text);
-    case CYF_COLUMN_REAL:
-      return isnan(column->real[i]) ? CYF_OK : number_text(column->real[i], column->is_single, ret_text);
-    case CYF_COLUMN_CATEGORICAL:
-      return column->integer[i] < 0 ? CYF_OK : cyf_strdup(column->category[column->integer[i]], ret_text);
-    default:
-      return CYF_FAIL(CYF_ERR_INTERNAL, "a column without a kind");
-  }
-}
-
-/* Reads numbers as `memory_type`. Where a field is named, HDF5 wants a compound memory type of this one field. */
-static cyf_status read_numbers(const cyf_h5ad *file, hid_t dataset, const char *field, hid_t memory_type, size_t size,
-                               int64_t n, const char *name, void *values) {
-  if (!field) return cyf_h5_read_range(dataset, memory_type, size, 0, n, -1, file->path, name, values);
-  hid_t compound = H5Tcreate(H5T_COMPOUND, size);
-  H5Tinsert(compound, field, 0, memory_type);
-  cyf_status status = cyf_h5_read_range(dataset, compound, size, 0, n, -1, file->path, name, values);
-  cyf_h5_close_id(&compound);
-  return status;
-}
-
-/* Reads a dataset (or field) of strings, numbers or Booleans, of n elements; n < 0: as many as it has. */
+/* A one-dimensional dataset, or a field of one. n < 0: whatever its length. */
 static cyf_status read_plain(const cyf_h5ad *file, hid_t dataset, const char *field, int64_t n, const char *name,
                              cyf_column *column) {
   int n_dims = 0;
   int64_t shape[4] = {0};
   CYF_TRY(cyf_h5_extent(dataset, file->path, name, &n_dims, shape));
-  column->kind = kind_of_dataset(dataset, field);
-  if (column->kind == CYF_COLUMN_UNREADABLE || (n >= 0 && shape[0] != n)) {
+  if (n_dims != 1 || (n >= 0 && shape[0] != n)) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: column '%s' is not one string, number or Boolean for each of %lld rows",
                     file->path, name, (long long)n);
   }
-  column->n = shape[0];
-  if (column->kind == CYF_COLUMN_TEXT) {
-    CYF_TRY(CYF_NEW(&column->text, column->n));
-    return cyf_h5_read_strings(dataset, field, 0, column->n, file->path, name, column->text);
-  }
-  if (column->kind == CYF_COLUMN_REAL) {
-    hid_t type = element_type(dataset, field);
-    column->is_single = H5Tget_size(type) <= sizeof(float);
-    cyf_h5_close_id(&type);
-    CYF_TRY(CYF_NEW(&column->real, column->n));
-    return read_numbers(file, dataset, field, H5T_NATIVE_DOUBLE, sizeof(double), column->n, name, column->real);
-  }
-  CYF_TRY(CYF_NEW(&column->integer, column->n));
-  return read_numbers(file, dataset, field, H5T_NATIVE_INT64, sizeof(int64_t), column->n, name, column->integer);
+  return cyf_h5ad_read_values(file, dataset, field, shape[0], name, column);
 }
 
 /* Turns a column of integers into a categorical one whose categories are the elements of `categories`. */
 static cyf_status make_categorical(const cyf_h5ad *file, const cyf_column *categories, const char *name,
                                    cyf_column *column) {
-  if (column->kind != CYF_COLUMN_INTEGER)
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: the codes of '%s' are not integers", file->path, name);
+  if (column->kind != CYF_COLUMN_INTEGER || column->is_unsigned)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: the codes of '%s' are not integers below 2^63", file->path, name);
   for (int64_t i = 0; i < column->n; i++) {
     if (column->integer[i] < -1 || column->integer[i] >= categories->n) {
       return CYF_FAIL(CYF_ERR_INPUT, "%s: code %lld in row %lld of '%s', which has %lld categories", file->path,
@@ -226,12 +205,13 @@ static cyf_status read_nullable(const cyf_h5ad *file, hid_t group, int64_t n, co
   hid_t values_id = H5Dopen2(group, "values", H5P_DEFAULT), mask_id = H5Dopen2(group, "mask", H5P_DEFAULT);
   CYF_TRY_CLEANUP(read_plain(file, values_id, NULL, n, name, column));
   CYF_TRY_CLEANUP(read_plain(file, mask_id, NULL, column->n, name, &mask));
-  if (!mask.integer) {
+  if (mask.kind != CYF_COLUMN_BOOLEAN && mask.kind != CYF_COLUMN_INTEGER) {
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: the mask of '%s' is not Boolean", file->path, name);
     goto cleanup;
   }
-  CYF_TRY_CLEANUP(CYF_NEW(&column->missing, column->n));
-  for (int64_t i = 0; i < column->n; i++) column->missing[i] = mask.integer[i] != 0;
+  if (!column->missing) CYF_TRY_CLEANUP(CYF_NEW(&column->missing, column->n)); /* an enumeration may have NA besides */
+  for (int64_t i = 0; i < column->n; i++)
+    column->missing[i] = column->missing[i] || mask.integer[i] != 0 || (mask.missing && mask.missing[i]);
 cleanup:
   cyf_h5ad_column_destroy(&mask);
   cyf_h5_close_id(&mask_id);
@@ -345,10 +325,10 @@ static cyf_status no_such_column(const cyf_h5ad *file, const cyf_h5ad_frame *fra
 
 static cyf_status read_column(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *name, cyf_column *column) {
   if (frame->compound) return read_field(file, frame, name, column);
-  bool is_dataset = false, referenced = false;
-  cyf_column_kind kind = CYF_COLUMN_UNREADABLE;
-  CYF_TRY(cyf_h5_is_dataset(frame->object, name, file->path, &is_dataset));
-  if (is_dataset) {
+  bool referenced = false, categorical = false;
+  H5I_type_t type = H5I_BADID;
+  CYF_TRY(cyf_h5_object_type(frame->object, name, file->path, &type));
+  if (type == H5I_DATASET) {
     hid_t dataset = H5Dopen2(frame->object, name, H5P_DEFAULT);
     cyf_status status = cyf_h5_has_attribute(dataset, "categories", file->path, &referenced);
     if (status == CYF_OK)
@@ -357,10 +337,8 @@ static cyf_status read_column(const cyf_h5ad *file, const cyf_h5ad_frame *frame,
     cyf_h5_close_id(&dataset);
     return status;
   }
-  CYF_TRY(cyf_h5ad_column_kind(file, frame, name, &kind));
-  if (kind == CYF_COLUMN_CATEGORICAL) {
-    return read_categorical_group(file, frame->object, name, frame->n_rows, column);
-  }
+  if (type == H5I_GROUP) CYF_TRY(is_categorical_group(file, frame->object, name, &categorical));
+  if (categorical) return read_categorical_group(file, frame->object, name, frame->n_rows, column);
   return read_array(file, frame->object, name, frame->n_rows, name, column);
 }
 

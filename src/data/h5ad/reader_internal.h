@@ -61,8 +61,17 @@ struct cyf_h5ad {
 
 /** reader_matrix.c: finds and checks the matrix; sets layout, sizes, datasets and indptr. */
 cyf_status cyf_h5ad_matrix_open(cyf_h5ad *file, const char *matrix);
+/** not_anndata.c: fails, naming what the file is, which has no matrix where AnnData has one. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_h5ad_refuse_layout(const cyf_h5ad *file);
+/** Whether it is a loom file, whose layers have genes as rows and so cannot be taken for AnnData's. */
+cyf_status cyf_h5ad_is_loom(const cyf_h5ad *file, bool *ret_is);
 /** reader_rows.c: cyf_h5ad_read_rows, its arguments checked. */
 cyf_status cyf_h5ad_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_buffer *rows);
+
+/** reader_exact.c: whether `values` are what the file holds for rows [first, first + n) of the matrix' values, which
+ * have `width` values a row; width -1: for entries of a sparse matrix. Errors: CYF_ERR_INPUT for a whole number that
+ * float32 cannot hold. */
+cyf_status cyf_h5ad_check_exact(const cyf_h5ad *file, int64_t first, int64_t n, int64_t width, const float *values);
 
 /** reader_packed.c: bits a value, 8 or 16, of a dataset in the N-bit form that writer.h describes; 0 for any other. */
 int cyf_h5ad_packed_bits(hid_t dataset);
@@ -77,7 +86,7 @@ void cyf_h5ad_deflated_form(hid_t dataset, cyf_deflated_form *ret_form);
 cyf_status cyf_h5ad_deflated_read(hid_t dataset, const cyf_deflated_form *form, int64_t first, int64_t n,
                                   int32_t *integers, float *reals, bool *ret_done);
 
-/* ---- reader_frame.c and reader_column.c ---- */
+/* ---- reader_frame.c, reader_column.c, reader_values.c and reader_text.c ---- */
 
 /** What a column of obs or var holds. */
 typedef enum cyf_column_kind {
@@ -89,16 +98,20 @@ typedef enum cyf_column_kind {
   CYF_COLUMN_UNREADABLE
 } cyf_column_kind;
 
+/** How reals are stored. */
+typedef enum cyf_real_precision { CYF_REAL_DOUBLE, CYF_REAL_SINGLE, CYF_REAL_HALF } cyf_real_precision;
+
 /** A column of obs or var in memory. */
 typedef struct cyf_column {
   cyf_column_kind kind;
   int64_t n;
-  char **text;      /**< TEXT */
-  int64_t *integer; /**< INTEGER, BOOLEAN (0 or 1), CATEGORICAL (codes, -1 missing) */
-  double *real;     /**< REAL */
-  bool is_single;   /**< REAL: stored as float32 (or narrower), which sets how many digits name it */
-  int8_t *missing;  /**< [n] 1 where there is no value; NULL: none */
-  char **category;  /**< CATEGORICAL: their names in order */
+  char **text;                  /**< TEXT */
+  int64_t *integer;             /**< INTEGER, BOOLEAN (0 or 1), CATEGORICAL (codes, -1 missing) */
+  bool is_unsigned;             /**< INTEGER: some are above INT64_MAX, and all are uint64 of the same bits */
+  double *real;                 /**< REAL */
+  cyf_real_precision precision; /**< REAL: as stored, which sets how many digits name it */
+  int8_t *missing;              /**< [n] 1 where there is no value; NULL: none */
+  char **category;              /**< CATEGORICAL: their names in order */
   int64_t n_categories;
   bool ordered; /**< CATEGORICAL: the categories have an order (where the file says so in the way of anndata 0.8) */
 } cyf_column;
@@ -108,18 +121,28 @@ typedef struct cyf_column {
 cyf_status cyf_h5ad_frame_open(const cyf_h5ad *file, const char *path, int64_t n_rows, cyf_h5ad_frame *ret_frame);
 /** Closes the object and frees the names. */
 void cyf_h5ad_frame_close(cyf_h5ad_frame *frame);
-/** The kind of a column without reading it; UNREADABLE when absent, damaged or of an unknown encoding. Errors: those of
- * cyf_h5_check_reads. */
+/** The kind of a column without reading it; UNREADABLE when absent, damaged, or of an unknown encoding or type. Errors:
+ * those of cyf_h5_check_reads. */
 cyf_status cyf_h5ad_column_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
                                 cyf_column_kind *ret_kind);
+/** Why a column is UNREADABLE, for a message. Returns `text`. */
+const char *cyf_h5ad_column_fault(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
+                                  char text[CYF_H5_REASON_SIZE]);
 /** Reads a whole column. Errors: CYF_ERR_INPUT; of an absent column it lists those there are. */
 cyf_status cyf_h5ad_column_read(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
                                 cyf_column *ret_column);
 /** Frees what the column holds; also of a zeroed one. */
 void cyf_h5ad_column_destroy(cyf_column *column);
-/** Element i as a fresh string, NULL when missing. Numbers are as short as they read back ("270", "10.5"), Booleans are
- * "True" or "False". */
+/** reader_text.c: element i as a fresh string, NULL when missing. Numbers are as short as they read back ("270",
+ * "10.5"), Booleans are "True" or "False". */
 cyf_status cyf_h5ad_column_text(const cyf_column *column, int64_t i, char **ret_text);
+/** reader_values.c: what elements of this type are as a column. */
+cyf_column_kind cyf_h5ad_kind_of_type(hid_t type);
+/** reader_values.c: reads n elements of a dataset, or of one field (NULL: none) of a compound one, into an empty
+ * column: exactly, whatever their type. Enumerations are Booleans (FALSE, TRUE and perhaps NA, which is missing) or
+ * categories of the members' names. Errors: CYF_ERR_INPUT, naming what the elements are where they cannot be read. */
+cyf_status cyf_h5ad_read_values(const cyf_h5ad *file, hid_t dataset, const char *field, int64_t n, const char *name,
+                                cyf_column *column);
 /** Any column as labels, the way cyf_h5ad_read_labels describes; the caller destroys *labels, also on an error. */
 cyf_status cyf_h5ad_column_to_labels(const cyf_column *column, const char *name, cyf_label_column *labels);
 /** Names of rows [first, first + n) as fresh strings: the index, or the rows' numbers where there is none. */

@@ -20,10 +20,8 @@ cyf_status cyf_h5ad_frame_names(const cyf_h5ad *file, const cyf_h5ad_frame *fram
   if (is_dataset) {
     hid_t dataset = frame->compound ? frame->object : H5Dopen2(frame->object, frame->index, H5P_DEFAULT);
     const char *field = frame->compound ? frame->index : NULL;
-    hid_t type = H5Dget_type(dataset);
-    bool strings = frame->compound || H5Tget_class(type) == H5T_STRING;
+    const bool strings = cyf_h5_holds_strings(dataset, field);
     if (strings) status = cyf_h5_read_strings(dataset, field, first, n, file->path, frame->name, ret_names);
-    cyf_h5_close_id(&type);
     if (!frame->compound) cyf_h5_close_id(&dataset);
     if (strings) return status;
   }
@@ -53,6 +51,11 @@ static int compare_reals(const void *a, const void *b) {
 
 static int compare_integers(const void *a, const void *b) {
   int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+static int compare_unsigned(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
   return (x > y) - (x < y);
 }
 
@@ -103,7 +106,9 @@ static cyf_status from_numbers(const cyf_column *column, cyf_label_column *label
   cyf_status status = CYF_OK;
   bool real = column->kind == CYF_COLUMN_REAL;
   const int64_t *values = real ? (const void *)column->real : column->integer;
-  int (*compare)(const void *, const void *) = real ? compare_reals : compare_integers;
+  int (*compare)(const void *, const void *) = real                  ? compare_reals
+                                               : column->is_unsigned ? compare_unsigned
+                                                                     : compare_integers;
   int64_t *sorted = NULL, n = 0, n_distinct = 0;
   char *text = NULL;
   CYF_TRY(CYF_NEW(&sorted, column->n));
@@ -114,7 +119,8 @@ static cyf_status from_numbers(const cyf_column *column, cyf_label_column *label
   for (int64_t i = 0; i < n; i++) {
     if (n_distinct == 0 || compare(&sorted[n_distinct - 1], &sorted[i]) != 0) sorted[n_distinct++] = sorted[i];
   }
-  cyf_column one = {.kind = column->kind, .n = n_distinct, .is_single = column->is_single};
+  cyf_column one = {
+      .kind = column->kind, .n = n_distinct, .is_unsigned = column->is_unsigned, .precision = column->precision};
   one.integer = real ? NULL : sorted;
   one.real = real ? (void *)sorted : NULL;
   for (int64_t i = 0; i < n_distinct; i++) {

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "data/h5ad/reader_internal.h"
+#include "data/hdf5/hdf5_types.h"
 
 enum {
   MOST_GENES = 1 << 27,         /* keeps a row below HDF5's 2 GiB and genes in int32 */
@@ -25,8 +26,10 @@ static herr_t add_link_name(hid_t group, const char *name, const H5L_info_t *inf
 
 static cyf_status no_such_matrix(const cyf_h5ad *file, const char *matrix) {
   char list[CYF_H5_REASON_SIZE] = "";
-  bool has_x = false, has_raw = false, has_old_raw = false;
+  bool has_x = false, has_raw = false, has_old_raw = false, is_loom = false;
   H5I_type_t layers = H5I_BADID;
+  CYF_TRY(cyf_h5ad_is_loom(file, &is_loom));
+  if (is_loom) return cyf_h5ad_refuse_layout(file);
   CYF_TRY(cyf_h5_exists(file->file, "X", file->path, &has_x));
   CYF_TRY(cyf_h5_exists(file->file, "raw/X", file->path, &has_raw));
   CYF_TRY(cyf_h5_exists(file->file, "raw.X", file->path, &has_old_raw));
@@ -36,16 +39,17 @@ static cyf_status no_such_matrix(const cyf_h5ad *file, const char *matrix) {
   if (layers == H5I_GROUP) {
     H5Literate_by_name(file->file, "layers", H5_INDEX_NAME, H5_ITER_INC, NULL, add_link_name, list, H5P_DEFAULT);
   }
-  if (!list[0])
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: not an AnnData file (it has neither X, layers nor raw/X)", file->path);
+  if (!list[0]) return cyf_h5ad_refuse_layout(file);
   return CYF_FAIL(CYF_ERR_INPUT, "%s: there is no matrix '%s'; it has: %s", file->path, matrix, list + 2);
 }
 
 static cyf_status find_matrix(cyf_h5ad *file, const char *matrix) {
   bool named = strcmp(matrix, "X") == 0 || strcmp(matrix, "raw/X") == 0 || strncmp(matrix, "layers/", 7) == 0;
   if (!named) return CYF_FAIL(CYF_ERR_INPUT, "%s: matrix '%s' is none of X, raw/X and layers/NAME", file->path, matrix);
-  bool exists = false;
+  bool exists = false, is_loom = false;
   const char *stored = matrix;
+  if (strncmp(matrix, "layers/", 7) == 0) CYF_TRY(cyf_h5ad_is_loom(file, &is_loom));
+  if (is_loom) return cyf_h5ad_refuse_layout(file);
   CYF_TRY(cyf_h5_exists(file->file, stored, file->path, &exists));
   if (!exists && strcmp(matrix, "raw/X") == 0) {
     stored = "raw.X"; /* before anndata 0.7 */
@@ -86,6 +90,7 @@ static size_t cache_bytes(hid_t creation, size_t type_size, int64_t width) {
 static cyf_status open_numbers(const cyf_h5ad *file, const char *path, int n_dims, hid_t *ret_dataset,
                                bool *ret_is_integer, int64_t shape[4]) {
   cyf_status status = CYF_OK;
+  char text[CYF_H5_TYPE_TEXT_SIZE];
   hid_t type = H5I_INVALID_HID, creation = H5I_INVALID_HID, access = H5I_INVALID_HID;
   int found_dims = 0;
   bool is_dataset = false;
@@ -97,8 +102,13 @@ static cyf_status open_numbers(const cyf_h5ad *file, const char *path, int n_dim
   CYF_TRY_CLEANUP(cyf_h5_extent(dataset, file->path, path, &found_dims, shape));
   type = H5Dget_type(dataset);
   H5T_class_t class = H5Tget_class(type);
-  if (found_dims != n_dims || (class != H5T_INTEGER && class != H5T_FLOAT)) {
-    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s is not an array of numbers in %d dimension(s)", file->path, path, n_dims);
+  if (found_dims != n_dims) {
+    status =
+        CYF_FAIL(CYF_ERR_INPUT, "%s: %s has %d dimensions where %d are needed", file->path, path, found_dims, n_dims);
+    goto cleanup;
+  }
+  if (class != H5T_INTEGER && class != H5T_FLOAT && !cyf_h5_is_plain_boolean(type)) {
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s holds %s, not numbers", file->path, path, cyf_h5_type_text(type, text));
     goto cleanup;
   }
   creation = H5Dget_create_plist(dataset);

@@ -104,8 +104,9 @@ static cyf_status read_entries(cyf_h5ad *file, int64_t first, int64_t n, int32_t
   if (file->values_bits) CYF_TRY(cyf_h5ad_packed_read(file->values, file->values_bits, first, n, NULL, values, &done));
   if (file->values_form.type != CYF_NUMBER_OTHER)
     CYF_TRY(cyf_h5ad_deflated_read(file->values, &file->values_form, first, n, NULL, values, &done));
-  if (done) return CYF_OK;
-  return cyf_h5_read_range(file->values, H5T_NATIVE_FLOAT, sizeof(float), first, n, -1, file->path, "data", values);
+  if (!done)
+    CYF_TRY(cyf_h5_read_range(file->values, H5T_NATIVE_FLOAT, sizeof(float), first, n, -1, file->path, "data", values));
+  return file->values_bits ? CYF_OK : cyf_h5ad_check_exact(file, first, n, -1, values);
 }
 
 /* One past the last of the rows (CSC: columns) from `first` on that are read at once: at least one row, and no more
@@ -242,6 +243,7 @@ static cyf_status read_dense(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_b
     int64_t now = first + n - from < step ? first + n - from : step;
     CYF_TRY(cyf_h5_read_range(file->values, H5T_NATIVE_FLOAT, sizeof(float), from, now, width, file->path, file->matrix,
                               file->scratch_values));
+    CYF_TRY(cyf_h5ad_check_exact(file, from, now, width, file->scratch_values));
     for (int64_t cell = 0; cell < now; cell++) {
       float *values = file->scratch_values + cell * width;
       int64_t kept = 0;

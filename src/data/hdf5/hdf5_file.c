@@ -201,24 +201,31 @@ cyf_status cyf_h5_cannot_read(hid_t object, const char *where, const char *name)
   return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name, reason);
 }
 
-static herr_t read_rows(hid_t dataset, hid_t type, int64_t first, int64_t n, int64_t width, void *values) {
+static herr_t read_rows(hid_t dataset, hid_t type, int64_t first, int64_t n, int64_t width, hid_t transfer,
+                        void *values) {
   hid_t file_space = H5I_INVALID_HID, memory_space = H5I_INVALID_HID;
   herr_t result = cyf_h5_select_range(dataset, first, n, width, &file_space, &memory_space);
-  if (result >= 0) result = H5Dread(dataset, type, memory_space, file_space, H5P_DEFAULT, values);
+  if (result >= 0) result = H5Dread(dataset, type, memory_space, file_space, transfer, values);
   cyf_h5_close_id(&memory_space);
   cyf_h5_close_id(&file_space);
   return result;
 }
 
-cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
-                             const char *where, const char *name, void *ret_values) {
+cyf_status cyf_h5_read_range_by(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
+                                hid_t transfer, const char *where, const char *name, void *ret_values) {
   int64_t step = cyf_h5_rows_at_once(type_size, width), row_values = width < 0 ? 1 : width;
   for (int64_t done = 0; done < n && row_values > 0; done += step) {
     int64_t now = n - done < step ? n - done : step;
     char *to = (char *)ret_values + (size_t)done * (size_t)row_values * type_size;
-    if (read_rows(dataset, type, first + done, now, width, to) < 0) return cyf_h5_cannot_read(dataset, where, name);
+    if (read_rows(dataset, type, first + done, now, width, transfer, to) < 0)
+      return cyf_h5_cannot_read(dataset, where, name);
   }
   return CYF_OK;
+}
+
+cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
+                             const char *where, const char *name, void *ret_values) {
+  return cyf_h5_read_range_by(dataset, type, type_size, first, n, width, H5P_DEFAULT, where, name, ret_values);
 }
 
 hid_t cyf_h5_half_type(void) {

@@ -65,6 +65,9 @@ cyf_status cyf_h5_extent(hid_t dataset, const char *where, const char *name, int
  * with HDF5's reason. */
 cyf_status cyf_h5_read_range(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
                              const char *where, const char *name, void *ret_values);
+/** The same by a transfer property list. */
+cyf_status cyf_h5_read_range_by(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
+                                hid_t transfer, const char *where, const char *name, void *ret_values);
 
 /** What to return where HDF5 could not read `name` of an object: that the file seems damaged, with HDF5's reason, or,
  * where the system failed, that. */
@@ -83,9 +86,13 @@ hid_t cyf_h5_half_type(void);
 
 /* ---- reading strings, of variable or fixed length ---- */
 
+/** Whether the elements of a dataset, or of one field of it, are strings. */
+bool cyf_h5_holds_strings(hid_t dataset, const char *field);
 /** Reads the strings [first, first + n) of a one-dimensional dataset, or of one field of a compound one (field NULL: it
- * is not compound). The caller frees ret_texts[n] with cyf_free; all are NULL on an error. Errors: CYF_ERR_INPUT, also
- * on text that is not UTF-8. */
+ * is not compound). The caller frees ret_texts[n] with cyf_free; all are NULL on an error.
+ *
+ * Padding is no text: NULs at the end, spaces where the type pads with them, and all from the first NUL on where the
+ * type ends there. Errors: CYF_ERR_INPUT, also on text that is not UTF-8 and on a NUL byte within a text. */
 cyf_status cyf_h5_read_strings(hid_t dataset, const char *field, int64_t first, int64_t n, const char *where,
                                const char *name, char **ret_texts);
 /** Frees n strings and the array; sets *texts to NULL. NULL-safe. */
@@ -99,8 +106,8 @@ cyf_status cyf_h5_read_text_attribute(hid_t object, const char *attribute, const
  * it is absent or not of strings, since anndata writes an empty list as floats. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_h5_read_texts_attribute(hid_t object, const char *attribute, const char *where, char ***ret_texts,
                                        int64_t *ret_n);
-/** Reads an attribute of integers of any type: *ret_n of them into values[max]; *ret_n is 0 when it is absent. Errors:
- * CYF_ERR_INPUT. */
+/** Reads an attribute of integers of any type, or of Booleans as 0 and 1: *ret_n of them into values[max]; *ret_n is 0
+ * when it is absent. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_h5_read_int_attribute(hid_t object, const char *attribute, const char *where, int64_t max,
                                      int64_t *values, int64_t *ret_n);
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Files that are being written, and writing groups, datasets and attributes. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "data/hdf5/hdf5_file.h"
 #include "data/hdf5/hdf5_output_driver.h"
 
 struct cyf_h5_output {
   char *path;
-  char *partial;
+  cyf_partial partial;
   hid_t file;
   cyf_h5_sink sink;
 };
@@ -31,7 +31,7 @@ static void destroy(cyf_h5_output **output) {
   if (!*output) return;
   (void)close_all(*output);
   cyf_free((*output)->path);
-  cyf_free((*output)->partial);
+  cyf_partial_discard(&(*output)->partial);
   cyf_free(*output);
 }
 
@@ -40,7 +40,7 @@ static cyf_status open_hdf5(cyf_h5_output *output) {
   hid_t access_list = H5Pcreate(H5P_FILE_ACCESS), creation_list = H5Pcreate(H5P_FILE_CREATE);
   H5Pset_fclose_degree(access_list, H5F_CLOSE_STRONG);
   if (cyf_h5_sink_set_driver(access_list, &output->sink) >= 0) {
-    output->file = H5Fcreate(output->partial, H5F_ACC_TRUNC, creation_list, access_list);
+    output->file = H5Fcreate(output->partial.path, H5F_ACC_TRUNC, creation_list, access_list);
   }
   if (output->file < 0) cyf_h5_reason(reason);
   H5Pclose(access_list);
@@ -56,18 +56,13 @@ cyf_status cyf_h5_output_create(const char *path, cyf_h5_output **ret_output) {
   CYF_TRY(CYF_NEW(&output, 1));
   output->file = H5I_INVALID_HID;
   output->sink.fd = -1;
+  output->partial = CYF_PARTIAL_NONE;
   CYF_TRY_CLEANUP(cyf_strdup(path, &output->path));
-  CYF_TRY_CLEANUP(cyf_partial_path(path, &output->partial));
-  output->sink.fd = cyf_open_file(output->partial, O_RDWR | O_CREAT | O_TRUNC);
-  if (output->sink.fd < 0) {
-    status = CYF_FAIL(CYF_ERR_IO, "%s: cannot be created: %s", output->partial, strerror(errno));
-    goto cleanup;
-  }
+  CYF_TRY_CLEANUP(cyf_partial_create(path, &output->partial, &output->sink.fd));
   CYF_TRY_CLEANUP(open_hdf5(output));
   *ret_output = output;
   return CYF_OK;
 cleanup:
-  if (output->sink.fd >= 0) unlink(output->partial);
   destroy(&output);
   return status;
 }
@@ -94,19 +89,13 @@ cyf_status cyf_h5_output_commit(cyf_h5_output **output) {
   cyf_status status = cyf_h5_output_check(*output, H5Fflush((*output)->file, H5F_SCOPE_GLOBAL), "the file");
   const herr_t closed = close_all(*output);
   if (status == CYF_OK) status = cyf_h5_output_check(*output, closed, "the file");
-  if (status == CYF_OK) {
-    status = cyf_commit_file((*output)->partial, (*output)->path);
-  } else {
-    unlink((*output)->partial);
-  }
+  if (status == CYF_OK) status = cyf_partial_commit(&(*output)->partial, (*output)->path);
   destroy(output);
   return status;
 }
 
 void cyf_h5_output_discard(cyf_h5_output **output) {
   if (!*output) return;
-  (void)close_all(*output);
-  unlink((*output)->partial);
   destroy(output);
 }
 

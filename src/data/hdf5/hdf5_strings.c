@@ -10,9 +10,41 @@
 typedef struct string_type {
   hid_t memory; /* char * or `size` bytes; where a field is asked for, a compound type of that one field */
   bool variable;
-  bool space_padded;
-  size_t size; /* bytes of an element in memory */
+  H5T_str_t padding; /* fixed */
+  size_t size;       /* bytes an element in memory */
+  hid_t transfer;    /* variable, of a dataset: stored lengths stand before the texts; H5P_DEFAULT: they do not */
 } string_type;
+
+enum { LENGTH_BYTES = 16 /* before a text, as aligned as malloc's */ };
+
+/* HDF5 hands over variable-length text as a char * alone, though the file holds a length: a text with a NUL inside
+ * would look shorter than it is. So its memory is ours, with the size that HDF5 asked for in front. */
+static void *allocate_text(size_t bytes, void *context) {
+  (void)context;
+  char *block = malloc(LENGTH_BYTES + bytes);
+  if (!block) return NULL;
+  memcpy(block, &bytes, sizeof(bytes));
+  return block + LENGTH_BYTES;
+}
+
+static void free_text(void *text, void *context) {
+  (void)context;
+  if (text) free((char *)text - LENGTH_BYTES);
+}
+
+static void close_type(string_type *type) {
+  cyf_h5_close_id(&type->memory);
+  if (type->transfer != H5P_DEFAULT) cyf_h5_close_id(&type->transfer);
+}
+
+/* Asks for stored lengths of variable-length texts of a dataset. */
+static cyf_status measure(string_type *type, const char *where, const char *name) {
+  if (!type->variable) return CYF_OK;
+  type->transfer = H5Pcreate(H5P_DATASET_XFER);
+  if (type->transfer >= 0 && H5Pset_vlen_mem_manager(type->transfer, allocate_text, NULL, free_text, NULL) >= 0)
+    return CYF_OK;
+  return CYF_FAIL(CYF_ERR_MEMORY, "%s: no memory to read %s", where, name);
+}
 
 static bool is_utf8(const char *text) {
   const unsigned char *c = (const unsigned char *)text;
@@ -49,7 +81,8 @@ static bool make_string_type(hid_t file_type, const char *field, string_type *re
     return false;
   }
   ret_type->variable = H5Tis_variable_str(type) > 0;
-  ret_type->space_padded = !ret_type->variable && H5Tget_strpad(type) == H5T_STR_SPACEPAD;
+  ret_type->padding = ret_type->variable ? H5T_STR_NULLTERM : H5Tget_strpad(type);
+  ret_type->transfer = H5P_DEFAULT;
   ret_type->size = H5Tget_size(type);
   ret_type->memory = type; /* a copy of the file's type, since HDF5 does not convert between character sets */
   if (field) {
@@ -61,24 +94,39 @@ static bool make_string_type(hid_t file_type, const char *field, string_type *re
   return true;
 }
 
-/* Makes a fresh C string of one element in memory. */
-static cyf_status copy_element(const string_type *type, const char *element, char **ret_text) {
+/* The text of one element in memory, and its length without padding: spaces where the type says so, and NULs at the
+ * end. (Some writers of variable-length text store the NUL of a C string.) Of a type that ends at the first NUL, what
+ * follows it is no text. */
+static const char *element_text(const string_type *type, const char *element, size_t *ret_length) {
+  const char *text = element;
+  size_t length = type->size;
   if (type->variable) {
-    const char *text;
     memcpy(&text, element, sizeof(text));
-    return cyf_strdup(text ? text : "", ret_text);
+    length = text ? strlen(text) : 0;
+    if (!text || type->transfer == H5P_DEFAULT) {
+      *ret_length = length;
+      return text ? text : "";
+    }
+    memcpy(&length, text - LENGTH_BYTES, sizeof(length));
+  } else if (type->padding == H5T_STR_NULLTERM) {
+    length = strnlen(element, type->size);
   }
-  size_t length = strnlen(element, type->size);
-  while (type->space_padded && length > 0 && element[length - 1] == ' ') length--;
-  CYF_TRY(cyf_alloc(length + 1, 1, (void **)ret_text));
-  memcpy(*ret_text, element, length);
-  return CYF_OK;
+  while (type->padding == H5T_STR_SPACEPAD && length > 0 && text[length - 1] == ' ') length--;
+  while (length > 0 && text[length - 1] == '\0') length--;
+  *ret_length = length;
+  return text;
 }
 
 static cyf_status copy_elements(const string_type *type, const char *elements, int64_t first, int64_t n,
                                 const char *where, const char *name, char **ret_texts) {
   for (int64_t i = 0; i < n; i++) {
-    CYF_TRY(copy_element(type, elements + (size_t)i * type->size, &ret_texts[i]));
+    size_t length = 0;
+    const char *text = element_text(type, elements + (size_t)i * type->size, &length);
+    if (memchr(text, '\0', length))
+      return CYF_FAIL(CYF_ERR_INPUT, "%s: element %lld of %s has a NUL byte within its text", where,
+                      (long long)(first + i), name);
+    CYF_TRY(cyf_alloc(length + 1, 1, (void **)&ret_texts[i]));
+    memcpy(ret_texts[i], text, length);
     if (!is_utf8(ret_texts[i])) {
       return CYF_FAIL(CYF_ERR_INPUT, "%s: element %lld of %s is not UTF-8 text", where, (long long)(first + i), name);
     }
@@ -86,12 +134,21 @@ static cyf_status copy_elements(const string_type *type, const char *elements, i
   return CYF_OK;
 }
 
+bool cyf_h5_holds_strings(hid_t dataset, const char *field) {
+  string_type type = {.memory = H5I_INVALID_HID, .transfer = H5P_DEFAULT};
+  hid_t file_type = H5Dget_type(dataset);
+  const bool holds = make_string_type(file_type, field, &type);
+  close_type(&type);
+  cyf_h5_close_id(&file_type);
+  return holds;
+}
+
 /* Frees what HDF5 allocated for n variable-length strings in memory. */
 static void reclaim(const string_type *type, int64_t n, void *elements) {
   if (!type->variable) return;
   hsize_t count = (hsize_t)n;
   hid_t space = H5Screate_simple(1, &count, NULL);
-  H5Dvlen_reclaim(type->memory, space, H5P_DEFAULT, elements);
+  H5Dvlen_reclaim(type->memory, space, type->transfer, elements);
   cyf_h5_close_id(&space);
 }
 
@@ -99,7 +156,7 @@ cyf_status cyf_h5_read_strings(hid_t dataset, const char *field, int64_t first, 
                                const char *name, char **ret_texts) {
   cyf_status status = CYF_OK;
   char *elements = NULL;
-  string_type type = {.memory = H5I_INVALID_HID};
+  string_type type = {.memory = H5I_INVALID_HID, .transfer = H5P_DEFAULT};
   hid_t file_type = H5Dget_type(dataset);
   int64_t done = 0;
   memset(ret_texts, 0, (size_t)n * sizeof(*ret_texts));
@@ -107,13 +164,15 @@ cyf_status cyf_h5_read_strings(hid_t dataset, const char *field, int64_t first, 
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s does not hold strings", where, name);
     goto cleanup;
   }
+  CYF_TRY_CLEANUP(measure(&type, where, name));
   int64_t block = n < CYF_H5_STRING_BLOCK ? n : CYF_H5_STRING_BLOCK;
   while (block > 1 && (size_t)block > CYF_H5_TRANSFER_BYTES / type.size) block /= 2;
   CYF_TRY_CLEANUP(cyf_alloc((size_t)block, type.size, (void **)&elements));
   for (; done < n && status == CYF_OK; done += block) {
     int64_t now = n - done < block ? n - done : block;
     memset(elements, 0, (size_t)now * type.size);
-    CYF_TRY_CLEANUP(cyf_h5_read_range(dataset, type.memory, type.size, first + done, now, -1, where, name, elements));
+    CYF_TRY_CLEANUP(cyf_h5_read_range_by(dataset, type.memory, type.size, first + done, now, -1, type.transfer, where,
+                                         name, elements));
     status = copy_elements(&type, elements, first + done, now, where, name, ret_texts + done);
     reclaim(&type, now, elements);
   }
@@ -122,7 +181,7 @@ cleanup:
     for (int64_t i = 0; i < n; i++) cyf_free(ret_texts[i]);
   }
   cyf_free(elements);
-  cyf_h5_close_id(&type.memory);
+  close_type(&type);
   cyf_h5_close_id(&file_type);
   return status;
 }
@@ -136,15 +195,16 @@ void cyf_h5_free_strings(char ***texts, int64_t n) {
 cyf_status cyf_h5_read_text(hid_t dataset, const char *where, const char *name, char **ret_text) {
   cyf_status status = CYF_OK;
   char *element = NULL;
-  string_type type = {.memory = H5I_INVALID_HID};
+  string_type type = {.memory = H5I_INVALID_HID, .transfer = H5P_DEFAULT};
   hid_t file_type = H5Dget_type(dataset), space = H5Dget_space(dataset);
   *ret_text = NULL;
   if (H5Sget_simple_extent_npoints(space) != 1 || !make_string_type(file_type, NULL, &type)) {
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s is not one string", where, name);
     goto cleanup;
   }
+  CYF_TRY_CLEANUP(measure(&type, where, name));
   CYF_TRY_CLEANUP(cyf_alloc(1, type.size, (void **)&element));
-  if (H5Dread(dataset, type.memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, element) < 0) {
+  if (H5Dread(dataset, type.memory, H5S_ALL, H5S_ALL, type.transfer, element) < 0) {
     status = cyf_h5_cannot_read(dataset, where, name);
     goto cleanup;
   }
@@ -153,7 +213,7 @@ cyf_status cyf_h5_read_text(hid_t dataset, const char *where, const char *name, 
   if (status != CYF_OK) cyf_free(*ret_text);
 cleanup:
   cyf_free(element);
-  cyf_h5_close_id(&type.memory);
+  close_type(&type);
   cyf_h5_close_id(&space);
   cyf_h5_close_id(&file_type);
   return status;
@@ -163,7 +223,7 @@ cyf_status cyf_h5_read_texts_attribute(hid_t object, const char *attribute, cons
                                        int64_t *ret_n) {
   cyf_status status = CYF_OK;
   char *elements = NULL;
-  string_type type = {.memory = H5I_INVALID_HID};
+  string_type type = {.memory = H5I_INVALID_HID, .transfer = H5P_DEFAULT};
   hid_t id = H5I_INVALID_HID, file_type = H5I_INVALID_HID, space = H5I_INVALID_HID;
   bool has = false;
   *ret_texts = NULL;
@@ -195,7 +255,7 @@ cleanup:
     *ret_n = 0;
   }
   cyf_free(elements);
-  cyf_h5_close_id(&type.memory);
+  close_type(&type);
   cyf_h5_close_id(&space);
   cyf_h5_close_id(&file_type);
   cyf_h5_close_id(&id);

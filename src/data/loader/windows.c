@@ -7,8 +7,8 @@
 #include "data/loader/loader_internal.h"
 
 /* Each lane has one window from which cells are taken. Beside these there is one window for every AHEAD_SHARE lanes,
- * and at least AHEAD_LEAST, to read ahead into. Lanes begin with windows of different lengths, so they do not all run
- * out at once. Unless batches are large, one batch empties about as many windows as are ahead, or fewer. */
+ * and at least AHEAD_LEAST, to read ahead into. The first window of each lane has another length, so lanes do not all
+ * need a new window at the same batch. Batches of ordinary size use up no more windows than were read ahead. */
 enum { AHEAD_LEAST = 4, AHEAD_SHARE = 8 };
 
 /* ---- what lanes emit ---- */

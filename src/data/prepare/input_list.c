@@ -9,6 +9,22 @@
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "data/h5ad/other_format.h"
+
+/* The failure for a folder: name its files, if it has any. */
+static cyf_status is_folder(const char *path) {
+  const size_t length = strlen(path);
+  char *pattern = NULL;
+  CYF_TRY(cyf_format(&pattern, "%s%s*.h5ad", path, length > 0 && path[length - 1] == '/' ? "" : "/"));
+  glob_t found = {0};
+  const bool has_files = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+  globfree(&found);
+  const cyf_status status =
+      has_files ? CYF_FAIL(CYF_ERR_INPUT, "%s: is a folder; name its files, as in '%s'", path, pattern)
+                : CYF_FAIL(CYF_ERR_INPUT, "%s: is a folder without .h5ad files; expected one or more of these", path);
+  cyf_free(pattern);
+  return status;
+}
 
 static cyf_status add_path(const char *path, cyf_names *paths) {
   const int64_t n_before = paths->n;
@@ -16,9 +32,8 @@ static cyf_status add_path(const char *path, cyf_names *paths) {
   if (stat(path, &facts) != 0)
     return CYF_FAIL(cyf_input_error(errno), "%s: cannot be opened: %s", path, strerror(errno));
   if (S_ISDIR(facts.st_mode)) {
-    const size_t length = strlen(path);
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: is a folder; name its files, as in '%s%s*.h5ad'", path, path,
-                    length > 0 && path[length - 1] == '/' ? "" : "/");
+    CYF_TRY(cyf_other_format_check(path));
+    return is_folder(path);
   }
   CYF_TRY(cyf_names_add(paths, path, NULL));
   if (paths->n == n_before)

@@ -46,6 +46,7 @@ typedef struct cyf_prepare_job {
   const cyf_prepare_options *options;
   char *output, *partial, *spill_directory; /**< output without trailing slashes */
   int lock;                                 /**< descriptor whose lock keeps other runs from OUTPUT.partial; -1: none */
+  bool is_published;                        /**< OUTPUT.partial has become OUTPUT */
   bool partial_useless;                     /**< it failed in a way in which the same command would fail again */
   cyf_prepare_plan plan;
   cyf_inputs files;         /**< what is read, as it was at the start of the run */
@@ -185,7 +186,7 @@ cyf_status cyf_prepare_journal_text(const cyf_prepare_job *job, char **ret_text)
 cyf_status cyf_prepare_claim_partial(cyf_prepare_job *job);
 /** Rank 0: removes what pass 2 and the writing of files have left. Errors: CYF_ERR_IO. */
 cyf_status cyf_prepare_clear_files(const cyf_prepare_job *job);
-/** Rank 0: removes all but the atlas from OUTPUT.partial. Errors: CYF_ERR_IO. */
+/** Rank 0: removes all but the atlas and the lock from OUTPUT.partial. Errors: CYF_ERR_IO. */
 cyf_status cyf_prepare_clear_work(const cyf_prepare_job *job);
 /** Rank 0: gives the lock on OUTPUT.partial back, where there is one; the folder stays as it is. */
 void cyf_prepare_release_partial(cyf_prepare_job *job);

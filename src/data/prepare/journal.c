@@ -2,14 +2,13 @@
 /* OUTPUT.partial: who may work in it, and whether what it holds belongs to this command. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "base/files.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "data/prepare/job.h"
 
 static const char journal_name[] = "journal.txt", lock_name[] = "lock";
@@ -30,27 +29,20 @@ static cyf_status has_entries(const char *directory, bool *ret_has) {
   return error == 0 ? CYF_OK : CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", directory, strerror(error));
 }
 
-/* Lets one run at a time work in OUTPUT.partial. A killed run's lock goes with its process. On a file system without
- * locks, users must see to it that there is one run. */
-static cyf_status lock_partial(cyf_prepare_job *job) {
-  char *path = NULL;
-  CYF_TRY(cyf_path_join(job->partial, lock_name, &path));
-  cyf_status status = CYF_OK;
-  job->lock = cyf_open_file(path, O_RDWR | O_CREAT);
-  if (job->lock < 0) {
-    status = CYF_FAIL(CYF_ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
-  } else if (flock(job->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    status = CYF_FAIL(CYF_ERR_IO, "%s: another run of prepare is at work in it", job->partial);
-    close(job->lock);
-    job->lock = -1;
-  }
-  cyf_free(path);
-  return status;
+void cyf_prepare_release_partial(cyf_prepare_job *job) {
+  cyf_lock_release_folder(job->is_published ? job->output : job->partial, &job->lock);
 }
 
-void cyf_prepare_release_partial(cyf_prepare_job *job) {
-  if (job->lock >= 0) close(job->lock);
-  job->lock = -1;
+/* Partial files that a killed run left: a run that goes on writes others. */
+static cyf_status remove_left(const cyf_prepare_job *job) {
+  for (int i = 0; i < N_WORK_FOLDERS; i++) {
+    char *path = NULL;
+    CYF_TRY(cyf_path_join(job->partial, work_folders[i], &path));
+    const cyf_status status = cyf_partial_remove_left(path, "");
+    cyf_free(path);
+    CYF_TRY(status);
+  }
+  return cyf_partial_remove_left(job->partial, "");
 }
 
 static cyf_status make_folders(const cyf_prepare_job *job) {
@@ -84,7 +76,7 @@ static cyf_status remove_entries(const cyf_prepare_job *job, bool (*remove)(cons
 }
 
 static bool is_h5ad(const char *name) {
-  return strstr(name, ".h5ad") != NULL; /* NAME.h5ad.partial too */
+  return strstr(name, ".h5ad") != NULL; /* also of NAME.h5ad.partial.XXXXXXXX */
 }
 
 static bool is_of_files(const char *name) {
@@ -101,7 +93,7 @@ static bool is_work(const char *name) {
   static const char suffix[] = ".h5ad";
   const size_t length = strlen(name);
   const bool whole = length >= sizeof(suffix) && strcmp(name + length - (sizeof(suffix) - 1), suffix) == 0;
-  return !whole && strcmp(name, "genes.tsv") != 0 && strcmp(name, "manifest.yaml") != 0;
+  return !whole && is_no_lock(name) && strcmp(name, "genes.tsv") != 0 && strcmp(name, "manifest.yaml") != 0;
 }
 
 cyf_status cyf_prepare_clear_files(const cyf_prepare_job *job) {
@@ -154,7 +146,8 @@ cyf_status cyf_prepare_claim_partial(cyf_prepare_job *job) {
   bool goes_on = false;
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_make_directory(job->partial));
-  CYF_TRY_CLEANUP(lock_partial(job));
+  CYF_TRY_CLEANUP(cyf_lock_folder(job->partial, "prepare", &job->lock));
+  CYF_TRY_CLEANUP(remove_left(job));
   CYF_TRY_CLEANUP(cyf_path_join(job->partial, journal_name, &path));
   CYF_TRY_CLEANUP(cyf_prepare_journal_text(job, &journal));
   CYF_TRY_CLEANUP(judge_journal(job, path, journal, &goes_on));

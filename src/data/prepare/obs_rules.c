@@ -82,9 +82,34 @@ void cyf_obs_rules_destroy(cyf_obs_rules *rules) {
   *rules = (cyf_obs_rules){0};
 }
 
-bool cyf_obs_term_is(const cyf_obs_term *term, const char *value) {
+const cyf_obs_term *cyf_obs_rules_last(const cyf_obs_rules *rules, int64_t group) {
+  return &rules->term[rules->group_start[group + 1] - 1];
+}
+
+bool cyf_obs_rules_drop(const cyf_obs_rules *rules, int64_t column, const bool *hit) {
+  bool any_wanted = false, any_met = false;
+  for (int64_t t = 0; t < rules->n_keep_terms; t++) {
+    if (rules->term[t].column != column) continue;
+    if (rules->term[t].differs && hit[t]) return true;
+    any_wanted = any_wanted || !rules->term[t].differs;
+    any_met = any_met || (!rules->term[t].differs && hit[t]);
+  }
+  return any_wanted && !any_met;
+}
+
+/* 1 for True, 0 for False in any case of letters and, with `digits`, as 1 and 0; -1 for any other text. */
+static int truth(const char *text, bool digits) {
+  if (strcasecmp(text, "true") == 0 || (digits && strcmp(text, "1") == 0)) return 1;
+  return strcasecmp(text, "false") == 0 || (digits && strcmp(text, "0") == 0) ? 0 : -1;
+}
+
+bool cyf_obs_is_boolean(const char *value) {
+  return truth(value, true) >= 0;
+}
+
+bool cyf_obs_term_is(const cyf_obs_term *term, const char *value, bool digits) {
   if (!value || value[0] == '\0') return term->value[0] == '\0';
   if (strcmp(term->value, value) == 0) return true;
-  const bool is_boolean = strcmp(value, "True") == 0 || strcmp(value, "False") == 0;
-  return is_boolean && strcasecmp(term->value, value) == 0;
+  const int wanted = truth(term->value, false);
+  return wanted >= 0 && truth(value, digits) == wanted;
 }

@@ -40,8 +40,16 @@ cyf_status cyf_obs_rules_parse(const char *const *keep, int64_t n_keep, const ch
 /** Frees the rules' memory and zeroes them; NULL-safe. */
 void cyf_obs_rules_destroy(cyf_obs_rules *rules);
 
-/** Whether a value (NULL or "": none) is the term's VALUE, for COLUMN=VALUE and COLUMN!=VALUE alike. The Booleans True
- * and False match in any case of letters. */
-bool cyf_obs_term_is(const cyf_obs_term *term, const char *value);
+/** The last term of a --holdout-where. */
+const cyf_obs_term *cyf_obs_rules_last(const cyf_obs_rules *rules, int64_t group);
+/** Whether --keep of this column drops a cell. hit[terms]: whether the cell has each term's value. */
+bool cyf_obs_rules_drop(const cyf_obs_rules *rules, int64_t column, const bool *hit);
+
+/** Whether a value is True or False in any case of letters, or 1 or 0. */
+bool cyf_obs_is_boolean(const char *value);
+/** Whether a value (NULL or "": none) is the term's VALUE, for COLUMN=VALUE and COLUMN!=VALUE alike. Where VALUE is
+ * True or False, it matches in any case of letters and, with `digits`, also as 1 or 0. Files of several writers hold
+ * the same Booleans in each of these ways. `digits`: the column has no values but such. */
+bool cyf_obs_term_is(const cyf_obs_term *term, const char *value, bool digits);
 
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "data/prepare/options.h"
 
-const char *const cyf_duplicates_name[CYF_N_DUPLICATES] = {"keep", "refuse", "drop"};
-
 #define NO_COUNT(field) 0
 #define COUNT(field) offsetof(cyf_prepare_options, n_##field)
 #define COUNT_TEXT NO_COUNT

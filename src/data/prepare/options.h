@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/words.h"
 #include "data/tables/label_bins.h"
 
 /** What becomes of a cell whose id an earlier cell of the inputs has. Cells of different samples may have the same
@@ -22,9 +23,9 @@ typedef enum cyf_duplicates {
   CYF_DUPLICATES_DROP,
   CYF_N_DUPLICATES
 } cyf_duplicates;
-
-/** The words for them: keep, refuse, drop. */
-extern const char *const cyf_duplicates_name[CYF_N_DUPLICATES];
+/** The words of cyf_duplicates, in its order. */
+static const char *const cyf_duplicates_words[] = {"keep", "refuse", "drop", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_duplicates_words) == CYF_N_DUPLICATES, "a word for each");
 
 /** How an option is held. A list `x` comes with its length `n_x`. */
 typedef enum cyf_prepare_option_kind {

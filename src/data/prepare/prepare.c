@@ -28,7 +28,7 @@ static cyf_status is_atlas(const char *directory, bool *ret_is) {
 
 /* What `prepare` itself puts into an atlas. */
 static bool is_atlas_file(const char *name) {
-  static const char *const others[] = {"manifest.yaml", "genes.tsv", "heldout.h5ad", "train.h5ad"};
+  static const char *const others[] = {"manifest.yaml", "genes.tsv", "heldout.h5ad", "train.h5ad", "lock"};
   for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
     if (strcmp(name, others[i]) == 0) return true;
   long long shard = -1;
@@ -182,20 +182,25 @@ cleanup:
 }
 
 /* Rank 0: the atlas gets its name. An atlas that stood there goes only once the new one is whole. */
-static cyf_status publish(const cyf_prepare_job *job) {
+static cyf_status publish(cyf_prepare_job *job) {
   bool replaces = false;
   CYF_TRY(cyf_file_exists(job->output, &replaces));
   CYF_TRY(write_manifest(job));
   /* Hours may have passed since the first check. If this one fails, the same command can still go on from here. */
   if (replaces) CYF_TRY(claim_output(job));
   CYF_TRY(cyf_prepare_clear_work(job));
-  if (!replaces) return cyf_rename(job->partial, job->output);
+  if (!replaces) {
+    CYF_TRY(cyf_rename(job->partial, job->output));
+    job->is_published = true;
+    return CYF_OK;
+  }
   char *old = NULL;
   CYF_TRY(cyf_format(&old, "%s.replaced", job->output));
   cyf_status status = cyf_remove_tree(old);
   if (status == CYF_OK) status = cyf_rename(job->output, old);
   if (status == CYF_OK) {
     status = cyf_rename(job->partial, job->output);
+    job->is_published = status == CYF_OK;
     if (status == CYF_OK) {
       status = cyf_remove_tree(old);
     } else if (rename(old, job->output) != 0) {

@@ -27,7 +27,6 @@ static void print_count(FILE *stream, const char *key, int64_t n) {
 }
 
 static void print_options(FILE *stream, const cyf_prepare_options *options) {
-  static const char *const duplicates[] = {"keep", "refuse", "drop"};
   fputs("prepare:\n", stream);
   print_text(stream, "matrix", options->matrix ? options->matrix : "X");
   print_text(stream, "gene_list", options->genes_path);
@@ -39,7 +38,7 @@ static void print_options(FILE *stream, const cyf_prepare_options *options) {
   print_text(stream, "gene_column", options->gene_column);
   print_texts(stream, "keep", options->keep, options->n_keep);
   print_texts(stream, "holdout_where", options->holdout_where, options->n_holdout_where);
-  fprintf(stream, "  duplicates: %s\n", duplicates[options->duplicates]);
+  fprintf(stream, "  duplicates: %s\n", cyf_duplicates_words[options->duplicates]);
   print_text(stream, "id_column", options->id_column);
   fprintf(stream, "  compress: %s\n", options->compress ? "gzip" : "none");
   if (options->command_line) print_text(stream, "command", options->command_line);

@@ -3,13 +3,13 @@
 #include "data/prepare/spill.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/partial.h"
 
 typedef struct bin_buffer {
   uint8_t *bytes;
@@ -23,7 +23,8 @@ struct cyf_spill_writer {
   uint8_t *record; /* scratch for packing one record */
   int64_t record_capacity;
   /* the unit that is being written */
-  char *path, *partial;
+  char *path;
+  cyf_partial partial;
   int file;
   int64_t file_bytes;
   cyf_spill_extent *extents;
@@ -42,18 +43,17 @@ cyf_status cyf_spill_has_unit(const char *directory, int64_t unit, bool *ret_has
   return status;
 }
 
-static void close_unit(cyf_spill_writer *writer, bool remove) {
+static void close_unit(cyf_spill_writer *writer) {
   if (writer->file >= 0) close(writer->file);
   writer->file = -1;
-  if (remove && writer->partial) unlink(writer->partial);
+  cyf_partial_discard(&writer->partial);
   cyf_free(writer->path);
-  cyf_free(writer->partial);
 }
 
 void cyf_spill_writer_destroy(cyf_spill_writer **writer_at) {
   if (!writer_at || !*writer_at) return;
   cyf_spill_writer *writer = *writer_at;
-  close_unit(writer, true);
+  close_unit(writer);
   for (int64_t b = 0; writer->bin && b < writer->n_bins; b++) cyf_free(writer->bin[b].bytes);
   cyf_free(writer->bin);
   cyf_free(writer->extents);
@@ -67,6 +67,7 @@ cyf_status cyf_spill_writer_create(int64_t n_bins, int64_t n_labels, bool counts
   cyf_spill_writer *writer = NULL;
   CYF_TRY(CYF_NEW(&writer, 1));
   writer->file = -1;
+  writer->partial = CYF_PARTIAL_NONE;
   writer->n_bins = n_bins;
   writer->n_labels = n_labels;
   writer->counts = counts;
@@ -81,14 +82,11 @@ cyf_status cyf_spill_writer_create(int64_t n_bins, int64_t n_labels, bool counts
 }
 
 cyf_status cyf_spill_begin(cyf_spill_writer *writer, const char *directory, int64_t unit) {
-  close_unit(writer, true);
+  close_unit(writer);
   writer->file_bytes = writer->n_extents = 0;
   for (int64_t b = 0; b < writer->n_bins; b++) writer->bin[b].used = 0;
   CYF_TRY(cyf_spill_path(directory, unit, &writer->path));
-  CYF_TRY(cyf_partial_path(writer->path, &writer->partial));
-  writer->file = cyf_open_file(writer->partial, O_WRONLY | O_CREAT | O_TRUNC);
-  if (writer->file < 0) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be made: %s", writer->partial, strerror(errno));
-  return CYF_OK;
+  return cyf_partial_create(writer->path, &writer->partial, &writer->file);
 }
 
 static cyf_status write_fully(cyf_spill_writer *writer, const void *bytes, int64_t n_bytes) {
@@ -99,7 +97,7 @@ static cyf_status write_fully(cyf_spill_writer *writer, const void *bytes, int64
         pwrite(writer->file, (const uint8_t *)bytes + done, piece, (off_t)(writer->file_bytes + done));
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote <= 0)
-      return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->partial, strerror(wrote < 0 ? errno : EIO));
+      return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->path, strerror(wrote < 0 ? errno : EIO));
     done += wrote;
   }
   writer->file_bytes += n_bytes;
@@ -205,8 +203,8 @@ cyf_status cyf_spill_finish(cyf_spill_writer *writer, const void *summary, int64
   CYF_TRY(write_fully(writer, writer->extents, extents_bytes));
   CYF_TRY(write_fully(writer, &trailer, sizeof(trailer)));
   if (!cyf_close_file(&writer->file))
-    return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->partial, strerror(errno));
-  const cyf_status status = cyf_commit_file(writer->partial, writer->path);
-  close_unit(writer, false);
+    return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->path, strerror(errno));
+  const cyf_status status = cyf_partial_commit(&writer->partial, writer->path);
+  close_unit(writer);
   return status;
 }

@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/partial.h"
 #include "data/prepare/job.h"
 
 cyf_status cyf_prepare_share_done(const cyf_prepare_job *job, cyf_status local, uint8_t *done, int64_t n) {

@@ -9,6 +9,7 @@
 #include "base/failure.h"
 #include "base/files.h"
 #include "base/interrupt.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/h5ad/writer.h"
@@ -252,10 +253,12 @@ static cyf_status make_way(const cyf_synth_options *options, const char *path) {
   return cyf_remove_file(path);
 }
 
-/* Before the first file is written, makes the folder and sees to it that it holds no file of an earlier simulation.
- * With force these are removed, also where there were more of them, so that the folder holds what was asked for. */
-static cyf_status check_folder(const cyf_synth_options *options, int64_t n_files) {
+/* Before the first file is written, makes the folder, takes its lock, and sees to it that it holds no file of an
+ * earlier simulation. With force these are removed, also where there were more of them, so that the folder holds what
+ * was asked for. */
+static cyf_status check_folder(const cyf_synth_options *options, int64_t n_files, int *ret_lock) {
   CYF_TRY(cyf_make_directory(options->output));
+  CYF_TRY(cyf_lock_folder(options->output, "synth", ret_lock));
   for (int64_t file = 0;; file++) {
     char *path = NULL;
     CYF_TRY(file_path(options, file, &path));
@@ -297,15 +300,17 @@ cyf_status cyf_synth_files(cyf_comm *comm, const cyf_synth_options *options, int
   cyf_synth_model *model = NULL;
   synth_total total = {0};
   const double start_s = cyf_clock_s();
+  int lock = -1;
   cyf_status status = check_options(options);
   if (status == CYF_OK && (n_files < 1 || n_files > options->n_cells))
     status = CYF_FAIL(CYF_ERR_USAGE, "%lld files for %lld cells: 1 to %lld are possible", (long long)n_files,
                       (long long)options->n_cells, (long long)options->n_cells);
-  if (status == CYF_OK && cyf_comm_rank(comm) == 0) status = check_folder(options, n_files);
+  if (status == CYF_OK && cyf_comm_rank(comm) == 0) status = check_folder(options, n_files, &lock);
   if (status == CYF_OK) status = cyf_synth_model_create(options, &model);
   status = cyf_comm_agree(comm, status);
   if (status == CYF_OK) status = write_rounds(comm, options, model, n_files, &total);
   cyf_synth_model_destroy(&model);
+  cyf_lock_release_folder(options->output, &lock);
   CYF_TRY(status);
   int64_t sums[2] = {total.n_cells, total.nnz};
   CYF_TRY(cyf_comm_sum_int64(comm, sums, 2));

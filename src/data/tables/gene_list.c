@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/partial.h"
 
 enum { SPECIES_LETTERS_MAX = 6, ID_DIGITS = 11 };
 

@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/files.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/partial.h"
 
 enum { NAME_BYTES = 256 };
 
@@ -16,6 +17,8 @@ enum { NAME_BYTES = 256 };
 typedef struct walk {
   int n_parts;
   const cyf_safetensors_part *parts;
+  int n_texts;
+  const cyf_safetensors_text *texts;
   cyf_json json;
   FILE *file;
   int64_t offset;
@@ -73,15 +76,14 @@ static cyf_status write_values(walk *w, const cyf_safetensors_part *part, const 
 }
 
 /* Makes the JSON header, padded with spaces to a multiple of 8 bytes. */
-static cyf_status make_header(walk *w, const char *description, char **ret_header, size_t *ret_size) {
+static cyf_status make_header(walk *w, char **ret_header, size_t *ret_size) {
   char *text = NULL;
   FILE *stream = open_memstream(&text, ret_size);
   if (stream == NULL) return CYF_FAIL(CYF_ERR_MEMORY, "safetensors: no memory for the header");
   cyf_json_init(&w->json, stream, false);
   cyf_json_object_begin(&w->json, NULL);
   cyf_json_object_begin(&w->json, "__metadata__");
-  cyf_json_text(&w->json, "format", "pt");
-  cyf_json_text(&w->json, "description", description);
+  for (int i = 0; i < w->n_texts; i++) cyf_json_text(&w->json, w->texts[i].key, w->texts[i].value);
   cyf_json_object_end(&w->json);
   cyf_status status = visit_all(w, describe);
   cyf_json_object_end(&w->json);
@@ -98,36 +100,35 @@ static cyf_status make_header(walk *w, const char *description, char **ret_heade
   return status;
 }
 
-static cyf_status write_file(walk *w, const char *description, const char *partial) {
+/* Takes the descriptor over. */
+static cyf_status write_file(walk *w, const char *path, int file) {
   char *header = NULL;
   size_t size = 0;
-  CYF_TRY(make_header(w, description, &header, &size));
-  cyf_status status = CYF_OK;
+  w->file = fdopen(file, "wb");
+  if (w->file == NULL) close(file);
+  cyf_status status = make_header(w, &header, &size);
   errno = 0;
-  w->file = fopen(partial, "wb");
-  bool well = w->file != NULL;
+  bool well = status == CYF_OK && w->file != NULL;
   uint64_t length = size;
   well = well && fwrite(&length, sizeof length, 1, w->file) == 1 && fwrite(header, 1, size, w->file) == size;
   if (well) status = visit_all(w, write_values);
   well = well && status == CYF_OK;
   if (w->file != NULL && fclose(w->file) != 0) well = false;
   if (!well && (status == CYF_OK || status == CYF_ERR_IO))
-    status = CYF_FAIL(CYF_ERR_IO, "cannot write %s: %s", partial, strerror(errno));
+    status = CYF_FAIL(CYF_ERR_IO, "cannot write %s: %s", path, strerror(errno));
   cyf_free(header);
   return status;
 }
 
-cyf_status cyf_safetensors_write(const char *path, const char *description, int n_parts,
+cyf_status cyf_safetensors_write(const char *path, int n_texts, const cyf_safetensors_text *texts, int n_parts,
                                  const cyf_safetensors_part *parts) {
-  walk w = {.n_parts = n_parts, .parts = parts};
-  char *partial = NULL;
-  cyf_status status;
-  CYF_TRY(cyf_partial_path(path, &partial));
-  CYF_TRY_CLEANUP(write_file(&w, description, partial));
-  status = cyf_commit_file(partial, path);
-cleanup:
-  if (status != CYF_OK) cyf_remove_file(partial);
-  cyf_free(partial);
+  walk w = {.n_parts = n_parts, .parts = parts, .n_texts = n_texts, .texts = texts};
+  cyf_partial partial;
+  int file = -1;
+  CYF_TRY(cyf_partial_create(path, &partial, &file));
+  cyf_status status = write_file(&w, path, file);
+  if (status == CYF_OK) status = cyf_partial_commit(&partial, path);
+  cyf_partial_discard(&partial);
   cyf_free(w.values);
   return status;
 }

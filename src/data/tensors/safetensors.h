@@ -17,10 +17,15 @@ typedef struct cyf_safetensors_part {
   const float *flat; /**< [layout->total] */
 } cyf_safetensors_part;
 
+/** A text that the file carries under "__metadata__". */
+typedef struct cyf_safetensors_text {
+  const char *key, *value;
+} cyf_safetensors_text;
+
 /** Writes the tensors of parts[n_parts] to a file, which appears when it is whole. Shapes and the order of numbers are
- * PyTorch's. Parameters are written as float32 bit for bit, counters as int64 scalars. description: free text for the
+ * PyTorch's. Parameters are written as float32 bit for bit, counters as int64 scalars. texts[n_texts] go to the
  * header's "__metadata__". Not collective. Errors: CYF_ERR_IO. */
-cyf_status cyf_safetensors_write(const char *path, const char *description, int n_parts,
+cyf_status cyf_safetensors_write(const char *path, int n_texts, const cyf_safetensors_text *texts, int n_parts,
                                  const cyf_safetensors_part *parts);
 
 #endif

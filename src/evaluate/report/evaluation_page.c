@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/files.h"
+#include "base/lock.h"
 #include "base/memory.h"
 #include "evaluate/report/measure_list.h"
 #include "evaluate/report/page_figures.h"
@@ -162,15 +163,18 @@ static cyf_status write_printed(const char *directory, const char *name, const c
 
 cyf_status cyf_evaluation_write_page(const cyf_evaluation *e, const cyf_path_cells *path, const char *directory) {
   cyf_status status = CYF_OK;
+  int lock = -1;
   cyf_page_figure figures[CYF_N_PAGE_FIGURES] = {{0}};
   CYF_TRY_CLEANUP(cyf_page_figures_create(e, path, figures));
   CYF_TRY_CLEANUP(cyf_make_directory(directory));
+  CYF_TRY_CLEANUP(cyf_lock_folder(directory, "evaluate", &lock));
   for (int f = 0; f < CYF_N_PAGE_FIGURES; f++) {
     if (figures[f].svg) CYF_TRY_CLEANUP(cyf_page_write_file(directory, figures[f].name, ".svg", figures[f].svg));
   }
   CYF_TRY_CLEANUP(write_printed(directory, "evaluation", ".json", e, NULL));
   CYF_TRY_CLEANUP(write_printed(directory, "index", ".html", e, figures));
 cleanup:
+  cyf_lock_release_folder(directory, &lock);
   cyf_page_figures_destroy(figures);
   return status;
 }

@@ -59,7 +59,3 @@ cyf_status cyf_ceiling_text(const cyf_evaluation *e, char **ret_text) {
       return cyf_format(ret_text, "none; it needs training cells, or 8 real cells to halve");
   }
 }
-
-const char *cyf_ceiling_name(cyf_ceiling_kind kind) {
-  return kind == CYF_CEILING_TRAIN ? "train" : kind == CYF_CEILING_HALVES ? "halves" : "none";
-}

@@ -33,7 +33,5 @@ const char *cyf_number_text(double value, char text[CYF_NUMBER_LENGTH]);
 
 /** What the ceiling is, such as "120 training cells in place of the 120 synthetic cells"; freed with cyf_free. */
 cyf_status cyf_ceiling_text(const cyf_evaluation *evaluation, char **ret_text);
-/** "train", "halves" or "none"; a static string. */
-const char *cyf_ceiling_name(cyf_ceiling_kind kind);
 
 #endif

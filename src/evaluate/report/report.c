@@ -207,7 +207,7 @@ static void json_settings(cyf_json *json, const cyf_evaluation *e) {
   cyf_json_real(json, "test_fraction", e->options.test_fraction);
   cyf_json_real(json, "logistic_l2", e->options.logistic_l2);
   cyf_json_int(json, "n_markers", e->options.n_markers);
-  cyf_json_text(json, "ceiling", cyf_ceiling_name(e->ceiling_kind));
+  cyf_json_text(json, "ceiling", cyf_ceiling_words[e->ceiling_kind]);
   cyf_json_int(json, "seed", (int64_t)e->options.seed);
   cyf_json_object_end(json);
 }

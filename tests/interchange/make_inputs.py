@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes the small inputs of tests/scripts/inputs_run.sh: make_inputs.py FOLDER"""
+
+import gzip
+import os
+import sys
+import warnings
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import scipy.io
+import scipy.sparse as sp
+
+N_CELLS, N_GENES = 60, 40
+rng = np.random.default_rng(11)
+
+
+def cells(prefix="c", genes=None, n_cells=N_CELLS, **obs):
+    """Counts in CSR; a scalar of `obs` stands for all cells, a list is repeated."""
+    genes = [f"G{i}" for i in range(N_GENES)] if genes is None else genes
+    columns = {name: (value * n_cells)[:n_cells] if isinstance(value, list) else [value] * n_cells for name, value in obs.items()}
+    frame = pd.DataFrame(columns, index=[f"{prefix}{i}" for i in range(n_cells)])
+    matrix = sp.csr_matrix(rng.poisson(1.5, (n_cells, len(genes))).astype("f4"))
+    return anndata.AnnData(matrix, obs=frame, var=pd.DataFrame(index=genes))
+
+
+def write_booleans():
+    """The same Boolean as several writers hold it, and columns that only look like one."""
+    types = ["a", "b"]
+    cells("p", kind=types, primary=True).write_h5ad("bool.h5ad")
+    cells("q", kind=types, primary=1).write_h5ad("ones.h5ad")
+    cells("r", kind=types, primary=1.0).write_h5ad("reals.h5ad")
+    cells("s", kind=types, primary="TRUE").write_h5ad("upper.h5ad")
+    cells("t", kind=types, primary=["true", "false"]).write_h5ad("lower.h5ad")
+    cells("u", kind=["c", "d"], primary=["1", "2"]).write_h5ad("clusters.h5ad")
+    cells("v", kind=types).write_h5ad("without.h5ad")
+
+
+def texts(values):
+    return np.array(values, "S")
+
+
+def write_10x():
+    """Counts as Cell Ranger leaves them: genes x cells in CSC, as HDF5 of version 3 and 2, and as a folder."""
+    matrix = sp.csc_matrix(rng.poisson(1.5, (N_GENES, N_CELLS)).astype("i4"))
+    ids, symbols = [f"ENSG{i:011d}" for i in range(N_GENES)], [f"G{i}" for i in range(N_GENES)]
+    barcodes = [f"c{i}-1" for i in range(N_CELLS)]
+
+    def add(group):
+        group.update({"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr, "shape": np.array(matrix.shape, "i4")})
+        group["barcodes"] = texts(barcodes)
+
+    with h5py.File("tenx_v3.h5", "w") as file:
+        add_to = file.create_group("matrix")
+        add(add_to)
+        features = {"id": ids, "name": symbols, "feature_type": ["Gene Expression"] * N_GENES, "genome": ["GRCh38"] * N_GENES}
+        for name, values in features.items():
+            add_to[f"features/{name}"] = texts(values)
+    with h5py.File("tenx_v2.h5", "w") as file:
+        group = file.create_group("GRCh38")
+        add(group)
+        group["genes"], group["gene_names"] = texts(ids), texts(symbols)
+    for folder, prefix in (("mtx", ""), ("geo", "GSM1_")):
+        os.makedirs(folder)
+        for name, lines in (
+            ("barcodes.tsv.gz", barcodes),
+            ("features.tsv.gz", [f"{i}\t{s}\tGene Expression" for i, s in zip(ids, symbols)]),
+        ):
+            with gzip.open(f"{folder}/{prefix}{name}", "wt") as out:
+                out.write("\n".join(lines) + "\n")
+        with gzip.open(f"{folder}/{prefix}matrix.mtx.gz", "wb") as out:
+            scipy.io.mmwrite(out, matrix)
+
+
+def write_others():
+    with h5py.File("x.loom", "w") as file:
+        file["matrix"] = np.ones((N_GENES, N_CELLS))
+        file["layers/spliced"] = np.ones((N_GENES, N_CELLS))
+        file["row_attrs/Gene"] = texts([f"G{i}" for i in range(N_GENES)])
+        file["col_attrs/CellID"] = texts([f"c{i}" for i in range(N_CELLS)])
+    with h5py.File("x.h5mu", "w") as file:
+        for modality in ("atac", "rna"):
+            file.create_group(f"mod/{modality}/X")
+    with h5py.File("x.h5seurat", "w") as file:
+        file["cell.names"] = texts(["c0"])
+        file.create_group("assays/RNA")
+    cells().write_h5ad("no_matrix.h5ad")
+    with h5py.File("no_matrix.h5ad", "r+") as file:
+        del file["X"]
+    with h5py.File("other.h5", "w") as file:
+        file["images"] = np.ones(3)
+    for version in (2, 3):
+        anndata.settings.zarr_write_format = version
+        cells(kind=["a", "b"]).write_zarr(f"v{version}.zarr")
+    pd.DataFrame(np.ones((2, 2))).to_csv("table.csv")
+    os.makedirs("empty")
+    cells().write_h5ad("plain.h5ad")
+    with open("plain.h5ad", "rb") as plain, gzip.open("packed.h5ad.gz", "wb") as out:
+        out.write(plain.read())
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    warnings.simplefilter("ignore")  # anndata warns of repeated names and of text that it turns into categories: both are meant
+    os.makedirs(sys.argv[1], exist_ok=True)
+    os.chdir(sys.argv[1])
+    write_booleans()
+    write_10x()
+    write_others()
+
+
+if __name__ == "__main__":
+    main()
