@@ -167,35 +167,15 @@ void cyf_partial_discard(cyf_partial *partial) {
 
 /* ---- giving the name ---- */
 
-/* Opens, syncs and closes; a file system that cannot sync a directory is no error. */
-static cyf_status sync_path(const char *path, bool is_directory) {
-  const int file = open(path, O_RDONLY | O_CLOEXEC | (is_directory ? O_DIRECTORY : 0));
-  if (file < 0) return CYF_FAIL(CYF_ERR_IO, "cannot open '%s' to flush it to disk: %s", path, strerror(errno));
-  const bool synced = fsync(file) == 0;
-  const int error = errno;
-  close(file);
-  if (synced || (is_directory && (error == EINVAL || error == ENOTSUP || error == ENOSYS))) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_IO, "cannot flush '%s' to disk: %s", path, strerror(error));
-}
-
-static cyf_status sync_folder_of(const char *path) {
-  char *folder = NULL, *stem = NULL;
-  cyf_status status = split(path, &folder, &stem);
-  if (status == CYF_OK) status = sync_path(folder, true);
-  cyf_free(folder);
-  cyf_free(stem);
-  return status;
-}
-
 cyf_status cyf_partial_commit(cyf_partial *partial, const char *path) {
   char *target = NULL;
   cyf_status status = cyf_output_target(path, &target); /* again: hours may have passed */
-  if (status == CYF_OK) status = sync_path(partial->path, false);
+  if (status == CYF_OK) status = cyf_sync_file(partial->path);
   if (status == CYF_OK && rename(partial->path, target) != 0)
     status = CYF_FAIL(CYF_ERR_IO, "cannot rename '%s' to '%s': %s", partial->path, target, strerror(errno));
   if (status == CYF_OK) {
     cyf_free(partial->path); /* there is none to remove any more */
-    status = sync_folder_of(target);
+    status = cyf_sync_folder_of(target);
   }
   cyf_partial_discard(partial);
   cyf_free(target);
@@ -208,7 +188,7 @@ static cyf_status write_all(int file, const char *path, const char *bytes, size_
   while (size > 0) {
     const ssize_t n = write(file, bytes, size);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+    if (n <= 0) return CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(n < 0 ? errno : EIO));
     bytes += n;
     size -= (size_t)n;
   }
@@ -224,7 +204,7 @@ cyf_status cyf_write_bytes_file(const char *path, const void *bytes, size_t size
   int file = -1;
   CYF_TRY(cyf_partial_create(path, &partial, &file));
   cyf_status status = write_all(file, path, bytes, size);
-  if (close(file) != 0 && status == CYF_OK) /* NFS reports a full disk here */
+  if (!cyf_close_file(&file) && status == CYF_OK)
     status = CYF_FAIL(CYF_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
   if (status == CYF_OK) return cyf_partial_commit(&partial, path);
   cyf_partial_discard(&partial);

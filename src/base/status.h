@@ -16,7 +16,7 @@ typedef enum cyf_status {
   CYF_ERR_USAGE = 2,       /**< command-line arguments */
   CYF_ERR_CONFIG = 3,      /**< configuration file or --set */
   CYF_ERR_INPUT = 4,       /**< an input file or a requested name is missing, damaged or unsuitable */
-  CYF_ERR_IO = 5,          /**< writing failed: disk full, permissions, existing output without --force */
+  CYF_ERR_IO = 5,          /**< reading or writing failed: disk full, permissions, existing output without --force */
   CYF_ERR_MEMORY = 6,      /**< out of memory */
   CYF_ERR_COMM = 7,        /**< a peer rank failed or did not answer in time */
   CYF_ERR_NUMERIC = 8,     /**< training diverged: a loss or a gradient is not finite */

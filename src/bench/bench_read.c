@@ -6,13 +6,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/memory.h"
 #include "bench/bench.h"
 
 enum { READ_BYTES = 4 << 20 };
 
 static cyf_status open_shard(const char *path, int *ret_file) {
-  *ret_file = open(path, O_RDONLY | O_CLOEXEC);
+  *ret_file = cyf_open_file(path, O_RDONLY);
   return *ret_file >= 0 ? CYF_OK : CYF_FAIL(CYF_ERR_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
 }
 

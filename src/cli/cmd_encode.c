@@ -127,6 +127,11 @@ static cyf_status open_latents(conversion *c) {
   return CYF_OK;
 }
 
+static cyf_status note_inputs(const conversion *c, cyf_inputs *inputs) {
+  CYF_TRY(cyf_inputs_add(inputs, c->arguments->model));
+  return cyf_inputs_add(inputs, c->input);
+}
+
 static cyf_status open_conversion(conversion *c) {
   const arguments *a = c->arguments;
   CYF_TRY(cyf_model_load(a->model, c->device, &c->model));
@@ -200,9 +205,10 @@ static cyf_status emit(void *context, const cyf_cell_block *block) {
   return cyf_cells_out_append(&((conversion *)context)->out, block);
 }
 
-static cyf_status finish(conversion *c, const char *command_line) {
+static cyf_status finish(conversion *c, const cyf_context *context) {
   CYF_TRY(cyf_copy_obs(c->encodes ? c->in.file : c->file, c->out.writer));
-  CYF_TRY(cyf_cells_out_describe(&c->out, command_line, c->arguments->model, c->model->created));
+  CYF_TRY(cyf_cells_out_describe(&c->out, context->command_line, c->arguments->model, c->model->created));
+  CYF_TRY(cyf_inputs_check(&context->inputs)); /* again: obs was still to be read */
   CYF_TRY(cyf_cells_out_commit(&c->out));
   cyf_info("wrote %s: %lld cells x %lld genes", c->arguments->output, (long long)c->n_cells,
            (long long)c->model->genes.n);
@@ -282,6 +288,7 @@ static cyf_status convert(cyf_context *context, const cyf_usage *usage, bool enc
   cyf_comm *comm = context->comm;
   CYF_TRY(cyf_comm_agree(comm, check(usage, a, inputs)));
   conversion c = {.encodes = encodes, .arguments = a, .input = inputs->item[0]};
+  CYF_TRY(cyf_comm_agree(comm, note_inputs(&c, &context->inputs)));
   CYF_TRY(cyf_open_wished_device(comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &c.device));
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_conversion(&c)));
@@ -295,7 +302,8 @@ static cyf_status convert(cyf_context *context, const cyf_usage *usage, bool enc
                        .compute = compute,
                        .emit = emit};
   CYF_TRY_CLEANUP(cyf_run_blocks(comm, &job));
-  status = cyf_comm_agree(comm, cyf_comm_rank(comm) == 0 ? finish(&c, context->command_line) : CYF_OK);
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, cyf_inputs_check(&context->inputs)));
+  status = cyf_comm_agree(comm, cyf_comm_rank(comm) == 0 ? finish(&c, context) : CYF_OK);
 cleanup:
   close_conversion(&c);
   return status;
@@ -307,11 +315,15 @@ static cyf_status run(cyf_context *context, const cyf_usage *usage, bool encodes
   cyf_option options[N_OPTIONS];
   const size_t n_options = list_options(&a, encodes, options);
   cyf_status status = cyf_comm_agree(context->comm, cyf_options_parse(usage, argc, argv, options, n_options, &inputs));
-  if (status == CYF_OK && encodes && inputs.n == 1 && cyf_is_directory(inputs.item[0])) {
+  bool of_atlas = false, exists = false;
+  if (status == CYF_OK && encodes && inputs.n == 1)
+    status = cyf_comm_agree(context->comm, cyf_is_directory(inputs.item[0], &of_atlas));
+  if (status == CYF_OK && of_atlas) {
     status = cyf_comm_agree(context->comm, cyf_need(usage, a.model, "-m MODEL"));
     if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_need(usage, a.output, "-o FOLDER"));
     if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_other_format_check(inputs.item[0]));
-    if (status == CYF_OK && cyf_file_exists(a.output)) /* parts that are there are kept or written anew */
+    if (status == CYF_OK) status = cyf_comm_agree(context->comm, cyf_file_exists(a.output, &exists));
+    if (status == CYF_OK && exists) /* parts that are there are kept or written anew */
       status = cyf_comm_agree(context->comm, cyf_check_output_folder(a.output, true));
     if (status == CYF_OK) status = encode_atlas(context, &a, inputs.item[0]);
   } else if (status == CYF_OK) {

@@ -186,8 +186,17 @@ static cyf_status write_page(const arguments *a, const sets *s, const cyf_evalua
   return CYF_OK;
 }
 
-static cyf_status compare(const arguments *a, const cyf_evaluate_options *options, sets *s) {
+static cyf_status note_inputs(const arguments *a, cyf_inputs *inputs) {
+  CYF_TRY(cyf_inputs_add(inputs, a->real));
+  CYF_TRY(cyf_inputs_add(inputs, a->synthetic));
+  CYF_TRY(cyf_inputs_add(inputs, a->train));
+  return cyf_inputs_add(inputs, a->path);
+}
+
+static cyf_status compare(const arguments *a, const cyf_evaluate_options *options, cyf_inputs *inputs, sets *s) {
+  CYF_TRY(note_inputs(a, inputs));
   CYF_TRY(load(a, s));
+  CYF_TRY(cyf_inputs_check(inputs)); /* nothing is read any more */
   cyf_cells real = cyf_cell_set_view(&s->real), synthetic = cyf_cell_set_view(&s->synthetic);
   cyf_cells train = cyf_cell_set_view(&s->train);
   cyf_evaluation evaluation = {0};
@@ -227,11 +236,10 @@ static cyf_status evaluate(cyf_context *context, const arguments *a, const cyf_t
   CYF_TRY(read_options(a, &options));
   if (a->output != NULL) CYF_TRY(cyf_check_output(a->output, a->force));
   if (a->report != NULL) CYF_TRY(cyf_check_output_folder(a->report, a->force));
-  (void)context;
   cyf_device *device = NULL; /* sets the thread numbers of OpenMP and BLAS */
   CYF_TRY(cyf_device_create_cpu((int)a->threads, &device));
   sets s = {0};
-  cyf_status status = compare(a, &options, &s);
+  cyf_status status = compare(a, &options, &context->inputs, &s);
   sets_destroy(&s);
   cyf_device_destroy(&device);
   return status;

@@ -89,16 +89,35 @@ static cyf_status check(arguments *a, const cyf_texts *extra) {
   return cyf_check_output(a->output, a->force);
 }
 
-static cyf_status import_model(const cyf_import_options *options, const char *output) {
+static cyf_status note_inputs(const cyf_import_options *options, cyf_inputs *inputs) {
+  static const char *const of_scimilarity[] = {".ckpt", ".tsv", NULL}, *const of_export[] = {".safetensors", NULL};
+  CYF_TRY(cyf_inputs_add_folder(inputs, options->scimilarity, of_scimilarity));
+  CYF_TRY(cyf_inputs_add_folder(inputs, options->folder, of_export));
+  CYF_TRY(cyf_inputs_add(inputs, options->folder));
+  CYF_TRY(cyf_inputs_add(inputs, options->autoencoder));
+  CYF_TRY(cyf_inputs_add(inputs, options->denoiser));
+  CYF_TRY(cyf_inputs_add(inputs, options->genes));
+  for (int64_t i = 0; i < options->n_classifiers; i++) {
+    CYF_TRY(cyf_inputs_add(inputs, options->classifiers[i].weights));
+    CYF_TRY(cyf_inputs_add(inputs, options->classifiers[i].labels));
+  }
+  return CYF_OK;
+}
+
+static cyf_status import_model(const cyf_import_options *options, const char *output, cyf_inputs *inputs) {
   cyf_device *device = NULL;
   cyf_model *model = NULL;
+  int64_t bytes = 0;
   int lock = -1;
   cyf_status status;
+  CYF_TRY(note_inputs(options, inputs));
   CYF_TRY(cyf_device_create_cpu(0, &device));
   CYF_TRY_CLEANUP(cyf_model_import(options, device, &model));
+  CYF_TRY_CLEANUP(cyf_inputs_check(inputs));
   CYF_TRY_CLEANUP(cyf_model_lock(output, "import", 0, &lock));
   CYF_TRY_CLEANUP(cyf_model_save(model, output));
-  cyf_info("wrote %s (%.1f MB)", output, (double)cyf_file_size_bytes(output) / 1e6);
+  CYF_TRY_CLEANUP(cyf_file_size_bytes(output, &bytes));
+  cyf_info("wrote %s (%.1f MB)", output, (double)bytes / 1e6);
 cleanup:
   cyf_model_unlock(output, &lock);
   cyf_model_destroy(&model);
@@ -106,7 +125,7 @@ cleanup:
   return status;
 }
 
-static cyf_status run_checked(const cyf_context *context, const arguments *a) {
+static cyf_status run_checked(cyf_context *context, const arguments *a) {
   const int64_t n = a->classifiers.n;
   char **copies = NULL;
   cyf_import_classifier *classifiers = NULL;
@@ -123,7 +142,7 @@ static cyf_status run_checked(const cyf_context *context, const arguments *a) {
                                       .classifiers = classifiers,
                                       .n_classifiers = n,
                                       .command_line = context->command_line};
-  CYF_TRY_CLEANUP(import_model(&options, a->output));
+  CYF_TRY_CLEANUP(import_model(&options, a->output, &context->inputs));
 cleanup:
   for (int64_t i = 0; i < n && copies != NULL; i++) cyf_free(copies[i]);
   cyf_free(copies);

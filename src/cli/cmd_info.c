@@ -54,7 +54,7 @@ static cyf_status describe_atlas(const char *path) {
   cyf_atlas *atlas = NULL;
   CYF_TRY(cyf_atlas_open(path, &atlas));
   int64_t bytes = 0;
-  for (int64_t i = 0; i < atlas->n_shards; i++) bytes += cyf_file_size_bytes(atlas->shards[i].path);
+  for (int64_t i = 0; i < atlas->n_shards; i++) bytes += atlas->shards[i].bytes;
   printf("%s: atlas\n", path);
   char target[40];
   printf("  %lld cells x %lld genes, %s%s\n", (long long)atlas->n_cells, (long long)atlas->n_genes,
@@ -129,10 +129,12 @@ static cyf_status describe_column(cyf_h5ad *file, const char *name) {
   int64_t *n_cells = NULL;
   CYF_TRY(cyf_h5ad_read_labels(file, name, &column));
   cyf_status status = CYF_NEW(&n_cells, column.categories.n);
+  bool is_numeric = false;
+  if (status == CYF_OK) status = cyf_h5ad_column_is_numeric(file, name, &is_numeric);
   if (status == CYF_OK) {
     for (int64_t i = 0; i < column.n_cells; i++)
       if (column.code[i] >= 0) n_cells[column.code[i]]++;
-    if (cyf_h5ad_column_is_numeric(file, name))
+    if (is_numeric)
       printf("  %s: numbers, %lld distinct\n", name, (long long)column.categories.n);
     else
       print_categories(name, &column.categories, n_cells);
@@ -226,16 +228,20 @@ static cyf_status describe_h5ad(const char *path) {
 }
 
 static cyf_status describe(const char *path) {
-  if (cyf_is_directory(path)) {
+  bool is_directory = false;
+  CYF_TRY(cyf_is_directory(path, &is_directory));
+  if (is_directory) {
     CYF_TRY(cyf_other_format_check(path));
     return describe_atlas(path);
   }
   cyf_tensor_file *own = NULL;
-  if (cyf_tensor_file_open(path, &own) == CYF_OK) {
-    cyf_status status = describe_own(path, own);
+  cyf_status status = cyf_tensor_file_open(path, &own);
+  if (status == CYF_OK) {
+    status = describe_own(path, own);
     cyf_tensor_file_close(&own);
     return status;
   }
+  if (status != CYF_ERR_INPUT) return status;
   cyf_status_clear();
   return describe_h5ad(path);
 }

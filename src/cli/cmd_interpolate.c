@@ -115,6 +115,11 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   return cyf_check_output(a->output, a->force);
 }
 
+static cyf_status note_inputs(const arguments *a, cyf_inputs *inputs) {
+  CYF_TRY(cyf_inputs_add(inputs, a->model));
+  return cyf_inputs_add(inputs, a->start);
+}
+
 static cyf_status open_model(interpolation *p) {
   const arguments *a = p->arguments;
   CYF_TRY(cyf_generator_load(a->model, p->device, &p->generator));
@@ -246,6 +251,7 @@ static cyf_status interpolate(cyf_context *context, const arguments *a, const cy
   interpolation p = {.arguments = a};
   cyf_status status;
   CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
+  CYF_TRY(cyf_comm_agree(context->comm, note_inputs(a, &context->inputs)));
   CYF_TRY_CLEANUP(open_all(context, &p));
   const cyf_generator *g = &p.generator;
   cyf_info("interpolating %s %s: %lld points of %lld cells, %s, %d steps, guidance %g; %d ranks x %d threads",
@@ -257,6 +263,7 @@ static cyf_status interpolate(cyf_context *context, const arguments *a, const cy
   job.compute = compute;
   job.emit = emit;
   CYF_TRY_CLEANUP(cyf_run_blocks(context->comm, &job));
+  CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, cyf_inputs_check(&context->inputs)));
   status =
       cyf_comm_agree(context->comm, cyf_comm_rank(context->comm) == 0 ? finish(&p, context->command_line) : CYF_OK);
 cleanup:

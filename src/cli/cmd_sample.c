@@ -91,6 +91,12 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   return cyf_check_output(a->output, a->force);
 }
 
+static cyf_status note_inputs(const arguments *a, cyf_inputs *inputs) {
+  CYF_TRY(cyf_inputs_add(inputs, a->model));
+  CYF_TRY(cyf_inputs_add(inputs, a->like));
+  return cyf_inputs_add(inputs, a->requests);
+}
+
 static cyf_status open_sampling(sampling *s) {
   const arguments *a = s->arguments;
   cyf_generator *g = &s->generator;
@@ -159,6 +165,7 @@ static cyf_status sample(cyf_context *context, const arguments *a, const cyf_tex
   sampling s = {.arguments = a};
   cyf_status status;
   CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
+  CYF_TRY(cyf_comm_agree(context->comm, note_inputs(a, &context->inputs)));
   CYF_TRY(cyf_open_wished_device(context->comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &s.device));
   CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, open_sampling(&s)));
   const cyf_generator *g = &s.generator;
@@ -170,6 +177,7 @@ static cyf_status sample(cyf_context *context, const arguments *a, const cyf_tex
   job.compute = compute;
   job.emit = emit;
   CYF_TRY_CLEANUP(cyf_run_blocks(context->comm, &job));
+  CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, cyf_inputs_check(&context->inputs)));
   status = cyf_comm_rank(context->comm) == 0 ? finish(&s, context->command_line) : CYF_OK;
   status = cyf_comm_agree(context->comm, status);
 cleanup:

@@ -30,15 +30,20 @@ static cyf_status exists_already(const char *path) {
 
 cyf_status cyf_check_output(const char *path, bool force) {
   char *target = NULL;
+  bool exists = false;
   CYF_TRY(cyf_output_target(path, &target));
-  cyf_status status = !force && cyf_file_exists(target) ? exists_already(path) : check_folder_of(target);
+  cyf_status status = cyf_file_exists(target, &exists);
+  if (status == CYF_OK) status = !force && exists ? exists_already(path) : check_folder_of(target);
   cyf_free(target);
   return status;
 }
 
 cyf_status cyf_check_output_folder(const char *path, bool force) {
-  if (!cyf_file_exists(path)) return check_folder_of(path);
-  if (!cyf_is_directory(path)) return CYF_FAIL(CYF_ERR_IO, "%s exists and is no directory; give another name", path);
+  bool exists = false, is_directory = false;
+  CYF_TRY(cyf_file_exists(path, &exists));
+  if (!exists) return check_folder_of(path);
+  CYF_TRY(cyf_is_directory(path, &is_directory));
+  if (!is_directory) return CYF_FAIL(CYF_ERR_IO, "%s exists and is no directory; give another name", path);
   if (!force) return exists_already(path);
   if (access(path, W_OK | X_OK) != 0) return CYF_FAIL(CYF_ERR_IO, "cannot write into %s: %s", path, strerror(errno));
   return CYF_OK;

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "base/inputs.h"
 #include "base/status.h"
 #include "cli/options.h"
 #include "comm/comm.h"
@@ -13,6 +14,7 @@
 /** What a running command gets. Nothing is owned. */
 typedef struct cyf_context {
   cyf_comm *comm;
+  cyf_inputs inputs;        /**< files that the command reads; it checks them before its output gets its name */
   const char *command_line; /**< "cytoforge sample -m ...", for files to say where they come from */
 } cyf_context;
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* cytoforge: the program. The only place that starts and ends MPI. */
+#include <errno.h>
 #include <mpi.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,9 +40,9 @@ static void print_help(FILE *stream) {
       "\n`cytoforge COMMAND --help` shows each command's options and an example; `cytoforge --version` what was "
       "compiled in.\n"
       "Common to all: --log-ranks all (every rank logs), --log-level %s.\n\n"
-      "exit codes: 0 done, 1 internal error, 2 usage, 3 configuration, 4 input data, 5 writing failed, 6 out of "
-      "memory,\n"
-      "            7 a peer rank failed or timed out, 8 training diverged, 9 no usable GPU or CUDA failed,\n"
+      "exit codes: 0 done, 1 internal error, 2 usage, 3 configuration, 4 input data, 5 reading or writing\n"
+      "            failed, 6 out of memory, 7 a peer rank failed or timed out, 8 training diverged, 9 no usable GPU or "
+      "CUDA failed,\n"
       "            75 stopped by a signal (--resume auto goes on)\n\n"
       "example:\n"
       "  cytoforge prepare cells.h5ad -o atlas --label cell_type\n"
@@ -139,6 +141,12 @@ static void report(cyf_comm *comm, cyf_status status) {
   if (!known_to_all) cyf_comm_abort(comm, status);
 }
 
+/* What a command printed has gone where it should: a full disk may be behind standard output. */
+static cyf_status finish_output(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_IO, "standard output cannot be written: %s", strerror(errno));
+}
+
 static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool log_all, cyf_log_level level) {
   int provided = 0;
   if (MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS) {
@@ -146,6 +154,7 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool
     return CYF_ERR_COMM;
   }
   if (command->stops_itself) cyf_interrupt_install();
+  signal(SIGXFSZ, SIG_IGN); /* a limit on files is a failed write, as a full disk is */
   cyf_context context = {0};
   char *line = NULL;
   cyf_status status = cyf_comm_create(DEFAULT_TIMEOUT_S, &context.comm);
@@ -158,8 +167,10 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool
   if (status == CYF_OK) status = join_arguments(argc, argv, &line);
   context.command_line = line;
   if (status == CYF_OK) status = run_command(command, &context, argc - 1, argv + 1);
+  if (status == CYF_OK) status = cyf_comm_agree(context.comm, finish_output());
   if (status != CYF_OK) report(context.comm, status);
   cyf_comm_destroy(&context.comm);
+  cyf_inputs_destroy(&context.inputs);
   cyf_free(line);
   MPI_Finalize();
   return status;

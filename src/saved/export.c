@@ -73,11 +73,13 @@ static cyf_status write_tensors(const export *e, const char *stem, int n_parts, 
                                                {CYF_EXPORTED_MODULE, stem},
                                                {CYF_EXPORTED_MODEL, e->description}};
   char *name = NULL, *path = NULL;
+  int64_t bytes = 0;
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_format(&name, "%s.safetensors", stem));
   CYF_TRY_CLEANUP(cyf_path_join(e->directory, name, &path));
   CYF_TRY_CLEANUP(cyf_safetensors_write(path, N_TEXTS, texts, n_parts, parts));
-  cyf_info("wrote %s (%.1f MB)", path, (double)cyf_file_size_bytes(path) / 1e6);
+  CYF_TRY_CLEANUP(cyf_file_size_bytes(path, &bytes));
+  cyf_info("wrote %s (%.1f MB)", path, (double)bytes / 1e6);
 cleanup:
   cyf_free(name);
   cyf_free(path);

@@ -53,11 +53,14 @@ static cyf_status module_path(const import *m, const char *whole, const char *st
 static cyf_status find_whole(const import *m, char **ret_whole) {
   const char *folder = m->options->folder;
   char *whole = NULL, *each = NULL;
+  bool is_directory = false, has_whole = false, has_each = false;
   cyf_status status;
-  if (!cyf_is_directory(folder)) return cyf_strdup(folder, ret_whole);
+  CYF_TRY(cyf_is_directory(folder, &is_directory));
+  if (!is_directory) return cyf_strdup(folder, ret_whole);
   CYF_TRY_CLEANUP(module_path(m, NULL, CYF_EXPORTED_WHOLE, &whole));
   CYF_TRY_CLEANUP(module_path(m, NULL, CYF_EXPORTED_AUTOENCODER, &each));
-  const bool has_whole = cyf_file_exists(whole), has_each = cyf_file_exists(each);
+  CYF_TRY_CLEANUP(cyf_file_exists(whole, &has_whole));
+  CYF_TRY_CLEANUP(cyf_file_exists(each, &has_each));
   if (has_whole && has_each)
     status = CYF_FAIL(CYF_ERR_INPUT, "both %s and %s are there; move one of the two exports away", whole, each);
   else if (!has_whole && !has_each)

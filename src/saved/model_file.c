@@ -110,8 +110,10 @@ void cyf_model_unlock(const char *path, int *lock) {
 static cyf_status read_hidden(cyf_tensor_file *file, const char *group, cyf_classifier_config *config) {
   char path[PATH_MAX_TEXT];
   int64_t *hidden = NULL, n = 0;
+  bool has = false;
   snprintf(path, sizeof path, "%s/hidden", group);
-  if (!cyf_tensor_file_has(file, path)) return CYF_OK;
+  CYF_TRY(cyf_tensor_file_has(file, path, &has));
+  if (!has) return CYF_OK;
   CYF_TRY(cyf_tensor_file_read_ints(file, path, &hidden, &n));
   bool fits = n == 3;
   if (fits) memcpy(config->hidden, hidden, sizeof config->hidden);
@@ -140,7 +142,9 @@ static cyf_status read_attribute(cyf_tensor_file *file, int64_t index, cyf_model
   cyf_classifier_config config = cyf_settings_classifier(&model->settings, attribute->categories.n);
   CYF_TRY(read_hidden(file, group, &config));
   snprintf(path, sizeof path, "%s/provenance", group);
-  if (cyf_tensor_file_has(file, path)) CYF_TRY(cyf_tensor_file_read_text(file, path, &attribute->provenance));
+  bool has_provenance = false;
+  CYF_TRY(cyf_tensor_file_has(file, path, &has_provenance));
+  if (has_provenance) CYF_TRY(cyf_tensor_file_read_text(file, path, &attribute->provenance));
   CYF_TRY(cyf_classifier_create(model->device, &config, 0, &attribute->classifier));
   snprintf(path, sizeof path, "%s/classifier", group);
   return cyf_parameters_read(file, path, cyf_classifier_parameters(attribute->classifier));
@@ -155,7 +159,9 @@ static cyf_status read_scale(cyf_tensor_file *file, cyf_model *model) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: expression_kind %lld is unknown", path, (long long)kind);
   model->kind = (cyf_expression_kind)kind;
   model->target = CYF_NORMALISED_TOTAL;
-  if (!cyf_tensor_file_has(file, "expression_target")) {
+  bool has_target = false;
+  CYF_TRY(cyf_tensor_file_has(file, "expression_target", &has_target));
+  if (!has_target) {
     if (!cyf_expression_is_counted(model->kind))
       cyf_info("%s: says nothing of the target of its logarithms, which was " CYF_NORMALISED_TOTAL_TEXT
                " when it was made",
@@ -191,7 +197,9 @@ static cyf_status read_header(cyf_tensor_file *file, cyf_model *model) {
 
 static cyf_status read_denoiser(cyf_tensor_file *file, cyf_model *model) {
   int64_t has_denoiser = 1; /* for files from before models could lack one, which do not say */
-  if (cyf_tensor_file_has(file, "has_denoiser")) CYF_TRY(cyf_tensor_file_read_int(file, "has_denoiser", &has_denoiser));
+  bool says = false;
+  CYF_TRY(cyf_tensor_file_has(file, "has_denoiser", &says));
+  if (says) CYF_TRY(cyf_tensor_file_read_int(file, "has_denoiser", &has_denoiser));
   if (!has_denoiser) return CYF_OK;
   const cyf_config_texts *conditions = &model->settings.denoiser.conditions;
   int64_t n_classes[CYF_DENOISER_CONDITIONS_MAX] = {0};

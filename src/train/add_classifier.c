@@ -101,7 +101,9 @@ static cyf_status default_directory(const char *model, char **ret_directory) {
 static cyf_status clear_checkpoints(addition *a) {
   CYF_TRY(cyf_make_directory(a->checkpoints));
   CYF_TRY(cyf_lock_folder(a->directory, "train", &a->lock));
-  if (a->options->resume || !cyf_checkpoint_has_any(a->checkpoints, a->stem)) return CYF_OK;
+  bool has = false;
+  CYF_TRY(cyf_checkpoint_has_any(a->checkpoints, a->stem, &has));
+  if (a->options->resume || !has) return CYF_OK;
   if (!a->options->force)
     return CYF_FAIL(CYF_ERR_IO,
                     "%s already holds checkpoints of a classifier; go on with --resume auto, or start over "
@@ -139,7 +141,7 @@ static cyf_status open_addition(addition *a) {
 
 static void close_addition(addition *a) {
   cyf_gradient_plane_destroy(&a->plane);
-  cyf_metrics_close(&a->metrics);
+  (void)cyf_metrics_close(&a->metrics);
   cyf_atlas_close(&a->atlas);
   cyf_model_destroy(&a->model);
   cyf_settings_destroy(&a->settings);
@@ -193,16 +195,17 @@ static cyf_status replace_classifier(addition *a) {
 /* Rank 0. */
 static cyf_status write_model(addition *a) {
   const char *path = a->options->model;
+  int64_t bytes = 0;
   int lock = -1;
   CYF_TRY(cyf_write_text_file(a->config_path, a->config_text)); /* the classifier may have been finished before */
   CYF_TRY(cyf_model_lock(path, "train", a->settings.comm.timeout_s / 2, &lock));
   const cyf_status status = replace_classifier(a);
   cyf_model_unlock(path, &lock);
   CYF_TRY(status);
-  cyf_info("wrote %s (%.1f MB) with the classifier of %s", path, (double)cyf_file_size_bytes(path) / 1e6,
-           a->options->attribute);
+  CYF_TRY(cyf_file_size_bytes(path, &bytes));
+  cyf_info("wrote %s (%.1f MB) with the classifier of %s", path, (double)bytes / 1e6, a->options->attribute);
   if (a->options->directory != NULL) return CYF_OK;
-  cyf_metrics_close(&a->metrics);
+  CYF_TRY(cyf_metrics_close(&a->metrics));
   return cyf_remove_tree(a->directory);
 }
 

@@ -60,8 +60,10 @@ static cyf_status check_identity(cyf_tensor_file *file, const cyf_identity *iden
   for (int i = 0; i < identity->n; i++) {
     if (model_only && !identity->item[i].of_model) continue;
     char *then = NULL;
+    bool has = false;
     snprintf(path, sizeof path, "identity/%s", identity->item[i].key);
-    if (cyf_tensor_file_has(file, path))
+    CYF_TRY(cyf_tensor_file_has(file, path, &has));
+    if (has)
       CYF_TRY(cyf_tensor_file_read_text(file, path, &then));
     else /* from before there was this setting */
       CYF_TRY(cyf_strdup(identity->item[i].absent, &then));
@@ -144,9 +146,10 @@ static cyf_status list_steps(const char *directory, const char *stage, int64_t c
                              int64_t *ret_n) {
   *ret_n = 0;
   DIR *folder = opendir(directory);
-  if (folder == NULL) return CYF_OK;
+  if (folder == NULL && errno == ENOENT) return CYF_OK;
+  if (folder == NULL) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", directory, strerror(errno));
   size_t length = strlen(stage);
-  for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+  for (struct dirent *entry; (errno = 0, entry = readdir(folder)) != NULL;) {
     const char *name = entry->d_name;
     if (strncmp(name, stage, length) != 0 || name[length] != '-') continue;
     char *end = NULL;
@@ -161,8 +164,9 @@ static cyf_status list_steps(const char *directory, const char *stage, int64_t c
     }
     ++*ret_n;
   }
+  const int error = errno;
   closedir(folder);
-  return CYF_OK;
+  return error == 0 ? CYF_OK : CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", directory, strerror(error));
 }
 
 static cyf_status step_path(const char *directory, const char *stage, int64_t step, char **ret_path) {
@@ -288,18 +292,20 @@ cleanup:
   return status;
 }
 
-bool cyf_checkpoint_has_final(const char *directory, const char *stage) {
+cyf_status cyf_checkpoint_has_final(const char *directory, const char *stage, bool *ret_has) {
   char *path = NULL;
-  if (final_path(directory, stage, &path) != CYF_OK) return false;
-  bool has = cyf_file_exists(path);
+  CYF_TRY(final_path(directory, stage, &path));
+  cyf_status status = cyf_file_exists(path, ret_has);
   cyf_free(path);
-  return has;
+  return status;
 }
 
 cyf_status cyf_checkpoint_is_complete(const char *directory, const char *stage, const cyf_identity *identity,
                                       int64_t steps, bool *ret_complete) {
+  bool has = false;
   *ret_complete = false;
-  if (!cyf_checkpoint_has_final(directory, stage)) return CYF_OK;
+  CYF_TRY(cyf_checkpoint_has_final(directory, stage, &has));
+  if (!has) return CYF_OK;
   char *path = NULL;
   CYF_TRY(final_path(directory, stage, &path));
   cyf_tensor_file *file = NULL;
@@ -315,10 +321,13 @@ cleanup:
   return status;
 }
 
-bool cyf_checkpoint_has_any(const char *directory, const char *stage) {
+cyf_status cyf_checkpoint_has_any(const char *directory, const char *stage, bool *ret_has) {
   int64_t step, n = 0;
-  if (cyf_checkpoint_has_final(directory, stage)) return true;
-  return list_steps(directory, stage, 1, &step, &n) == CYF_OK && n > 0;
+  CYF_TRY(cyf_checkpoint_has_final(directory, stage, ret_has));
+  if (*ret_has) return CYF_OK;
+  CYF_TRY(list_steps(directory, stage, 1, &step, &n));
+  *ret_has = n > 0;
+  return CYF_OK;
 }
 
 cyf_status cyf_checkpoint_remove(const char *directory, const char *stage) {

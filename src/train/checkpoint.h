@@ -62,11 +62,11 @@ cyf_status cyf_checkpoint_load_final(const char *directory, const char *stage, c
  * goes on from its last checkpoint instead. Errors: CYF_ERR_CONFIG on another identity, CYF_ERR_INPUT when damaged. */
 cyf_status cyf_checkpoint_is_complete(const char *directory, const char *stage, const cyf_identity *identity,
                                       int64_t steps, bool *ret_complete);
-/** True when STAGE-final.h5 is there, whatever it belongs to. */
-bool cyf_checkpoint_has_final(const char *directory, const char *stage);
+/** Whether STAGE-final.h5 is there, whatever it belongs to. Errors: CYF_ERR_IO where that cannot be told. */
+cyf_status cyf_checkpoint_has_final(const char *directory, const char *stage, bool *ret_has);
 
-/** True when the stage has any checkpoint. */
-bool cyf_checkpoint_has_any(const char *directory, const char *stage);
+/** Whether the stage has any checkpoint. Errors: CYF_ERR_IO where that cannot be told. */
+cyf_status cyf_checkpoint_has_any(const char *directory, const char *stage, bool *ret_has);
 /** Removes all checkpoints of the stage. Errors: CYF_ERR_IO. */
 cyf_status cyf_checkpoint_remove(const char *directory, const char *stage);
 

@@ -134,9 +134,12 @@ static cyf_status encode_part(encoder *e, int64_t part) {
 
 enum { PART_DONE, PART_ABSENT, PART_OF_OTHERS };
 
-static int64_t judge_part(const encoder *e, int64_t part) {
-  if (cyf_latents_part_done(e->directory, e->atlas, part, e->model_checksum, e->type)) return PART_DONE;
-  return cyf_latents_part_exists(e->directory, part) ? PART_OF_OTHERS : PART_ABSENT;
+static cyf_status judge_part(const encoder *e, int64_t part, int64_t *ret_judgement) {
+  bool done = false, exists = false;
+  CYF_TRY(cyf_latents_part_done(e->directory, e->atlas, part, e->model_checksum, e->type, &done));
+  if (!done) CYF_TRY(cyf_latents_part_exists(e->directory, part, &exists));
+  *ret_judgement = done ? PART_DONE : exists ? PART_OF_OTHERS : PART_ABSENT;
+  return CYF_OK;
 }
 
 /* Finds on all ranks together which parts are still to do: todo[n_parts], in order; *ret_n of them. Collective. */
@@ -144,7 +147,9 @@ static cyf_status list_todo(encoder *e, int64_t **ret_todo, int64_t *ret_n) {
   const int64_t n_parts = cyf_latents_n_parts(e->atlas);
   const int rank = cyf_comm_rank(e->comm), size = cyf_comm_size(e->comm);
   CYF_TRY(cyf_comm_agree(e->comm, CYF_NEW(ret_todo, n_parts)));
-  for (int64_t p = rank; p < n_parts; p += size) (*ret_todo)[p] = judge_part(e, p);
+  cyf_status status = CYF_OK;
+  for (int64_t p = rank; p < n_parts && status == CYF_OK; p += size) status = judge_part(e, p, &(*ret_todo)[p]);
+  CYF_TRY(cyf_comm_agree(e->comm, status));
   CYF_TRY(cyf_comm_sum_int64(e->comm, *ret_todo, n_parts));
   int64_t n_of_others = 0;
   *ret_n = 0;
@@ -162,7 +167,10 @@ static cyf_status list_todo(encoder *e, int64_t **ret_todo, int64_t *ret_n) {
  * them for cells of this atlas. */
 static cyf_status remove_parts_behind(const encoder *e) {
   int64_t part = cyf_latents_n_parts(e->atlas), n = 0;
-  for (; cyf_latents_part_exists(e->directory, part); part++, n++) CYF_TRY(cyf_latents_remove_part(e->directory, part));
+  for (bool exists = true; exists; part++, n += exists) {
+    CYF_TRY(cyf_latents_part_exists(e->directory, part, &exists));
+    if (exists) CYF_TRY(cyf_latents_remove_part(e->directory, part));
+  }
   if (n > 0) cyf_warn("encode: %lld parts in %s, of an atlas of more cells, are removed", (long long)n, e->directory);
   return CYF_OK;
 }

@@ -23,15 +23,17 @@ cyf_status cyf_metrics_open(const char *run_directory, int rank, cyf_metrics *re
   if (rank != 0) return CYF_OK;
   CYF_TRY(cyf_path_join(run_directory, "metrics.jsonl", &ret_metrics->path));
   cyf_status status = open_for_append(ret_metrics);
-  if (status != CYF_OK) cyf_metrics_close(ret_metrics);
+  if (status != CYF_OK) (void)cyf_metrics_close(ret_metrics);
   return status;
 }
 
-void cyf_metrics_close(cyf_metrics *metrics) {
-  if (metrics == NULL) return;
-  if (metrics->stream != NULL) fclose(metrics->stream);
+cyf_status cyf_metrics_close(cyf_metrics *metrics) {
+  cyf_status status = CYF_OK;
+  if (metrics->stream != NULL && fclose(metrics->stream) != 0 && errno != EINTR)
+    status = CYF_FAIL(CYF_ERR_IO, "cannot write %s: %s", metrics->path, strerror(errno));
   metrics->stream = NULL;
   cyf_free(metrics->path);
+  return status;
 }
 
 static void write_known(cyf_json *json, const char *key, double value) {
@@ -110,9 +112,10 @@ cyf_status cyf_metrics_rewind(cyf_metrics *metrics, const char *stage, int64_t s
     line = next;
   }
   *out = '\0';
-  fclose(metrics->stream);
+  if (fclose(metrics->stream) != 0 && errno != EINTR)
+    status = CYF_FAIL(CYF_ERR_IO, "cannot write %s: %s", metrics->path, strerror(errno));
   metrics->stream = NULL;
-  status = cyf_write_text_file(metrics->path, text);
+  if (status == CYF_OK) status = cyf_write_text_file(metrics->path, text);
   cyf_free(text);
   cyf_free(member);
   if (status == CYF_OK) status = open_for_append(metrics);

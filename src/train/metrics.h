@@ -25,8 +25,9 @@ typedef struct cyf_metrics_line {
 
 /** Opens RUN/metrics.jsonl for appending where rank is 0. Errors: CYF_ERR_IO. */
 cyf_status cyf_metrics_open(const char *run_directory, int rank, cyf_metrics *ret_metrics);
-/** Closes the file and frees what is held. NULL-safe. */
-void cyf_metrics_close(cyf_metrics *metrics);
+/** Closes the file and frees what is held; again does nothing. Errors: CYF_ERR_IO where the file system tells only now
+ * that lines are lost. */
+cyf_status cyf_metrics_close(cyf_metrics *metrics);
 /** Appends a line and flushes it. Errors: CYF_ERR_IO. */
 cyf_status cyf_metrics_write(cyf_metrics *metrics, const cyf_metrics_line *line);
 /** Removes the lines of `stage` with a step beyond `step`, and lines that were cut short. A killed run wrote them after

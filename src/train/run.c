@@ -33,7 +33,9 @@ typedef struct run {
 /* What becomes of a stage's earlier checkpoints: training goes on from them (resume), they are removed (force), or they
  * are an error. Rank 0. */
 static cyf_status clear_stage(const run *r, const char *stem) {
-  if (!cyf_checkpoint_has_any(r->checkpoints, stem)) return CYF_OK;
+  bool has = false;
+  CYF_TRY(cyf_checkpoint_has_any(r->checkpoints, stem, &has));
+  if (!has) return CYF_OK;
   if (r->options->force) return cyf_stage_remove_checkpoints(r->checkpoints, stem);
   if (r->options->resume) return CYF_OK;
   return CYF_FAIL(CYF_ERR_IO,
@@ -78,7 +80,9 @@ static cyf_status collect_stages(const run *r, cyf_model *model) {
     const int64_t first = type->per_column ? 0 : CYF_NO_COLUMN, end = type->per_column ? r->atlas->n_attributes : 0;
     for (int64_t attribute = first; attribute < end; attribute++) {
       cyf_stage_stem(type, attribute, stem);
-      if (cyf_checkpoint_has_final(r->checkpoints, stem)) CYF_TRY(type->collect(&environment, attribute, model));
+      bool has = false;
+      CYF_TRY(cyf_checkpoint_has_final(r->checkpoints, stem, &has));
+      if (has) CYF_TRY(type->collect(&environment, attribute, model));
     }
   }
   return CYF_OK;
@@ -117,7 +121,9 @@ static cyf_status shares_latents(cyf_model *a, cyf_model *b, bool *ret_shares) {
 static cyf_status keep_added(const run *r, const char *path, cyf_model *model) {
   cyf_model *old = NULL;
   bool shares = false;
-  if (!cyf_file_exists(path)) return CYF_OK;
+  bool exists = false;
+  CYF_TRY(cyf_file_exists(path, &exists));
+  if (!exists) return CYF_OK;
   cyf_status status = cyf_model_load(path, r->device, &old);
   if (status == CYF_ERR_INPUT) { /* it is about to be replaced anyway */
     cyf_warn("%s", cyf_status_message());
@@ -142,6 +148,7 @@ cleanup:
 /* Writes model.h5, and config.yaml with the same settings: no stage may have run that would have written it. */
 static cyf_status write_model(const run *r) {
   cyf_model *model = NULL;
+  int64_t bytes = 0;
   int lock = -1;
   cyf_status status;
   CYF_TRY(cyf_model_lock(r->model_path, "train", r->options->settings->comm.timeout_s / 2, &lock));
@@ -150,24 +157,29 @@ static cyf_status write_model(const run *r) {
   CYF_TRY_CLEANUP(keep_added(r, r->model_path, model));
   CYF_TRY_CLEANUP(cyf_write_text_file(r->config_path, r->config_text));
   CYF_TRY_CLEANUP(cyf_model_save(model, r->model_path));
-  cyf_info("wrote %s (%.1f MB)", r->model_path, (double)cyf_file_size_bytes(r->model_path) / 1e6);
+  CYF_TRY_CLEANUP(cyf_file_size_bytes(r->model_path, &bytes));
+  cyf_info("wrote %s (%.1f MB)", r->model_path, (double)bytes / 1e6);
 cleanup:
   cyf_model_unlock(r->model_path, &lock);
   cyf_model_destroy(&model);
   return status;
 }
 
-static bool has_model_stages(const run *r) {
-  bool has = true;
-  for (int s = 0; s < cyf_n_stages; s++)
-    if (cyf_stages[s]->in_every_model) has = has && cyf_checkpoint_has_final(r->checkpoints, cyf_stages[s]->name);
-  return has;
+static cyf_status has_model_stages(const run *r, bool *ret_has) {
+  *ret_has = true;
+  for (int s = 0; s < cyf_n_stages && *ret_has; s++)
+    if (cyf_stages[s]->in_every_model) CYF_TRY(cyf_checkpoint_has_final(r->checkpoints, cyf_stages[s]->name, ret_has));
+  return CYF_OK;
 }
 
 /* Rank 0 writes model.h5 from the finished stages, once those that every model has are among them. Collective. */
 static cyf_status update_model(run *r) {
   cyf_status status = CYF_OK;
-  if (cyf_comm_rank(r->comm) == 0 && has_model_stages(r)) status = write_model(r);
+  if (cyf_comm_rank(r->comm) == 0) {
+    bool has = false;
+    status = has_model_stages(r, &has);
+    if (status == CYF_OK && has) status = write_model(r);
+  }
   return cyf_comm_agree(r->comm, status);
 }
 
@@ -227,7 +239,7 @@ static cyf_status open_run(run *r) {
 
 static void close_run(run *r) {
   cyf_gradient_plane_destroy(&r->plane);
-  cyf_metrics_close(&r->metrics);
+  (void)cyf_metrics_close(&r->metrics);
   cyf_atlas_close(&r->atlas);
   cyf_lock_release_folder(r->options->directory, &r->lock);
   cyf_free(r->checkpoints);
@@ -258,6 +270,7 @@ cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *op
            (long long)r.atlas->n_genes, cyf_expression_kind_name(r.atlas->kind), cyf_comm_size(comm),
            device->n_threads);
   CYF_TRY_CLEANUP(run_jobs(&r));
+  CYF_TRY_CLEANUP(cyf_comm_agree(comm, cyf_metrics_close(&r.metrics)));
   /* Also where no stage was left to run: config.yaml has the settings of the last command that was not refused. */
   if (cyf_comm_rank(comm) == 0) status = cyf_write_text_file(r.config_path, r.config_text);
   status = cyf_comm_agree(comm, status);

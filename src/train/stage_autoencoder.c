@@ -195,7 +195,9 @@ cyf_status cyf_load_autoencoder(const cyf_stage_environment *environment, cyf_au
                                 uint64_t *ret_checksum) {
   const char *checkpoints = environment->loop.checkpoint_directory;
   cyf_autoencoder_config config = cyf_settings_autoencoder(environment->loop.settings, environment->atlas->n_genes);
-  if (!cyf_checkpoint_has_final(checkpoints, cyf_stage_autoencoder.name))
+  bool has = false;
+  CYF_TRY(cyf_checkpoint_has_final(checkpoints, cyf_stage_autoencoder.name, &has));
+  if (!has)
     return CYF_FAIL(CYF_ERR_USAGE, "there is no finished autoencoder in %s; run --stage autoencoder first",
                     checkpoints);
   CYF_TRY(cyf_autoencoder_create(environment->device, &config, 0, ret_model));

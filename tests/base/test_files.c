@@ -90,10 +90,10 @@ static void folders_are_made_with_their_parents(void **state) {
   (void)state;
   char *deep = in_folder("a//b/c/"), *file = in_folder("a/file"), *below_file = in_folder("a/file/d");
   assert_ok(cyf_make_directory(deep));
-  assert_true(cyf_is_directory(deep));
+  assert_true(check_is_directory(deep));
   assert_ok(cyf_make_directory(deep)); /* again is fine */
   assert_ok(cyf_write_text_file(file, "x"));
-  assert_false(cyf_is_directory(file));
+  assert_false(check_is_directory(file));
   assert_fails(cyf_make_directory(file), CYF_ERR_IO, "not a directory");
   assert_fails(cyf_make_directory(below_file), CYF_ERR_IO, "a/file");
   assert_fails(cyf_make_directory(""), CYF_ERR_IO, "without a name");
@@ -121,7 +121,7 @@ static void trees_are_removed_but_links_are_not_followed(void **state) {
   assert_ok(cyf_write_text_file(kept, "kept"));
   assert_int_equal(symlink(outside, link), 0);
   assert_ok(cyf_remove_tree(tree));
-  assert_false(cyf_file_exists(tree));
+  assert_false(check_exists(tree));
   assert_text(kept, "kept");
   assert_ok(cyf_remove_tree(tree)); /* absent is fine */
   assert_ok(cyf_remove_file(kept));

@@ -18,10 +18,9 @@ static void assert_text(const char *path, const char *expected) {
 static void text_files_are_replaced_whole(void **state) {
   (void)state;
   char *path = in_folder("config.yaml");
-  assert_false(cyf_file_exists(path));
-  assert_int_equal(cyf_file_size_bytes(path), -1);
+  assert_false(check_exists(path));
   assert_ok(cyf_write_text_file(path, "steps: 10\n"));
-  assert_int_equal(cyf_file_size_bytes(path), 10);
+  assert_int_equal(check_size(path), 10);
   assert_ok(cyf_write_text_file(path, ""));
   assert_text(path, "");
   assert_ok(cyf_write_text_file(path, "steps: 20\n"));
@@ -170,7 +169,7 @@ static void a_lock_is_one_runs_until_it_ends(void **state) {
   assert_int_equal(second, -1);
   cyf_lock_release_folder(test_folder, &lock);
   assert_int_equal(lock, -1);
-  assert_false(cyf_file_exists(path));
+  assert_false(check_exists(path));
   /* Held by a process that is killed; the file it leaves is in nobody's way. */
   assert_int_equal(pipe(pipes), 0);
   const pid_t child = fork();
@@ -185,7 +184,7 @@ static void a_lock_is_one_runs_until_it_ends(void **state) {
   assert_fails(cyf_lock_folder(test_folder, "encode", &second), CYF_ERR_IO, "another run of prepare");
   assert_int_equal(kill(child, SIGKILL), 0);
   assert_int_equal(waitpid(child, NULL, 0), child);
-  assert_true(cyf_file_exists(path));
+  assert_true(check_exists(path));
   assert_ok(cyf_lock_folder(test_folder, "encode", &lock));
   cyf_lock_release_folder(test_folder, &lock);
   close(pipes[0]);
@@ -208,7 +207,7 @@ static void a_lock_can_be_waited_for(void **state) {
     cyf_lock_release(path, &lock);
     _exit(0);
   }
-  for (int i = 0; i < 200 && !cyf_file_exists(path); i++) usleep(5000);
+  for (int i = 0; i < 200 && !check_exists(path); i++) usleep(5000);
   assert_ok(cyf_lock_take(path, "model.h5", "train", 30, &lock));
   int status = 1;
   assert_int_equal(waitpid(child, &status, 0), child);

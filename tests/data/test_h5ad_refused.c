@@ -44,7 +44,7 @@ static void what_does_not_fit_is_refused(void **state) {
     assert_fails(cyf_h5ad_writer_commit(&writer), CYF_ERR_INTERNAL, "refused.h5ad");
     assert_null(writer);
     assert_int_equal(count_partials(path), 0);
-    assert_false(cyf_file_exists(path));
+    assert_false(check_exists(path));
   }
   cyf_free(path);
 }
@@ -124,7 +124,7 @@ static void a_full_disk_is_one_clear_error(void **state) {
       assert_int_equal(status, CYF_ERR_IO);
       assert_non_null(strstr(cyf_status_message(), path));
       assert_non_null(strstr(cyf_status_message(), "File too large"));
-      assert_false(cyf_file_exists(path));
+      assert_false(check_exists(path));
       assert_int_equal(count_partials(path), 0);
       cyf_status_clear();
     }

@@ -13,11 +13,18 @@ static float latent_of(int64_t cell, int64_t i) {
   return i == 0 ? (float)(cell % 64) / 64 : i == 1 ? (float)(cell / 64) / 64 : (float)i / -8;
 }
 
+static bool part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t checksum,
+                      cyf_latent_type type) {
+  bool done = false;
+  assert_ok(cyf_latents_part_done(directory, atlas, part, checksum, type, &done));
+  return done;
+}
+
 static cyf_atlas *make_atlas(const fixture *shared) {
   const fixture_file file = {.n_cells = N_CELLS, .n_genes = 60, .gene_stride = 5, .seed = 8, .types = {"a", "b", "c"}};
   char input[128], output[128];
   fixture_path(shared, "atlas", output);
-  if (!cyf_file_exists(output)) {
+  if (!check_exists(output)) {
     assert_ok(cyf_comm_barrier(shared->comm));
     fixture_write_shared(shared, &file, "cells.h5ad", input);
     const char *inputs[1] = {input};
@@ -240,19 +247,18 @@ static void stale_and_missing_files_are_told(void **state) {
   fixture_path(shared, "stale", directory);
   const int64_t n_parts = cyf_latents_n_parts(atlas);
   assert_true(n_parts > 4);
-  for (int64_t p = 0; p < n_parts; p++)
-    assert_false(cyf_latents_part_done(directory, atlas, p, model, CYF_LATENT_FLOAT16));
+  for (int64_t p = 0; p < n_parts; p++) assert_false(part_done(directory, atlas, p, model, CYF_LATENT_FLOAT16));
   assert_ok(cyf_comm_barrier(shared->comm));
   write_latents(shared, atlas, directory, CYF_LATENT_FLOAT16);
   for (int64_t s = 0; s < n_parts; s++) {
-    assert_true(cyf_latents_part_done(directory, atlas, s, model, CYF_LATENT_FLOAT16));
-    assert_false(cyf_latents_part_done(directory, atlas, s, model + 1, CYF_LATENT_FLOAT16));
-    assert_false(cyf_latents_part_done(directory, atlas, s, model, CYF_LATENT_FLOAT32)); /* stored otherwise */
+    assert_true(part_done(directory, atlas, s, model, CYF_LATENT_FLOAT16));
+    assert_false(part_done(directory, atlas, s, model + 1, CYF_LATENT_FLOAT16));
+    assert_false(part_done(directory, atlas, s, model, CYF_LATENT_FLOAT32)); /* stored otherwise */
   }
   assert_string_equal(cyf_status_message(), ""); /* asking is no failure */
   cyf_atlas other = *atlas;
   other.fingerprint = (char *)"0123456789abcdef";
-  assert_false(cyf_latents_part_done(directory, &other, 0, model, CYF_LATENT_FLOAT16));
+  assert_false(part_done(directory, &other, 0, model, CYF_LATENT_FLOAT16));
   const cyf_loader_options options = loader_options();
   cyf_latent_loader *loader = NULL;
   assert_fails(

@@ -25,7 +25,7 @@ static cyf_atlas *open_atlas(const fixture *shared) {
   char input[128], output[128];
   fixture_path(shared, "cells.h5ad", input);
   fixture_path(shared, "atlas", output);
-  if (!cyf_file_exists(output)) {
+  if (!check_exists(output)) {
     const cyf_synth_options synth = {.output = input,
                                      .n_cells = 1501,
                                      .n_genes = 1200,

@@ -48,7 +48,7 @@ static cyf_atlas *open_uneven(const fixture *shared) {
   fixture_path(shared, "uneven.h5ad", input);
   fixture_path(shared, "uneven", output);
   static const char *const sizes[3] = {"common", "some", "rare"}, *const labels[1] = {"size"};
-  if (!cyf_file_exists(output)) {
+  if (!check_exists(output)) {
     assert_ok(cyf_comm_barrier(shared->comm));
     if (shared->rank == 0) {
       const cyf_h5ad_options format = {.format = CYF_MATRIX_CSR_FLOAT32};

@@ -45,9 +45,9 @@ static void the_atlas_holds_every_kept_cell_once(void **state) {
     snprintf(file, sizeof(file), "%s/train.h5ad", output);
     check_file(file, &expected, expected.in_order, expected.n_train);
     snprintf(file, sizeof(file), "%s/spill", output);
-    assert_false(cyf_file_exists(file));
+    assert_false(check_exists(file));
     fixture_path(shared, "atlas.partial", file);
-    assert_false(cyf_file_exists(file));
+    assert_false(check_exists(file));
   }
   /* The fingerprint covers genes, labels and every value at its place. It is a constant, so that runs of this test on
    * other numbers of ranks must agree. */
@@ -231,7 +231,7 @@ static void an_atlas_is_replaced_only_by_force(void **state) {
     if (shared->rank == 0) assert_ok(cyf_write_text_file(file, "text"));
     assert_ok(cyf_comm_barrier(shared->comm));
     fixture_refused(shared, &options, CYF_ERR_IO, notes[i]);
-    assert_true(cyf_file_exists(file));
+    assert_true(check_exists(file));
     assert_ok(cyf_comm_barrier(shared->comm));
     if (shared->rank == 0) assert_ok(cyf_remove_file(file));
   }
@@ -240,11 +240,11 @@ static void an_atlas_is_replaced_only_by_force(void **state) {
   options.holdout = 0.2;
   assert_ok(cyf_prepare(shared->comm, &options, NULL));
   snprintf(file, sizeof(file), "%s/heldout.h5ad", output);
-  assert_true(cyf_file_exists(file));
+  assert_true(check_exists(file));
   assert_ok(cyf_comm_barrier(shared->comm));
   options.holdout = 0;
   assert_ok(cyf_prepare(shared->comm, &options, NULL));
-  assert_false(cyf_file_exists(file));
+  assert_false(check_exists(file));
   assert_ok(cyf_comm_barrier(shared->comm));
   /* A folder that is no atlas is never replaced. */
   fixture_path(shared, "precious", output);
@@ -255,7 +255,7 @@ static void an_atlas_is_replaced_only_by_force(void **state) {
   }
   assert_ok(cyf_comm_barrier(shared->comm));
   fixture_refused(shared, &options, CYF_ERR_IO, "no atlas");
-  assert_true(cyf_file_exists(file));
+  assert_true(check_exists(file));
 }
 
 static void damaged_atlases_are_told(void **state) {
@@ -368,9 +368,9 @@ static void a_signal_stops_all_ranks(void **state) {
   assert_fails(cyf_prepare(shared->comm, &options, NULL), CYF_ERR_INTERRUPTED, "stopped.partial holds what is done");
   assert_true(cyf_comm_failure_agreed(shared->comm));
   assert_ok(cyf_comm_barrier(shared->comm));
-  assert_false(cyf_file_exists(output));
+  assert_false(check_exists(output));
   snprintf(partial, sizeof(partial), "%s.partial", output);
-  assert_true(cyf_file_exists(partial)); /* for the same command to go on with */
+  assert_true(check_exists(partial)); /* for the same command to go on with */
 }
 
 int main(int argc, char **argv) {

@@ -112,10 +112,10 @@ static bool goes_on(claim *c, const cyf_prepare_options *before, const cyf_prepa
   claim_partial(c, before);
   assert_ok(cyf_write_text_file(work, "a unit's result"));
   claim_partial(c, after);
-  const bool stays = cyf_file_exists(work);
+  const bool stays = check_exists(work);
   if (stays) { /* and the journal is still that of the first run's options: they go on just so */
     claim_partial(c, before);
-    assert_true(cyf_file_exists(work));
+    assert_true(check_exists(work));
   }
   assert_ok(cyf_remove_tree(c->partial));
   return stays;
@@ -161,7 +161,7 @@ static void a_file_that_changes_ends_the_going_on(void **state) {
     assert_ok(cyf_write_text_file(work, "a unit's result"));
     assert_ok(cyf_write_text_file(files[f], f ? "longer than two" : "longer than one"));
     claim_partial(c, &options);
-    assert_false(cyf_file_exists(work));
+    assert_false(check_exists(work));
     assert_ok(cyf_remove_tree(c->partial));
   }
 }

@@ -210,7 +210,7 @@ static void bad_requests_are_refused(void **state) {
   options = small_options(path);
   options.expressed_fraction = 1.5;
   assert_fails(cyf_synth(&options), CYF_ERR_USAGE, "1.5");
-  assert_false(cyf_file_exists(path));
+  assert_false(check_exists(path));
   options = small_options(path);
   options.n_cells = 10;
   assert_ok(cyf_synth(&options));
@@ -232,7 +232,7 @@ static void a_signal_leaves_nothing_behind(void **state) {
   cyf_interrupt_install();
   raise(SIGINT);
   assert_fails(cyf_synth(&options), CYF_ERR_INTERRUPTED, "stopped by a signal");
-  assert_false(cyf_file_exists(path));
+  assert_false(check_exists(path));
   assert_int_equal(count_partials(path), 0);
   remove_folder(folder);
 }

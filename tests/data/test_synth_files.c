@@ -81,7 +81,7 @@ static void check_folder(const cyf_synth_options *options, int64_t n_files) {
   }
   assert_int_equal(first, N_CELLS);
   file_at(options->output, n_files, path);
-  assert_false(cyf_file_exists(path));
+  assert_false(check_exists(path));
   cyf_synth_scratch_destroy(&scratch);
   cyf_synth_model_destroy(&model);
 }
@@ -109,7 +109,7 @@ static void nonsense_is_refused_on_all_ranks(void **state) {
   assert_fails(cyf_synth_files(shared->comm, &options, N_CELLS + 1), CYF_ERR_USAGE, "1 to 4321");
   options.n_types = 0;
   assert_fails(cyf_synth_files(shared->comm, &options, 2), CYF_ERR_USAGE, "types");
-  assert_false(cyf_file_exists(folder));
+  assert_false(check_exists(folder));
 }
 
 /* The third file cannot be made, since another run is writing it: whichever rank meets that, all stop and nothing that
@@ -131,7 +131,7 @@ static void a_failing_rank_stops_all(void **state) {
   assert_ok(cyf_comm_barrier(shared->comm));
   for (int64_t file = 0; file < 3; file++) {
     file_at(folder, file, path);
-    assert_false(cyf_file_exists(path));
+    assert_false(check_exists(path));
   }
 }
 

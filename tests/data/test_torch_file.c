@@ -34,7 +34,7 @@ static void check_values(const char *checkpoint, const char *values) {
     at += tensor->count;
     cyf_free(got);
   }
-  assert_int_equal(at * (int64_t)sizeof(float), cyf_file_size_bytes(fixture(values)));
+  assert_int_equal(at * (int64_t)sizeof(float), check_size(fixture(values)));
   cyf_torch_file_close(&file);
   free(wanted);
 }

@@ -178,14 +178,14 @@ static inline cyf_prepare_options fixture_options(const char *const *inputs, int
 static inline void fixture_refused(const fixture *shared, const cyf_prepare_options *options, cyf_status code,
                                    const char *text) {
   char partial[160];
-  const bool there = cyf_file_exists(options->output);
+  const bool there = check_exists(options->output);
   assert_ok(cyf_comm_barrier(shared->comm));
   assert_fails(cyf_prepare(shared->comm, options, NULL), code, text);
   assert_true(cyf_comm_failure_agreed(shared->comm));
   assert_ok(cyf_comm_barrier(shared->comm));
   snprintf(partial, sizeof(partial), "%s.partial", options->output);
-  assert_false(cyf_file_exists(partial));
-  assert_true(cyf_file_exists(options->output) == there);
+  assert_false(check_exists(partial));
+  assert_true(check_exists(options->output) == there);
   assert_ok(cyf_comm_barrier(shared->comm));
 }
 

@@ -37,6 +37,25 @@ static inline int check_clear(void **state) {
   return 0;
 }
 
+static inline bool check_exists(const char *path) {
+  bool exists = false;
+  assert_ok(cyf_file_exists(path, &exists));
+  return exists;
+}
+
+static inline bool check_is_directory(const char *path) {
+  bool is_directory = false;
+  assert_ok(cyf_is_directory(path, &is_directory));
+  return is_directory;
+}
+
+/* Bytes of a file that is there. */
+static inline int64_t check_size(const char *path) {
+  int64_t bytes = 0;
+  assert_ok(cyf_file_size_bytes(path, &bytes));
+  return bytes;
+}
+
 /* A fresh folder of the test's own, removed by remove_folder. */
 static inline void make_folder(char folder[64]) {
   const char *parent = test_temporary();

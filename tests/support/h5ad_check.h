@@ -101,7 +101,7 @@ static inline void check_same_bytes(const char *one, const char *two) {
   FILE *a = fopen(one, "rb"), *b = fopen(two, "rb");
   assert_non_null(a);
   assert_non_null(b);
-  assert_int_equal(cyf_file_size_bytes(one), cyf_file_size_bytes(two));
+  assert_int_equal(check_size(one), check_size(two));
   for (int x = fgetc(a); x != EOF; x = fgetc(a)) assert_int_equal(x, fgetc(b));
   fclose(a);
   fclose(b);

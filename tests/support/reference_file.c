@@ -10,8 +10,9 @@ static cyf_status read_dataset(hid_t file, const char *path, const char *name, h
   cyf_status status = CYF_OK;
   char reason[CYF_H5_REASON_SIZE];
   hid_t file_type = H5I_INVALID_HID;
-  if (cyf_h5_object_type(file, name) != H5I_DATASET)
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: there is no dataset '%s'", path, name);
+  bool is_dataset = false;
+  CYF_TRY(cyf_h5_is_dataset(file, name, path, &is_dataset));
+  if (!is_dataset) return CYF_FAIL(CYF_ERR_INPUT, "%s: there is no dataset '%s'", path, name);
   hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
   CYF_TRY_CLEANUP(cyf_h5_extent(dataset, path, name, ret_n_dims, shape));
   size_t count = 1;
@@ -65,9 +66,11 @@ cyf_status cyf_hdf5_read_int64(const char *path, const char *dataset, int64_t **
 
 static cyf_status read_attribute(hid_t file, const char *path, const char *name, const char *attribute,
                                  int64_t **ret_values, int64_t *ret_count) {
-  hid_t object = cyf_h5_exists(file, name) ? H5Oopen(file, name, H5P_DEFAULT) : H5I_INVALID_HID;
-  hid_t id =
-      object >= 0 && H5Aexists(object, attribute) > 0 ? H5Aopen(object, attribute, H5P_DEFAULT) : H5I_INVALID_HID;
+  bool exists = false, has = false;
+  CYF_TRY(cyf_h5_exists(file, name, path, &exists));
+  hid_t object = exists ? H5Oopen(file, name, H5P_DEFAULT) : H5I_INVALID_HID;
+  if (object >= 0) CYF_TRY(cyf_h5_has_attribute(object, attribute, path, &has));
+  hid_t id = has ? H5Aopen(object, attribute, H5P_DEFAULT) : H5I_INVALID_HID;
   cyf_status status;
   if (id < 0) {
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: '%s' has no attribute '%s'", path, name, attribute);
@@ -98,8 +101,9 @@ cyf_status cyf_hdf5_read_int_attribute(const char *path, const char *object, con
 }
 
 static cyf_status is_integer(hid_t file, const char *path, const char *name, bool *ret_is_integer) {
-  if (cyf_h5_object_type(file, name) != H5I_DATASET)
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: there is no dataset '%s'", path, name);
+  bool is_dataset = false;
+  CYF_TRY(cyf_h5_is_dataset(file, name, path, &is_dataset));
+  if (!is_dataset) return CYF_FAIL(CYF_ERR_INPUT, "%s: there is no dataset '%s'", path, name);
   hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT), type = H5Dget_type(dataset);
   *ret_is_integer = H5Tget_class(type) == H5T_INTEGER;
   cyf_h5_close_id(&type);

@@ -26,7 +26,7 @@ static inline const char *fixture(const char *name) {
 static inline unsigned char *fixture_bytes(const char *path, size_t *ret_size) {
   FILE *file = fopen(path, "rb");
   if (file == NULL) fail_msg("%s cannot be opened", path);
-  const int64_t size = cyf_file_size_bytes(path);
+  const int64_t size = check_size(path);
   unsigned char *bytes = malloc((size_t)size + 1);
   assert_non_null(bytes);
   assert_int_equal(fread(bytes, 1, (size_t)size, file), size);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/files.h"
 #include "base/status.h"
 #include "base/words.h"
 #include "comm/comm.h"
@@ -27,7 +28,9 @@ typedef struct cyf_shard {
   char *path;         /**< absolute or relative to the working directory */
   int64_t first_cell; /**< global index of its first cell */
   int64_t n_cells;
-  int64_t nnz; /**< stored values */
+  int64_t nnz;                /**< stored values */
+  int64_t bytes;              /**< of the file */
+  cyf_file_identity identity; /**< of the file, when the atlas was opened; zeroed: not known */
 } cyf_shard;
 
 /** What the manifest says of an atlas; no cells. Everything is owned. */

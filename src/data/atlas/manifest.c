@@ -235,17 +235,18 @@ static cyf_status read_attributes(const manifest *file, cyf_atlas *atlas) {
 
 static cyf_status read_shard(const manifest *file, cyf_yaml_node node, const char *directory, cyf_shard *shard) {
   const char *name = NULL;
-  int64_t bytes = 0;
+  bool exists = false;
   CYF_TRY(cyf_yaml_require_text(file->yaml, node, "file", &name));
   CYF_TRY(cyf_path_join(directory, name, &shard->path));
   CYF_TRY(cyf_yaml_require_int(file->yaml, node, "n_cells", &shard->n_cells));
   CYF_TRY(cyf_yaml_require_int(file->yaml, node, "nnz", &shard->nnz));
-  CYF_TRY(cyf_yaml_require_int(file->yaml, node, "bytes", &bytes));
-  const int64_t present = cyf_file_size_bytes(shard->path);
-  if (present < 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: this shard of the atlas is missing", shard->path);
-  if (present != bytes)
+  CYF_TRY(cyf_yaml_require_int(file->yaml, node, "bytes", &shard->bytes));
+  CYF_TRY(cyf_file_exists(shard->path, &exists));
+  if (!exists) return CYF_FAIL(CYF_ERR_INPUT, "%s: this shard of the atlas is missing", shard->path);
+  CYF_TRY(cyf_file_identify(shard->path, &shard->identity));
+  if (shard->identity.bytes != shard->bytes)
     return CYF_FAIL(CYF_ERR_INPUT, "%s: has %lld bytes where the manifest says %lld; the shard is damaged", shard->path,
-                    (long long)present, (long long)bytes);
+                    (long long)shard->identity.bytes, (long long)shard->bytes);
   return CYF_OK;
 }
 
@@ -267,10 +268,12 @@ static cyf_status read_shards(const manifest *file, cyf_atlas *atlas) {
 
 cyf_status cyf_atlas_read_manifest(cyf_atlas *atlas) {
   char *path = NULL;
+  bool exists = false;
   manifest file = {0};
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_path_join(atlas->directory, "manifest.yaml", &path));
-  if (!cyf_file_exists(path)) {
+  CYF_TRY_CLEANUP(cyf_file_exists(path, &exists));
+  if (!exists) {
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: no atlas there (no manifest.yaml); `cytoforge prepare` makes one",
                       atlas->directory);
     goto cleanup;

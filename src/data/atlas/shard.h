@@ -55,6 +55,7 @@ typedef struct cyf_plain_array {
 /** One rank's cells within one shard. */
 typedef struct cyf_shard_part {
   const char *path;               /**< the atlas owns it */
+  cyf_file_identity identity;     /**< of the file, when the atlas or, without one, the set was opened */
   int64_t shard_first_cell;       /**< of the whole shard */
   int64_t first_cell, n_cells;    /**< global cells of this rank in this shard */
   int64_t shard_nnz;              /**< entries of the whole shard */
@@ -105,6 +106,9 @@ cyf_shard_part *cyf_shard_set_find(cyf_shard_set *set, int64_t cell);
 cyf_status cyf_shard_part_acquire(cyf_shard_set *set, cyf_shard_part *part);
 void cyf_shard_part_release(cyf_shard_set *set, cyf_shard_part *part);
 /** @} */
+
+/** Checks that the part's open file is what it was, after reads. Errors: CYF_ERR_INPUT where it has changed. */
+cyf_status cyf_shard_part_check(const cyf_shard_part *part);
 
 /** Has blocks read past the page cache from now on, if the file system of the first part can, and returns whether. To
  * be called before any block is planned. */

@@ -142,9 +142,11 @@ static cyf_status fetch_runs(cyf_shard_set *set, cyf_block *block) {
     const cyf_block_run *run = &block->run[r];
     uint8_t *to = block->bytes + run->at;
     CYF_TRY(cyf_shard_part_acquire(set, run->part));
-    const cyf_status status = set->io == CYF_LOADER_DIRECT
-                                  ? cyf_shard_read_bytes_directly(run->part, run->address, run->bytes, to)
-                                  : cyf_shard_read_bytes(run->part, run->address, run->bytes, to);
+    cyf_status status = set->io == CYF_LOADER_DIRECT
+                            ? cyf_shard_read_bytes_directly(run->part, run->address, run->bytes, to)
+                            : cyf_shard_read_bytes(run->part, run->address, run->bytes, to);
+    const bool last = r + 1 == block->n_runs || block->run[r + 1].part != run->part;
+    if (status == CYF_OK && last) status = cyf_shard_part_check(run->part);
     cyf_shard_part_release(set, run->part);
     CYF_TRY(status);
   }

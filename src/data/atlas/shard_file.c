@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/memory.h"
 #include "data/atlas/shard.h"
 
@@ -34,13 +35,14 @@ static void make_room(cyf_shard_set *set) {
 
 static cyf_status open_files(cyf_shard_set *set, cyf_shard_part *part) {
   if (set->n_parts_open >= OPEN_PARTS_MAX) make_room(set);
-  part->file = open(part->path, O_RDONLY | O_CLOEXEC);
-  if (part->file < 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: cannot open the shard: %s", part->path, strerror(errno));
+  part->file = cyf_open_file(part->path, O_RDONLY);
+  if (part->file < 0)
+    return CYF_FAIL(cyf_input_error(errno), "%s: cannot open the shard: %s", part->path, strerror(errno));
   set->n_parts_open++;
   /* Blocks ask for exactly the bytes they need; what the system reads ahead by its own guess would be read in vain. */
   (void)posix_fadvise(part->file, 0, 0, POSIX_FADV_RANDOM);
   /* Where this fails, as on one file system of several, reads take the other descriptor. */
-  if (set->io == CYF_LOADER_DIRECT) part->direct_file = open(part->path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+  if (set->io == CYF_LOADER_DIRECT) part->direct_file = cyf_open_file(part->path, O_RDONLY | O_DIRECT);
   return CYF_OK;
 }
 
@@ -57,6 +59,12 @@ void cyf_shard_part_release(cyf_shard_set *set, cyf_shard_part *part) {
   pthread_mutex_lock(&set->mutex);
   part->n_users--;
   pthread_mutex_unlock(&set->mutex);
+}
+
+cyf_status cyf_shard_part_check(const cyf_shard_part *part) {
+  cyf_file_identity now;
+  CYF_TRY(cyf_file_identify_open(part->file, part->path, &now));
+  return cyf_file_check_same(part->path, &part->identity, &now);
 }
 
 void cyf_shard_set_close(cyf_shard_set *set) {
@@ -98,7 +106,7 @@ cyf_status cyf_shard_read_bytes(const cyf_shard_part *part, int64_t address, int
     const ssize_t got = pread(part->file, ret_bytes + done, (size_t)(left < READ_BYTES_MAX ? left : READ_BYTES_MAX),
                               (off_t)(address + done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: reading failed: %s", part->path, strerror(errno));
+    if (got < 0) return CYF_FAIL(CYF_ERR_IO, "%s: reading failed: %s", part->path, strerror(errno));
     if (got == 0)
       return CYF_FAIL(CYF_ERR_INPUT, "%s: the shard is truncated (ends before byte %lld)", part->path,
                       (long long)(address + n_bytes));
@@ -126,7 +134,7 @@ cyf_status cyf_shard_read_bytes_directly(const cyf_shard_part *part, int64_t add
 bool cyf_shard_set_read_directly(cyf_shard_set *set) {
   if (set->n_parts == 0) return false;
   void *page = NULL;
-  const int file = open(set->part[0].path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+  const int file = cyf_open_file(set->part[0].path, O_RDONLY | O_DIRECT);
   /* Some file systems take the flag and refuse the read. */
   const bool can = file >= 0 && posix_memalign(&page, CYF_DIRECT_ALIGNMENT, CYF_DIRECT_ALIGNMENT) == 0 &&
                    pread(file, page, CYF_DIRECT_ALIGNMENT, 0) > 0;
@@ -145,7 +153,8 @@ static cyf_status read_plain(cyf_shard_set *set, cyf_shard_part *part, const cyf
     set->scratch_bytes = n_bytes;
   }
   CYF_TRY(cyf_shard_part_acquire(set, part));
-  const cyf_status status = cyf_shard_read_bytes(part, array->address + first * array->width, n_bytes, set->scratch);
+  cyf_status status = cyf_shard_read_bytes(part, array->address + first * array->width, n_bytes, set->scratch);
+  if (status == CYF_OK) status = cyf_shard_part_check(part);
   cyf_shard_part_release(set, part);
   return status;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/memory.h"
 #include "comm/comm_mpi.h"
 #include "data/atlas/shard.h"
@@ -98,7 +99,7 @@ static bool list_index(hid_t dataset, chunk_listing *listing) {
   H5O_info_t info;
 #endif
   const int64_t width = listing->array->chunk_values;
-  const int file = open(listing->path, O_RDONLY | O_CLOEXEC);
+  const int file = cyf_open_file(listing->path, O_RDONLY);
   if (file < 0) return false;
   const bool listed =
       H5Oget_info2(dataset, &info, H5O_INFO_BASIC) >= 0 &&
@@ -240,6 +241,7 @@ static cyf_status open_part(const cyf_atlas *atlas, const cyf_shard *shard, bool
   if (status == CYF_OK) status = open_array(file, "X/indices", part, check, &part->indices);
   if (status == CYF_OK) status = open_array(file, "X/data", part, check, &part->data);
   if (status == CYF_OK) status = locate_codes(file, atlas, shard, part);
+  status = cyf_h5_end_reads(file, shard->path, status);
   cyf_h5_close_id(&file);
   return status;
 }
@@ -257,6 +259,8 @@ cyf_status cyf_shard_set_open(const cyf_atlas *atlas, int64_t first, int64_t end
     if (from >= to) continue;
     cyf_shard_part *part = &set->part[set->n_parts++];
     part->path = shard->path;
+    part->identity = shard->identity;
+    if (!part->identity.is_regular) CYF_TRY(cyf_file_identify(shard->path, &part->identity));
     part->shard_first_cell = shard->first_cell;
     part->shard_nnz = shard->nnz;
     part->first_cell = from;

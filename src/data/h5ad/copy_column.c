@@ -86,6 +86,7 @@ cyf_status cyf_h5ad_copy_column(cyf_h5ad *file, const char *name, cyf_h5ad_write
   cyf_column column = {0};
   cyf_hdf5_lock();
   cyf_status status = cyf_h5ad_column_read(file, &file->obs, name, &column);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   if (status == CYF_OK) status = copy_column(&column, name, writer);
   cyf_h5ad_column_destroy(&column);
   return cyf_h5ad_writer_finish_call(writer, status);

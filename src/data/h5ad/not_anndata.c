@@ -13,28 +13,39 @@ static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, vo
   return cyf_names_add(names, name, NULL) == CYF_OK ? 0 : -1;
 }
 
-static cyf_status list_members(hid_t file, const char *path, cyf_names *names) {
-  if (H5Literate_by_name(file, path, H5_INDEX_NAME, H5_ITER_INC, NULL, add_name, names, H5P_DEFAULT) < 0)
+static cyf_status list_members(const cyf_h5ad *file, const char *path, cyf_names *names) {
+  if (H5Literate_by_name(file->file, path, H5_INDEX_NAME, H5_ITER_INC, NULL, add_name, names, H5P_DEFAULT) < 0)
     H5Eclear2(H5E_DEFAULT); /* nothing is listed: it is of no format known here */
+  return cyf_h5_check_reads(file->file, file->path);
+}
+
+/* Whether the group (NULL: the file) has all of these. */
+static cyf_status has_all(const cyf_h5ad *file, const char *group, const char *const *names, int n, bool *ret_has) {
+  char path[CYF_H5_REASON_SIZE];
+  *ret_has = true;
+  for (int i = 0; i < n && *ret_has; i++) {
+    *ret_has = snprintf(path, sizeof path, "%s%s%s", group ? group : "", group ? "/" : "", names[i]) < (int)sizeof path;
+    if (*ret_has) CYF_TRY(cyf_h5_exists(file->file, path, file->path, ret_has));
+  }
   return CYF_OK;
 }
 
-static bool has(hid_t file, const char *group, const char *name) {
-  char path[CYF_H5_REASON_SIZE];
-  return snprintf(path, sizeof path, "%s/%s", group, name) < (int)sizeof path && cyf_h5_exists(file, path);
-}
-
 /* Cell Ranger: /matrix of version 3 and later, a group for each genome before. */
-static bool is_10x(hid_t file, const char *group) {
-  return has(file, group, "barcodes") && has(file, group, "indptr") &&
-         (has(file, group, "features") || has(file, group, "genes") || has(file, group, "gene_names"));
+static cyf_status is_10x(const cyf_h5ad *file, const char *group, bool *ret_is) {
+  static const char *const genes[] = {"features", "genes", "gene_names"};
+  *ret_is = false;
+  for (int i = 0; i < 3 && !*ret_is; i++) {
+    const char *const names[] = {"barcodes", "indptr", genes[i]};
+    CYF_TRY(has_all(file, group, names, 3, ret_is));
+  }
+  return CYF_OK;
 }
 
 static cyf_status is_mudata(const cyf_h5ad *file) {
   enum { LIST_BYTES = 512 };
   char list[LIST_BYTES], what[LIST_BYTES + 64], line[LIST_BYTES];
   cyf_names names = {0};
-  cyf_status status = list_members(file->file, "mod", &names);
+  cyf_status status = list_members(file, "mod", &names);
   const char *first = cyf_names_find(&names, "rna") >= 0 || names.n == 0 ? "rna" : names.name[0];
   snprintf(what, sizeof what, "a MuData file (of the modalities %s)",
            cyf_list_names(names.n, (const char *const *)names.name, list, sizeof list));
@@ -45,15 +56,18 @@ static cyf_status is_mudata(const cyf_h5ad *file) {
   return status;
 }
 
-bool cyf_h5ad_is_loom(const cyf_h5ad *file) {
-  return cyf_h5_exists(file->file, "row_attrs") && cyf_h5_exists(file->file, "col_attrs") &&
-         cyf_h5_exists(file->file, "matrix");
+cyf_status cyf_h5ad_is_loom(const cyf_h5ad *file, bool *ret_is) {
+  static const char *const names[] = {"row_attrs", "col_attrs", "matrix"};
+  return has_all(file, NULL, names, 3, ret_is);
 }
 
 /* The failure for a file of no layout known here. */
 static cyf_status is_unknown(const cyf_h5ad *file, const cyf_names *members) {
   char list[CYF_NAMES_LIST_BYTES];
-  if (cyf_h5_exists(file->file, "obs") || cyf_h5_exists(file->file, "var"))
+  bool has_obs = false, has_var = false;
+  CYF_TRY(cyf_h5_exists(file->file, "obs", file->path, &has_obs));
+  CYF_TRY(cyf_h5_exists(file->file, "var", file->path, &has_var));
+  if (has_obs || has_var)
     return CYF_FAIL(
         CYF_ERR_INPUT,
         "%s: is an AnnData file without any matrix (it has neither X, layers nor raw/X); this gives it one: "
@@ -65,32 +79,41 @@ static cyf_status is_unknown(const cyf_h5ad *file, const cyf_names *members) {
 
 static cyf_status refuse(const cyf_h5ad *file, const cyf_names *members) {
   static const char of_10x[] = "python3 -c \"import scanpy; scanpy.read_10x_h5('<').write_h5ad('>')\"";
+  static const char *const molecules[] = {"barcode_idx", "barcodes"}, *const seurat[] = {"assays", "cell.names"};
   char *format = NULL;
+  bool is = false;
+  H5I_type_t mod = H5I_BADID;
   CYF_TRY(cyf_h5_read_text_attribute(file->file, "format", file->path, &format));
   const bool is_ours = format && strcmp(format, "cytoforge") == 0;
   cyf_free(format);
   if (is_ours) return CYF_FAIL(CYF_ERR_INPUT, "%s: is a model or a checkpoint of cytoforge, not cells", file->path);
-  if (cyf_h5ad_is_loom(file))
+  CYF_TRY(cyf_h5ad_is_loom(file, &is));
+  if (is)
     return cyf_other_format_is(file->path, "a loom file",
                                "python3 -c \"import scanpy; scanpy.read_loom('<').write_h5ad('>')\"");
-  if (cyf_h5_object_type(file->file, "mod") == H5I_GROUP) return is_mudata(file);
-  if (cyf_h5_exists(file->file, "barcode_idx") && cyf_h5_exists(file->file, "barcodes"))
+  CYF_TRY(cyf_h5_object_type(file->file, "mod", file->path, &mod));
+  if (mod == H5I_GROUP) return is_mudata(file);
+  CYF_TRY(has_all(file, NULL, molecules, 2, &is));
+  if (is)
     return CYF_FAIL(
         CYF_ERR_INPUT,
         "%s: is a 10x molecule file, which lists molecules, not cells; filtered_feature_bc_matrix.h5 of the "
         "same run has the cells",
         file->path);
-  if (cyf_h5_exists(file->file, "assays") && cyf_h5_exists(file->file, "cell.names"))
+  CYF_TRY(has_all(file, NULL, seurat, 2, &is));
+  if (is)
     return cyf_other_format_is(file->path, "a Seurat file (h5seurat)",
                                "Rscript -e \"SeuratDisk::Convert('<', dest = '>')\"");
-  for (int64_t i = 0; i < members->n; i++)
-    if (is_10x(file->file, members->name[i])) return cyf_other_format_is(file->path, "a 10x HDF5 file", of_10x);
+  for (int64_t i = 0; i < members->n; i++) {
+    CYF_TRY(is_10x(file, members->name[i], &is));
+    if (is) return cyf_other_format_is(file->path, "a 10x HDF5 file", of_10x);
+  }
   return is_unknown(file, members);
 }
 
 cyf_status cyf_h5ad_refuse_layout(const cyf_h5ad *file) {
   cyf_names members = {0};
-  cyf_status status = list_members(file->file, "/", &members);
+  cyf_status status = list_members(file, "/", &members);
   if (status == CYF_OK) status = refuse(file, &members);
   cyf_names_destroy(&members);
   return status;

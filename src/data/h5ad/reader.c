@@ -47,10 +47,13 @@ static cyf_status open_file(const char *path, const char *matrix, cyf_h5ad **ret
   CYF_TRY_CLEANUP(cyf_h5ad_matrix_open(file, matrix ? matrix : "X"));
   CYF_TRY_CLEANUP(cyf_h5ad_frame_open(file, "obs", file->n_cells, &file->obs));
   CYF_TRY_CLEANUP(cyf_h5ad_frame_open(file, var_path(file), file->n_genes, &file->var));
-  *ret_file = file;
-  return CYF_OK;
 cleanup:
-  close_file(&file);
+  if (file->file >= 0) status = cyf_h5_end_reads(file->file, path, status);
+  if (status == CYF_OK) {
+    *ret_file = file;
+  } else {
+    close_file(&file);
+  }
   return status;
 }
 
@@ -95,6 +98,7 @@ cyf_status cyf_h5ad_read_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_
   }
   cyf_hdf5_lock();
   cyf_status status = cyf_h5ad_rows(file, first, n, rows);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   cyf_hdf5_unlock();
   return status;
 }
@@ -153,6 +157,7 @@ cyf_status cyf_h5ad_read_genes(cyf_h5ad *file, const char *column, cyf_names *re
   *ret_genes = (cyf_names){0};
   cyf_hdf5_lock();
   cyf_status status = read_genes(file, column, ret_genes);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   cyf_hdf5_unlock();
   if (status != CYF_OK) cyf_names_destroy(ret_genes);
   return status;
@@ -166,6 +171,7 @@ cyf_status cyf_h5ad_list_gene_names(cyf_h5ad *file, const char *column, cyf_name
   CYF_TRY(CYF_NEW(&names, file->n_genes));
   cyf_hdf5_lock();
   status = gene_names(file, column, names, &n_missing);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   cyf_hdf5_unlock();
   for (int64_t i = 0; i < file->n_genes && status == CYF_OK; i++) status = cyf_names_add(ret_names, names[i], NULL);
   cyf_h5_free_strings(&names, file->n_genes);
@@ -191,8 +197,9 @@ static cyf_status list_columns(const cyf_h5ad *file, const cyf_h5ad_frame *frame
   cyf_hdf5_lock();
   for (int64_t i = 0; i < frame->columns.n && status == CYF_OK; i++) {
     const char *column = frame->columns.name[i];
-    if (cyf_h5ad_column_kind(file, frame, column) == CYF_COLUMN_UNREADABLE) continue;
-    status = cyf_names_add(ret_columns, column, NULL);
+    cyf_column_kind kind = CYF_COLUMN_UNREADABLE;
+    status = cyf_h5ad_column_kind(file, frame, column, &kind);
+    if (status == CYF_OK && kind != CYF_COLUMN_UNREADABLE) status = cyf_names_add(ret_columns, column, NULL);
   }
   cyf_hdf5_unlock();
   if (status != CYF_OK) cyf_names_destroy(ret_columns);
@@ -210,7 +217,9 @@ cyf_status cyf_h5ad_list_unreadable(cyf_h5ad *file, cyf_names *ret_columns) {
   for (int64_t i = 0; i < file->obs.columns.n && status == CYF_OK; i++) {
     const char *column = file->obs.columns.name[i];
     char *line = NULL, fault[CYF_H5_REASON_SIZE];
-    if (cyf_h5ad_column_kind(file, &file->obs, column) != CYF_COLUMN_UNREADABLE) continue;
+    cyf_column_kind kind = CYF_COLUMN_UNREADABLE;
+    status = cyf_h5ad_column_kind(file, &file->obs, column, &kind);
+    if (status != CYF_OK || kind != CYF_COLUMN_UNREADABLE) continue;
     status = cyf_format(&line, "'%s' (%s)", column, cyf_h5ad_column_fault(file, &file->obs, column, fault));
     if (status == CYF_OK) status = cyf_names_add(ret_columns, line, NULL);
     cyf_free(line);
@@ -231,8 +240,10 @@ static cyf_status read_obsm(const cyf_h5ad *file, const char *name, int64_t *ret
   hid_t dataset = H5I_INVALID_HID, type = H5I_INVALID_HID;
   int n_dims = 0;
   int64_t shape[4] = {0};
+  bool is_dataset = false;
   CYF_TRY_CLEANUP(cyf_format(&path, "obsm/%s", name));
-  if (cyf_h5_object_type(file->file, path) != H5I_DATASET) {
+  CYF_TRY_CLEANUP(cyf_h5_is_dataset(file->file, path, file->path, &is_dataset));
+  if (!is_dataset) {
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: there is no array %s", file->path, path);
     goto cleanup;
   }
@@ -253,7 +264,6 @@ static cyf_status read_obsm(const cyf_h5ad *file, const char *name, int64_t *ret
                                     *ret_values));
   *ret_width = shape[1];
 cleanup:
-  if (status != CYF_OK) cyf_free(*ret_values);
   cyf_h5_close_id(&type);
   cyf_h5_close_id(&dataset);
   cyf_free(path);
@@ -265,6 +275,8 @@ cyf_status cyf_h5ad_read_obsm(cyf_h5ad *file, const char *name, int64_t *ret_wid
   *ret_width = 0;
   cyf_hdf5_lock();
   cyf_status status = read_obsm(file, name, ret_width, ret_values);
+  status = cyf_h5_end_reads(file->file, file->path, status);
+  if (status != CYF_OK) cyf_free(*ret_values);
   cyf_hdf5_unlock();
   return status;
 }

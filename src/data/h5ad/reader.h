@@ -24,7 +24,9 @@ typedef struct cyf_h5ad cyf_h5ad;
  * HDF5's other built-in filters. A CSC matrix is transposed in memory on first use. Files of anndata before 0.7 are
  * understood: compound obs and var, codes with obs/__categories, h5sparse attributes, raw.X. The row pointers are held
  * in memory, 8 bytes a cell. Errors: CYF_ERR_INPUT naming the file and what is wrong: missing, truncated, not HDF5, no
- * such matrix, sizes that disagree, malformed indptr, or a compression that this HDF5 lacks. */
+ * such matrix, sizes that disagree, malformed indptr, or a compression that this HDF5 lacks. This and every other call
+ * that reads fails with CYF_ERR_IO where the system could not read, and with CYF_ERR_INPUT where the file became
+ * shorter meanwhile. */
 cyf_status cyf_h5ad_open(const char *path, const char *matrix, cyf_h5ad **ret_file);
 /** Closes the file and frees what is held of it; NULL-safe, sets NULL. */
 void cyf_h5ad_close(cyf_h5ad **file);
@@ -95,8 +97,9 @@ cyf_status cyf_h5ad_list_columns(cyf_h5ad *file, cyf_names *ret_columns);
 /** The obs columns that cannot be read, each as "'NAME' (what it is)": opaque bytes, references and the like, and
  * unknown encodings. The caller destroys *ret_columns. */
 cyf_status cyf_h5ad_list_unreadable(cyf_h5ad *file, cyf_names *ret_columns);
-/** True when the obs column holds plain numbers: no categories, strings or Booleans. */
-bool cyf_h5ad_column_is_numeric(cyf_h5ad *file, const char *column);
+/** Whether the obs column holds plain numbers: no categories, strings or Booleans. Errors: CYF_ERR_IO, CYF_ERR_INPUT
+ * where the file became shorter. */
+cyf_status cyf_h5ad_column_is_numeric(cyf_h5ad *file, const char *column, bool *ret_is);
 /** obsm/NAME as float32 [n_cells, width]; the caller frees *ret_values with cyf_free. Errors: CYF_ERR_INPUT when it is
  * absent or of another shape. */
 cyf_status cyf_h5ad_read_obsm(cyf_h5ad *file, const char *name, int64_t *ret_width, float **ret_values);

@@ -27,44 +27,83 @@ static cyf_column_kind kind_of_field(hid_t dataset, const char *field) {
 }
 
 /* uns/NAME_categories, which anndata before 0.7 wrote for a compound column of codes. */
-static bool has_uns_categories(const cyf_h5ad *file, const char *column, char path[CYF_H5_REASON_SIZE]) {
+static cyf_status has_uns_categories(const cyf_h5ad *file, const char *column, char path[CYF_H5_REASON_SIZE],
+                                     bool *ret_has) {
+  *ret_has = false;
   int length = snprintf(path, CYF_H5_REASON_SIZE, "uns/%s_categories", column);
-  return length < CYF_H5_REASON_SIZE && cyf_h5_object_type(file->file, path) == H5I_DATASET;
+  return length < CYF_H5_REASON_SIZE ? cyf_h5_is_dataset(file->file, path, file->path, ret_has) : CYF_OK;
 }
 
-static bool is_categorical(hid_t group) {
-  return cyf_h5_object_type(group, "codes") == H5I_DATASET && cyf_h5_exists(group, "categories");
+static cyf_status is_categorical(const cyf_h5ad *file, hid_t group, bool *ret_is) {
+  CYF_TRY(cyf_h5_is_dataset(group, "codes", file->path, ret_is));
+  return *ret_is ? cyf_h5_exists(group, "categories", file->path, ret_is) : CYF_OK;
 }
 
-static bool is_categorical_group(hid_t parent, const char *name) {
+static cyf_status is_categorical_group(const cyf_h5ad *file, hid_t parent, const char *name, bool *ret_is) {
   hid_t group = H5Gopen2(parent, name, H5P_DEFAULT);
-  const bool is = group >= 0 && is_categorical(group);
+  *ret_is = false;
+  const cyf_status status = group < 0 ? CYF_OK : is_categorical(file, group, ret_is);
   cyf_h5_close_id(&group);
-  return is;
+  return status;
 }
 
-cyf_column_kind cyf_h5ad_column_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column) {
+/* values and mask, both arrays */
+static cyf_status is_nullable(const cyf_h5ad *file, hid_t group, bool *ret_is) {
+  CYF_TRY(cyf_h5_is_dataset(group, "values", file->path, ret_is));
+  return *ret_is ? cyf_h5_is_dataset(group, "mask", file->path, ret_is) : CYF_OK;
+}
+
+static cyf_status kind_of_object(const cyf_h5ad *file, hid_t object, bool is_dataset, cyf_column_kind *ret_kind) {
+  bool is = false;
+  if (is_dataset) {
+    CYF_TRY(cyf_h5_has_attribute(object, "categories", file->path, &is));
+    *ret_kind = is ? CYF_COLUMN_CATEGORICAL : kind_of_dataset(object);
+    return CYF_OK;
+  }
+  CYF_TRY(is_categorical(file, object, &is));
+  if (is) {
+    *ret_kind = CYF_COLUMN_CATEGORICAL;
+    return CYF_OK;
+  }
+  CYF_TRY(is_nullable(file, object, &is));
+  if (!is) return CYF_OK;
+  hid_t values = H5Dopen2(object, "values", H5P_DEFAULT);
+  *ret_kind = kind_of_dataset(values);
+  cyf_h5_close_id(&values);
+  return CYF_OK;
+}
+
+static cyf_status find_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
+                            cyf_column_kind *ret_kind) {
   char path[CYF_H5_REASON_SIZE];
-  if (frame->object < 0) return CYF_COLUMN_UNREADABLE;
+  bool has = false;
+  H5I_type_t type = H5I_BADID;
   if (frame->compound) {
-    cyf_column_kind kind = kind_of_field(frame->object, column);
-    return kind == CYF_COLUMN_INTEGER && has_uns_categories(file, column, path) ? CYF_COLUMN_CATEGORICAL : kind;
+    *ret_kind = kind_of_field(frame->object, column);
+    if (*ret_kind == CYF_COLUMN_INTEGER) CYF_TRY(has_uns_categories(file, column, path, &has));
+    if (has) *ret_kind = CYF_COLUMN_CATEGORICAL;
+    return CYF_OK;
   }
-  H5I_type_t type = cyf_h5_object_type(frame->object, column);
-  if (type != H5I_DATASET && type != H5I_GROUP) return CYF_COLUMN_UNREADABLE;
-  cyf_column_kind kind = CYF_COLUMN_UNREADABLE;
+  CYF_TRY(cyf_h5_object_type(frame->object, column, file->path, &type));
+  if (type != H5I_DATASET && type != H5I_GROUP) return CYF_OK;
   hid_t object = H5Oopen(frame->object, column, H5P_DEFAULT);
-  if (type == H5I_DATASET) {
-    kind = H5Aexists(object, "categories") > 0 ? CYF_COLUMN_CATEGORICAL : kind_of_dataset(object);
-  } else if (is_categorical(object)) {
-    kind = CYF_COLUMN_CATEGORICAL;
-  } else if (cyf_h5_object_type(object, "values") == H5I_DATASET && cyf_h5_object_type(object, "mask") == H5I_DATASET) {
-    hid_t values = H5Dopen2(object, "values", H5P_DEFAULT);
-    kind = kind_of_dataset(values);
-    cyf_h5_close_id(&values);
-  }
+  const cyf_status status = kind_of_object(file, object, type == H5I_DATASET, ret_kind);
   cyf_h5_close_id(&object);
-  return kind;
+  return status;
+}
+
+cyf_status cyf_h5ad_column_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
+                                cyf_column_kind *ret_kind) {
+  *ret_kind = CYF_COLUMN_UNREADABLE;
+  if (frame->object < 0) return CYF_OK;
+  const cyf_status status = find_kind(file, frame, column, ret_kind);
+  if (status == CYF_ERR_INPUT) { /* a damaged column is one that cannot be read, where it is not a failed read */
+    *ret_kind = CYF_COLUMN_UNREADABLE;
+    cyf_status_clear();
+  } else {
+    CYF_TRY(status);
+  }
+  return cyf_h5_check_reads(file->file, file->path);
 }
 
 /* Why a dataset or group is no column. */
@@ -99,15 +138,16 @@ const char *cyf_h5ad_column_fault(const cyf_h5ad *file, const cyf_h5ad_frame *fr
     cyf_h5_close_id(&type);
     return text;
   }
-  const H5I_type_t type = cyf_h5_object_type(frame->object, column);
+  H5I_type_t type = H5I_BADID;
+  bool nullable = false;
+  if (cyf_h5_object_type(frame->object, column, file->path, &type) != CYF_OK) cyf_status_clear();
   if (type != H5I_DATASET && type != H5I_GROUP) {
     snprintf(text, CYF_H5_REASON_SIZE, "not there");
     return text;
   }
   hid_t object = H5Oopen(frame->object, column, H5P_DEFAULT);
-  hid_t values = type == H5I_GROUP && cyf_h5_object_type(object, "values") == H5I_DATASET
-                     ? H5Dopen2(object, "values", H5P_DEFAULT)
-                     : H5I_INVALID_HID; /* of a nullable array */
+  if (type == H5I_GROUP && cyf_h5_is_dataset(object, "values", file->path, &nullable) != CYF_OK) cyf_status_clear();
+  hid_t values = nullable ? H5Dopen2(object, "values", H5P_DEFAULT) : H5I_INVALID_HID;
   object_fault(file, values >= 0 ? values : object, values >= 0 || type == H5I_DATASET, text);
   cyf_h5_close_id(&values);
   cyf_h5_close_id(&object);
@@ -183,12 +223,14 @@ cleanup:
 static cyf_status read_array(const cyf_h5ad *file, hid_t parent, const char *path, int64_t n, const char *name,
                              cyf_column *column) {
   cyf_status status = CYF_OK;
-  H5I_type_t type = cyf_h5_object_type(parent, path);
+  H5I_type_t type = H5I_BADID;
+  bool nullable = false;
+  CYF_TRY(cyf_h5_object_type(parent, path, file->path, &type));
   hid_t object = type == H5I_BADID ? H5I_INVALID_HID : H5Oopen(parent, path, H5P_DEFAULT);
+  if (type == H5I_GROUP) CYF_TRY_CLEANUP(is_nullable(file, object, &nullable));
   if (type == H5I_DATASET) {
     status = read_plain(file, object, NULL, n, name, column);
-  } else if (type == H5I_GROUP && cyf_h5_object_type(object, "values") == H5I_DATASET &&
-             cyf_h5_object_type(object, "mask") == H5I_DATASET) {
+  } else if (nullable) {
     status = read_nullable(file, object, n, name, column);
   } else {
     char *encoding = NULL;
@@ -198,6 +240,7 @@ static cyf_status read_array(const cyf_h5ad *file, hid_t parent, const char *pat
                       encoding ? encoding : "unknown");
     cyf_free(encoding);
   }
+cleanup:
   cyf_h5_close_id(&object);
   return status;
 }
@@ -254,8 +297,10 @@ static cyf_status read_field(const cyf_h5ad *file, const cyf_h5ad_frame *frame, 
   cyf_status status = CYF_OK;
   char path[CYF_H5_REASON_SIZE];
   cyf_column categories = {0};
+  bool coded = false;
   CYF_TRY(read_plain(file, frame->object, name, frame->n_rows, name, column));
-  if (column->kind != CYF_COLUMN_INTEGER || !has_uns_categories(file, name, path)) return CYF_OK;
+  if (column->kind == CYF_COLUMN_INTEGER) CYF_TRY(has_uns_categories(file, name, path, &coded));
+  if (!coded) return CYF_OK;
   hid_t dataset = H5Dopen2(file->file, path, H5P_DEFAULT), space = H5Dget_space(dataset);
   if (H5Sget_simple_extent_ndims(space) == 0) {
     CYF_TRY_CLEANUP(CYF_NEW(&categories.text, 1));
@@ -280,17 +325,20 @@ static cyf_status no_such_column(const cyf_h5ad *file, const cyf_h5ad_frame *fra
 
 static cyf_status read_column(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *name, cyf_column *column) {
   if (frame->compound) return read_field(file, frame, name, column);
-  H5I_type_t type = cyf_h5_object_type(frame->object, name);
+  bool referenced = false, categorical = false;
+  H5I_type_t type = H5I_BADID;
+  CYF_TRY(cyf_h5_object_type(frame->object, name, file->path, &type));
   if (type == H5I_DATASET) {
     hid_t dataset = H5Dopen2(frame->object, name, H5P_DEFAULT);
-    cyf_status status = H5Aexists(dataset, "categories") > 0
-                            ? read_referenced(file, dataset, frame->n_rows, name, column)
-                            : read_plain(file, dataset, NULL, frame->n_rows, name, column);
+    cyf_status status = cyf_h5_has_attribute(dataset, "categories", file->path, &referenced);
+    if (status == CYF_OK)
+      status = referenced ? read_referenced(file, dataset, frame->n_rows, name, column)
+                          : read_plain(file, dataset, NULL, frame->n_rows, name, column);
     cyf_h5_close_id(&dataset);
     return status;
   }
-  if (type == H5I_GROUP && is_categorical_group(frame->object, name))
-    return read_categorical_group(file, frame->object, name, frame->n_rows, column);
+  if (type == H5I_GROUP) CYF_TRY(is_categorical_group(file, frame->object, name, &categorical));
+  if (categorical) return read_categorical_group(file, frame->object, name, frame->n_rows, column);
   return read_array(file, frame->object, name, frame->n_rows, name, column);
 }
 

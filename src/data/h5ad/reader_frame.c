@@ -26,7 +26,9 @@ static cyf_status group_columns(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   cyf_status status = CYF_OK;
   char **order = NULL;
   int64_t n = 0;
-  if (H5Aexists(frame->object, "column-order") > 0) {
+  bool ordered = false;
+  CYF_TRY(cyf_h5_has_attribute(frame->object, "column-order", file->path, &ordered));
+  if (ordered) {
     CYF_TRY(cyf_h5_read_texts_attribute(frame->object, "column-order", file->path, &order, &n));
     for (int64_t i = 0; i < n && status == CYF_OK; i++) status = cyf_names_add(&frame->columns, order[i], NULL);
     cyf_h5_free_strings(&order, n);
@@ -46,50 +48,67 @@ static cyf_status group_columns(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
 }
 
 /* Rows of the dataset at `path`, or of the "values" or "codes" of a group there; -1: there are none. */
-static int64_t rows_at(hid_t parent, const char *path) {
+static cyf_status rows_at(const cyf_h5ad *file, hid_t parent, const char *path, int64_t *ret_n) {
   static const char *const parts[] = {"values", "codes"};
   hsize_t dims[H5S_MAX_RANK] = {0};
   char part[CYF_H5_REASON_SIZE];
-  const H5I_type_t type = cyf_h5_object_type(parent, path);
+  H5I_type_t type = H5I_BADID;
+  *ret_n = -1;
+  CYF_TRY(cyf_h5_object_type(parent, path, file->path, &type));
   for (int i = 0; type == H5I_GROUP && i < 2; i++) {
-    const int64_t n =
-        snprintf(part, sizeof(part), "%s/%s", path, parts[i]) < (int)sizeof(part) ? rows_at(parent, part) : -1;
-    if (n >= 0) return n;
+    if (snprintf(part, sizeof(part), "%s/%s", path, parts[i]) >= (int)sizeof(part)) continue;
+    CYF_TRY(rows_at(file, parent, part, ret_n));
+    if (*ret_n >= 0) return CYF_OK;
   }
-  if (type != H5I_DATASET) return -1;
+  if (type != H5I_DATASET) return CYF_OK;
   hid_t dataset = H5Dopen2(parent, path, H5P_DEFAULT), space = H5Dget_space(dataset);
-  const int64_t n = H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, dims, NULL) == 1
-                        ? (int64_t)dims[0]
-                        : -1;
+  cyf_status status = CYF_OK;
+  if (space < 0) status = cyf_h5_cannot_read(dataset, file->path, path);
+  else if (H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, dims, NULL) == 1)
+    *ret_n = (int64_t)dims[0];
   cyf_h5_close_id(&space);
   cyf_h5_close_id(&dataset);
-  return n;
+  return status;
 }
 
 /* Of a frame that no matrix gives a size: the rows of its index, or of a column. */
-static int64_t count_rows(const cyf_h5ad_frame *frame) {
-  int64_t n = frame->index ? rows_at(frame->object, frame->index) : -1;
-  for (int64_t c = 0; c < frame->columns.n && n < 0; c++) n = rows_at(frame->object, frame->columns.name[c]);
-  return n < 0 ? 0 : n;
+static cyf_status count_rows(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
+  int64_t n = -1;
+  if (frame->index) CYF_TRY(rows_at(file, frame->object, frame->index, &n));
+  for (int64_t c = 0; c < frame->columns.n && n < 0; c++)
+    CYF_TRY(rows_at(file, frame->object, frame->columns.name[c], &n));
+  frame->n_rows = n < 0 ? 0 : n;
+  return CYF_OK;
+}
+
+/* The index where no attribute names it. */
+static cyf_status find_index(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
+  static const char *const names[] = {"_index", "index"};
+  for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+    bool exists = false;
+    CYF_TRY(cyf_h5_exists(frame->object, names[i], file->path, &exists));
+    if (exists) return cyf_strdup(names[i], &frame->index);
+  }
+  return CYF_OK;
 }
 
 static cyf_status open_group(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   cyf_status status = CYF_OK;
   hid_t index = H5I_INVALID_HID;
+  H5I_type_t type = H5I_BADID;
   int n_dims = 0;
   int64_t shape[4] = {0};
   CYF_TRY(cyf_h5_read_text_attribute(frame->object, "_index", file->path, &frame->index));
-  if (!frame->index && cyf_h5_exists(frame->object, "_index")) CYF_TRY(cyf_strdup("_index", &frame->index));
-  if (!frame->index && cyf_h5_exists(frame->object, "index")) CYF_TRY(cyf_strdup("index", &frame->index));
+  if (!frame->index) CYF_TRY(find_index(file, frame));
   CYF_TRY(group_columns(file, frame));
-  if (frame->n_rows < 0) frame->n_rows = count_rows(frame);
+  if (frame->n_rows < 0) CYF_TRY(count_rows(file, frame));
   if (!frame->index) return CYF_OK;
-  if (!cyf_h5_exists(frame->object, frame->index)) {
+  CYF_TRY(cyf_h5_object_type(frame->object, frame->index, file->path, &type));
+  if (type == H5I_BADID) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: %s names '%s' as its index, which is missing", file->path, frame->name,
                     frame->index);
   }
-  if (cyf_h5_object_type(frame->object, frame->index) != H5I_DATASET)
-    return CYF_OK; /* its length is checked when it is read */
+  if (type != H5I_DATASET) return CYF_OK; /* its length is checked when it is read */
   index = H5Dopen2(frame->object, frame->index, H5P_DEFAULT);
   CYF_TRY_CLEANUP(cyf_h5_extent(index, file->path, frame->name, &n_dims, shape));
   if (n_dims != 1 || shape[0] != frame->n_rows) {
@@ -128,7 +147,8 @@ cleanup:
 cyf_status cyf_h5ad_frame_open(const cyf_h5ad *file, const char *path, int64_t n_rows, cyf_h5ad_frame *ret_frame) {
   *ret_frame = (cyf_h5ad_frame){.object = H5I_INVALID_HID, .n_rows = n_rows};
   CYF_TRY(cyf_strdup(path, &ret_frame->name));
-  H5I_type_t type = cyf_h5_object_type(file->file, path);
+  H5I_type_t type = H5I_BADID;
+  CYF_TRY(cyf_h5_object_type(file->file, path, file->path, &type));
   if (type == H5I_BADID) {
     if (n_rows < 0) ret_frame->n_rows = 0;
     return CYF_OK;

@@ -24,9 +24,11 @@ static cyf_status read_ids(const cyf_h5ad *file, const char *column, int64_t fir
   const cyf_h5ad_frame *obs = &file->obs;
   if (!column || (obs->index && strcmp(column, obs->index) == 0))
     return cyf_h5ad_frame_names(file, obs, first, n, ret_ids);
-  const bool is_dataset = !obs->compound && cyf_h5_object_type(obs->object, column) == H5I_DATASET;
-  if (!is_dataset || cyf_h5ad_column_kind(file, obs, column) != CYF_COLUMN_TEXT)
-    return texts_of_column(file, column, first, n, ret_ids);
+  bool is_dataset = false;
+  cyf_column_kind kind = CYF_COLUMN_UNREADABLE;
+  if (!obs->compound && obs->object >= 0) CYF_TRY(cyf_h5_is_dataset(obs->object, column, file->path, &is_dataset));
+  if (is_dataset) CYF_TRY(cyf_h5ad_column_kind(file, obs, column, &kind));
+  if (kind != CYF_COLUMN_TEXT) return texts_of_column(file, column, first, n, ret_ids);
   int n_dims = 0;
   int64_t shape[4] = {0};
   hid_t dataset = H5Dopen2(obs->object, column, H5P_DEFAULT);
@@ -42,7 +44,8 @@ static cyf_status read_ids(const cyf_h5ad *file, const char *column, int64_t fir
 cyf_status cyf_h5ad_read_ids(cyf_h5ad *file, const char *column, int64_t first, int64_t n, char **ret_ids) {
   memset(ret_ids, 0, (size_t)n * sizeof(*ret_ids));
   cyf_hdf5_lock();
-  const cyf_status status = read_ids(file, column, first, n, ret_ids);
+  cyf_status status = read_ids(file, column, first, n, ret_ids);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   cyf_hdf5_unlock();
   for (int64_t i = 0; i < n && status != CYF_OK; i++) cyf_free(ret_ids[i]);
   return status;

@@ -65,7 +65,7 @@ cyf_status cyf_h5ad_matrix_open(cyf_h5ad *file, const char *matrix);
 /** not_anndata.c: fails, naming what the file is, which has no matrix where AnnData has one. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_h5ad_refuse_layout(const cyf_h5ad *file);
 /** Whether it is a loom file, whose layers have genes as rows and so cannot be taken for AnnData's. */
-bool cyf_h5ad_is_loom(const cyf_h5ad *file);
+cyf_status cyf_h5ad_is_loom(const cyf_h5ad *file, bool *ret_is);
 /** reader_rows.c: cyf_h5ad_read_rows, its arguments checked. */
 cyf_status cyf_h5ad_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
@@ -123,8 +123,10 @@ typedef struct cyf_column {
 cyf_status cyf_h5ad_frame_open(const cyf_h5ad *file, const char *path, int64_t n_rows, cyf_h5ad_frame *ret_frame);
 /** Closes the object and frees the names. */
 void cyf_h5ad_frame_close(cyf_h5ad_frame *frame);
-/** The kind of a column without reading it; UNREADABLE when absent, or of an unknown encoding or type. */
-cyf_column_kind cyf_h5ad_column_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column);
+/** The kind of a column without reading it; UNREADABLE when absent, damaged, or of an unknown encoding or type. Errors:
+ * those of cyf_h5_check_reads. */
+cyf_status cyf_h5ad_column_kind(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
+                                cyf_column_kind *ret_kind);
 /** Why a column is UNREADABLE, for a message. Returns `text`. */
 const char *cyf_h5ad_column_fault(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
                                   char text[CYF_H5_REASON_SIZE]);

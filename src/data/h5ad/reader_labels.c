@@ -15,7 +15,9 @@ cyf_status cyf_h5ad_frame_names(const cyf_h5ad *file, const cyf_h5ad_frame *fram
     for (int64_t i = 0; i < n; i++) CYF_TRY(cyf_format(&ret_names[i], "%lld", (long long)(first + i)));
     return CYF_OK;
   }
-  if (frame->compound || cyf_h5_object_type(frame->object, frame->index) == H5I_DATASET) {
+  bool is_dataset = frame->compound;
+  if (!is_dataset) CYF_TRY(cyf_h5_is_dataset(frame->object, frame->index, file->path, &is_dataset));
+  if (is_dataset) {
     hid_t dataset = frame->compound ? frame->object : H5Dopen2(frame->object, frame->index, H5P_DEFAULT);
     const char *field = frame->compound ? frame->index : NULL;
     const bool strings = cyf_h5_holds_strings(dataset, field);
@@ -157,14 +159,17 @@ cyf_status cyf_h5ad_read_labels(cyf_h5ad *file, const char *column, cyf_label_co
   *ret_column = (cyf_label_column){0};
   cyf_hdf5_lock();
   cyf_status status = read_labels(file, column, ret_column);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   cyf_hdf5_unlock();
   if (status != CYF_OK) cyf_label_column_destroy(ret_column);
   return status;
 }
 
-bool cyf_h5ad_column_is_numeric(cyf_h5ad *file, const char *column) {
+cyf_status cyf_h5ad_column_is_numeric(cyf_h5ad *file, const char *column, bool *ret_is) {
+  cyf_column_kind kind = CYF_COLUMN_UNREADABLE;
   cyf_hdf5_lock();
-  cyf_column_kind kind = cyf_h5ad_column_kind(file, &file->obs, column);
+  const cyf_status status = cyf_h5ad_column_kind(file, &file->obs, column, &kind);
   cyf_hdf5_unlock();
-  return kind == CYF_COLUMN_INTEGER || kind == CYF_COLUMN_REAL;
+  *ret_is = kind == CYF_COLUMN_INTEGER || kind == CYF_COLUMN_REAL;
+  return status;
 }

@@ -26,10 +26,17 @@ static herr_t add_link_name(hid_t group, const char *name, const H5L_info_t *inf
 
 static cyf_status no_such_matrix(const cyf_h5ad *file, const char *matrix) {
   char list[CYF_H5_REASON_SIZE] = "";
-  if (cyf_h5ad_is_loom(file)) return cyf_h5ad_refuse_layout(file);
-  if (cyf_h5_exists(file->file, "X")) snprintf(list, sizeof(list), ", X");
-  if (cyf_h5_exists(file->file, "raw/X") || cyf_h5_exists(file->file, "raw.X")) strcat(list, ", raw/X");
-  if (cyf_h5_object_type(file->file, "layers") == H5I_GROUP) {
+  bool has_x = false, has_raw = false, has_old_raw = false, is_loom = false;
+  H5I_type_t layers = H5I_BADID;
+  CYF_TRY(cyf_h5ad_is_loom(file, &is_loom));
+  if (is_loom) return cyf_h5ad_refuse_layout(file);
+  CYF_TRY(cyf_h5_exists(file->file, "X", file->path, &has_x));
+  CYF_TRY(cyf_h5_exists(file->file, "raw/X", file->path, &has_raw));
+  CYF_TRY(cyf_h5_exists(file->file, "raw.X", file->path, &has_old_raw));
+  CYF_TRY(cyf_h5_object_type(file->file, "layers", file->path, &layers));
+  if (has_x) snprintf(list, sizeof(list), ", X");
+  if (has_raw || has_old_raw) strcat(list, ", raw/X");
+  if (layers == H5I_GROUP) {
     H5Literate_by_name(file->file, "layers", H5_INDEX_NAME, H5_ITER_INC, NULL, add_link_name, list, H5P_DEFAULT);
   }
   if (!list[0]) return cyf_h5ad_refuse_layout(file);
@@ -39,10 +46,16 @@ static cyf_status no_such_matrix(const cyf_h5ad *file, const char *matrix) {
 static cyf_status find_matrix(cyf_h5ad *file, const char *matrix) {
   bool named = strcmp(matrix, "X") == 0 || strcmp(matrix, "raw/X") == 0 || strncmp(matrix, "layers/", 7) == 0;
   if (!named) return CYF_FAIL(CYF_ERR_INPUT, "%s: matrix '%s' is none of X, raw/X and layers/NAME", file->path, matrix);
-  if (strncmp(matrix, "layers/", 7) == 0 && cyf_h5ad_is_loom(file)) return cyf_h5ad_refuse_layout(file);
-  if (strcmp(matrix, "raw/X") == 0 && !cyf_h5_exists(file->file, matrix)) matrix = "raw.X"; /* before anndata 0.7 */
-  if (!cyf_h5_exists(file->file, matrix)) return no_such_matrix(file, strcmp(matrix, "raw.X") == 0 ? "raw/X" : matrix);
-  return cyf_strdup(matrix, &file->matrix);
+  bool exists = false, is_loom = false;
+  const char *stored = matrix;
+  if (strncmp(matrix, "layers/", 7) == 0) CYF_TRY(cyf_h5ad_is_loom(file, &is_loom));
+  if (is_loom) return cyf_h5ad_refuse_layout(file);
+  CYF_TRY(cyf_h5_exists(file->file, stored, file->path, &exists));
+  if (!exists && strcmp(matrix, "raw/X") == 0) {
+    stored = "raw.X"; /* before anndata 0.7 */
+    CYF_TRY(cyf_h5_exists(file->file, stored, file->path, &exists));
+  }
+  return exists ? cyf_strdup(stored, &file->matrix) : no_such_matrix(file, matrix);
 }
 
 /* Bytes of the dataset's cache of chunks. Consecutive reads share a chunk of a sparse array, or a row of chunks of a
@@ -64,7 +77,9 @@ static cyf_status open_numbers(const cyf_h5ad *file, const char *path, int n_dim
   char text[CYF_H5_TYPE_TEXT_SIZE];
   hid_t type = H5I_INVALID_HID, creation = H5I_INVALID_HID, access = H5I_INVALID_HID;
   int found_dims = 0;
-  if (cyf_h5_object_type(file->file, path) != H5I_DATASET) {
+  bool is_dataset = false;
+  CYF_TRY(cyf_h5_is_dataset(file->file, path, file->path, &is_dataset));
+  if (!is_dataset) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: %s is missing or not an array", file->path, path);
   }
   hid_t dataset = H5Dopen2(file->file, path, H5P_DEFAULT);
@@ -202,8 +217,10 @@ cleanup:
 
 cyf_status cyf_h5ad_matrix_open(cyf_h5ad *file, const char *matrix) {
   int64_t shape[4] = {0};
+  H5I_type_t type = H5I_BADID;
   CYF_TRY(find_matrix(file, matrix));
-  if (cyf_h5_object_type(file->file, file->matrix) == H5I_GROUP) return open_sparse(file);
+  CYF_TRY(cyf_h5_object_type(file->file, file->matrix, file->path, &type));
+  if (type == H5I_GROUP) return open_sparse(file);
   file->layout = CYF_LAYOUT_DENSE;
   CYF_TRY(open_numbers(file, file->matrix, 2, &file->values, NULL, shape));
   return take_shape(file, shape);

@@ -17,11 +17,17 @@ static herr_t add_layer(hid_t group, const char *name, const H5L_info_t *info, v
 }
 
 static cyf_status list_matrices(hid_t file, const char *path, cyf_names *ret_matrices) {
-  if (cyf_h5_exists(file, "X")) CYF_TRY(cyf_names_add(ret_matrices, "X", NULL));
-  if (cyf_h5_exists(file, "raw/X") || cyf_h5_exists(file, "raw.X")) CYF_TRY(cyf_names_add(ret_matrices, "raw/X", NULL));
-  if (cyf_h5_object_type(file, "layers") != H5I_GROUP) return CYF_OK;
+  bool x = false, raw = false, old_raw = false;
+  H5I_type_t layers = H5I_BADID;
+  CYF_TRY(cyf_h5_exists(file, "X", path, &x));
+  CYF_TRY(cyf_h5_exists(file, "raw/X", path, &raw));
+  CYF_TRY(cyf_h5_exists(file, "raw.X", path, &old_raw));
+  if (x) CYF_TRY(cyf_names_add(ret_matrices, "X", NULL));
+  if (raw || old_raw) CYF_TRY(cyf_names_add(ret_matrices, "raw/X", NULL));
+  CYF_TRY(cyf_h5_object_type(file, "layers", path, &layers));
+  if (layers != H5I_GROUP) return CYF_OK;
   if (H5Literate_by_name(file, "layers", H5_INDEX_NAME, H5_ITER_INC, NULL, add_layer, ret_matrices, H5P_DEFAULT) < 0)
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: its layers cannot be listed; the file seems damaged", path);
+    return cyf_h5_cannot_read(file, path, "layers");
   return CYF_OK;
 }
 
@@ -43,7 +49,10 @@ static cyf_status open_tables(const char *path, cyf_h5ad *file) {
   CYF_TRY(cyf_strdup("X", &file->matrix));
   file->layout = CYF_LAYOUT_DENSE;
   CYF_TRY(cyf_h5_open_file(path, &file->file));
-  if (!cyf_h5_exists(file->file, "obs") && !cyf_h5_exists(file->file, "var"))
+  bool obs = false, var = false;
+  CYF_TRY(cyf_h5_exists(file->file, "obs", path, &obs));
+  CYF_TRY(cyf_h5_exists(file->file, "var", path, &var));
+  if (!obs && !var)
     return CYF_FAIL(CYF_ERR_INPUT, "%s: not an AnnData file (it has neither obs nor var)", path);
   CYF_TRY(cyf_h5ad_frame_open(file, "obs", -1, &file->obs));
   CYF_TRY(cyf_h5ad_frame_open(file, "var", -1, &file->var));
@@ -70,14 +79,15 @@ const char *cyf_h5ad_matrix(const cyf_h5ad *file) {
 }
 
 static cyf_status read_real(const cyf_h5ad *file, const char *path, double *ret_real) {
-  char reason[CYF_H5_REASON_SIZE];
-  if (cyf_h5_object_type(file->file, path) != H5I_DATASET) return CYF_OK;
+  H5I_type_t kind = H5I_BADID;
+  CYF_TRY(cyf_h5_object_type(file->file, path, file->path, &kind));
+  if (kind != H5I_DATASET) return CYF_OK;
   hid_t dataset = H5Dopen2(file->file, path, H5P_DEFAULT), space = H5Dget_space(dataset), type = H5Dget_type(dataset);
   cyf_status status = CYF_OK;
   if (H5Sget_simple_extent_npoints(space) != 1 || H5Tget_class(type) != H5T_FLOAT)
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s is not one number", file->path, path);
   else if (H5Dread(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, ret_real) < 0)
-    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read (HDF5: %s)", file->path, path, cyf_h5_reason(reason));
+    status = cyf_h5_cannot_read(dataset, file->path, path);
   cyf_h5_close_id(&type);
   cyf_h5_close_id(&space);
   cyf_h5_close_id(&dataset);
@@ -86,7 +96,9 @@ static cyf_status read_real(const cyf_h5ad *file, const char *path, double *ret_
 
 static cyf_status read_expression(const cyf_h5ad *file, char **ret_word, double *ret_target) {
   static const char word_path[] = "uns/cytoforge/expression";
-  if (cyf_h5_object_type(file->file, word_path) != H5I_DATASET) return CYF_OK;
+  H5I_type_t type = H5I_BADID;
+  CYF_TRY(cyf_h5_object_type(file->file, word_path, file->path, &type));
+  if (type != H5I_DATASET) return CYF_OK;
   hid_t dataset = H5Dopen2(file->file, word_path, H5P_DEFAULT);
   cyf_status status = cyf_h5_read_text(dataset, file->path, word_path, ret_word);
   cyf_h5_close_id(&dataset);

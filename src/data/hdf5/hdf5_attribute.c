@@ -19,9 +19,10 @@ static cyf_status to_booleans(hid_t type, int64_t n, const char *where, const ch
 
 cyf_status cyf_h5_read_int_attribute(hid_t object, const char *attribute, const char *where, int64_t max,
                                      int64_t *values, int64_t *ret_n) {
-  char reason[CYF_H5_REASON_SIZE];
+  bool has = false;
   *ret_n = 0;
-  if (H5Aexists(object, attribute) <= 0) return CYF_OK;
+  CYF_TRY(cyf_h5_has_attribute(object, attribute, where, &has));
+  if (!has) return CYF_OK;
   hid_t id = H5Aopen(object, attribute, H5P_DEFAULT);
   hid_t type = H5Aget_type(id), space = H5Aget_space(id);
   int64_t n = H5Sget_simple_extent_npoints(space);
@@ -33,12 +34,9 @@ cyf_status cyf_h5_read_int_attribute(hid_t object, const char *attribute, const 
   cyf_h5_close_id(&space);
   cyf_h5_close_id(&type);
   cyf_h5_close_id(&id);
+  if (n < 0 || result < 0) return cyf_h5_cannot_read(object, where, attribute);
   if (!fits)
     return CYF_FAIL(CYF_ERR_INPUT, "%s: attribute %s is not up to %lld integers", where, attribute, (long long)max);
-  if (result < 0) {
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: attribute %s cannot be read (HDF5: %s)", where, attribute,
-                    cyf_h5_reason(reason));
-  }
   CYF_TRY(status);
   *ret_n = n;
   return CYF_OK;

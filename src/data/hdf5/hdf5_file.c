@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
+#include "data/hdf5/hdf5_input_driver.h"
 #include "data/hdf5/lzf_filter.h"
 
 /* A global, since HDF5 has one state for the whole process, and so its lock. */
@@ -52,58 +54,73 @@ const char *cyf_h5_reason(char text[CYF_H5_REASON_SIZE]) {
   return text;
 }
 
+/* What cannot be looked at is another failure than what is not there or not permitted. */
+static cyf_status not_readable(const char *path, int error) {
+  if (error == ENOENT || error == ENOTDIR) return CYF_FAIL(CYF_ERR_INPUT, "%s: no such file", path);
+  return CYF_FAIL(cyf_input_error(error), "%s: %s", path, strerror(error));
+}
+
 static cyf_status check_readable(const char *path) {
   struct stat info;
-  if (stat(path, &info) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return CYF_FAIL(CYF_ERR_INPUT, "%s: no such file", path);
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: %s", path, strerror(errno));
-  }
+  if (stat(path, &info) != 0) return not_readable(path, errno);
   if (S_ISDIR(info.st_mode)) return CYF_FAIL(CYF_ERR_INPUT, "%s: is a folder, not an HDF5 file", path);
-  if (access(path, R_OK) != 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: %s", path, strerror(errno));
+  if (access(path, R_OK) != 0) return not_readable(path, errno);
   if (info.st_size == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: the file is empty", path);
   return CYF_OK;
 }
 
+/* The file may have been written to before, in between or after the reads so far: nobody can tell. */
+static cyf_status check(const cyf_h5_reads *reads, const char *where) {
+  cyf_file_identity now;
+  if (!reads) return CYF_OK;
+  if (reads->error) return CYF_FAIL(CYF_ERR_IO, "%s: reading failed: %s", where, strerror(reads->error));
+  if (reads->ended) return CYF_FAIL(CYF_ERR_INPUT, "%s: the file has become shorter while it was read", where);
+  if (reads->file < 0) return CYF_OK;
+  CYF_TRY(cyf_file_identify_open(reads->file, where, &now));
+  return cyf_file_check_same(where, &reads->identity, &now);
+}
+
+cyf_status cyf_h5_check_reads(hid_t object, const char *where) {
+  return check(cyf_h5_reads_of(object), where);
+}
+
+cyf_status cyf_h5_end_reads(hid_t object, const char *where, cyf_status status) {
+  const cyf_h5_reads *reads = cyf_h5_reads_of(object);
+  const bool failed = reads && (reads->error || reads->ended);
+  if (failed && status == CYF_ERR_INPUT) cyf_status_clear();
+  return status == CYF_OK || (failed && status == CYF_ERR_INPUT) ? check(reads, where) : status;
+}
+
+static cyf_status open_hdf5(const char *path, cyf_h5_reads *reads, hid_t *ret_file) {
+  char reason[CYF_H5_REASON_SIZE] = "";
+  hid_t file = H5I_INVALID_HID, access_list = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_file_locking(access_list, false, true);
+  if (cyf_h5_reads_set_driver(access_list, reads) >= 0) file = H5Fopen(path, H5F_ACC_RDONLY, access_list);
+  if (file < 0) cyf_h5_reason(reason);
+  cyf_h5_close_id(&access_list);
+  const cyf_status status = check(reads, path);
+  if (file >= 0 && status != CYF_OK) cyf_h5_close_id(&file);
+  CYF_TRY(status);
+  if (file >= 0) {
+    *ret_file = file;
+    return CYF_OK;
+  }
+  if (strstr(reason, "signature not found"))
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: not an HDF5 file (no HDF5 signature)", path);
+  if (strstr(reason, "truncated"))
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: the file is truncated, probably an incomplete copy or download (HDF5: %s)",
+                    path, reason);
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: cannot be opened as HDF5, the file seems damaged (HDF5: %s)", path, reason);
+}
+
 cyf_status cyf_h5_open_file(const char *path, hid_t *ret_file) {
-  char reason[CYF_H5_REASON_SIZE];
   *ret_file = H5I_INVALID_HID;
   CYF_TRY(check_readable(path));
-  if (H5Fis_hdf5(path) == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: not an HDF5 file (no HDF5 signature)", path);
-  hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
-  H5Pset_file_locking(access_list, false, true);
-  hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access_list);
-  if (file < 0) cyf_h5_reason(reason);
-  H5Pclose(access_list);
-  if (file < 0) {
-    if (strstr(reason, "truncated")) {
-      return CYF_FAIL(CYF_ERR_INPUT, "%s: the file is truncated, probably an incomplete copy or download (HDF5: %s)",
-                      path, reason);
-    }
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: cannot be opened as HDF5, the file seems damaged (HDF5: %s)", path, reason);
-  }
-  *ret_file = file;
-  return CYF_OK;
-}
-
-bool cyf_h5_exists(hid_t location, const char *path) {
-  char prefix[1024];
-  size_t length = strlen(path);
-  if (length == 0 || length >= sizeof(prefix)) return false;
-  for (size_t end = 1; end <= length; end++) {
-    if (path[end] != '/' && path[end] != '\0') continue;
-    memcpy(prefix, path, end);
-    prefix[end] = '\0';
-    if (strcmp(prefix, "/") != 0 && H5Lexists(location, prefix, H5P_DEFAULT) <= 0) return false;
-  }
-  return H5Oexists_by_name(location, path, H5P_DEFAULT) > 0; /* false for a dangling soft link */
-}
-
-H5I_type_t cyf_h5_object_type(hid_t location, const char *path) {
-  if (!cyf_h5_exists(location, path)) return H5I_BADID;
-  hid_t object = H5Oopen(location, path, H5P_DEFAULT);
-  H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
-  cyf_h5_close_id(&object);
-  return type;
+  cyf_h5_reads *reads = cyf_h5_reads_create();
+  if (!reads) return CYF_FAIL(CYF_ERR_MEMORY, "%s: no memory to open it", path);
+  const cyf_status status = open_hdf5(path, reads, ret_file);
+  cyf_h5_reads_release(reads);
+  return status;
 }
 
 void cyf_h5_close_id(hid_t *id) {
@@ -180,6 +197,14 @@ int64_t cyf_h5_rows_at_once(size_t type_size, int64_t width) {
   return row_bytes >= CYF_H5_TRANSFER_BYTES || row_bytes == 0 ? 1 : CYF_H5_TRANSFER_BYTES / row_bytes;
 }
 
+cyf_status cyf_h5_cannot_read(hid_t object, const char *where, const char *name) {
+  char reason[CYF_H5_REASON_SIZE];
+  cyf_h5_reason(reason); /* now: any other call clears it */
+  CYF_TRY(cyf_h5_check_reads(object, where));
+  if (H5Iget_type(object) == H5I_DATASET) CYF_TRY(cyf_h5_check_filters(object, where, name));
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name, reason);
+}
+
 static herr_t read_rows(hid_t dataset, hid_t type, int64_t first, int64_t n, int64_t width, hid_t transfer,
                         void *values) {
   hid_t file_space = H5I_INVALID_HID, memory_space = H5I_INVALID_HID;
@@ -192,16 +217,12 @@ static herr_t read_rows(hid_t dataset, hid_t type, int64_t first, int64_t n, int
 
 cyf_status cyf_h5_read_range_by(hid_t dataset, hid_t type, size_t type_size, int64_t first, int64_t n, int64_t width,
                                 hid_t transfer, const char *where, const char *name, void *ret_values) {
-  char reason[CYF_H5_REASON_SIZE];
   int64_t step = cyf_h5_rows_at_once(type_size, width), row_values = width < 0 ? 1 : width;
   for (int64_t done = 0; done < n && row_values > 0; done += step) {
     int64_t now = n - done < step ? n - done : step;
     char *to = (char *)ret_values + (size_t)done * (size_t)row_values * type_size;
-    if (read_rows(dataset, type, first + done, now, width, transfer, to) < 0) {
-      cyf_h5_reason(reason); /* now: other calls clear it */
-      CYF_TRY(cyf_h5_check_filters(dataset, where, name));
-      return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name, reason);
-    }
+    if (read_rows(dataset, type, first + done, now, width, transfer, to) < 0)
+      return cyf_h5_cannot_read(dataset, where, name);
   }
   return CYF_OK;
 }

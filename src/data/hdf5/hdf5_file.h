@@ -29,15 +29,31 @@ const char *cyf_h5_reason(char text[CYF_H5_REASON_SIZE]);
 
 /** Opens a file for reading; the caller closes *ret_file. The file is not locked, so that file systems that are
  * read-only or have no locks work. Errors: CYF_ERR_INPUT naming the file and what is wrong: there is none, a folder,
- * not permitted, empty, not HDF5, truncated or damaged. */
+ * not permitted, empty, not HDF5, truncated or damaged; CYF_ERR_IO where reading fails. */
 cyf_status cyf_h5_open_file(const char *path, hid_t *ret_file);
+/** @{ */
+/** Whether every read of an open file, or of the file of an open object, went well so far. Some of HDF5's functions
+ * give no sign of a failed read. Errors: CYF_ERR_IO with the system's reason; CYF_ERR_INPUT where the file became
+ * shorter meanwhile. */
+cyf_status cyf_h5_check_reads(hid_t object, const char *where);
+/** The same at the end of a call, given how that went. A failure that follows from a failed read, as that a dataset is
+ * missing, gives way to the read's own reason. */
+cyf_status cyf_h5_end_reads(hid_t object, const char *where, cyf_status status);
+/** @} */
 
 /* ---- objects ---- */
 
-/** Whether "a/b/c" exists below the location; that "a" is missing is no error. */
-bool cyf_h5_exists(hid_t location, const char *path);
-/** What the object at `path` is: H5I_GROUP, H5I_DATASET, or H5I_BADID for any other and none. */
-H5I_type_t cyf_h5_object_type(hid_t location, const char *path);
+/** @{ */
+/** Whether "a/b/c" exists below the location, a group: false also where "a" is missing or no group, and where a link
+ * leads nowhere. That HDF5 cannot tell is no absence. Errors: CYF_ERR_INPUT where the file is damaged; those of
+ * cyf_h5_check_reads. */
+cyf_status cyf_h5_exists(hid_t location, const char *path, const char *where, bool *ret_exists);
+cyf_status cyf_h5_has_attribute(hid_t object, const char *attribute, const char *where, bool *ret_has);
+/** H5I_GROUP, H5I_DATASET, another type of object, or H5I_BADID where there is none. */
+cyf_status cyf_h5_object_type(hid_t location, const char *path, const char *where, H5I_type_t *ret_type);
+cyf_status cyf_h5_is_dataset(hid_t location, const char *path, const char *where, bool *ret_is);
+/** @} */
+
 /** Closes any kind of id and sets it to -1; ids < 0 are ignored. */
 void cyf_h5_close_id(hid_t *id);
 /** The shape of a dataset of up to 4 dimensions. Errors: CYF_ERR_INPUT on more dimensions, and on a null space. It is
@@ -55,6 +71,9 @@ cyf_status cyf_h5_read_range_by(hid_t dataset, hid_t type, size_t type_size, int
 
 /** Fails where the dataset is stored with a filter that this HDF5 lacks. Errors: CYF_ERR_INPUT naming the filter. */
 cyf_status cyf_h5_check_filters(hid_t dataset, const char *where, const char *name);
+/** What to return where HDF5 could not read `name` of an object: that the file seems damaged, with HDF5's reason, or,
+ * where the system failed, that. */
+cyf_status cyf_h5_cannot_read(hid_t object, const char *where, const char *name);
 
 /** Makes the two dataspaces of one transfer of such a range; the caller closes both, also on failure. Returns a
  * negative number on failure. */

@@ -17,18 +17,19 @@ struct cyf_h5_output {
   cyf_h5_sink sink;
 };
 
-/* Closes the HDF5 file, which always succeeds since the driver hides failed writes, and then the descriptor. */
-static void close_all(cyf_h5_output *output) {
-  cyf_h5_close_id(&output->file);
-  if (output->sink.fd >= 0 && close(output->sink.fd) != 0 && !output->sink.write_errno)
-    output->sink.write_errno = errno;
-  output->sink.fd = -1;
+/* Closes the HDF5 file and then the descriptor. The driver hides failed writes from HDF5, so that its part fails only
+ * where there is no memory: a negative number then. */
+static herr_t close_all(cyf_h5_output *output) {
+  const herr_t closed = output->file < 0 ? 0 : H5Fclose(output->file);
+  output->file = H5I_INVALID_HID;
+  if (!cyf_close_file(&output->sink.fd) && !output->sink.error) output->sink.error = errno;
   cyf_h5_sink_clear(&output->sink);
+  return closed;
 }
 
 static void destroy(cyf_h5_output **output) {
   if (!*output) return;
-  close_all(*output);
+  (void)close_all(*output);
   cyf_free((*output)->path);
   cyf_partial_discard(&(*output)->partial);
   cyf_free(*output);
@@ -76,8 +77,8 @@ const char *cyf_h5_output_path(const cyf_h5_output *output) {
 
 cyf_status cyf_h5_output_check(const cyf_h5_output *output, int64_t result, const char *what) {
   char reason[CYF_H5_REASON_SIZE];
-  if (output->sink.write_errno) {
-    return CYF_FAIL(CYF_ERR_IO, "%s: writing %s failed: %s", output->path, what, strerror(output->sink.write_errno));
+  if (output->sink.error) {
+    return CYF_FAIL(CYF_ERR_IO, "%s: writing %s failed: %s", output->path, what, strerror(output->sink.error));
   }
   if (result < 0)
     return CYF_FAIL(CYF_ERR_IO, "%s: writing %s failed (HDF5: %s)", output->path, what, cyf_h5_reason(reason));
@@ -86,8 +87,8 @@ cyf_status cyf_h5_output_check(const cyf_h5_output *output, int64_t result, cons
 
 cyf_status cyf_h5_output_commit(cyf_h5_output **output) {
   cyf_status status = cyf_h5_output_check(*output, H5Fflush((*output)->file, H5F_SCOPE_GLOBAL), "the file");
-  close_all(*output);
-  if (status == CYF_OK) status = cyf_h5_output_check(*output, 0, "the file");
+  const herr_t closed = close_all(*output);
+  if (status == CYF_OK) status = cyf_h5_output_check(*output, closed, "the file");
   if (status == CYF_OK) status = cyf_partial_commit(&(*output)->partial, (*output)->path);
   destroy(output);
   return status;

@@ -86,6 +86,7 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t
   while (done < size) {
     ssize_t now = pread(self->sink->fd, to + done, size - done, (off_t)(address + done));
     if (now < 0 && errno == EINTR) continue;
+    if (now < 0 && !self->sink->error) self->sink->error = errno;
     if (now < 0 && !self->sink->unwritten) return -1;
     if (now <= 0) break;
     done += (size_t)now;
@@ -112,11 +113,11 @@ static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_
   cyf_h5_sink *sink = self->sink;
   const unsigned char *from = buffer;
   size_t done = 0;
-  while (done < size && !sink->write_errno) {
+  while (done < size && !sink->error) {
     ssize_t now = pwrite(sink->fd, from + done, size - done, (off_t)(address + done));
     if (now < 0 && errno == EINTR) continue;
     if (now <= 0) {
-      sink->write_errno = now < 0 ? errno : EIO;
+      sink->error = now < 0 ? errno : EIO;
       break;
     }
     done += (size_t)now;
@@ -131,8 +132,12 @@ static herr_t driver_truncate(H5FD_t *file, hid_t transfer, hbool_t closing) {
   (void)closing;
   driver_file *self = (driver_file *)file;
   if (self->end_of_file == self->end_of_allocated) return 0;
-  if (!self->sink->write_errno && ftruncate(self->sink->fd, (off_t)self->end_of_allocated) != 0)
-    self->sink->write_errno = errno;
+  int cut = 0;
+  if (!self->sink->error) {
+    do cut = ftruncate(self->sink->fd, (off_t)self->end_of_allocated);
+    while (cut != 0 && errno == EINTR);
+  }
+  if (cut != 0) self->sink->error = errno;
   self->end_of_file = self->end_of_allocated;
   return 0;
 }

@@ -16,8 +16,8 @@ typedef struct cyf_h5_unwritten {
 
 /** Where the driver writes and what went wrong. Must outlive the HDF5 file. */
 typedef struct cyf_h5_sink {
-  int fd;          /**< open for reading and writing; the owner closes it */
-  int write_errno; /**< of the first failed write, 0 when all went well */
+  int fd;    /**< open for reading and writing; the owner closes it */
+  int error; /**< errno of the first write or read that failed, 0 when all went well */
   cyf_h5_unwritten *unwritten;
 } cyf_h5_sink;
 

@@ -194,7 +194,6 @@ void cyf_h5_free_strings(char ***texts, int64_t n) {
 
 cyf_status cyf_h5_read_text(hid_t dataset, const char *where, const char *name, char **ret_text) {
   cyf_status status = CYF_OK;
-  char reason[CYF_H5_REASON_SIZE];
   char *element = NULL;
   string_type type = {.memory = H5I_INVALID_HID, .transfer = H5P_DEFAULT};
   hid_t file_type = H5Dget_type(dataset), space = H5Dget_space(dataset);
@@ -206,8 +205,7 @@ cyf_status cyf_h5_read_text(hid_t dataset, const char *where, const char *name, 
   CYF_TRY_CLEANUP(measure(&type, where, name));
   CYF_TRY_CLEANUP(cyf_alloc(1, type.size, (void **)&element));
   if (H5Dread(dataset, type.memory, H5S_ALL, H5S_ALL, type.transfer, element) < 0) {
-    status = CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name,
-                      cyf_h5_reason(reason));
+    status = cyf_h5_cannot_read(dataset, where, name);
     goto cleanup;
   }
   status = copy_elements(&type, element, 0, 1, where, name, ret_text);
@@ -224,23 +222,28 @@ cleanup:
 cyf_status cyf_h5_read_texts_attribute(hid_t object, const char *attribute, const char *where, char ***ret_texts,
                                        int64_t *ret_n) {
   cyf_status status = CYF_OK;
-  char reason[CYF_H5_REASON_SIZE];
   char *elements = NULL;
   string_type type = {.memory = H5I_INVALID_HID, .transfer = H5P_DEFAULT};
   hid_t id = H5I_INVALID_HID, file_type = H5I_INVALID_HID, space = H5I_INVALID_HID;
+  bool has = false;
   *ret_texts = NULL;
   *ret_n = 0;
-  if (H5Aexists(object, attribute) <= 0) return CYF_OK;
+  CYF_TRY(cyf_h5_has_attribute(object, attribute, where, &has));
+  if (!has) return CYF_OK;
   id = H5Aopen(object, attribute, H5P_DEFAULT);
   file_type = H5Aget_type(id);
   space = H5Aget_space(id);
   int64_t n = H5Sget_simple_extent_npoints(space);
-  if (n <= 0 || !make_string_type(file_type, NULL, &type)) goto cleanup;
+  if (id < 0 || file_type < 0 || n < 0) {
+    n = 0;
+    status = cyf_h5_cannot_read(object, where, attribute);
+    goto cleanup;
+  }
+  if (n == 0 || !make_string_type(file_type, NULL, &type)) goto cleanup;
   CYF_TRY_CLEANUP(cyf_alloc((size_t)n, type.size, (void **)&elements));
   CYF_TRY_CLEANUP(CYF_NEW(ret_texts, n));
   if (H5Aread(id, type.memory, elements) < 0) {
-    status =
-        CYF_FAIL(CYF_ERR_INPUT, "%s: attribute %s cannot be read (HDF5: %s)", where, attribute, cyf_h5_reason(reason));
+    status = cyf_h5_cannot_read(object, where, attribute);
     goto cleanup;
   }
   status = copy_elements(&type, elements, 0, n, where, attribute, *ret_texts);

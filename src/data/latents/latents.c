@@ -47,11 +47,12 @@ static cyf_status part_path(const char *directory, int64_t part, char **ret_path
   return cyf_format(ret_path, "%s/latents-%05lld.h5ad", directory, (long long)part);
 }
 
-bool cyf_latents_part_exists(const char *directory, int64_t part) {
+cyf_status cyf_latents_part_exists(const char *directory, int64_t part, bool *ret_exists) {
   char *path = NULL;
-  const bool exists = part_path(directory, part, &path) == CYF_OK && cyf_file_exists(path);
+  CYF_TRY(part_path(directory, part, &path));
+  const cyf_status status = cyf_file_exists(path, ret_exists);
   cyf_free(path);
-  return exists;
+  return status;
 }
 
 cyf_status cyf_latents_remove_part(const char *directory, int64_t part) {
@@ -164,7 +165,10 @@ cleanup:
 /* ---- reading ---- */
 
 static cyf_status open_object(hid_t file, const char *path, const char *name, hid_t *ret_dataset) {
-  *ret_dataset = cyf_h5_object_type(file, name) == H5I_DATASET ? H5Dopen2(file, name, H5P_DEFAULT) : H5I_INVALID_HID;
+  bool is_dataset = false;
+  *ret_dataset = H5I_INVALID_HID;
+  CYF_TRY(cyf_h5_is_dataset(file, name, path, &is_dataset));
+  if (is_dataset) *ret_dataset = H5Dopen2(file, name, H5P_DEFAULT);
   if (*ret_dataset < 0)
     return CYF_FAIL(CYF_ERR_INPUT, "%s: there is no array %s; it is no part of a latent store", path, name);
   return CYF_OK;
@@ -251,26 +255,28 @@ cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, i
   cyf_hdf5_lock();
   cyf_status status = cyf_h5_open_file(path, &file);
   if (status == CYF_OK) status = describe(file, path, atlas, part, model_checksum, ret_type, ret_width);
+  status = cyf_h5_end_reads(file, path, status);
   cyf_h5_close_id(&file);
   cyf_hdf5_unlock();
   cyf_free(path);
   return status;
 }
 
-bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
-                           cyf_latent_type type) {
-  char *path = NULL;
+cyf_status cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                                 cyf_latent_type type, bool *ret_done) {
   cyf_latent_type stored = type;
   int64_t width = 0;
-  const char *pending = cyf_status_message();
-  const bool had_pending = pending[0] != '\0';
-  cyf_status status = part_path(directory, part, &path);
-  const bool there = status == CYF_OK && cyf_file_exists(path);
-  if (there) status = cyf_latents_describe(directory, atlas, part, model_checksum, &stored, &width);
-  /* A file of another atlas or model is no failure: it is written anew. */
-  if (status != CYF_OK && !had_pending) cyf_status_clear();
-  cyf_free(path);
-  return there && status == CYF_OK && stored == type;
+  bool exists = false;
+  *ret_done = false;
+  CYF_TRY(cyf_latents_part_exists(directory, part, &exists));
+  if (!exists) return CYF_OK;
+  const cyf_status status = cyf_latents_describe(directory, atlas, part, model_checksum, &stored, &width);
+  if (status == CYF_ERR_INPUT) { /* of another model, or damaged: no failure, it will be written anew */
+    cyf_status_clear();
+    return CYF_OK;
+  }
+  *ret_done = status == CYF_OK && stored == type;
+  return status;
 }
 
 /* Reads the codes of the cells [first, first + n) of one attribute. */
@@ -315,6 +321,7 @@ cyf_status cyf_latents_read(const char *directory, const cyf_atlas *atlas, int64
   if (status == CYF_OK) status = read_values(file, path, type, width, first, n, ret_values);
   for (int64_t a = 0; a < atlas->n_attributes && status == CYF_OK; a++)
     status = read_codes(file, path, &atlas->attributes[a], first, n, ret_codes + a * stride);
+  status = cyf_h5_end_reads(file, path, status);
   cyf_h5_close_id(&file);
   cyf_hdf5_unlock();
   cyf_free(path);

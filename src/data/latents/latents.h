@@ -32,12 +32,13 @@ void cyf_latents_part(const cyf_atlas *atlas, int64_t part, int64_t *ret_first, 
  * checksums, which HDF5 verifies as it reads. Errors: CYF_ERR_IO. */
 cyf_status cyf_latents_write_part(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                                   cyf_latent_type type, int64_t width, const float *values, const int32_t *codes);
-/** True when that part's file is there, belongs to this atlas and model, and stores numbers of `type`. */
-bool cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
-                           cyf_latent_type type);
+/** Whether that part's file is there, belongs to this atlas and model, and stores numbers of `type`. Errors: CYF_ERR_IO
+ * where that cannot be told. */
+cyf_status cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
+                                 cyf_latent_type type, bool *ret_done);
 
-/** Whether a file of the part's name is there, whatever it holds. */
-bool cyf_latents_part_exists(const char *directory, int64_t part);
+/** Whether a file of the part's name is there, whatever it holds. Errors: CYF_ERR_IO. */
+cyf_status cyf_latents_part_exists(const char *directory, int64_t part, bool *ret_exists);
 /** Removes the file of the part. Errors: CYF_ERR_IO. */
 cyf_status cyf_latents_remove_part(const char *directory, int64_t part);
 

@@ -120,7 +120,9 @@ cleanup:
 static cyf_status check_cut(const cyf_prepare_job *job) {
   const int64_t cut[2] = {job->plan.shard_cells, job->summary.n_cells_train};
   int64_t before[2] = {0};
-  if (cyf_prepare_has_result(job, "cut", 0)) {
+  bool has = false;
+  CYF_TRY(cyf_prepare_has_result(job, "cut", 0, &has));
+  if (has) {
     CYF_TRY(cyf_prepare_load_result(job, "cut", 0, before, 2));
     if (before[0] == cut[0] && before[1] == cut[1]) return CYF_OK;
     cyf_info("shards are cut in another way than before: the shuffle begins anew");
@@ -134,8 +136,11 @@ static cyf_status spill_units(cyf_prepare_job *job) {
   uint8_t *done = NULL;
   cyf_status status = CYF_NEW(&done, job->plan.n_units);
   if (status == CYF_OK && job->rank == 0) status = check_cut(job);
-  for (int64_t u = 0; status == CYF_OK && job->rank == 0 && u < job->plan.n_units; u++)
-    done[u] = cyf_spill_has_unit(job->spill_directory, u);
+  for (int64_t u = 0; status == CYF_OK && job->rank == 0 && u < job->plan.n_units; u++) {
+    bool has = false;
+    status = cyf_spill_has_unit(job->spill_directory, u, &has);
+    done[u] = has;
+  }
   status = cyf_prepare_share_done(job, status, done, job->plan.n_units);
   if (status == CYF_OK) status = cyf_comm_agree(job->comm, distribute_local(job, done));
   cyf_free(done);

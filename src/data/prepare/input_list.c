@@ -29,7 +29,8 @@ static cyf_status is_folder(const char *path) {
 static cyf_status add_path(const char *path, cyf_names *paths) {
   const int64_t n_before = paths->n;
   struct stat facts;
-  if (stat(path, &facts) != 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
+  if (stat(path, &facts) != 0)
+    return CYF_FAIL(cyf_input_error(errno), "%s: cannot be opened: %s", path, strerror(errno));
   if (S_ISDIR(facts.st_mode)) {
     CYF_TRY(cyf_other_format_check(path));
     return is_folder(path);
@@ -61,8 +62,9 @@ static cyf_status add_pattern(const char *pattern, cyf_names *paths) {
 }
 
 static cyf_status add_argument(const char *argument, cyf_names *paths) {
-  const bool is_pattern = strpbrk(argument, "*?[") != NULL && !cyf_file_exists(argument);
-  return is_pattern ? add_pattern(argument, paths) : add_path(argument, paths);
+  bool exists = true;
+  if (strpbrk(argument, "*?[") != NULL) CYF_TRY(cyf_file_exists(argument, &exists));
+  return !exists ? add_pattern(argument, paths) : add_path(argument, paths);
 }
 
 /* Cuts spaces off both ends. */

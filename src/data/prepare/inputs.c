@@ -3,7 +3,6 @@
 #include "data/prepare/inputs.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/files.h"
 #include "base/log.h"
@@ -12,14 +11,13 @@
 
 /* Refuses a file that is given twice. It may go by several names, such as ./w.h5ad or a link; the file system tells. */
 static cyf_status check_distinct(const cyf_prepare_options *options) {
-  struct stat *facts = NULL;
+  cyf_file_identity *files = NULL;
   cyf_status status = CYF_OK;
-  CYF_TRY(CYF_NEW(&facts, options->n_inputs));
+  CYF_TRY(CYF_NEW(&files, options->n_inputs));
   for (int64_t i = 0; i < options->n_inputs; i++) {
-    /* A file without facts, marked by st_nlink 0, fails with its reason when it is opened. */
-    if (stat(options->inputs[i], &facts[i]) != 0) facts[i].st_nlink = 0;
-    for (int64_t j = 0; j < i && facts[i].st_nlink > 0; j++) {
-      if (facts[j].st_nlink == 0 || facts[i].st_dev != facts[j].st_dev || facts[i].st_ino != facts[j].st_ino) continue;
+    CYF_TRY_CLEANUP(cyf_file_identify(options->inputs[i], &files[i]));
+    for (int64_t j = 0; j < i; j++) {
+      if (files[i].device != files[j].device || files[i].inode != files[j].inode) continue;
       if (strcmp(options->inputs[i], options->inputs[j]) == 0)
         status = CYF_FAIL(CYF_ERR_INPUT, "%s: this input is given twice; its cells would stand in the atlas twice",
                           options->inputs[i]);
@@ -32,7 +30,7 @@ static cyf_status check_distinct(const cyf_prepare_options *options) {
     }
   }
 cleanup:
-  cyf_free(facts);
+  cyf_free(files);
   return status;
 }
 
@@ -49,7 +47,7 @@ static cyf_status open_input(cyf_prepare_job *job, cyf_names *seen, cyf_prepare_
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_h5ad_open(input->path, job->options->matrix, &file));
   input->n_cells = cyf_h5ad_n_cells(file);
-  input->bytes = cyf_file_size_bytes(input->path);
+  CYF_TRY_CLEANUP(cyf_file_size_bytes(input->path, &input->bytes));
   input->nnz = cyf_h5ad_nnz(file) < 0 ? input->n_cells * cyf_h5ad_n_genes(file) : cyf_h5ad_nnz(file);
   input->is_csc = strcmp(cyf_h5ad_layout(file), "csc") == 0;
   CYF_TRY_CLEANUP(cyf_prepare_map_genes(job, file, seen, input));
@@ -66,9 +64,17 @@ static int64_t count_missing_genes(const cyf_prepare_job *job, const cyf_names *
   return n;
 }
 
+static cyf_status note_files(cyf_prepare_job *job) {
+  const cyf_prepare_options *options = job->options;
+  for (int64_t i = 0; i < options->n_inputs; i++) CYF_TRY(cyf_inputs_add(&job->files, options->inputs[i]));
+  CYF_TRY(cyf_inputs_add(&job->files, options->genes_path));
+  return cyf_inputs_add(&job->files, options->label_map_path);
+}
+
 cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job) {
   const cyf_prepare_options *options = job->options;
   CYF_TRY(check_lists(job));
+  CYF_TRY(note_files(job));
   CYF_TRY(cyf_prepare_start_labels(job));
   if (options->genes_path) {
     CYF_TRY(cyf_gene_list_read(options->genes_path, &job->genes));
@@ -115,6 +121,7 @@ void cyf_prepare_close_inputs(cyf_prepare_job *job) {
   cyf_prepare_destroy_labels(job);
   for (int64_t i = 0; job->input && i < job->options->n_inputs; i++) cyf_free(job->input[i].gene);
   cyf_free(job->input);
+  cyf_inputs_destroy(&job->files);
   cyf_obs_rules_destroy(&job->rules);
   cyf_names_destroy(&job->genes);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/checksum.h"
+#include "base/inputs.h"
 #include "base/interrupt.h"
 #include "base/rng.h"
 #include "comm/comm.h"
@@ -51,6 +52,7 @@ typedef struct cyf_prepare_job {
   bool is_published;                        /**< OUTPUT.partial has become OUTPUT */
   bool partial_useless;                     /**< it failed in a way in which the same command would fail again */
   cyf_prepare_plan plan;
+  cyf_inputs files;         /**< what is read, as it was at the start of the run */
   cyf_prepare_input *input; /**< [n_inputs] */
   cyf_names genes;          /**< genes in use before the gene filter */
   bool has_gene_list;
@@ -186,7 +188,7 @@ cyf_status cyf_prepare_share_done(const cyf_prepare_job *job, cyf_status local, 
 /** @{ */
 /** Small results on disk: int64 words in a file OUTPUT.partial/KIND/NUMBER, which appears when it is whole and ends in
  * a checksum. Local. Errors: CYF_ERR_IO. */
-bool cyf_prepare_has_result(const cyf_prepare_job *job, const char *kind, int64_t number);
+cyf_status cyf_prepare_has_result(const cyf_prepare_job *job, const char *kind, int64_t number, bool *ret_has);
 cyf_status cyf_prepare_store_result(const cyf_prepare_job *job, const char *kind, int64_t number, const int64_t *words,
                                     int64_t n_words);
 cyf_status cyf_prepare_load_result(const cyf_prepare_job *job, const char *kind, int64_t number, int64_t *ret_words,

@@ -21,11 +21,12 @@ static cyf_status has_entries(const char *directory, bool *ret_has) {
   DIR *folder = opendir(directory);
   if (!folder) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", directory, strerror(errno));
   const struct dirent *entry = NULL;
-  while ((entry = readdir(folder)) != NULL)
+  while ((errno = 0, entry = readdir(folder)) != NULL)
     if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && strcmp(entry->d_name, lock_name) != 0)
       *ret_has = true;
+  const int error = errno;
   closedir(folder);
-  return CYF_OK;
+  return error == 0 ? CYF_OK : CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", directory, strerror(error));
 }
 
 void cyf_prepare_release_partial(cyf_prepare_job *job) {
@@ -61,13 +62,15 @@ static cyf_status remove_entries(const cyf_prepare_job *job, bool (*remove)(cons
   if (!folder) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", job->partial, strerror(errno));
   cyf_status status = CYF_OK;
   const struct dirent *entry = NULL;
-  while (status == CYF_OK && (entry = readdir(folder)) != NULL) {
+  while (status == CYF_OK && (errno = 0, entry = readdir(folder)) != NULL) {
     char *path = NULL;
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || !remove(entry->d_name)) continue;
     status = cyf_path_join(job->partial, entry->d_name, &path);
     if (status == CYF_OK) status = cyf_remove_tree(path);
     cyf_free(path);
   }
+  if (status == CYF_OK && errno != 0)
+    status = CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", job->partial, strerror(errno));
   closedir(folder);
   return status;
 }
@@ -107,8 +110,10 @@ cyf_status cyf_prepare_clear_work(const cyf_prepare_job *job) {
 static cyf_status no_journal(const cyf_prepare_job *job) {
   char *manifest = NULL;
   CYF_TRY(cyf_path_join(job->partial, "manifest.yaml", &manifest));
-  const bool is_finished = cyf_file_exists(manifest);
+  bool is_finished = false;
+  const cyf_status status = cyf_file_exists(manifest, &is_finished);
   cyf_free(manifest);
+  CYF_TRY(status);
   if (is_finished)
     return CYF_FAIL(CYF_ERR_IO, "%s: is a finished atlas that lacks its name; rename it to %s", job->partial,
                     job->output);
@@ -122,7 +127,9 @@ static cyf_status judge_journal(const cyf_prepare_job *job, const char *path, co
   *ret_goes_on = false;
   CYF_TRY(has_entries(job->partial, &has));
   if (!has) return CYF_OK;
-  if (!cyf_file_exists(path)) return no_journal(job);
+  bool exists = false;
+  CYF_TRY(cyf_file_exists(path, &exists));
+  if (!exists) return no_journal(job);
   CYF_TRY(cyf_read_text_file(path, &before));
   *ret_goes_on = !job->options->fresh && strcmp(before, journal) == 0;
   if (*ret_goes_on) {

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/files.h"
 #include "base/memory.h"
 #include "data/prepare/job.h"
 
@@ -18,12 +18,20 @@ static void print_text(FILE *stream, const char *text) {
   }
 }
 
-static void print_file(FILE *stream, const char *path) {
-  struct stat info = {0};
-  const bool there = stat(path, &info) == 0;
+static cyf_status print_file(FILE *stream, const cyf_prepare_job *job, const char *path) {
+  const cyf_input *noted = cyf_inputs_find(&job->files, path);
+  cyf_file_identity identity = {.bytes = -1};
+  bool exists = false;
+  CYF_TRY(cyf_file_exists(path, &exists));
+  if (noted) {
+    identity = noted->identity; /* what the work began with */
+  } else if (exists) {
+    CYF_TRY(cyf_file_identify(path, &identity));
+  }
   print_text(stream, path);
-  fprintf(stream, ": %lld bytes, %lld.%09ld", there ? (long long)info.st_size : -1, (long long)info.st_mtim.tv_sec,
-          (long)info.st_mtim.tv_nsec);
+  fprintf(stream, ": %" PRId64 " bytes, %" PRId64 ".%09" PRId64, identity.bytes, identity.changed_s,
+          identity.changed_ns);
+  return CYF_OK;
 }
 
 static void print_bins(FILE *stream, const cyf_label_bins *bins) {
@@ -32,21 +40,23 @@ static void print_bins(FILE *stream, const cyf_label_bins *bins) {
 }
 
 /* Prints item i of a list, without the option's word. */
-static void print_item(FILE *stream, const cyf_prepare_job *job, const cyf_prepare_option *option, const void *list,
-                       int64_t i) {
+static cyf_status print_item(FILE *stream, const cyf_prepare_job *job, const cyf_prepare_option *option,
+                             const void *list, int64_t i) {
   const char *const *texts = list;
   if (option->kind == CYF_PREPARE_BINS) {
     print_bins(stream, (const cyf_label_bins *)list + i);
   } else if (option->kind == CYF_PREPARE_INPUTS) {
-    print_file(stream, texts[i]);
+    CYF_TRY(print_file(stream, job, texts[i]));
     fprintf(stream, ", %" PRId64 " cells, %" PRId64 " genes", job->input[i].n_cells, job->input[i].n_genes);
   } else {
     print_text(stream, texts[i]);
   }
+  return CYF_OK;
 }
 
 /* Prints the value of an option that is no list, without the option's word. */
-static void print_value(FILE *stream, const cyf_prepare_option *option, const void *value) {
+static cyf_status print_value(FILE *stream, const cyf_prepare_job *job, const cyf_prepare_option *option,
+                              const void *value) {
   const char *text = NULL;
   switch (option->kind) {
     case CYF_PREPARE_TEXT:
@@ -55,8 +65,7 @@ static void print_value(FILE *stream, const cyf_prepare_option *option, const vo
       print_text(stream, text ? text : option->kind == CYF_PREPARE_MATRIX ? "X" : "");
       break;
     case CYF_PREPARE_FILE:
-      print_file(stream, *(const char *const *)value);
-      break;
+      return print_file(stream, job, *(const char *const *)value);
     case CYF_PREPARE_INTEGER:
     case CYF_PREPARE_SIZE:
       fprintf(stream, "%" PRId64, *(const int64_t *)value);
@@ -81,9 +90,10 @@ static void print_value(FILE *stream, const cyf_prepare_option *option, const vo
     case CYF_PREPARE_BINS:
       break; /* lists */
   }
+  return CYF_OK;
 }
 
-static void print_option(FILE *stream, const cyf_prepare_job *job, const cyf_prepare_option *option) {
+static cyf_status print_option(FILE *stream, const cyf_prepare_job *job, const cyf_prepare_option *option) {
   const char *options = (const char *)job->options, *value = options + option->offset;
   if (option->count_offset > 0) {
     const int64_t n = *(const int64_t *)(options + option->count_offset);
@@ -91,14 +101,15 @@ static void print_option(FILE *stream, const cyf_prepare_job *job, const cyf_pre
     memcpy(&list, value, sizeof(list));
     for (int64_t i = 0; i < n; i++) {
       fprintf(stream, "%s ", option->journal);
-      print_item(stream, job, option, list, i);
+      CYF_TRY(print_item(stream, job, option, list, i));
       fputc('\n', stream);
     }
   } else if (option->kind != CYF_PREPARE_FILE || *(const char *const *)value) {
     fprintf(stream, "%s ", option->journal);
-    print_value(stream, option, value);
+    CYF_TRY(print_value(stream, job, option, value));
     fputc('\n', stream);
   }
+  return CYF_OK;
 }
 
 cyf_status cyf_prepare_journal_text(const cyf_prepare_job *job, char **ret_text) {
@@ -107,10 +118,11 @@ cyf_status cyf_prepare_journal_text(const cyf_prepare_job *job, char **ret_text)
   FILE *stream = open_memstream(&text, &size);
   if (!stream) return CYF_FAIL(CYF_ERR_MEMORY, "no memory for the journal of %s", job->partial);
   fprintf(stream, "cytoforge prepare journal 3\nversion %s\n", CYF_VERSION);
-  for (int i = 0; i < CYF_PREPARE_N_OPTIONS; i++)
-    if (cyf_prepare_option_table[i].journal) print_option(stream, job, &cyf_prepare_option_table[i]);
-  const cyf_status status =
-      fclose(stream) == 0 ? cyf_strdup(text, ret_text) : CYF_FAIL(CYF_ERR_MEMORY, "no memory for the journal");
+  cyf_status status = CYF_OK;
+  for (int i = 0; i < CYF_PREPARE_N_OPTIONS && status == CYF_OK; i++)
+    if (cyf_prepare_option_table[i].journal) status = print_option(stream, job, &cyf_prepare_option_table[i]);
+  if (fclose(stream) != 0) status = CYF_FAIL(CYF_ERR_MEMORY, "no memory for the journal");
+  if (status == CYF_OK) status = cyf_strdup(text, ret_text);
   free(text); /* from open_memstream */
   return status;
 }

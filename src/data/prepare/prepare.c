@@ -18,12 +18,12 @@
 /* Ranks' shares of a pass differ by files and blocks, so waiting hours for a slower rank is no failure here. */
 static const double timeout_s = 7 * 86400.0;
 
-static bool is_atlas(const char *directory) {
+static cyf_status is_atlas(const char *directory, bool *ret_is) {
   char *path = NULL;
-  if (cyf_path_join(directory, "manifest.yaml", &path) != CYF_OK) return false;
-  const bool found = cyf_file_exists(path);
+  CYF_TRY(cyf_path_join(directory, "manifest.yaml", &path));
+  const cyf_status status = cyf_file_exists(path, ret_is);
   cyf_free(path);
-  return found;
+  return status;
 }
 
 /* What `prepare` itself puts into an atlas. */
@@ -44,17 +44,21 @@ static cyf_status check_nothing_else(const char *directory) {
   if (!folder) return CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", directory, strerror(errno));
   cyf_status status = CYF_OK;
   const struct dirent *entry = NULL;
-  while (status == CYF_OK && (entry = readdir(folder)) != NULL) {
+  while (status == CYF_OK && (errno = 0, entry = readdir(folder)) != NULL) {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     char *path = NULL;
+    bool is_directory = false;
     status = cyf_path_join(directory, entry->d_name, &path);
-    if (status == CYF_OK && (!is_atlas_file(entry->d_name) || cyf_is_directory(path)))
+    if (status == CYF_OK) status = cyf_is_directory(path, &is_directory);
+    if (status == CYF_OK && (!is_atlas_file(entry->d_name) || is_directory))
       status = CYF_FAIL(CYF_ERR_IO,
                         "%s: is no part of the atlas there, which --force would remove with its folder; move it away "
                         "or give another output",
                         path);
     cyf_free(path);
   }
+  if (status == CYF_OK && errno != 0)
+    status = CYF_FAIL(CYF_ERR_IO, "%s: cannot be listed: %s", directory, strerror(errno));
   closedir(folder);
   return status;
 }
@@ -93,9 +97,12 @@ static cyf_status make_paths(cyf_prepare_job *job) {
 
 /* Rank 0, before anything is read: fails where the atlas may not be put. */
 static cyf_status claim_output(const cyf_prepare_job *job) {
-  if (!cyf_file_exists(job->output)) return CYF_OK;
+  bool exists = false, of_atlas = false;
+  CYF_TRY(cyf_file_exists(job->output, &exists));
+  if (!exists) return CYF_OK;
   if (!job->options->force) return CYF_FAIL(CYF_ERR_IO, "%s: exists already; --force replaces an atlas", job->output);
-  if (!is_atlas(job->output))
+  CYF_TRY(is_atlas(job->output, &of_atlas));
+  if (!of_atlas)
     return CYF_FAIL(CYF_ERR_IO, "%s: exists and is no atlas (no manifest.yaml); not replaced, even with --force",
                     job->output);
   return check_nothing_else(job->output);
@@ -177,7 +184,8 @@ cleanup:
 
 /* Rank 0: the atlas gets its name. An atlas that stood there goes only once the new one is whole. */
 static cyf_status publish(cyf_prepare_job *job) {
-  const bool replaces = cyf_file_exists(job->output);
+  bool replaces = false;
+  CYF_TRY(cyf_file_exists(job->output, &replaces));
   CYF_TRY(write_manifest(job));
   /* Hours may have passed since the first check. If this one fails, the same command can still go on from here. */
   if (replaces) CYF_TRY(claim_output(job));
@@ -225,6 +233,8 @@ static cyf_status make_atlas(cyf_prepare_job *job) {
   CYF_TRY(cyf_prepare_write_files(job));
   CYF_TRY(share_shards(job));
   CYF_TRY(cyf_comm_agree(job->comm, compare_with_inputs(job)));
+  /* The comparison is with what was read, which may have been changing. Each pass and rank opens the files anew. */
+  CYF_TRY(cyf_comm_agree(job->comm, cyf_inputs_check(&job->files)));
   say_verified(job);
   return cyf_comm_agree(job->comm, job->rank == 0 ? publish(job) : CYF_OK);
 }

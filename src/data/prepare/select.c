@@ -96,8 +96,11 @@ static cyf_status load_units(cyf_prepare_job *job, cyf_odd_values *odd) {
 static cyf_status visit_units(cyf_prepare_job *job, cyf_odd_values *odd) {
   uint8_t *done = NULL;
   cyf_status status = CYF_NEW(&done, job->plan.n_units);
-  for (int64_t u = 0; status == CYF_OK && job->rank == 0 && u < job->plan.n_units; u++)
-    done[u] = cyf_prepare_has_result(job, "select", u);
+  for (int64_t u = 0; status == CYF_OK && job->rank == 0 && u < job->plan.n_units; u++) {
+    bool has = false;
+    status = cyf_prepare_has_result(job, "select", u, &has);
+    done[u] = has;
+  }
   status = cyf_prepare_share_done(job, status, done, job->plan.n_units);
   if (status == CYF_OK) status = cyf_comm_agree(job->comm, select_units(job, done));
   if (status == CYF_OK) status = cyf_comm_agree(job->comm, load_units(job, odd));

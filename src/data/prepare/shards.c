@@ -183,6 +183,7 @@ static cyf_status write_shard(shard_work *work, int64_t shard) {
   const int64_t first = shard * job->plan.shard_cells, left = job->summary.n_cells_train - first;
   const int64_t n_cells = left < job->plan.shard_cells ? left : job->plan.shard_cells;
   char name[32], *path = NULL, *unverified = NULL;
+  int64_t bytes = 0;
   cyf_shard_sums written = {0}, read = {0};
   cyf_status status = CYF_OK;
   cyf_atlas_shard_name(shard, name);
@@ -191,8 +192,8 @@ static cyf_status write_shard(shard_work *work, int64_t shard) {
   CYF_TRY_CLEANUP(write_unverified(work, shard, unverified, &written));
   CYF_TRY_CLEANUP(cyf_prepare_read_back(job, unverified, first, n_cells, written.nnz, work->gene_old, &read));
   CYF_TRY_CLEANUP(compare_sums(path, &written, &read));
-  const int64_t numbers[SHARD_NUMBERS] = {first,         n_cells, read.nnz, cyf_file_size_bytes(unverified),
-                                          read.checksum, read.sum};
+  CYF_TRY_CLEANUP(cyf_file_size_bytes(unverified, &bytes));
+  const int64_t numbers[SHARD_NUMBERS] = {first, n_cells, read.nnz, bytes, read.checksum, read.sum};
   CYF_TRY_CLEANUP(cyf_prepare_store_result(job, "shards", shard, numbers, SHARD_NUMBERS));
   CYF_TRY_CLEANUP(cyf_rename(unverified, path));
   cyf_spill_release_bin(work->spill, shard);
@@ -259,10 +260,12 @@ static cyf_status find_done(const cyf_prepare_job *job, int64_t n_bins, uint8_t 
     char name[32] = "train.h5ad", *path = NULL;
     if (b == cyf_bin_heldout(job)) strcpy(name, "heldout.h5ad");
     if (b < job->n_shards) cyf_atlas_shard_name(b, name);
+    bool exists = false;
     CYF_TRY(cyf_path_join(job->partial, name, &path));
-    done[b] = cyf_file_exists(path);
+    const cyf_status status = cyf_file_exists(path, &exists);
     cyf_free(path);
-    n += done[b];
+    CYF_TRY(status);
+    n += done[b] = exists;
   }
   if (n > 0) cyf_info("writing shards: %lld of %lld files are there from before", (long long)n, (long long)n_bins);
   return CYF_OK;

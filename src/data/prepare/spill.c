@@ -35,12 +35,12 @@ cyf_status cyf_spill_path(const char *directory, int64_t unit, char **ret_path) 
   return cyf_format(ret_path, "%s/unit-%06lld.cells", directory, (long long)unit);
 }
 
-bool cyf_spill_has_unit(const char *directory, int64_t unit) {
+cyf_status cyf_spill_has_unit(const char *directory, int64_t unit, bool *ret_has) {
   char *path = NULL;
-  if (cyf_spill_path(directory, unit, &path) != CYF_OK) return false;
-  const bool there = cyf_file_exists(path);
+  CYF_TRY(cyf_spill_path(directory, unit, &path));
+  const cyf_status status = cyf_file_exists(path, ret_has);
   cyf_free(path);
-  return there;
+  return status;
 }
 
 static void close_unit(cyf_spill_writer *writer) {
@@ -96,7 +96,8 @@ static cyf_status write_fully(cyf_spill_writer *writer, const void *bytes, int64
     const ssize_t wrote =
         pwrite(writer->file, (const uint8_t *)bytes + done, piece, (off_t)(writer->file_bytes + done));
     if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->path, strerror(errno));
+    if (wrote <= 0)
+      return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->path, strerror(wrote < 0 ? errno : EIO));
     done += wrote;
   }
   writer->file_bytes += n_bytes;
@@ -201,9 +202,8 @@ cyf_status cyf_spill_finish(cyf_spill_writer *writer, const void *summary, int64
   CYF_TRY(write_fully(writer, summary, summary_bytes));
   CYF_TRY(write_fully(writer, writer->extents, extents_bytes));
   CYF_TRY(write_fully(writer, &trailer, sizeof(trailer)));
-  const int file = writer->file;
-  writer->file = -1;
-  if (close(file) != 0) return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->path, strerror(errno));
+  if (!cyf_close_file(&writer->file))
+    return CYF_FAIL(CYF_ERR_IO, "%s: writing failed: %s", writer->path, strerror(errno));
   const cyf_status status = cyf_partial_commit(&writer->partial, writer->path);
   close_unit(writer);
   return status;

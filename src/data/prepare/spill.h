@@ -57,7 +57,7 @@ cyf_status cyf_spill_finish(cyf_spill_writer *writer, const void *summary, int64
 void cyf_spill_writer_destroy(cyf_spill_writer **writer);
 
 /** True when the unit's file is there. */
-bool cyf_spill_has_unit(const char *directory, int64_t unit);
+cyf_status cyf_spill_has_unit(const char *directory, int64_t unit, bool *ret_has);
 /** Reads the summary of one unit into fresh memory, which the caller frees with cyf_free. Errors: CYF_ERR_IO when the
  * file is damaged. */
 cyf_status cyf_spill_read_summary(const char *directory, int64_t unit, uint8_t **ret_bytes, int64_t *ret_n_bytes);

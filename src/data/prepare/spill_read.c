@@ -28,7 +28,7 @@ static cyf_status damaged(const char *path) {
 }
 
 static cyf_status open_file(const char *path, int flags, int *ret_file) {
-  *ret_file = open(path, flags | O_CLOEXEC);
+  *ret_file = cyf_open_file(path, flags);
   return *ret_file >= 0 ? CYF_OK : CYF_FAIL(CYF_ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
 }
 
@@ -173,7 +173,7 @@ void cyf_spill_release_bin(const cyf_spill *spill, int64_t bin) {
     for (int64_t e = 0; e < unit->n_extents; e++, offset += room) {
       room = cyf_spill_room(unit->extents[e].bytes);
       if (unit->extents[e].bin != bin) continue;
-      if (file < 0 && (file = open(unit->path, O_WRONLY | O_CLOEXEC)) < 0) return;
+      if (file < 0 && (file = cyf_open_file(unit->path, O_WRONLY)) < 0) return;
       if (fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)room) != 0) {
         close(file); /* the file system has no holes: the space comes back when the spill is removed */
         return;

@@ -53,12 +53,12 @@ static cyf_status result_path(const cyf_prepare_job *job, const char *kind, int6
   return cyf_format(ret_path, "%s/%s/%06lld", job->partial, kind, (long long)number);
 }
 
-bool cyf_prepare_has_result(const cyf_prepare_job *job, const char *kind, int64_t number) {
+cyf_status cyf_prepare_has_result(const cyf_prepare_job *job, const char *kind, int64_t number, bool *ret_has) {
   char *path = NULL;
-  if (result_path(job, kind, number, &path) != CYF_OK) return false;
-  const bool there = cyf_file_exists(path);
+  CYF_TRY(result_path(job, kind, number, &path));
+  const cyf_status status = cyf_file_exists(path, ret_has);
   cyf_free(path);
-  return there;
+  return status;
 }
 
 cyf_status cyf_prepare_store_result(const cyf_prepare_job *job, const char *kind, int64_t number, const int64_t *words,

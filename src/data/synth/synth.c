@@ -52,8 +52,9 @@ static cyf_status check_options(const cyf_synth_options *options) {
 }
 
 static cyf_status check_output(const cyf_synth_options *options, const char *path) {
-  if (!options->force && cyf_file_exists(path))
-    return CYF_FAIL(CYF_ERR_IO, "%s: exists already; --force replaces it", path);
+  bool exists = false;
+  CYF_TRY(cyf_file_exists(path, &exists));
+  if (exists && !options->force) return CYF_FAIL(CYF_ERR_IO, "%s: exists already; --force replaces it", path);
   return CYF_OK;
 }
 
@@ -261,8 +262,9 @@ static cyf_status check_folder(const cyf_synth_options *options, int64_t n_files
   for (int64_t file = 0;; file++) {
     char *path = NULL;
     CYF_TRY(file_path(options, file, &path));
-    const bool exists = cyf_file_exists(path);
-    const cyf_status status = exists ? make_way(options, path) : CYF_OK;
+    bool exists = false;
+    cyf_status status = cyf_file_exists(path, &exists);
+    if (status == CYF_OK && exists) status = make_way(options, path);
     cyf_free(path);
     CYF_TRY(status);
     if (!exists && file >= n_files) return CYF_OK;

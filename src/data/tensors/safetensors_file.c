@@ -37,7 +37,7 @@ static cyf_status read_at(const cyf_safetensors_file *f, int64_t offset, int64_t
   while (done < n) {
     const ssize_t got = pread(f->descriptor, (char *)bytes + done, (size_t)(n - done), offset + done);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: cannot be read: %s", f->path, strerror(errno));
+    if (got < 0) return CYF_FAIL(cyf_input_error(errno), "%s: cannot be read: %s", f->path, strerror(errno));
     if (got == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: ends early, at byte %lld", f->path, (long long)(offset + done));
     done += got;
   }
@@ -53,7 +53,7 @@ static bool plausible(const uint8_t head[LENGTH_BYTES + 1], uint64_t *ret_length
 bool cyf_safetensors_is_one(const char *path) {
   uint8_t head[LENGTH_BYTES + 1];
   uint64_t length = 0;
-  const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  const int descriptor = cyf_open_file(path, O_RDONLY);
   if (descriptor < 0) return false;
   const bool whole = pread(descriptor, head, sizeof head, 0) == (ssize_t)sizeof head;
   close(descriptor);
@@ -64,9 +64,10 @@ static cyf_status read_header(cyf_safetensors_file *f) {
   uint8_t head[LENGTH_BYTES + 1];
   uint64_t length = 0;
   char *text = NULL;
-  f->descriptor = open(f->path, O_RDONLY | O_CLOEXEC);
-  if (f->descriptor < 0) return CYF_FAIL(CYF_ERR_INPUT, "cannot open %s: %s", f->path, strerror(errno));
-  const int64_t size = cyf_file_size_bytes(f->path);
+  int64_t size = 0;
+  f->descriptor = cyf_open_file(f->path, O_RDONLY);
+  if (f->descriptor < 0) return CYF_FAIL(cyf_input_error(errno), "cannot open %s: %s", f->path, strerror(errno));
+  CYF_TRY(cyf_file_size_bytes(f->path, &size));
   CYF_TRY(read_at(f, 0, sizeof head, head));
   if (!plausible(head, &length)) return CYF_FAIL(CYF_ERR_INPUT, "%s is no safetensors file", f->path);
   f->data_begin = LENGTH_BYTES + (int64_t)length;

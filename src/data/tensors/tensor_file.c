@@ -90,10 +90,13 @@ static cyf_status open_file(const char *path, cyf_tensor_file **ret_file) {
   CYF_TRY_CLEANUP(cyf_strdup(path, &file->path));
   CYF_TRY_CLEANUP(cyf_h5_open_file(path, &file->file));
   CYF_TRY_CLEANUP(check_format(file));
-  *ret_file = file;
-  return CYF_OK;
 cleanup:
-  close_file(&file);
+  if (file->file >= 0) status = cyf_h5_end_reads(file->file, path, status);
+  if (status == CYF_OK) {
+    *ret_file = file;
+  } else {
+    close_file(&file);
+  }
   return status;
 }
 
@@ -134,11 +137,11 @@ const char *cyf_tensor_file_path(const cyf_tensor_file *file) {
   return file->path;
 }
 
-bool cyf_tensor_file_has(cyf_tensor_file *file, const char *path) {
+cyf_status cyf_tensor_file_has(cyf_tensor_file *file, const char *path, bool *ret_has) {
   cyf_hdf5_lock();
-  bool found = cyf_h5_exists(file->file, path);
+  const cyf_status status = cyf_h5_exists(file->file, path, file->path, ret_has);
   cyf_hdf5_unlock();
-  return found;
+  return status;
 }
 
 cyf_status cyf_tensor_checksum_write(cyf_tensor_file *file, hid_t dataset, const char *path, uint64_t checksum) {
@@ -149,7 +152,9 @@ cyf_status cyf_tensor_checksum_write(cyf_tensor_file *file, hid_t dataset, const
 
 cyf_status cyf_tensor_checksum_verify(cyf_tensor_file *file, hid_t dataset, const char *path, uint64_t checksum) {
   uint64_t stored = 0;
-  hid_t id = H5Aexists(dataset, "checksum") > 0 ? H5Aopen(dataset, "checksum", H5P_DEFAULT) : H5I_INVALID_HID;
+  bool has = false;
+  CYF_TRY(cyf_h5_has_attribute(dataset, "checksum", file->path, &has));
+  hid_t id = has ? H5Aopen(dataset, "checksum", H5P_DEFAULT) : H5I_INVALID_HID;
   hid_t space = id < 0 ? H5I_INVALID_HID : H5Aget_space(id);
   bool have = id >= 0 && H5Sget_simple_extent_npoints(space) == 1 && H5Aread(id, H5T_NATIVE_UINT64, &stored) >= 0;
   cyf_h5_close_id(&space);
@@ -193,10 +198,10 @@ cleanup:
 
 cyf_status cyf_tensor_dataset_open(cyf_tensor_file *file, const char *path, hid_t *ret_dataset, int *ret_n_dims,
                                    int64_t shape[4]) {
+  bool is_dataset = false;
   *ret_dataset = H5I_INVALID_HID;
-  if (cyf_h5_object_type(file->file, path) != H5I_DATASET) {
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: '%s' is missing", file->path, path);
-  }
+  CYF_TRY(cyf_h5_is_dataset(file->file, path, file->path, &is_dataset));
+  if (!is_dataset) return CYF_FAIL(CYF_ERR_INPUT, "%s: '%s' is missing", file->path, path);
   *ret_dataset = H5Dopen2(file->file, path, H5P_DEFAULT);
   cyf_status status = cyf_h5_extent(*ret_dataset, file->path, path, ret_n_dims, shape);
   if (status != CYF_OK) cyf_h5_close_id(ret_dataset);
@@ -230,7 +235,6 @@ static cyf_status check_array(const cyf_tensor_file *file, hid_t dataset, const 
 cyf_status cyf_tensor_array_read(cyf_tensor_file *file, const char *path, const cyf_element *element, int n_dims,
                                  const int64_t *shape, void *values) {
   cyf_status status = CYF_OK;
-  char reason[CYF_H5_REASON_SIZE];
   hid_t dataset = H5I_INVALID_HID;
   int found_dims = 0;
   int64_t found[4] = {0};
@@ -238,7 +242,7 @@ cyf_status cyf_tensor_array_read(cyf_tensor_file *file, const char *path, const 
   CYF_TRY_CLEANUP(check_array(file, dataset, path, element, n_dims, shape, found_dims, found));
   if (n_dims == 0) {
     if (H5Dread(dataset, element->memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
-      status = CYF_FAIL(CYF_ERR_INPUT, "%s: '%s' cannot be read (HDF5: %s)", file->path, path, cyf_h5_reason(reason));
+      status = cyf_h5_cannot_read(dataset, file->path, path);
       goto cleanup;
     }
   } else {
@@ -293,10 +297,11 @@ static cyf_status write_layout(cyf_tensor_file *file, const char *group, const c
   cyf_status status = CYF_OK;
   float *scratch = NULL;
   char *path = NULL;
+  bool exists = false;
   if (!file->output) return CYF_FAIL(CYF_ERR_INTERNAL, "%s: is open for reading", file->path);
   /* An empty layout leaves an empty group, so that reading it back is as strict as reading any other. */
-  if (!cyf_h5_exists(file->file, group))
-    CYF_TRY(cyf_h5_create_group(file->output, file->file, group, NULL, NULL, NULL));
+  CYF_TRY(cyf_h5_exists(file->file, group, file->path, &exists));
+  if (!exists) CYF_TRY(cyf_h5_create_group(file->output, file->file, group, NULL, NULL, NULL));
   CYF_TRY(CYF_NEW(&scratch, largest_count(layout)));
   for (int64_t i = 0; i < layout->n_tensors; i++) {
     CYF_TRY_CLEANUP(cyf_format(&path, "%s/%s", group, layout->tensors[i].name));
@@ -321,13 +326,18 @@ cyf_status cyf_tensor_file_write_layout(cyf_tensor_file *file, const char *group
 /* The search for a dataset of the group that the layout does not have. */
 typedef struct extra_search {
   const cyf_layout *layout;
+  const char *where;
+  cyf_status status;
   char name[CYF_TENSOR_NAME_MAX];
 } extra_search;
 
 static herr_t find_extra(hid_t group, const char *name, const H5L_info_t *info, void *context) {
   (void)info;
   extra_search *search = context;
-  if (cyf_h5_object_type(group, name) != H5I_DATASET || cyf_layout_find(search->layout, name)) return 0;
+  bool is_dataset = false;
+  search->status = cyf_h5_is_dataset(group, name, search->where, &is_dataset);
+  if (search->status != CYF_OK) return -1;
+  if (!is_dataset || cyf_layout_find(search->layout, name)) return 0;
   snprintf(search->name, sizeof(search->name), "%s", name);
   return 1;
 }
@@ -336,8 +346,11 @@ static cyf_status read_layout(cyf_tensor_file *file, const char *group, const cy
   cyf_status status = CYF_OK;
   float *scratch = NULL;
   char *path = NULL;
-  extra_search search = {.layout = layout};
-  if (cyf_h5_object_type(file->file, group) != H5I_GROUP) {
+  char reason[CYF_H5_REASON_SIZE];
+  H5I_type_t type = H5I_BADID;
+  extra_search search = {.layout = layout, .where = file->path};
+  CYF_TRY(cyf_h5_object_type(file->file, group, file->path, &type));
+  if (type != H5I_GROUP) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: the group '%s' is missing", file->path, group);
   }
   CYF_TRY(CYF_NEW(&scratch, largest_count(layout)));
@@ -346,8 +359,14 @@ static cyf_status read_layout(cyf_tensor_file *file, const char *group, const cy
     CYF_TRY_CLEANUP(read_tensor(file, path, &layout->tensors[i], flat, scratch));
     cyf_free(path);
   }
-  H5Literate_by_name(file->file, group, H5_INDEX_NAME, H5_ITER_INC, NULL, find_extra, &search, H5P_DEFAULT);
-  if (search.name[0]) {
+  const herr_t walked =
+      H5Literate_by_name(file->file, group, H5_INDEX_NAME, H5_ITER_INC, NULL, find_extra, &search, H5P_DEFAULT);
+  CYF_TRY_CLEANUP(search.status);
+  CYF_TRY_CLEANUP(cyf_h5_check_reads(file->file, file->path));
+  if (walked < 0) {
+    status = CYF_FAIL(CYF_ERR_INPUT, "%s: the group '%s' cannot be listed, the file seems damaged (HDF5: %s)",
+                      file->path, group, cyf_h5_reason(reason));
+  } else if (search.name[0]) {
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: '%s/%s' belongs to no tensor of this model", file->path, group, search.name);
   }
 cleanup:
@@ -360,6 +379,7 @@ cyf_status cyf_tensor_file_read_layout(cyf_tensor_file *file, const char *group,
                                        float *flat) {
   cyf_hdf5_lock();
   cyf_status status = read_layout(file, group, layout, flat);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   cyf_hdf5_unlock();
   return status;
 }

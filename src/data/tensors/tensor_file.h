@@ -31,8 +31,8 @@ void cyf_tensor_file_close(cyf_tensor_file **file);
 /** The path as it was given; the file's own. */
 const char *cyf_tensor_file_path(const cyf_tensor_file *file);
 
-/** Whether there is a group or dataset at `path`. */
-bool cyf_tensor_file_has(cyf_tensor_file *file, const char *path);
+/** Whether there is a group or dataset at `path`. Errors: CYF_ERR_INPUT, CYF_ERR_IO where that cannot be told. */
+cyf_status cyf_tensor_file_has(cyf_tensor_file *file, const char *path, bool *ret_has);
 
 /** @{ */
 /** Write, or read, all tensors of a layout from or to flat[layout->total] in host memory. In the file they have

@@ -19,6 +19,7 @@ static cyf_status read_locked(cyf_tensor_file *file, const char *path, cyf_eleme
                               void *values) {
   cyf_hdf5_lock();
   cyf_status status = cyf_tensor_array_read(file, path, &element, n_dims, &count, values);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   cyf_hdf5_unlock();
   return status;
 }
@@ -71,7 +72,12 @@ cyf_status cyf_tensor_file_read_ints(cyf_tensor_file *file, const char *path, in
   *ret_count = 0;
   cyf_hdf5_lock();
   cyf_status status = read_ints(file, path, ret_values, ret_count);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   cyf_hdf5_unlock();
+  if (status != CYF_OK) {
+    cyf_free(*ret_values);
+    *ret_count = 0;
+  }
   return status;
 }
 
@@ -126,7 +132,9 @@ cyf_status cyf_tensor_file_read_text(cyf_tensor_file *file, const char *path, ch
   *ret_text = NULL;
   cyf_hdf5_lock();
   cyf_status status = read_text(file, path, ret_text);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   cyf_hdf5_unlock();
+  if (status != CYF_OK) cyf_free(*ret_text);
   return status;
 }
 
@@ -163,6 +171,7 @@ cyf_status cyf_tensor_file_read_names(cyf_tensor_file *file, const char *path, c
   *ret_names = (cyf_names){0};
   cyf_hdf5_lock();
   cyf_status status = read_names(file, path, ret_names);
+  status = cyf_h5_end_reads(file->file, file->path, status);
   cyf_hdf5_unlock();
   if (status != CYF_OK) cyf_names_destroy(ret_names);
   return status;

@@ -25,12 +25,16 @@ static const uint8_t legacy_magic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c,
                                        0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
 
 static cyf_status check_magic(const char *path) {
-  if (cyf_is_directory(path)) return CYF_FAIL(CYF_ERR_INPUT, "%s is a directory, not a PyTorch checkpoint", path);
+  bool is_directory = false;
+  CYF_TRY(cyf_is_directory(path, &is_directory));
+  if (is_directory) return CYF_FAIL(CYF_ERR_INPUT, "%s is a directory, not a PyTorch checkpoint", path);
   FILE *file = fopen(path, "rb");
-  if (file == NULL) return CYF_FAIL(CYF_ERR_INPUT, "%s cannot be opened: %s", path, strerror(errno));
+  if (file == NULL) return CYF_FAIL(cyf_input_error(errno), "%s cannot be opened: %s", path, strerror(errno));
   uint8_t head[sizeof legacy_magic] = {0};
   size_t n = fread(head, 1, sizeof head, file);
+  const int error = ferror(file) ? errno : 0;
   fclose(file);
+  if (error != 0) return CYF_FAIL(CYF_ERR_IO, "%s cannot be read: %s", path, strerror(error));
   if (n == sizeof head && memcmp(head, legacy_magic, sizeof head) == 0)
     return CYF_FAIL(CYF_ERR_INPUT,
                     "%s is in PyTorch's format before version 1.6, which is not read; convert it once in Python: "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "data/tensors/torch_zip_layout.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -48,7 +49,13 @@ static cyf_status damaged(const archive *a, const char *why) {
 
 static cyf_status read_at(const archive *a, int64_t at, void *bytes, int64_t n) {
   if (at < 0 || n < 0 || at > a->size - n) return damaged(a, "a record lies outside the file");
-  if (pread(a->file, bytes, (size_t)n, at) != n) return damaged(a, "it cannot be read to its end");
+  for (int64_t done = 0; done < n;) {
+    const ssize_t got = pread(a->file, (uint8_t *)bytes + done, (size_t)(n - done), at + done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return CYF_FAIL(CYF_ERR_IO, "%s cannot be read: %s", a->path, strerror(errno));
+    if (got == 0) return damaged(a, "it cannot be read to its end");
+    done += got;
+  }
   return CYF_OK;
 }
 
@@ -203,9 +210,10 @@ cleanup:
 
 cyf_status cyf_zip_layout_read(const char *path, cyf_zip_extent **ret_extents, int64_t *ret_n) {
   *ret_extents = NULL;
-  archive a = {.path = path, .file = open(path, O_RDONLY | O_CLOEXEC), .size = cyf_file_size_bytes(path)};
-  if (a.file < 0) return CYF_FAIL(CYF_ERR_INPUT, "%s cannot be opened", path);
+  archive a = {.path = path, .file = cyf_open_file(path, O_RDONLY)};
+  if (a.file < 0) return CYF_FAIL(cyf_input_error(errno), "%s cannot be opened: %s", path, strerror(errno));
   cyf_status status;
+  CYF_TRY_CLEANUP(cyf_file_size_bytes(path, &a.size));
   CYF_TRY_CLEANUP(read_end(&a));
   CYF_TRY_CLEANUP(CYF_NEW(ret_extents, a.n_entries));
   CYF_TRY_CLEANUP(read_directory(&a, *ret_extents));

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* What a file has, and what it has not. HDF5 answers "no" and "I cannot tell" in ways that are easily taken for one
+ * another: here alone they are told apart. */
+#include <string.h>
+
+#include "data/hdf5/hdf5_file.h"
+
+static cyf_status cannot_tell(hid_t location, const char *path, const char *where) {
+  char reason[CYF_H5_REASON_SIZE];
+  CYF_TRY(cyf_h5_check_reads(location, where));
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be looked up, the file seems damaged (HDF5: %s)", where, path,
+                  cyf_h5_reason(reason));
+}
+
+/* Whether the link that is there leads to an object. */
+static cyf_status link_leads_on(hid_t location, const char *path, const char *where, bool *ret_leads) {
+  H5L_info_t info;
+  const htri_t answer = H5Oexists_by_name(location, path, H5P_DEFAULT);
+  *ret_leads = answer > 0;
+  if (answer >= 0) return cyf_h5_check_reads(location, where);
+  /* A link into another file, or along a path, that is not there is no damage. */
+  const bool may_dangle = H5Lget_info(location, path, &info, H5P_DEFAULT) >= 0 && info.type != H5L_TYPE_HARD;
+  if (!may_dangle) return cannot_tell(location, path, where);
+  H5Eclear2(H5E_DEFAULT);
+  return cyf_h5_check_reads(location, where);
+}
+
+/* One more part of a path, whose parts before are groups. */
+static cyf_status has_link(hid_t location, const char *path, const char *where, bool *ret_exists) {
+  *ret_exists = true;
+  if (strcmp(path, "/") == 0) return CYF_OK;
+  const htri_t answer = H5Lexists(location, path, H5P_DEFAULT);
+  if (answer < 0) return cannot_tell(location, path, where);
+  *ret_exists = answer > 0;
+  return answer > 0 ? link_leads_on(location, path, where, ret_exists) : cyf_h5_check_reads(location, where);
+}
+
+static cyf_status type_of(hid_t location, const char *path, const char *where, H5I_type_t *ret_type) {
+  hid_t object = H5Oopen(location, path, H5P_DEFAULT);
+  if (object < 0) return cannot_tell(location, path, where);
+  *ret_type = H5Iget_type(object);
+  cyf_h5_close_id(&object);
+  return cyf_h5_check_reads(location, where);
+}
+
+cyf_status cyf_h5_exists(hid_t location, const char *path, const char *where, bool *ret_exists) {
+  char prefix[1024];
+  const size_t length = strlen(path);
+  *ret_exists = false;
+  if (length == 0 || length >= sizeof(prefix)) return CYF_OK;
+  for (size_t end = 1; end <= length; end++) {
+    H5I_type_t type = H5I_GROUP;
+    if (path[end] != '/' && path[end] != '\0') continue;
+    memcpy(prefix, path, end);
+    prefix[end] = '\0';
+    CYF_TRY(has_link(location, prefix, where, ret_exists));
+    if (*ret_exists && end < length) CYF_TRY(type_of(location, prefix, where, &type));
+    *ret_exists = *ret_exists && type == H5I_GROUP;
+    if (!*ret_exists) return CYF_OK;
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_h5_object_type(hid_t location, const char *path, const char *where, H5I_type_t *ret_type) {
+  bool exists = false;
+  *ret_type = H5I_BADID;
+  CYF_TRY(cyf_h5_exists(location, path, where, &exists));
+  return exists ? type_of(location, path, where, ret_type) : CYF_OK;
+}
+
+cyf_status cyf_h5_is_dataset(hid_t location, const char *path, const char *where, bool *ret_is) {
+  H5I_type_t type = H5I_BADID;
+  CYF_TRY(cyf_h5_object_type(location, path, where, &type));
+  *ret_is = type == H5I_DATASET;
+  return CYF_OK;
+}
+
+cyf_status cyf_h5_has_attribute(hid_t object, const char *attribute, const char *where, bool *ret_has) {
+  const htri_t answer = H5Aexists(object, attribute);
+  if (answer < 0) return cannot_tell(object, attribute, where);
+  *ret_has = answer > 0;
+  return cyf_h5_check_reads(object, where);
+}
