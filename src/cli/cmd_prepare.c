@@ -82,6 +82,9 @@ static const struct {
      "fractional counts: round (default; to whole numbers at random, the same for the same seed) or keep"},
     {CYF_PREPARE_ROW_genes_path, 0, "LIST",
      "gene list to align to, one symbol or Ensembl id a line (default: the inputs' genes)"},
+    {CYF_PREPARE_ROW_genes_join, 0, "WHICH",
+     "where inputs differ in their genes: union, intersection, or auto: a union of few zeros (default; not with "
+     "--genes)"},
     {CYF_PREPARE_ROW_gene_column, 0, "COLUMN",
      "var column with the gene names (default: the index); COLUMN1,COLUMN2: the first that a file has"},
     {CYF_PREPARE_ROW_min_genes, 0, "N", "drop cells with fewer detected genes (default 10)"},
@@ -128,6 +131,7 @@ static cyf_option_kind how_read(arguments *a, int row, void **ret_target) {
     case CYF_PREPARE_SIZE:
     case CYF_PREPARE_GZIP:
     case CYF_PREPARE_DUPLICATES:
+    case CYF_PREPARE_GENES_JOIN:
       *ret_target = &a->text[row];
       return CYF_OPTION_TEXT;
     case CYF_PREPARE_TEXTS:
@@ -163,6 +167,13 @@ static cyf_status parse_duplicates(const char *text, cyf_duplicates *ret_duplica
   int chosen = CYF_DUPLICATES_KEEP;
   CYF_TRY(cyf_words_choose(usage.command, "duplicates", CYF_N_DUPLICATES, cyf_duplicates_words, text, &chosen));
   *ret_duplicates = (cyf_duplicates)chosen;
+  return CYF_OK;
+}
+
+static cyf_status parse_genes_join(const char *text, cyf_genes_join *ret_join) {
+  int chosen = CYF_GENES_JOIN_AUTO;
+  CYF_TRY(cyf_words_choose(usage.command, "genes-join", CYF_N_GENES_JOINS, cyf_genes_join_words, text, &chosen));
+  *ret_join = (cyf_genes_join)chosen;
   return CYF_OK;
 }
 
@@ -215,6 +226,7 @@ static cyf_status parse_text(arguments *a, int row) {
   void *field = field_of(a, option->offset);
   if (a->text[row] == NULL) return CYF_OK;
   if (option->kind == CYF_PREPARE_DUPLICATES) return parse_duplicates(a->text[row], field);
+  if (option->kind == CYF_PREPARE_GENES_JOIN) return parse_genes_join(a->text[row], field);
   if (option->kind == CYF_PREPARE_GZIP) return parse_gzip(a->text[row], option->name, field);
   char name[32];
   snprintf(name, sizeof(name), "--%s", option->name);

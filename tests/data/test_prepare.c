@@ -97,6 +97,7 @@ static void a_gene_list_fixes_genes_and_order(void **state) {
   const char *inputs[N_FILES] = {path[0], path[1]};
   cyf_prepare_options options = fixture_options(inputs, N_FILES, output);
   options.genes_path = genes;
+  options.genes_join = CYF_GENES_JOIN_AUTO;
   options.min_genes = 2;
   cyf_prepare_summary summary;
   assert_ok(cyf_prepare(shared->comm, &options, &summary));
@@ -106,6 +107,37 @@ static void a_gene_list_fixes_genes_and_order(void **state) {
   static expectation expected;
   work_out(&options, list, N_LIST, &expected);
   if (shared->rank == 0) check_atlas(output, &options, &expected);
+}
+
+/* Inputs that differ in their genes: without a choice they are refused with both ways out. The genes that all have are
+ * those of a list of them. */
+static void genes_that_some_inputs_lack_need_a_choice(void **state) {
+  const fixture *shared = *state;
+  char path[N_FILES][128], output[128], genes[128];
+  write_inputs(shared, path);
+  fixture_path(shared, "joined", output);
+  fixture_path(shared, "common.tsv", genes);
+  const char *inputs[N_FILES] = {path[0], path[1]};
+  cyf_prepare_options options = fixture_options(inputs, N_FILES, output);
+  static expectation expected, joined;
+  const char *common[FIXTURE_POOL];
+  int64_t n_common = 0;
+  options.min_cells = 0;
+  work_out(&options, NULL, 0, &expected);
+  for (int64_t g = 0; g < expected.n_genes; g++)
+    if (expected.column[g][0] >= 0 && expected.column[g][1] >= 0) common[n_common++] = expected.gene[g];
+  options.genes_join = CYF_GENES_JOIN_AUTO;
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "--genes-join intersection keeps the");
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "--genes-join union keeps all");
+  options.genes_join = CYF_GENES_JOIN_INTERSECTION;
+  cyf_prepare_summary summary;
+  assert_ok(cyf_prepare(shared->comm, &options, &summary));
+  assert_int_equal(summary.n_genes, n_common);
+  assert_int_equal(summary.n_structural_zeros, 0);
+  work_out(&options, common, n_common, &joined);
+  if (shared->rank == 0) check_atlas(output, &options, &joined);
+  options.genes_path = genes;
+  fixture_refused(shared, &options, CYF_ERR_USAGE, "exclude each other");
 }
 
 static void log_normalised_values_stay_as_they_are(void **state) {
@@ -201,6 +233,7 @@ static void unsuitable_inputs_are_refused(void **state) {
   assert_ok(cyf_comm_barrier(shared->comm));
   options = fixture_options(both, N_FILES, output);
   options.genes_path = genes;
+  options.genes_join = CYF_GENES_JOIN_AUTO;
   fixture_refused(shared, &options, CYF_ERR_INPUT, "ENSG1");
   inputs[1] = "no/such/file.h5ad";
   options = fixture_options(inputs, N_FILES, output);
@@ -217,6 +250,7 @@ static void an_atlas_is_replaced_only_by_force(void **state) {
   assert_ok(cyf_prepare(shared->comm, &options, NULL));
   fixture_refused(shared, &options, CYF_ERR_IO, "--force");
   options.n_inputs = N_FILES;
+  options.genes_join = CYF_GENES_JOIN_UNION;
   options.force = true;
   assert_ok(cyf_prepare(shared->comm, &options, NULL));
   cyf_atlas *atlas = NULL;
@@ -378,6 +412,7 @@ int main(int argc, char **argv) {
       TEST(the_atlas_holds_every_kept_cell_once),
       TEST(equal_runs_write_equal_bytes),
       TEST(a_gene_list_fixes_genes_and_order),
+      TEST(genes_that_some_inputs_lack_need_a_choice),
       TEST(log_normalised_values_stay_as_they_are),
       TEST(unsuitable_inputs_are_refused),
       TEST(an_atlas_is_replaced_only_by_force),

@@ -86,6 +86,9 @@ static void set_option(const claim *c, cyf_prepare_options *options, int row, in
     case CYF_PREPARE_DUPLICATES:
       *(cyf_duplicates *)field = (cyf_duplicates)value;
       break;
+    case CYF_PREPARE_GENES_JOIN:
+      *(cyf_genes_join *)field = (cyf_genes_join)value;
+      break;
   }
 }
 
@@ -193,7 +196,8 @@ static void the_text_of_journal_3_is_this_one(void **state) {
                       "\nmatrix donor\nvalues donor\nfractions donor\ngene column donor\nmin genes 1\nmin cells "
                       "1\nholdout 0.25\nseed 1\nshard cells "
                       "1\ncompress gzip\nlabel a=1\nkeep a=1\nholdout where a=1\nbins age 1\nduplicates 1\nid column "
-                      "donor\ngenes missing.tsv: -1 bytes, 0.000000000\nlabel map missing.tsv: -1 bytes, "
+                      "donor\ngenes missing.tsv: -1 bytes, 0.000000000\ngenes join union\nlabel map missing.tsv: -1 "
+                      "bytes, "
                       "0.000000000\ninput missing.h5ad: -1 bytes, 0.000000000, 7 cells, 5 genes\n");
   cyf_free(text);
 }

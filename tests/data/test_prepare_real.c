@@ -120,6 +120,8 @@ static void real_studies_are_merged(void **state) {
                                  .duplicates = CYF_DUPLICATES_DROP};
   fixture_refused(shared, &options, CYF_ERR_INPUT, "is in any other input");
   options.gene_column = "symbol";
+  fixture_refused(shared, &options, CYF_ERR_INPUT, "--genes-join intersection keeps the 1287 that all have");
+  options.genes_join = CYF_GENES_JOIN_UNION;
   cyf_prepare_summary summary;
   assert_ok(cyf_prepare(shared->comm, &options, &summary));
   assert_int_equal(summary.n_cells_train + summary.n_cells_repeated, 12261 + 3774);

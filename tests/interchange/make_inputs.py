@@ -129,6 +129,15 @@ def write_compressed():
             replace(file, part, filter_id, values, b"\xff\xff\xff\xff")
 
 
+def write_genes():
+    """Inputs that differ in their genes: in many, and in few cells; and a list of the genes that two of them have."""
+    for name, n_cells, first, end in (("g1", 60, 0, 40), ("g2", 60, 10, 50), ("g3", 2, 0, 38)):
+        cells(name, genes=[f"G{i}" for i in range(first, end)], n_cells=n_cells, kind=["a", "b"]).write_h5ad(f"{name}.h5ad")
+    for name, first, end in (("common.txt", 10, 40), ("all.txt", 0, 50)):
+        with open(name, "w", encoding="utf-8") as out:
+            out.writelines(f"G{i}\n" for i in range(first, end))
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -139,6 +148,7 @@ def main():
     write_10x()
     write_others()
     write_compressed()
+    write_genes()
 
 
 if __name__ == "__main__":

@@ -109,3 +109,27 @@ for damaged in lzf_damaged lzf_huge; do
   refused $damaged.h5ad
   said "cannot be read, the file seems damaged"
 done
+
+# ---- inputs that differ in their genes ----
+refused g1.h5ad g2.h5ad
+said "20 of 50 genes are in some inputs and not in others (g1.h5ad lacks 10): 50.0 % of their values would be zeros"
+said "--genes-join intersection keeps the 30 that all have"
+said "--genes-join union keeps all 50"
+# same_as LIST ARGUMENTS: the atlas is that of the gene list.
+same_as() {
+  local fingerprint
+  prepared 2 g1.h5ad g2.h5ad --label kind "${@:2}"
+  cp log joined.log
+  fingerprint=$("$cytoforge" info at | grep fingerprint)
+  prepared 1 g1.h5ad g2.h5ad --label kind --genes "$1"
+  said "structural zeros of the list's genes that inputs lack are"
+  [ "$fingerprint" = "$("$cytoforge" info at | grep fingerprint)" ] || fail "${*:2} is not the atlas of $1"
+  cp joined.log log
+}
+same_as common.txt --genes-join intersection
+said "the atlas has the 30 genes that all inputs have, of 50"
+same_as all.txt --genes-join union
+said "structural zeros are 50.0 % of their values, 20.0 % of all"
+said "40        30   75.0 %         10   20.0 %  g1.h5ad"
+prepared 1 g1.h5ad g3.h5ad --label kind
+said "structural zeros are 3.2 % of their values, 0.2 % of all"

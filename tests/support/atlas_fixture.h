@@ -170,6 +170,7 @@ static inline cyf_prepare_options fixture_options(const char *const *inputs, int
                                .min_genes = 10,
                                .min_cells = 3,
                                .seed = 5,
+                               .genes_join = n_inputs > 1 ? CYF_GENES_JOIN_UNION : CYF_GENES_JOIN_AUTO,
                                .cells_per_shard = 64,
                                .command_line = "cytoforge prepare \"quoted\" input"};
 }

@@ -83,32 +83,63 @@ static void fit_input(const cyf_prepare_job *job, int64_t i, const int32_t *n_in
   fit->n_compared = input->n_genes < others ? input->n_genes : others;
 }
 
-static void print_row(const cyf_prepare_input *input, const gene_fit *fit) {
-  cyf_info("%12lld %9lld %9lld %6.1f %%  %s", (long long)input->n_cells, (long long)input->n_genes,
-           (long long)fit->n_matched, 100 * share_of(fit), input->path);
+/* Share of `part` in `all`, in per cent. */
+static double per_cent(int64_t part, int64_t all) {
+  return all > 0 ? 100 * (double)part / (double)all : 0;
+}
+
+/* Genes in use that the input lacks. */
+static int64_t count_lacking(const cyf_prepare_job *job, const cyf_prepare_input *input) {
+  int64_t n = job->genes.n;
+  for (int64_t g = 0; g < input->n_genes; g++) n -= input->gene[g] >= 0;
+  return n;
+}
+
+static void print_row(const cyf_prepare_job *job, const cyf_prepare_input *input, const gene_fit *fit) {
+  const int64_t n_lacking = count_lacking(job, input);
+  cyf_info("%12lld %9lld %9lld %6.1f %% %10lld %6.1f %%  %s", (long long)input->n_cells, (long long)input->n_genes,
+           (long long)fit->n_matched, per_cent(fit->n_matched, input->n_genes), (long long)n_lacking,
+           per_cent(n_lacking, job->genes.n), input->path);
+}
+
+/* What the rows that are not printed have in common. */
+typedef struct rest_of_table {
+  int64_t n_cells, n;
+  double least_matched, most_matched, most_lacking;
+} rest_of_table;
+
+static void add_to_rest(const cyf_prepare_job *job, const cyf_prepare_input *input, const gene_fit *fit,
+                        rest_of_table *rest) {
+  const double matched = per_cent(fit->n_matched, input->n_genes);
+  const double lacking = per_cent(count_lacking(job, input), job->genes.n);
+  if (rest->n == 0 || matched < rest->least_matched) rest->least_matched = matched;
+  if (rest->n == 0 || matched > rest->most_matched) rest->most_matched = matched;
+  if (lacking > rest->most_lacking) rest->most_lacking = lacking;
+  rest->n_cells += input->n_cells;
+  rest->n++;
 }
 
 static void print_table(const cyf_prepare_job *job, const gene_fit *fit) {
   const int64_t n = job->options->n_inputs;
-  double least = 1, greatest = 0;
-  int64_t n_cells = 0, n_printed = 0;
-  cyf_info("genes matched with %s; share: of the input's genes or of those, whichever are fewer",
-           job->has_gene_list ? job->options->genes_path : "those of the other inputs");
-  cyf_info("%12s %9s %9s %8s  %s", "cells", "genes", "matched", "share", "input");
+  rest_of_table rest = {0};
+  int64_t n_printed = 0;
+  cyf_info("matched: genes of an input that %s %s, and their share of its genes",
+           job->has_gene_list ? "are in" : "another input has", job->has_gene_list ? job->options->genes_path : "too");
+  cyf_info("structural zeros: genes of %s that an input lacks, which are zeros in its cells, and their share",
+           job->has_gene_list ? "the list" : "any input");
+  cyf_info("%12s %9s %9s %8s %10s %8s  %s", "cells", "genes", "matched", "of its", "structural", "zeros", "input");
   for (int64_t i = 0; i < n; i++) {
-    const double share = share_of(&fit[i]);
-    if ((n <= ROWS_MAX || share < share_usual) && n_printed < ROWS_MAX) {
-      print_row(&job->input[i], &fit[i]);
+    if ((n <= ROWS_MAX || share_of(&fit[i]) < share_usual) && n_printed < ROWS_MAX) {
+      print_row(job, &job->input[i], &fit[i]);
       n_printed++;
       continue;
     }
-    if (share < least) least = share;
-    if (share > greatest) greatest = share;
-    n_cells += job->input[i].n_cells;
+    add_to_rest(job, &job->input[i], &fit[i], &rest);
   }
-  if (n > n_printed)
-    cyf_info("%12lld %9s %9s %8s  %lld %sinputs: %.1f to %.1f %% matched", (long long)n_cells, "", "", "",
-             (long long)(n - n_printed), n_printed > 0 ? "more " : "", 100 * least, 100 * greatest);
+  if (rest.n > 0)
+    cyf_info("%12lld cells of %lld %sinputs: %.1f to %.1f %% of their genes matched, at most %.1f %% structural zeros",
+             (long long)rest.n_cells, (long long)rest.n, n_printed > 0 ? "more " : "", rest.least_matched,
+             rest.most_matched, rest.most_lacking);
 }
 
 /* Counts the genes of a var column among those compared with. */

@@ -99,6 +99,7 @@ cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job) {
   if (n_cells == 0 || job->genes.n == 0)
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: the input holds no %s", options->inputs[0], n_cells == 0 ? "cell" : "gene");
   if (status == CYF_OK) status = cyf_prepare_check_genes(job);
+  if (status == CYF_OK) status = cyf_prepare_join_genes(job);
   if (status == CYF_OK) status = cyf_prepare_check_labels(job);
 cleanup:
   cyf_names_destroy(&seen);

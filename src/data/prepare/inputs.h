@@ -16,6 +16,11 @@ cyf_status cyf_prepare_map_genes(cyf_prepare_job *job, cyf_h5ad *file, cyf_names
  * CYF_ERR_INPUT for an input of which no gene matches. */
 cyf_status cyf_prepare_check_genes(const cyf_prepare_job *job);
 
+/** genes_join.c: says how much of the atlas was never measured, and takes the genes that all inputs have where these
+ * are asked for. Local, the same on each rank. Errors: CYF_ERR_INPUT where too much was not measured for a union that
+ * was not asked for, and where no gene is in all inputs. */
+cyf_status cyf_prepare_join_genes(cyf_prepare_job *job);
+
 /* ---- labels: labels.c ---- */
 
 /** Makes the attributes that the options ask for, without categories, and reads the label map. Local. Errors:

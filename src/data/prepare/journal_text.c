@@ -85,12 +85,21 @@ static cyf_status print_value(FILE *stream, const cyf_prepare_job *job, const cy
     case CYF_PREPARE_DUPLICATES:
       fprintf(stream, "%d", (int)*(const cyf_duplicates *)value);
       break;
+    case CYF_PREPARE_GENES_JOIN:
+      fputs(cyf_genes_join_words[*(const cyf_genes_join *)value], stream);
+      break;
     case CYF_PREPARE_TEXTS:
     case CYF_PREPARE_INPUTS:
     case CYF_PREPARE_BINS:
       break; /* lists */
   }
   return CYF_OK;
+}
+
+/* Whether a value that was not given has no line. Such options came after the first journals. */
+static bool is_left_out(const cyf_prepare_option *option, const void *value) {
+  return (option->kind == CYF_PREPARE_FILE && !*(const char *const *)value) ||
+         (option->kind == CYF_PREPARE_GENES_JOIN && *(const cyf_genes_join *)value == CYF_GENES_JOIN_AUTO);
 }
 
 static cyf_status print_option(FILE *stream, const cyf_prepare_job *job, const cyf_prepare_option *option) {
@@ -104,7 +113,7 @@ static cyf_status print_option(FILE *stream, const cyf_prepare_job *job, const c
       CYF_TRY(print_item(stream, job, option, list, i));
       fputc('\n', stream);
     }
-  } else if (option->kind != CYF_PREPARE_FILE || *(const char *const *)value) {
+  } else if (!is_left_out(option, value)) {
     fprintf(stream, "%s ", option->journal);
     CYF_TRY(print_value(stream, job, option, value));
     fputc('\n', stream);

@@ -16,6 +16,7 @@
 #define COUNT_FLAG NO_COUNT
 #define COUNT_GZIP NO_COUNT
 #define COUNT_DUPLICATES NO_COUNT
+#define COUNT_GENES_JOIN NO_COUNT
 
 #define ROW(kind, field, journal, name) \
   {CYF_PREPARE_##kind, offsetof(cyf_prepare_options, field), COUNT_##kind(field), journal, name},

@@ -27,6 +27,17 @@ typedef enum cyf_duplicates {
 static const char *const cyf_duplicates_words[] = {"keep", "refuse", "drop", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_duplicates_words) == CYF_N_DUPLICATES, "a word for each");
 
+/** Which genes the atlas has where inputs differ in them. */
+typedef enum cyf_genes_join {
+  CYF_GENES_JOIN_AUTO,         /**< all, unless that makes too many zeros of what was never measured: then refused */
+  CYF_GENES_JOIN_UNION,        /**< all, with zeros in the cells of inputs that lack them */
+  CYF_GENES_JOIN_INTERSECTION, /**< those that all inputs have */
+  CYF_N_GENES_JOINS
+} cyf_genes_join;
+/** The words of cyf_genes_join, in its order. */
+static const char *const cyf_genes_join_words[] = {"auto", "union", "intersection", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_genes_join_words) == CYF_N_GENES_JOINS, "a word for each");
+
 /** How an option is held. A list `x` comes with its length `n_x`. */
 typedef enum cyf_prepare_option_kind {
   CYF_PREPARE_TEXT,       /**< const char *; NULL: not given */
@@ -42,6 +53,7 @@ typedef enum cyf_prepare_option_kind {
   CYF_PREPARE_FLAG,       /**< bool */
   CYF_PREPARE_GZIP,       /**< bool: gzip or none */
   CYF_PREPARE_DUPLICATES, /**< cyf_duplicates */
+  CYF_PREPARE_GENES_JOIN, /**< cyf_genes_join */
 } cyf_prepare_option_kind;
 
 /** The word that stands for the option in the journal. */
@@ -88,6 +100,8 @@ typedef enum cyf_prepare_option_kind {
   X(TEXT, id_column, CYF_CHANGES_ATLAS("id column"), "id-column")                                     \
   /* gene list, one name a line; NULL: the union of the inputs' genes */                              \
   X(FILE, genes_path, CYF_CHANGES_ATLAS("genes"), "genes")                                            \
+  /* inputs that differ in their genes; not with a gene list */                                       \
+  X(GENES_JOIN, genes_join, CYF_CHANGES_ATLAS("genes join"), "genes-join")                            \
   /* label_map.h; NULL: none */                                                                       \
   X(FILE, label_map_path, CYF_CHANGES_ATLAS("label map"), "label-map")                                \
   X(INPUTS, inputs, CYF_CHANGES_ATLAS("input"), "")                                                   \
@@ -122,6 +136,7 @@ typedef enum cyf_prepare_option_kind {
 #define CYF_PREPARE_FIELD_FLAG(field) bool field;
 #define CYF_PREPARE_FIELD_GZIP(field) bool field;
 #define CYF_PREPARE_FIELD_DUPLICATES(field) cyf_duplicates field;
+#define CYF_PREPARE_FIELD_GENES_JOIN(field) cyf_genes_join field;
 #define CYF_PREPARE_FIELD(kind, field, journal, name) CYF_PREPARE_FIELD_##kind(field)
 #define CYF_PREPARE_ROW(kind, field, journal, name) CYF_PREPARE_ROW_##field,
 #define CYF_PREPARE_IS_NAMED(kind, field, journal, name) +(sizeof(name) > 1)

@@ -68,6 +68,9 @@ static cyf_status check_options(const cyf_prepare_options *options) {
     return CYF_FAIL(CYF_ERR_USAGE, "--holdout %g is not a fraction in [0, 1)", options->holdout);
   if (options->min_genes < 0 || options->min_cells < 0 || options->cells_per_shard < 0 || options->memory_bytes < 0)
     return CYF_FAIL(CYF_ERR_USAGE, "--min-genes, --min-cells, --shard-cells and --memory must not be negative");
+  if (options->genes_path && options->genes_join != CYF_GENES_JOIN_AUTO)
+    return CYF_FAIL(CYF_ERR_USAGE, "--genes-join %s and --genes exclude each other: the list says which genes to take",
+                    cyf_genes_join_words[options->genes_join]);
   if (!options->output || options->output[0] == '\0') return CYF_FAIL(CYF_ERR_USAGE, "no output directory given");
   return CYF_OK;
 }

@@ -18,6 +18,8 @@ typedef struct cyf_prepare_summary {
   int64_t n_cells_few_genes; /**< dropped of the others: they have fewer genes than `min_genes` */
   int64_t n_cells_train, n_cells_heldout;
   int64_t n_genes_in, n_genes_few_cells, n_genes_missing, n_genes;
+  int64_t n_genes_differ;       /**< in some inputs and not in others; 0 with a gene list */
+  int64_t n_structural_zeros;   /**< cells x genes of the union, or of the gene list, that were never measured */
   int64_t nnz, n_shards, bytes; /**< of the shards */
   int64_t sum_counts;           /**< over training cells; 0 where values are no counts */
 } cyf_prepare_summary;

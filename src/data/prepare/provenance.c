@@ -32,6 +32,7 @@ static void print_options(FILE *stream, const cyf_prepare_options *options) {
   print_text(stream, "values", options->values);
   print_text(stream, "fractions", options->fractions ? options->fractions : "round");
   print_text(stream, "gene_list", options->genes_path);
+  print_text(stream, "genes_join", cyf_genes_join_words[options->genes_join]);
   print_count(stream, "min_genes", options->min_genes);
   print_count(stream, "min_cells", options->min_cells);
   fprintf(stream, "  holdout: %.15g\n", options->holdout);
@@ -58,6 +59,8 @@ static void print_totals(FILE *stream, const cyf_prepare_summary *summary) {
   print_count(stream, "genes_in", summary->n_genes_in);
   print_count(stream, "genes_few_cells", summary->n_genes_few_cells);
   print_count(stream, "genes_missing", summary->n_genes_missing);
+  print_count(stream, "genes_differ", summary->n_genes_differ);
+  print_count(stream, "structural_zeros", summary->n_structural_zeros);
   print_count(stream, "bytes", summary->bytes);
 }
 
