@@ -80,7 +80,7 @@ static void label_maps_are_read_strictly(void **state) {
                {"attribute\tfrom\tto\na\n", "bad.tsv:2: has fewer columns"},
                {"attribute,from,to\na,\"b,c\n", "bad.tsv:2: the quoted field that begins here does not end"},
                {"attribute,from,to\na,\"b\"x,c\n", "bad.tsv:2: text behind a quoted field"},
-               {"attribute,from,to\n,b,c\n", "bad.tsv:2: attribute and from cannot be empty"}};
+               {"attribute,from,to\n,b,c\n", "bad.tsv:2: attribute cannot be empty"}};
   char path[128];
   cyf_label_map map = {0};
   const char *to = NULL;

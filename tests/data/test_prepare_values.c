@@ -33,8 +33,12 @@ static void set_up(void **state, const values_example *a, const values_example *
   }
   assert_ok(cyf_comm_barrier(s->shared->comm));
   fixture_path(s->shared, "atlas", s->output);
-  s->options = (cyf_prepare_options){
-      .inputs = s->inputs, .n_inputs = b ? 2 : 1, .output = s->output, .cells_per_shard = 50, .force = true};
+  s->options = (cyf_prepare_options){.inputs = s->inputs,
+                                     .n_inputs = b ? 2 : 1,
+                                     .output = s->output,
+                                     .cells_per_shard = 50,
+                                     .force = true,
+                                     .genes_join = CYF_GENES_JOIN_UNION};
 }
 
 /* Every value of the atlas, [input * cells + cell][gene], whose cells are named as the inputs'. */

@@ -87,7 +87,7 @@ def write_others():
     with h5py.File("x.h5seurat", "w") as file:
         file["cell.names"] = texts(["c0"])
         file.create_group("assays/RNA")
-    cells().write_h5ad("no_matrix.h5ad")
+    cells(kind=["a", "b"]).write_h5ad("no_matrix.h5ad")
     with h5py.File("no_matrix.h5ad", "r+") as file:
         del file["X"]
     with h5py.File("other.h5", "w") as file:
@@ -138,6 +138,41 @@ def write_genes():
             out.writelines(f"G{i}\n" for i in range(first, end))
 
 
+def write_oddities():
+    """Names that name nothing, rows with repeated entries, labels that teach little."""
+    cells(kind=["a", "b", "c"]).write_h5ad("sound.h5ad")
+    odd = cells(kind=["a", "b"])
+    odd.var_names = ["", " ", "nan", "NA", "NA", "N/A"] + [f"G{i}" for i in range(6, N_GENES)]
+    odd.write_h5ad("odd_genes.h5ad")
+    odd = cells(kind=["a", "b"])
+    odd.obs_names = ["c0", "c1", "", "\t", "NaN", "None"] + [f"c{i}" for i in range(6, N_CELLS)]
+    odd.obs["barcode"] = [f"b{i}" for i in range(N_CELLS)]
+    odd.write_h5ad("odd_ids.h5ad")
+    labels = {
+        "nothing": ["", "nan", "a", "b", "unknown"],
+        "one": "same",
+        "few": ["x"] * 3 + ["y"] * 19 + ["z"] * 38,
+        "day": [0, 2, 7],
+        "hours": [0.5, 1.5],
+        "clusters": ["0", "1"],
+        "none_at_all": [np.nan],
+    }
+    odd = cells(**labels)
+    odd.obs["none_at_all"] = pd.Categorical([None] * N_CELLS, ["a"])
+    odd.write_h5ad("odd_labels.h5ad")
+    with open("map.csv", "w", encoding="utf-8") as out:
+        out.write("attribute,from,to\nnothing,,\nnothing,nan,\nnothing,unknown,\nday,0,start\n")
+    for name, kind in (("repeated_csr", sp.csr_matrix), ("repeated_csc", sp.csc_matrix)):
+        odd = cells(kind=["a", "b"])
+        odd.X = kind(odd.X)
+        odd.write_h5ad(f"{name}.h5ad")
+        with h5py.File(f"{name}.h5ad", "r+") as file:
+            indices = file["X/indices"]
+            values = indices[()]
+            values[1] = values[0]  # of the first row, or of the first gene
+            indices[...] = values
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -149,6 +184,7 @@ def main():
     write_others()
     write_compressed()
     write_genes()
+    write_oddities()
 
 
 if __name__ == "__main__":

@@ -88,7 +88,11 @@ said "x.loom: is a loom file"
 is_told x.h5mu "a MuData file (of the modalities 'atac', 'rna')"
 said "mod='rna'"
 is_told x.h5seurat "a Seurat file"
-is_told no_matrix.h5ad "an AnnData file without any matrix"
+refused no_matrix.h5ad
+said "error: no_matrix.h5ad: is an AnnData file without any matrix"
+"$cytoforge" info no_matrix.h5ad >log || fail "info no_matrix.h5ad failed"
+said "no_matrix.h5ad: h5ad, 60 cells x 40 genes, no X"
+said "kind: 2 categories"
 is_told table.csv "a table as text"
 is_told packed.h5ad.gz "compressed with gzip"
 refused other.h5
@@ -133,3 +137,56 @@ said "structural zeros are 50.0 % of their values, 20.0 % of all"
 said "40        30   75.0 %         10   20.0 %  g1.h5ad"
 prepared 1 g1.h5ad g3.h5ad --label kind
 said "structural zeros are 3.2 % of their values, 0.2 % of all"
+
+# ---- oddities: one warning each ----
+# warned N: log has so many warnings.
+warned() { [ "$(grep -c " WARN " log)" -eq "$1" ] || fail "not $1 warnings"; }
+prepared 2 sound.h5ad --label kind
+warned 0
+prepared 2 odd_genes.h5ad --label kind
+said "odd_genes.h5ad: genes are named like '', which names nothing (6 in all)"
+warned 2 # and that 'NA' is repeated
+"$cytoforge" info at >log || fail "an atlas with a gene without a name is not read"
+said "60 cells x 40 genes"
+prepared 2 odd_ids.h5ad --label kind
+said "4 cells have ids like '' (cell 2 of odd_ids.h5ad)"
+warned 1
+prepared 1 odd_ids.h5ad --label kind --id-column barcode
+warned 0
+prepared 1 odd_labels.h5ad --label nothing
+said "label \"nothing\" has classes that look like no value: '' (12 cells), 'nan' (12), 'unknown' (12)"
+said "label \"nothing\": 5 of 5 classes have fewer than 20 training cells: '' (12 cells)"
+warned 2
+prepared 1 odd_labels.h5ad --label nothing --label day --label-map map.csv
+unsaid "look like no value"
+unsaid "holds numbers"
+prepared 2 odd_labels.h5ad --label one
+said "label \"one\" has one class: 'same' (60 cells)"
+warned 1
+prepared 1 odd_labels.h5ad --label none_at_all
+said "label \"none_at_all\": no training cell has it"
+warned 1
+prepared 1 odd_labels.h5ad --label few
+said "label \"few\": 2 of 3 classes have fewer than 20 training cells: 'x' (3 cells), 'y' (19)"
+warned 1
+prepared 1 odd_labels.h5ad --label day --label hours --label clusters
+said "label \"day\" holds numbers: each of the 3 values is a class of its own; --bins day=E1,E2,..."
+said "label \"hours\" holds numbers: each of the 2 values"
+warned 2
+prepared 1 odd_labels.h5ad --label day --bins day=1
+warned 0
+for layout in csr csc; do
+  prepared 2 repeated_$layout.h5ad --label kind
+  said "1 cells, the first of them in repeated_$layout.h5ad, have several entries for one gene; these are added up"
+  warned 1
+  "$python" -W ignore - repeated_$layout.h5ad >log 2>&1 <<'END' || fail "repeated_$layout.h5ad is not summed as scipy does"
+import sys
+import anndata
+import numpy as np
+cells, atlas = anndata.read_h5ad(sys.argv[1]), anndata.read_h5ad("at/shard-00000.h5ad")
+assert cells.X.nnz == 1 + np.count_nonzero(cells.X.toarray())
+assert np.array_equal(atlas[cells.obs_names, cells.var_names].X.toarray(), cells.X.toarray())
+END
+done
+prepared 2 repeated_csr.h5ad sound.h5ad repeated_csc.h5ad --label kind
+said "2 cells, the first of them in repeated_csr.h5ad, have several entries for one gene"

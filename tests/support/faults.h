@@ -36,8 +36,7 @@ static inline fault_outcome fault_read_counter(int code) {
 
 /* Runs `before` and then `$cytoforge arguments` under the fault; `launcher` is "" or "mpirun -n 2". */
 static inline fault_outcome fault_run(const fault *f, const char *before, const char *launcher, const char *arguments) {
-  const char *library = getenv("CYTOFORGE_FAULTS");
-  if (library == NULL) fail_msg("CYTOFORGE_FAULTS names no library");
+  const char *library = test_variable_of_ctest("CYTOFORGE_FAULTS");
   const int code = cli_run(
       "rm -f counter; %s; timeout -s ABRT 60 %s env LD_PRELOAD='%s' CYF_FAULT_CALL=%s CYF_FAULT_KIND=%s "
       "CYF_FAULT_AT=%lld CYF_FAULT_TIMES=%lld CYF_FAULT_PATH='%s%s' CYF_FAULT_COUNTER=counter "

@@ -196,7 +196,7 @@ static cyf_status read_genes(const manifest *file, cyf_atlas *atlas) {
   CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "genes_checksum", &checksum));
   char *path = NULL;
   CYF_TRY(cyf_path_join(atlas->directory, name, &path));
-  cyf_status status = cyf_gene_list_read(path, &atlas->genes);
+  cyf_status status = cyf_gene_list_read_back(path, &atlas->genes);
   if (status == CYF_OK &&
       (atlas->genes.n != atlas->n_genes || genes_checksum(&atlas->genes) != strtoull(checksum, NULL, 16)))
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: is not the gene list that %s was written with", path, file->path);

@@ -77,7 +77,8 @@ static cyf_status is_unknown(const cyf_h5ad *file, const cyf_names *members) {
                   cyf_list_names(members->n, (const char *const *)members->name, list, sizeof list));
 }
 
-static cyf_status refuse(const cyf_h5ad *file, const cyf_names *members) {
+/* Fails where the file is of another format that is known here. */
+static cyf_status check_formats(const cyf_h5ad *file, const cyf_names *members) {
   static const char of_10x[] = "python3 -c \"import scanpy; scanpy.read_10x_h5('<').write_h5ad('>')\"";
   static const char *const molecules[] = {"barcode_idx", "barcodes"}, *const seurat[] = {"assays", "cell.names"};
   char *format = NULL;
@@ -108,13 +109,26 @@ static cyf_status refuse(const cyf_h5ad *file, const cyf_names *members) {
     CYF_TRY(is_10x(file, members->name[i], &is));
     if (is) return cyf_other_format_is(file->path, "a 10x HDF5 file", of_10x);
   }
-  return is_unknown(file, members);
+  return CYF_OK;
 }
 
 cyf_status cyf_h5ad_refuse_layout(const cyf_h5ad *file) {
   cyf_names members = {0};
   cyf_status status = list_members(file, "/", &members);
-  if (status == CYF_OK) status = refuse(file, &members);
+  if (status == CYF_OK) status = check_formats(file, &members);
+  if (status == CYF_OK) status = is_unknown(file, &members);
+  cyf_names_destroy(&members);
+  return status;
+}
+
+cyf_status cyf_h5ad_check_layout(const cyf_h5ad *file) {
+  cyf_names members = {0};
+  bool has_obs = false, has_var = false;
+  cyf_status status = list_members(file, "/", &members);
+  if (status == CYF_OK) status = check_formats(file, &members);
+  if (status == CYF_OK) status = cyf_h5_exists(file->file, "obs", file->path, &has_obs);
+  if (status == CYF_OK) status = cyf_h5_exists(file->file, "var", file->path, &has_var);
+  if (status == CYF_OK && !has_obs && !has_var) status = is_unknown(file, &members);
   cyf_names_destroy(&members);
   return status;
 }

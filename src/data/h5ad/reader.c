@@ -81,6 +81,9 @@ int64_t cyf_h5ad_n_cells(const cyf_h5ad *file) {
 int64_t cyf_h5ad_n_genes(const cyf_h5ad *file) {
   return file->n_genes;
 }
+int64_t cyf_h5ad_n_repeating_rows(const cyf_h5ad *file) {
+  return file->n_repeating_rows;
+}
 int64_t cyf_h5ad_nnz(const cyf_h5ad *file) {
   return file->layout == CYF_LAYOUT_DENSE ? -1 : file->nnz;
 }
@@ -120,7 +123,7 @@ static cyf_status gene_names(const cyf_h5ad *file, const char *column, char **na
   } else {
     CYF_TRY(cyf_h5ad_frame_names(file, &file->var, 0, file->n_genes, names));
   }
-  for (int64_t i = 0; i < file->n_genes; i++) cyf_gene_cut_version(names[i]);
+  for (int64_t i = 0; i < file->n_genes; i++) cyf_gene_tidy(names[i]);
 cleanup:
   cyf_h5ad_column_destroy(&values);
   return status;

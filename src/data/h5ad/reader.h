@@ -59,6 +59,9 @@ const char *cyf_h5ad_layout(const cyf_h5ad *file); /**< "csr", "csc" or "dense" 
  * infinity or a negative value. The message names file, cell and gene, and `rows` then holds the rows before. */
 cyf_status cyf_h5ad_read_rows(cyf_h5ad *file, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
+/** How many of the rows that were read so far have several entries for one gene, which were summed. */
+int64_t cyf_h5ad_n_repeating_rows(const cyf_h5ad *file);
+
 /** Gene names, n_genes of them: the index of var, or the var column of that name (NULL: the index).
  *
  * Where the column has no value, the index's name stands in. Ensembl ids lose their version (gene_list.h). Genes of the

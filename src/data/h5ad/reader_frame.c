@@ -63,7 +63,8 @@ static cyf_status rows_at(const cyf_h5ad *file, hid_t parent, const char *path, 
   if (type != H5I_DATASET) return CYF_OK;
   hid_t dataset = H5Dopen2(parent, path, H5P_DEFAULT), space = H5Dget_space(dataset);
   cyf_status status = CYF_OK;
-  if (space < 0) status = cyf_h5_cannot_read(dataset, file->path, path);
+  if (space < 0)
+    status = cyf_h5_cannot_read(dataset, file->path, path);
   else if (H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, dims, NULL) == 1)
     *ret_n = (int64_t)dims[0];
   cyf_h5_close_id(&space);

@@ -45,6 +45,7 @@ struct cyf_h5ad {
   cyf_h5ad_frame obs, var;
   cyf_layout_kind layout;
   int64_t n_cells, n_genes, nnz;
+  int64_t n_repeating_rows;      /**< of those read so far, with several entries for one gene */
   hid_t values, indices;         /**< datasets; dense: values alone */
   int values_bits, indices_bits; /**< 8 or 16 where N-bit chunks can be taken as they are stored; 0: through HDF5 */
   cyf_deflated_form values_form, indices_form;
@@ -64,6 +65,8 @@ struct cyf_h5ad {
 cyf_status cyf_h5ad_matrix_open(cyf_h5ad *file, const char *matrix);
 /** not_anndata.c: fails, naming what the file is, which has no matrix where AnnData has one. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_h5ad_refuse_layout(const cyf_h5ad *file);
+/** not_anndata.c: fails likewise, but lets AnnData pass that has no matrix. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_h5ad_check_layout(const cyf_h5ad *file);
 /** Whether it is a loom file, whose layers have genes as rows and so cannot be taken for AnnData's. */
 cyf_status cyf_h5ad_is_loom(const cyf_h5ad *file, bool *ret_is);
 /** reader_rows.c: cyf_h5ad_read_rows, its arguments checked. */

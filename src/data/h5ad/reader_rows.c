@@ -65,7 +65,7 @@ static cyf_status sort_row(int64_t n, int32_t *genes, float *values) {
 }
 
 /* Checks, sorts, sums and compacts one row in place, and appends it. */
-static cyf_status emit_row(const cyf_h5ad *file, int64_t cell, int64_t n, int32_t *genes, float *values,
+static cyf_status emit_row(cyf_h5ad *file, int64_t cell, int64_t n, int32_t *genes, float *values,
                            cyf_csr_buffer *rows) {
   bool ascending = true;
   for (int64_t i = 0; i < n; i++) {
@@ -75,14 +75,17 @@ static cyf_status emit_row(const cyf_h5ad *file, int64_t cell, int64_t n, int32_
     if (i > 0 && genes[i] <= genes[i - 1]) ascending = false;
   }
   if (!ascending) CYF_TRY(sort_row(n, genes, values));
+  bool repeats = false;
   int64_t kept = 0;
   for (int64_t i = 0, next; i < n; i = next) {
     double sum = 0;
     for (next = i; next < n && genes[next] == genes[i]; next++) sum += (double)values[next];
+    repeats = repeats || next > i + 1;
     if ((float)sum == 0) continue;
     genes[kept] = genes[i];
     values[kept++] = (float)sum;
   }
+  file->n_repeating_rows += repeats;
   return cyf_csr_buffer_append(rows, kept, genes, values);
 }
 

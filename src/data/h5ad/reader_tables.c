@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "data/h5ad/other_format.h"
 #include "data/h5ad/reader_internal.h"
 
 static herr_t add_layer(hid_t group, const char *name, const H5L_info_t *info, void *names) {
@@ -36,7 +37,7 @@ cyf_status cyf_h5ad_list_matrices(const char *path, cyf_names *ret_matrices) {
   *ret_matrices = (cyf_names){0};
   cyf_hdf5_lock();
   cyf_status status = cyf_h5_open_file(path, &file);
-  if (status == CYF_OK) status = list_matrices(file, path, ret_matrices);
+  if (status == CYF_OK) status = cyf_h5_end_reads(file, path, list_matrices(file, path, ret_matrices));
   cyf_h5_close_id(&file);
   cyf_hdf5_unlock();
   if (status != CYF_OK) cyf_names_destroy(ret_matrices);
@@ -48,12 +49,9 @@ static cyf_status open_tables(const char *path, cyf_h5ad *file) {
   CYF_TRY(cyf_strdup(path, &file->path));
   CYF_TRY(cyf_strdup("X", &file->matrix));
   file->layout = CYF_LAYOUT_DENSE;
+  CYF_TRY(cyf_other_format_check(path));
   CYF_TRY(cyf_h5_open_file(path, &file->file));
-  bool obs = false, var = false;
-  CYF_TRY(cyf_h5_exists(file->file, "obs", path, &obs));
-  CYF_TRY(cyf_h5_exists(file->file, "var", path, &var));
-  if (!obs && !var)
-    return CYF_FAIL(CYF_ERR_INPUT, "%s: not an AnnData file (it has neither obs nor var)", path);
+  CYF_TRY(cyf_h5ad_check_layout(file));
   CYF_TRY(cyf_h5ad_frame_open(file, "obs", -1, &file->obs));
   CYF_TRY(cyf_h5ad_frame_open(file, "var", -1, &file->var));
   file->n_cells = file->obs.n_rows;
@@ -67,7 +65,8 @@ cyf_status cyf_h5ad_open_tables(const char *path, cyf_h5ad **ret_file) {
   CYF_TRY(CYF_NEW(&file, 1));
   file->file = file->values = file->indices = file->obs.object = file->var.object = H5I_INVALID_HID;
   cyf_hdf5_lock();
-  const cyf_status status = open_tables(path, file);
+  cyf_status status = open_tables(path, file);
+  if (file->file >= 0) status = cyf_h5_end_reads(file->file, path, status);
   cyf_hdf5_unlock();
   if (status != CYF_OK) cyf_h5ad_close(&file);
   *ret_file = file;

@@ -167,6 +167,7 @@ static cyf_status visit_block(cyf_block_reader *reader, int64_t first, int64_t n
   const cyf_prepare_input *input = reader->input;
   CYF_TRY(cyf_prepare_check_signal(reader->job));
   cyf_csr_buffer_clear(&reader->rows, input->n_genes);
+  const int64_t n_repeating_before = cyf_h5ad_n_repeating_rows(reader->file);
   CYF_TRY(cyf_h5ad_read_rows(reader->file, first, n, &reader->rows));
   cyf_odd_values odd = {0};
   cyf_rescale(&input->rescaling, reader->rows.n_cells, reader->rows.indptr, reader->rows.values);
@@ -179,6 +180,7 @@ static cyf_status visit_block(cyf_block_reader *reader, int64_t first, int64_t n
                                    .first_cell = input->first_cell + first,
                                    .cells = cyf_csr_view(&reader->rows),
                                    .odd = odd,
+                                   .n_repeating = cyf_h5ad_n_repeating_rows(reader->file) - n_repeating_before,
                                    .codes = reader->with_obs ? (const int32_t *const *)reader->codes : NULL,
                                    .names = reader->with_obs ? reader->names + (first - reader->names_first) : NULL};
   return visit(reader->job, &block, context);

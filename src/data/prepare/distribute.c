@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/prepare/counts.h"
-#include "data/prepare/job.h"
+#include "data/prepare/inputs.h"
 
 enum { LABEL_CATEGORIES_FEW = 10 /* so few categories are no identifier, however few the cells */ };
 
@@ -245,6 +245,7 @@ cyf_status cyf_prepare_distribute(cyf_prepare_job *job) {
   CYF_TRY(cyf_comm_agree(job->comm, make_counters(job)));
   CYF_TRY(spill_units(job));
   CYF_TRY(collect_counts(job));
+  cyf_prepare_tell_classes(job);
   const cyf_status suitable = filter_genes(job);
   job->partial_useless = suitable == CYF_ERR_INPUT;
   CYF_TRY(cyf_comm_agree(job->comm, suitable));

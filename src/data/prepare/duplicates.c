@@ -31,8 +31,9 @@ typedef struct id_search {
   id_message *sorted;                /* [BLOCK_IDS] by rank */
   int64_t *n_bytes_out, *n_bytes_in; /* [ranks] */
   cyf_id_table *table;
-  int64_t *repeated;   /* [words] bits */
-  int64_t is_numbered; /* one of several inputs has row numbers for ids */
+  int64_t *repeated;                /* [words] bits */
+  int64_t is_numbered;              /* one of several inputs has row numbers for ids */
+  int64_t n_unnamed, first_unnamed; /* cells whose ids name nothing, and the first of them that this rank saw */
   /* the lowest repeated cell that this rank saw (-1: none), the cell that has its id before it, and the id's hash */
   int64_t least, before_least;
   cyf_id_hash least_hash;
@@ -82,6 +83,11 @@ static cyf_status check_named(id_search *search, int64_t n) {
       search->input->path);
 }
 
+static void note_id(id_search *search, int64_t cell, const char *id) {
+  if (search->round > 0 || !cyf_is_placeholder(id)) return; /* each round reads all ids */
+  if (search->n_unnamed++ == 0 || cell < search->first_unnamed) search->first_unnamed = cell;
+}
+
 /* Reads a block's ids. The hashes that belong to this round go to `sorted`, grouped by the rank they are sent to. */
 static cyf_status hash_block(id_search *search, int64_t first, int64_t n) {
   const cyf_prepare_job *job = search->job;
@@ -92,8 +98,10 @@ static cyf_status hash_block(id_search *search, int64_t first, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
     const int64_t cell = search->input->first_cell + first + i;
     const cyf_id_hash hash = cyf_id_hash_make(search->ids[i]);
+    const bool is_dropped = cyf_bit_get(job->fates.dropped, cell);
+    if (!is_dropped) note_id(search, cell, search->ids[i]);
     cyf_free(search->ids[i]);
-    if (cyf_bit_get(job->fates.dropped, cell)) continue;
+    if (is_dropped) continue;
     if ((int64_t)(hash.word[0] / size % (uint64_t)search->n_rounds) != search->round) continue;
     search->message[n_messages++] = (id_message){hash, cell};
     search->n_bytes_out[hash.word[0] % size] += (int64_t)sizeof(id_message);
@@ -235,6 +243,7 @@ cyf_status cyf_prepare_find_duplicates(cyf_prepare_job *job) {
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_comm_agree(job->comm, search_make(&search)));
   CYF_TRY_CLEANUP(search_all(&search));
+  CYF_TRY_CLEANUP(cyf_prepare_tell_ids(job, search.n_unnamed, search.first_unnamed));
   CYF_TRY_CLEANUP(cyf_comm_max_int64(job->comm, &search.is_numbered, 1));
   if (search.is_numbered) goto cleanup; /* numbers repeat in every file */
   for (int64_t w = 0; w < job->fates.n_words; w++) n_repeated += __builtin_popcountll((uint64_t)search.repeated[w]);

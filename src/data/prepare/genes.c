@@ -47,6 +47,7 @@ cyf_status cyf_prepare_map_genes(cyf_prepare_job *job, cyf_h5ad *file, cyf_names
     }
     input->gene[g] = (int32_t)code;
     if (code < 0) continue;
+    cyf_prepare_note_gene(job, input, genes.name[g]);
     input->ascending = input->ascending && code > last;
     last = code;
   }

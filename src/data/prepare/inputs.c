@@ -100,22 +100,12 @@ cyf_status cyf_prepare_open_inputs(cyf_prepare_job *job) {
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: the input holds no %s", options->inputs[0], n_cells == 0 ? "cell" : "gene");
   if (status == CYF_OK) status = cyf_prepare_check_genes(job);
   if (status == CYF_OK) status = cyf_prepare_join_genes(job);
+  if (status == CYF_OK) cyf_prepare_tell_genes(job);
   if (status == CYF_OK) status = cyf_prepare_check_labels(job);
+  if (status == CYF_OK) cyf_prepare_tell_numbers(job);
 cleanup:
   cyf_names_destroy(&seen);
   return status;
-}
-
-const cyf_prepare_input *cyf_prepare_input_of(const cyf_prepare_job *job, int64_t cell) {
-  int64_t low = 0, high = job->options->n_inputs - 1; /* the last input whose first cell is not beyond the cell */
-  while (low < high) {
-    const int64_t middle = (low + high + 1) / 2;
-    if (job->input[middle].first_cell <= cell)
-      low = middle;
-    else
-      high = middle - 1;
-  }
-  return &job->input[low];
 }
 
 void cyf_prepare_close_inputs(cyf_prepare_job *job) {

@@ -42,6 +42,27 @@ cyf_status cyf_prepare_drop_categories(cyf_prepare_job *job);
 /** Frees the attributes, their columns and the label map; also when they were never made. */
 void cyf_prepare_destroy_labels(cyf_prepare_job *job);
 
+/* ---- what is odd and is told: oddities.c ---- */
+
+/** Whether a name is empty, blank, or a word such as nan, NA or unknown that stands where a name is missing. */
+bool cyf_is_placeholder(const char *name);
+/** Notes a gene's name in unnamed_genes where it is such a placeholder. Local. */
+void cyf_prepare_note_gene(cyf_prepare_job *job, const cyf_prepare_input *input, const char *name);
+/** Warns of the genes that were noted. Local, the same on each rank. */
+void cyf_prepare_tell_genes(const cyf_prepare_job *job);
+/** Warns of cells whose ids are placeholders: n on this rank, `first` the first of them over all inputs. Collective.
+ * Errors, agreed: CYF_ERR_INPUT. */
+cyf_status cyf_prepare_tell_ids(cyf_prepare_job *job, int64_t n, int64_t first);
+/** Adds up rows with several entries for one gene; the cell is the first's. */
+void cyf_repeating_rows_add(const cyf_repeating_rows *more, cyf_repeating_rows *rows);
+/** Warns of the rows of all ranks. Collective. */
+cyf_status cyf_prepare_tell_repeating(cyf_prepare_job *job, const cyf_repeating_rows *rows);
+/** Warns of labels that are plain numbers. Local, the same on each rank. */
+void cyf_prepare_tell_numbers(const cyf_prepare_job *job);
+/** Once the training cells are counted, warns of labels with one class, with classes that look like no value, and with
+ * classes of few cells. Local, the same on each rank. */
+void cyf_prepare_tell_classes(const cyf_prepare_job *job);
+
 /* ---- duplicates: duplicates.c ---- */
 
 /** Finds the cells whose id an earlier cell has, dropped cells aside, and does with them what the options say.
@@ -55,8 +76,5 @@ static inline cyf_status cyf_prepare_check_early_signal(void) {
   return cyf_interrupt_requested() == 0 ? CYF_OK
                                         : CYF_FAIL(CYF_ERR_INTERRUPTED, "a signal came before anything was written");
 }
-
-/** The input that holds a cell, which is numbered over all inputs. */
-const cyf_prepare_input *cyf_prepare_input_of(const cyf_prepare_job *job, int64_t cell);
 
 #endif

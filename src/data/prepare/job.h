@@ -42,6 +42,13 @@ typedef struct cyf_prepare_input {
   int32_t **category;      /**< [n_labels][n_categories] the atlas' code of each; -1: no label */
 } cyf_prepare_input;
 
+/** Genes that are named like '' or 'nan'. */
+typedef struct cyf_unnamed {
+  int64_t n;
+  const char *path; /**< the first's input */
+  char name[32];    /**< the first's name, cut */
+} cyf_unnamed;
+
 /** The state of one run. Everything that is not the options' or `comm` is owned. */
 typedef struct cyf_prepare_job {
   cyf_comm *comm;
@@ -56,7 +63,9 @@ typedef struct cyf_prepare_job {
   cyf_prepare_input *input; /**< [n_inputs] */
   cyf_names genes;          /**< genes in use before the gene filter */
   bool has_gene_list;
+  cyf_unnamed unnamed_genes;
   cyf_attribute *attribute; /**< [n_labels] */
+  bool *is_number;          /**< [n_labels] an input holds it as plain numbers, and there are no bins */
   cyf_names *label_columns; /**< [n_labels] obs columns that may hold the label */
   cyf_label_map label_map;
   cyf_obs_rules rules;
@@ -99,6 +108,19 @@ static inline int64_t cyf_checksum_add(int64_t a, int64_t b) {
   return (a + b) & INT64_C(0xffffffffffff);
 }
 
+/** The input that holds a cell, which is numbered over all inputs. */
+static inline const cyf_prepare_input *cyf_prepare_input_of(const cyf_prepare_job *job, int64_t cell) {
+  int64_t low = 0, high = job->options->n_inputs - 1; /* the last input whose first cell is not beyond the cell */
+  while (low < high) {
+    const int64_t middle = (low + high + 1) / 2;
+    if (job->input[middle].first_cell <= cell)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  return &job->input[low];
+}
+
 /** Fails with CYF_ERR_INTERRUPTED after a signal; called once a block. Like any failure of this rank it is agreed on at
  * the phase's end. */
 static inline cyf_status cyf_prepare_check_signal(const cyf_prepare_job *job) {
@@ -129,12 +151,19 @@ typedef struct cyf_odd_values {
   double value;
 } cyf_odd_values;
 
+/** Rows with several entries for one gene, and a cell of the first input that has them. */
+typedef struct cyf_repeating_rows {
+  int64_t n;
+  int64_t cell; /**< over all inputs */
+} cyf_repeating_rows;
+
 /** Consecutive cells of one input, over the genes in use. The reader owns everything; valid until the next block. */
 typedef struct cyf_prepare_block {
   const cyf_prepare_input *input;
   int64_t first_cell;          /**< over all inputs */
   cyf_csr cells;               /**< [n_cells, genes in use], ascending genes */
   cyf_odd_values odd;          /**< among its counts */
+  int64_t n_repeating;         /**< its rows with several entries for one gene, which are added up */
   const int32_t *const *codes; /**< [n_labels][n_cells] the atlas' codes; NULL without obs */
   char *const *names;          /**< [n_cells]; NULL without obs */
 } cyf_prepare_block;

@@ -60,6 +60,7 @@ cyf_status cyf_prepare_start_labels(cyf_prepare_job *job) {
   const cyf_prepare_options *options = job->options;
   CYF_TRY(CYF_NEW(&job->attribute, options->n_labels));
   CYF_TRY(CYF_NEW(&job->label_columns, options->n_labels));
+  CYF_TRY(CYF_NEW(&job->is_number, options->n_labels));
   for (int64_t a = 0; a < options->n_labels; a++) CYF_TRY(parse_label(job, a));
   if (!options->label_map_path) return CYF_OK;
   CYF_TRY(cyf_label_map_read(options->label_map_path, &job->label_map));
@@ -110,6 +111,9 @@ static cyf_status map_values(cyf_prepare_job *job, cyf_h5ad *file, int64_t a, cy
     status = map_bins(bins, &column, attribute, input->path, input->category[a]);
     goto cleanup;
   }
+  bool is_number = false;
+  CYF_TRY_CLEANUP(cyf_h5ad_column_is_numeric(file, input->label_column[a], &is_number));
+  job->is_number[a] = job->is_number[a] || is_number;
   for (int64_t c = 0; c < column.categories.n; c++) {
     const char *name = NULL;
     int64_t code = -1;
@@ -287,6 +291,7 @@ void cyf_prepare_destroy_labels(cyf_prepare_job *job) {
     cyf_free(job->attribute[a].n_cells);
   }
   cyf_free(job->label_columns);
+  cyf_free(job->is_number);
   cyf_free(job->attribute);
   cyf_label_map_destroy(&job->label_map);
 }

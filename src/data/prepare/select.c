@@ -13,10 +13,12 @@ typedef struct selection {
   int64_t *words; /* [WORDS_AHEAD + n_words]: facts of the unit, then a bit a cell */
   double largest;
   cyf_odd_values odd;
+  cyf_repeating_rows repeating;
 } selection;
 
-/* Entries of the kept cells; their largest value as bits; how many odd values; cell, gene and value of the first. */
-enum { WORDS_AHEAD = 6 };
+/* Entries of the kept cells; their largest value as bits; how many odd values; cell, gene and value of the first.
+ * Then the rows with repeated entries, and a cell of the first input with such. */
+enum { WORDS_AHEAD = 8 };
 
 static int64_t unit_words(const cyf_prepare_job *job, int64_t unit) {
   const int64_t n_cells = cyf_prepare_unit_end(job, unit) - unit * job->plan.unit_cells;
@@ -29,13 +31,16 @@ static cyf_status begin_unit(cyf_prepare_job *job, int64_t unit, void *context) 
   unit_selection->n_words = unit_words(job, unit);
   unit_selection->largest = 0;
   unit_selection->odd = (cyf_odd_values){0};
+  unit_selection->repeating = (cyf_repeating_rows){0};
   memset(unit_selection->words, 0, (size_t)(WORDS_AHEAD + unit_selection->n_words) * sizeof(int64_t));
   return CYF_OK;
 }
 
 static cyf_status select_block(cyf_prepare_job *job, const cyf_prepare_block *block, void *context) {
   selection *unit = context;
+  const cyf_repeating_rows repeating = {block->n_repeating, block->first_cell};
   cyf_odd_values_add(&block->odd, &unit->odd);
+  cyf_repeating_rows_add(&repeating, &unit->repeating);
   for (int64_t i = 0; i < block->cells.n_cells; i++) {
     const int64_t n_detected = block->cells.indptr[i + 1] - block->cells.indptr[i]; /* the reader drops zeros */
     if (n_detected < job->options->min_genes || cyf_bit_get(job->fates.dropped, block->first_cell + i)) continue;
@@ -57,6 +62,8 @@ static cyf_status end_unit(cyf_prepare_job *job, int64_t unit, void *context) {
   words[3] = unit_selection->odd.cell;
   words[4] = unit_selection->odd.gene;
   memcpy(&words[5], &unit_selection->odd.value, sizeof(double));
+  words[6] = unit_selection->repeating.n;
+  words[7] = unit_selection->repeating.cell;
   return cyf_prepare_store_result(job, "select", unit, unit_selection->words, WORDS_AHEAD + unit_selection->n_words);
 }
 
@@ -72,7 +79,7 @@ static cyf_status select_units(cyf_prepare_job *job, const uint8_t *done) {
 }
 
 /* Reads this rank's share of the units' selections from disk. */
-static cyf_status load_units(cyf_prepare_job *job, cyf_odd_values *odd) {
+static cyf_status load_units(cyf_prepare_job *job, cyf_odd_values *odd, cyf_repeating_rows *repeating) {
   const int64_t words_a_unit = job->plan.unit_cells / CYF_WORD_BITS;
   int64_t *words = NULL;
   cyf_status status = CYF_NEW(&words, WORDS_AHEAD + words_a_unit);
@@ -85,6 +92,7 @@ static cyf_status load_units(cyf_prepare_job *job, cyf_odd_values *odd) {
     cyf_odd_values of_unit = {.n = words[2], .cell = words[3], .gene = words[4]};
     memcpy(&of_unit.value, &words[5], sizeof(of_unit.value));
     cyf_odd_values_add(&of_unit, odd);
+    cyf_repeating_rows_add(&(cyf_repeating_rows){words[6], words[7]}, repeating);
     job->nnz_kept += words[0];
     if (largest > job->largest) job->largest = largest;
     memcpy(job->fates.kept + u * words_a_unit, words + WORDS_AHEAD, (size_t)n * sizeof(*words));
@@ -93,7 +101,7 @@ static cyf_status load_units(cyf_prepare_job *job, cyf_odd_values *odd) {
   return status;
 }
 
-static cyf_status visit_units(cyf_prepare_job *job, cyf_odd_values *odd) {
+static cyf_status visit_units(cyf_prepare_job *job, cyf_odd_values *odd, cyf_repeating_rows *repeating) {
   uint8_t *done = NULL;
   cyf_status status = CYF_NEW(&done, job->plan.n_units);
   for (int64_t u = 0; status == CYF_OK && job->rank == 0 && u < job->plan.n_units; u++) {
@@ -103,7 +111,7 @@ static cyf_status visit_units(cyf_prepare_job *job, cyf_odd_values *odd) {
   }
   status = cyf_prepare_share_done(job, status, done, job->plan.n_units);
   if (status == CYF_OK) status = cyf_comm_agree(job->comm, select_units(job, done));
-  if (status == CYF_OK) status = cyf_comm_agree(job->comm, load_units(job, odd));
+  if (status == CYF_OK) status = cyf_comm_agree(job->comm, load_units(job, odd, repeating));
   cyf_free(done);
   return status;
 }
@@ -162,11 +170,13 @@ cyf_status cyf_prepare_count_drawn(const cyf_prepare_job *job, int64_t n_kept, i
 static cyf_status select_kept(cyf_prepare_job *job) {
   cyf_cell_fates *fates = &job->fates;
   cyf_odd_values odd = {0};
-  CYF_TRY(visit_units(job, &odd));
+  cyf_repeating_rows repeating = {0};
+  CYF_TRY(visit_units(job, &odd, &repeating));
   CYF_TRY(cyf_comm_sum_int64(job->comm, fates->kept, fates->n_words));
   CYF_TRY(cyf_comm_sum_int64(job->comm, &job->nnz_kept, 1));
   CYF_TRY(cyf_comm_max_double(job->comm, &job->largest, 1));
   CYF_TRY(cyf_prepare_judge_odd(job, &odd, job->nnz_kept));
+  CYF_TRY(cyf_prepare_tell_repeating(job, &repeating));
   fates->is_selected = true;
   cyf_count_words(fates->kept, fates->n_words, fates->kept_before);
   for (int64_t w = 0; w < fates->n_words; w++) fates->heldout[w] &= fates->kept[w];

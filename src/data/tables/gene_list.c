@@ -21,6 +21,12 @@ void cyf_gene_cut_version(char *name) {
   if (n_digits > 0 && version[n_digits] == '\0') name[3 + n_letters + ID_DIGITS] = '\0';
 }
 
+void cyf_gene_tidy(char *name) {
+  cyf_gene_cut_version(name);
+  for (char *c = name; *c; c++)
+    if (*c == '\n') *c = ' ';
+}
+
 /* Cuts one line off *text in place. Returns where it starts and moves *text to the next line, to NULL after the last.
  */
 static char *take_line(char **text) {
@@ -35,6 +41,15 @@ static char *take_line(char **text) {
   return line;
 }
 
+static cyf_status add_gene(const char *path, int64_t number, const char *name, cyf_names *genes) {
+  const int64_t n_before = genes->n;
+  CYF_TRY(cyf_names_add(genes, name, NULL));
+  if (genes->n == n_before)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s:%lld: gene \"%s\" is listed a second time; each gene may stand once", path,
+                    (long long)number, name);
+  return CYF_OK;
+}
+
 static cyf_status parse_genes(const char *path, char *text, cyf_names *genes) {
   static const char byte_order_mark[] = "\xef\xbb\xbf";
   if (strncmp(text, byte_order_mark, 3) == 0) text += 3;
@@ -45,25 +60,39 @@ static cyf_status parse_genes(const char *path, char *text, cyf_names *genes) {
     line[strcspn(line, "\t\r")] = '\0';
     if (line[0] == '\0') continue;
     cyf_gene_cut_version(line);
-    int64_t code = 0;
-    const int64_t n_before = genes->n;
-    CYF_TRY(cyf_names_add(genes, line, &code));
-    if (genes->n == n_before)
-      return CYF_FAIL(CYF_ERR_INPUT, "%s:%lld: gene \"%s\" is listed a second time; each gene may stand once", path,
-                      (long long)number, line);
+    CYF_TRY(add_gene(path, number, line, genes));
   }
   if (genes->n == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s: holds no gene; expected one symbol a line", path);
   return CYF_OK;
 }
 
-cyf_status cyf_gene_list_read(const char *path, cyf_names *ret_genes) {
+/* Every line but the rest after the last line's end, which is empty in a whole file. */
+static cyf_status parse_back(const char *path, char *text, cyf_names *genes) {
+  int64_t number = 0;
+  while (text && *text) {
+    const char *line = take_line(&text);
+    CYF_TRY(add_gene(path, ++number, line, genes));
+  }
+  return CYF_OK;
+}
+
+static cyf_status read_by(cyf_status (*parse)(const char *, char *, cyf_names *), const char *path,
+                          cyf_names *ret_genes) {
   memset(ret_genes, 0, sizeof(*ret_genes));
   char *text = NULL;
   CYF_TRY(cyf_read_text_file(path, &text));
-  const cyf_status status = parse_genes(path, text, ret_genes);
+  const cyf_status status = parse(path, text, ret_genes);
   cyf_free(text);
   if (status != CYF_OK) cyf_names_destroy(ret_genes);
   return status;
+}
+
+cyf_status cyf_gene_list_read(const char *path, cyf_names *ret_genes) {
+  return read_by(parse_genes, path, ret_genes);
+}
+
+cyf_status cyf_gene_list_read_back(const char *path, cyf_names *ret_genes) {
+  return read_by(parse_back, path, ret_genes);
 }
 
 cyf_status cyf_gene_list_write(const char *path, const cyf_names *genes) {

@@ -34,7 +34,7 @@ static cyf_status make_key(const char *attribute, const char *from, char **ret_k
 static cyf_status add_entry(cyf_label_map *map, int64_t number, const char *attribute, const char *from,
                             const char *to) {
   const int64_t n = map->n;
-  if (attribute[0] == '\0' || from[0] == '\0') return line_fails(map, number, "attribute and from cannot be empty");
+  if (attribute[0] == '\0') return line_fails(map, number, "attribute cannot be empty");
   CYF_TRY(cyf_realloc((void **)&map->attribute, (size_t)n + 1, sizeof *map->attribute));
   CYF_TRY(cyf_realloc((void **)&map->from, (size_t)n + 1, sizeof *map->from));
   CYF_TRY(cyf_realloc((void **)&map->to, (size_t)n + 1, sizeof *map->to));

@@ -21,7 +21,8 @@ typedef struct cyf_label_map {
 } cyf_label_map;
 
 /** Reads the table as cyf_csv_read_loose does. The header names the columns attribute, from and to, in any order;
- * others are passed over. Each row is an entry. Blanks around a field belong to the label. The caller destroys
+ * others are passed over. Each row is an entry; an empty `from` is the empty text, which some files have for no value.
+ * Blanks around a field belong to the label. The caller destroys
  * *ret_map. Errors: CYF_ERR_INPUT with file and line. */
 cyf_status cyf_label_map_read(const char *path, cyf_label_map *ret_map);
 /** Frees the map's memory and zeroes it; NULL-safe. */
