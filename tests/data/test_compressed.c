@@ -2,6 +2,7 @@
 /* Atlases under gzip give the same batches, bit for bit, as those that are not compressed, and damage is an error. */
 #include <fcntl.h>
 #include <hdf5.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "atlas_forms.h"
@@ -86,13 +87,16 @@ static void find_chunk(const char *path, const char *name, hsize_t chunk, haddr_
   cyf_hdf5_unlock();
 }
 
-/* Inverts the bits of one byte of a file. */
+/* Inverts the bits of one byte of a file, which keeps its time of change, as where a disk has lost a bit. */
 static void damage(const char *path, haddr_t at) {
   unsigned char byte = 0;
+  struct stat before;
   const int file = open(path, O_RDWR);
-  assert_true(file >= 0 && pread(file, &byte, 1, (off_t)at) == 1);
+  assert_true(file >= 0 && fstat(file, &before) == 0 && pread(file, &byte, 1, (off_t)at) == 1);
   byte = (unsigned char)~byte;
   assert_int_equal(pwrite(file, &byte, 1, (off_t)at), 1);
+  const struct timespec times[2] = {before.st_atim, before.st_mtim};
+  assert_int_equal(futimens(file, times), 0);
   close(file);
 }
 

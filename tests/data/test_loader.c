@@ -375,10 +375,12 @@ static void check_truncation(const fixture *shared, cyf_loader_io io, const char
     status = cyf_loader_next(loader, &batch);
   }
   assert_int_equal(status, CYF_ERR_INPUT);
-  assert_non_null(strstr(cyf_status_message(), "shard-00000.h5ad: the shard is truncated"));
+  /* A read that had ended before finds the file changed; one after it meets the end. */
+  const bool met_the_end = strstr(cyf_status_message(), "shard-00000.h5ad: the shard is truncated") != NULL;
+  assert_true(met_the_end || strstr(cyf_status_message(), "shard-00000.h5ad: has changed while it was read") != NULL);
   cyf_batch batch;
   cyf_status_clear();
-  assert_fails(cyf_loader_next(loader, &batch), CYF_ERR_INPUT, "truncated"); /* and stays so */
+  assert_fails(cyf_loader_next(loader, &batch), CYF_ERR_INPUT, "shard-00000.h5ad"); /* and stays so */
   cyf_loader_destroy(&loader);
   assert_fails(cyf_loader_create(shared->comm, atlas, &options, (cyf_cursor){0, 0}, &loader), CYF_ERR_INPUT,
                "shard-00000.h5ad");
