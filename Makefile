@@ -5,9 +5,10 @@
 #   make demo     deps, build, and from simulated cells to new ones; everything lands in demo/
 #   make test     demo, what the tests need, and every test
 #   make asan     every test under the sanitizers
+#   make faults   sixty minutes of injected faults and what came of them; FULL=1: every one, going on where it stopped
 #   make format   every C, C++ and CUDA source laid out by clang-format 14
 #   make docs     the public headers as pages in build/docs/html (needs Doxygen)
-.PHONY: all build deps demo test asan docs bench-quality format clean
+.PHONY: all build deps demo test asan faults docs bench-quality format clean
 
 all: build
 
@@ -30,6 +31,10 @@ test: demo
 asan:
 	@scripts/install-deps.sh --check --test
 	@scripts/test.sh asan
+
+faults:
+	@scripts/install-deps.sh --check --test
+	@scripts/faults.sh $(if $(FULL),--full,--minutes $(or $(MINUTES),60))
 
 docs:
 	@scripts/docs.sh

@@ -3,16 +3,19 @@
  * calls on files. It lets one of them fail or fall short. From the environment:
  *
  *   CYF_FAULT_CALL     Which call: read, write, open, close, fsync, rename, stat or list (a folder).
+ *                      "all" hits nothing, and counts every one of them.
  *   CYF_FAULT_KIND     How it fails. An errno by name: EIO, ENOSPC, EDQUOT, EINTR, EACCES, EMFILE or ENOMEM.
  *                      "short" moves half of what was asked for. "eof" ends the file, or the list of a folder.
  *                      "run" lets CYF_FAULT_COMMAND, a line for the shell, do its work first, and then the call go on.
+ *                      "kill" ends the process, as kill -9 does.
  *   CYF_FAULT_AT       The number of the call that is hit, from 1, among those that match. 0: calls are counted only.
  *   CYF_FAULT_TIMES    Calls in a row that are hit from there on. Default 1; 0 is all.
  *   CYF_FAULT_PATH     A pattern of the shell for the absolute path of the file, in which * stands for slashes too.
  *                      Default: all files, but no pipes, sockets or devices.
  *   CYF_FAULT_RANK     The only rank under mpirun that is hit and counted. Default: all.
- *   CYF_FAULT_COUNTER  A file, made where it is absent, of two 64-bit numbers of this machine.
- *                      They tell how many calls matched and how many were hit, over all processes that share it.
+ *   CYF_FAULT_COUNTER  A file, made where it is absent, of 64-bit numbers of this machine. The first two tell how many
+ *                      calls matched and how many were hit, over all processes that share it. Then come the calls that
+ *                      matched by rank (of 8) and call (of 8, in the order above).
  *
  * Whoever runs a program so looks at the second number afterwards: an injection that was never reached shows nothing.
  *
@@ -24,6 +27,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -47,14 +51,16 @@
     memcpy((void *)&real_##name, &found_, sizeof(found_)); \
   }
 
-enum { KIND_SHORT = -1, KIND_EOF = -2, KIND_RUN = -3 };
+enum { KIND_SHORT = -1, KIND_EOF = -2, KIND_RUN = -3, KIND_KILL = -4 };
+enum { N_CALLS = 8, N_RANKS = 8 };
 
 typedef struct counter {
-  _Atomic int64_t matched, hit;
+  _Atomic int64_t matched, hit, by[N_RANKS][N_CALLS];
 } counter;
 
 static struct {
-  bool on;
+  bool on, counts_all;
+  int rank;
   const char *call, *path;
   int kind; /* an errno, or one of the above */
   int64_t at, times;
@@ -65,8 +71,9 @@ static int kind_of(const char *name) {
   static const struct {
     const char *name;
     int number;
-  } kinds[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT},    {"EINTR", EINTR},  {"EACCES", EACCES},
-               {"EMFILE", EMFILE}, {"ENOMEM", ENOMEM}, {"short", KIND_SHORT}, {"eof", KIND_EOF}, {"run", KIND_RUN}};
+  } kinds[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EINTR", EINTR},
+               {"EACCES", EACCES}, {"EMFILE", EMFILE}, {"ENOMEM", ENOMEM}, {"short", KIND_SHORT},
+               {"eof", KIND_EOF},  {"run", KIND_RUN},  {"kill", KIND_KILL}};
   for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
     if (strcmp(kinds[i].name, name) == 0) return kinds[i].number;
   fprintf(stderr, "faults: CYF_FAULT_KIND is '%s'\n", name);
@@ -100,6 +107,8 @@ __attribute__((constructor)) static void begin(void) {
   const char *call = getenv("CYF_FAULT_CALL"), *kind = getenv("CYF_FAULT_KIND"), *path = getenv("CYF_FAULT_COUNTER");
   if (!call || is_other_rank()) return;
   fault.call = call;
+  fault.counts_all = strcmp(call, "all") == 0;
+  fault.rank = (int)number("OMPI_COMM_WORLD_RANK", 0) % N_RANKS;
   fault.kind = kind_of(kind ? kind : "EIO");
   fault.path = getenv("CYF_FAULT_PATH");
   fault.at = number("CYF_FAULT_AT", 0);
@@ -127,19 +136,28 @@ static void run_command(void) {
   errno = error;
 }
 
+static int number_of_call(const char *call) {
+  static const char *const calls[N_CALLS] = {"read", "write", "open", "close", "fsync", "rename", "stat", "list"};
+  int i = 0;
+  while (i + 1 < N_CALLS && strcmp(calls[i], call) != 0) i++;
+  return i;
+}
+
 /* Counts a call on a matching file; true: it is hit. */
 static bool strikes(const char *call, const char *path) {
   if (!path_matches(path)) return false;
   const int64_t n = atomic_fetch_add(&fault.counter->matched, 1) + 1;
-  (void)call;
-  if (fault.at < 1 || n < fault.at || (fault.times > 0 && n >= fault.at + fault.times)) return false;
+  atomic_fetch_add(&fault.counter->by[fault.rank][number_of_call(call)], 1);
+  if (fault.counts_all || fault.at < 1 || n < fault.at || (fault.times > 0 && n >= fault.at + fault.times))
+    return false;
   atomic_fetch_add(&fault.counter->hit, 1);
+  if (fault.kind == KIND_KILL) (void)raise(SIGKILL);
   if (fault.kind == KIND_RUN) run_command();
   return fault.kind != KIND_RUN;
 }
 
 static bool is_of(const char *call) {
-  return fault.on && strcmp(fault.call, call) == 0;
+  return fault.on && (fault.counts_all || strcmp(fault.call, call) == 0);
 }
 
 static bool strikes_file(const char *call, int file) {

@@ -25,8 +25,8 @@ typedef struct cyf_h5ad cyf_h5ad;
  * understood: compound obs and var, codes with obs/__categories, h5sparse attributes, raw.X. The row pointers are held
  * in memory, 8 bytes a cell. Errors: CYF_ERR_INPUT naming the file and what is wrong: missing, truncated, not HDF5, no
  * such matrix, sizes that disagree, malformed indptr, or a compression that this HDF5 lacks. This and every other call
- * that reads fails with CYF_ERR_IO where the system could not read, and with CYF_ERR_INPUT where the file became
- * shorter meanwhile. */
+ * that reads fails with CYF_ERR_IO where the system could not read, and with CYF_ERR_INPUT where the file has
+ * changed meanwhile. */
 cyf_status cyf_h5ad_open(const char *path, const char *matrix, cyf_h5ad **ret_file);
 /** Closes the file and frees what is held of it; NULL-safe, sets NULL. */
 void cyf_h5ad_close(cyf_h5ad **file);

@@ -74,10 +74,13 @@ static cyf_status check(const cyf_h5_reads *reads, const char *where) {
   cyf_file_identity now;
   if (!reads) return CYF_OK;
   if (reads->error) return CYF_FAIL(CYF_ERR_IO, "%s: reading failed: %s", where, strerror(reads->error));
-  if (reads->ended) return CYF_FAIL(CYF_ERR_INPUT, "%s: the file has become shorter while it was read", where);
-  if (reads->file < 0) return CYF_OK;
-  CYF_TRY(cyf_file_identify_open(reads->file, where, &now));
-  return cyf_file_check_same(where, &reads->identity, &now);
+  if (reads->file >= 0) {
+    CYF_TRY(cyf_file_identify_open(reads->file, where, &now));
+    CYF_TRY(cyf_file_check_same(where, &reads->identity, &now));
+  }
+  /* No change of the file explains it: what could not be read says nothing about what the file holds. */
+  if (reads->ended) return CYF_FAIL(CYF_ERR_IO, "%s: reading failed: it ended before the end of the file", where);
+  return CYF_OK;
 }
 
 cyf_status cyf_h5_check_reads(hid_t object, const char *where) {

@@ -33,8 +33,8 @@ const char *cyf_h5_reason(char text[CYF_H5_REASON_SIZE]);
 cyf_status cyf_h5_open_file(const char *path, hid_t *ret_file);
 /** @{ */
 /** Whether every read of an open file, or of the file of an open object, went well so far. Some of HDF5's functions
- * give no sign of a failed read. Errors: CYF_ERR_IO with the system's reason; CYF_ERR_INPUT where the file became
- * shorter meanwhile. */
+ * give no sign of a failed read. Errors: CYF_ERR_IO with the system's reason, or where reading ended early;
+ * CYF_ERR_INPUT where the file has changed meanwhile. */
 cyf_status cyf_h5_check_reads(hid_t object, const char *where);
 /** The same at the end of a call, given how that went. A failure that follows from a failed read, as that a dataset is
  * missing, gives way to the read's own reason. */

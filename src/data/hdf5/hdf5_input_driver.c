@@ -132,7 +132,7 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t
   if (done == size) return 0;
   if (address + done < self->end_of_file) {
     self->reads->ended = true;
-    return fail("the file has become shorter while it was read");
+    return fail("reading ended before the end of the file");
   }
   memset(to + done, 0, size - done); /* HDF5 looks past the end of small files, and expects this */
   return 0;

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Plants a fault at a time in a copy of the sources, builds it, and shows that faults.py finds it: each must end with exit code 1,
+# and the same cases on the program as it is with 0. Environment: CYTOFORGE_PYTHON. The copy is build/faults/planted.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+source=$PWD
+copy=$source/build/faults/planted
+python=${CYTOFORGE_PYTHON:?names no Python}
+missed=0
+
+faults() { # PROGRAM PATTERN
+  "$python" "$source/tests/faults/faults.py" --program "$1" --shim "$source/build/release/tests/libcyf_faults.so" --only "$2" \
+    --state "$source/build/faults/planted.jsonl" --fresh >"$source/build/faults/planted.log" 2>&1
+}
+
+# plant NAME FILE SED PATTERN: a fault that cases of the pattern must find.
+plant() {
+  mkdir -p "$copy"
+  git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -u -t "$copy"
+  sed -i "$3" "$copy/$2"
+  if cmp -s "$2" "$copy/$2"; then
+    echo "planted: $1: nothing of $2 was changed" >&2
+    missed=1
+    return
+  fi
+  (cd "$copy" && cmake --preset release >/dev/null && cmake --build --preset release --target cytoforge >/dev/null)
+  local plain=0 planted=0
+  faults "$source/build/release/cytoforge" "$4" || plain=$?
+  faults "$copy/build/release/cytoforge" "$4" || planted=$?
+  local wrong
+  wrong=$(grep -c '^wrong: ' "$source/build/faults/planted.log" || true)
+  echo "planted: $1: exit $plain without it, $planted with it, $wrong found"
+  [ "$plain" -eq 0 ] && [ "$planted" -eq 1 ] && [ "$wrong" -gt 0 ] || missed=1
+  cp "$2" "$copy/$2"
+}
+
+plant "an ignored EIO" src/data/hdf5/hdf5_input_driver.c \
+  '/note_error(self->reads, errno);/{N;s/.*/      memset(buffer, 0, size);\n      return 0;/}' '^call/.*/1/read EIO/'
+plant "a skipped error of fsync" src/base/files.c 's/int error = outcome == 0 ? 0 : errno;/int error = 0;/' '^call/.*/1/fsync EIO/'
+rm -rf "$copy"
+exit $missed
