@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Plants a fault at a time in a copy of the sources, builds it, and shows that faults.py finds it: each must end with exit code 1,
-# and the same cases on the program as it is with 0. Environment: CYTOFORGE_PYTHON. The copy is build/faults/planted.
+# Plants a fault at a time in a copy of the sources, builds it, and shows that faults.py finds it. The same cases on the program as it
+# is must be right.
+# Environment: CYTOFORGE_PYTHON. The copy is build/faults/planted.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source=$PWD

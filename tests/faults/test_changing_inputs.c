@@ -74,6 +74,10 @@ static void an_atlas_that_changes_is_refused(void **state) {
       "train --data at --out out --stage autoencoder --set autoencoder.steps=500 --set data.validation=0 "
       "--set autoencoder.hidden=[8] --set autoencoder.latent=4 --set data.residency=stream",
       "/at/shard-00000.h5ad", 90, REWRITE("at/shard-00000.h5ad"), "out/checkpoints/autoencoder-final.h5");
+  refused(
+      "train --data at --out out --stage autoencoder --set autoencoder.steps=500 --set data.validation=0 "
+      "--set autoencoder.hidden=[8] --set autoencoder.latent=4 --set data.residency=stream --set data.io=mpio",
+      "/at/shard-00000.h5ad", 90, REWRITE("at/shard-00000.h5ad"), "out/checkpoints/autoencoder-final.h5");
 }
 
 int main(void) {

@@ -125,7 +125,15 @@ cyf_status cyf_block_plan(cyf_shard_set *set, int64_t first, int64_t end, cyf_bl
 
 /* ---- fetching ---- */
 
-static cyf_status fetch_mpio(cyf_block *block) {
+/* HDF5 has a descriptor of its own here. Ours tells whether the file still is what it was. */
+static cyf_status check_part(cyf_shard_set *set, cyf_shard_part *part) {
+  CYF_TRY(cyf_shard_part_acquire(set, part));
+  const cyf_status status = cyf_shard_part_check(part);
+  cyf_shard_part_release(set, part);
+  return status;
+}
+
+static cyf_status fetch_mpio(cyf_shard_set *set, cyf_block *block) {
   for (int64_t p = 0; p < block->n_pieces; p++) {
     const cyf_block_piece *piece = &block->piece[p];
     const int64_t end = p + 1 < block->n_pieces ? block->piece[p + 1].first_index_slot : block->n_chunks;
@@ -133,6 +141,7 @@ static cyf_status fetch_mpio(cyf_block *block) {
       const cyf_block_chunk *chunk = &block->chunk[c];
       CYF_TRY(cyf_shard_read_chunk_mpio(piece->part, chunk->array, chunk->chunk, block->bytes + chunk->at));
     }
+    CYF_TRY(check_part(set, piece->part));
   }
   return CYF_OK;
 }
@@ -160,7 +169,7 @@ cyf_status cyf_block_fetch(cyf_shard_set *set, cyf_block *block) {
 
 cyf_status cyf_block_fetch_to(cyf_shard_set *set, cyf_block *block, uint8_t *bytes) {
   block->bytes = bytes;
-  CYF_TRY(set->io == CYF_LOADER_MPIO ? fetch_mpio(block) : fetch_runs(set, block));
+  CYF_TRY(set->io == CYF_LOADER_MPIO ? fetch_mpio(set, block) : fetch_runs(set, block));
   for (int64_t c = 0; c < block->n_chunks; c++) block->chunk[c].entries = block->bytes + block->chunk[c].at;
   block->fetched = true;
   return CYF_OK;
