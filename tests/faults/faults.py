@@ -134,10 +134,13 @@ class Session:
 
     def run(self, scratch):
         fixture = os.path.join(scratch, "fixture")
-        commands.make_fixture(self.given.program, self.given.shim, fixture)
+        # A build in the meantime changes nothing.
+        program = shutil.copy(self.given.program, os.path.join(scratch, "cytoforge"))
+        shim = shutil.copy(self.given.shim, os.path.join(scratch, "libcyf_faults.so"))
+        commands.make_fixture(program, shim, fixture)
         workers = []
         for i in range(self.given.jobs):
-            bench = Bench(self.given.program, self.given.shim, os.path.join(scratch, str(i)), fixture, self.given.limit)
+            bench = Bench(program, shim, os.path.join(scratch, str(i)), fixture, self.given.limit)
             workers.append(threading.Thread(target=self.work, args=(bench,)))
         for worker in workers:
             worker.start()
