@@ -128,8 +128,10 @@ class Bench:
         ended.hit = numbers[1]
         ended.counts = [dict(zip(CALLS, numbers[2 + 8 * rank:10 + 8 * rank])) for rank in range(2)]
 
-    def result(self, command, ended):
+    def result(self, command, ended, but=None):
+        """What the command has made; without the file `but`."""
         made = values.of_tree(self.folder, command.outputs)
+        made.pop(but, None)
         if command.told:
             made["standard output"] = "\n".join(line for line in ended.text.splitlines() if not values.VOLATILE_LINE.search(line))
         return made
@@ -172,13 +174,15 @@ def refused(ended):
     return None if lines else f"exit {ended.code} without a line"
 
 
-def judge(bench, command, wanted, ended, must_tell=False):
-    """(outcome, note): same, refused, wrong, signal or hang. must_tell: a result does not do, since nobody knows whether it lasts."""
+def judge(bench, command, wanted, ended, must_tell=False, but=None):
+    """(outcome, note): same, refused, wrong, signal or hang. must_tell: a result does not do, since nobody knows whether it lasts.
+    but: a file that is not compared, since the fault is in it."""
     if ended.code is None:
         return "hang", f"no end after {bench.limit} s"
     if ended.code < 0 or ended.code >= 128 or SIGNAL.search(ended.text):
         return "signal", f"exit {ended.code}"
-    unlike = values.difference(bench.result(command, ended), wanted)
+    wanted = {name: value for name, value in wanted.items() if name != but}
+    unlike = values.difference(bench.result(command, ended, but), wanted)
     if ended.code == 0:
         if unlike:
             return "wrong", f"exit 0 with another result: {unlike}"
