@@ -173,6 +173,40 @@ def write_oddities():
             indices[...] = values
 
 
+def write_newer():
+    """Parts of a later format than this HDF5 knows: the version of one message of an object's header is raised."""
+    datatype, layout = 3, 8  # messages; a datatype has its version above its class, in one byte
+
+    def raise_version(path, name, message):
+        with h5py.File(path, "r") as file:
+            at = h5py.h5o.get_info(file[name].id).addr
+        with open(path, "r+b") as file:
+            stored = file.read()
+            assert stored[at] == 1  # a header without checksum, as the earliest format has it
+            place = at + 16
+            while int.from_bytes(stored[place : place + 2], "little") != message:
+                place += 8 + int.from_bytes(stored[place + 2 : place + 4], "little")
+            file.seek(place + 8)
+            file.write(bytes([stored[place + 8] & 15 | 15 << 4 if message == datatype else 15]))
+
+    for name, part, message in (
+        ("data", "X/data", layout),
+        ("indices", "X/indices", datatype),
+        ("codes", "obs/kind/codes", layout),
+        ("categories", "obs/kind/categories", layout),
+        ("cells", "obs/_index", layout),
+        ("genes", "var/_index", datatype),
+        ("number", "obs/number", layout),
+    ):
+        newer = cells(kind=["a", "b"], number=[1, 2])
+        newer.write_h5ad(f"newer_{name}.h5ad")
+        raise_version(f"newer_{name}.h5ad", part, message)
+    cells().write_h5ad("newer_file.h5ad")
+    with open("newer_file.h5ad", "r+b") as file:
+        file.seek(8)  # the version of the superblock, behind the signature
+        file.write(bytes([15]))
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -185,6 +219,7 @@ def main():
     write_compressed()
     write_genes()
     write_oddities()
+    write_newer()
 
 
 if __name__ == "__main__":

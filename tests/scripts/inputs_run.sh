@@ -114,6 +114,27 @@ for damaged in lzf_damaged lzf_huge; do
   said "cannot be read, the file seems damaged"
 done
 
+# ---- formats that came after this HDF5 ----
+# is_newer FILE PART: what was said of FILE is that PART is of such a format.
+is_newer() { said "$1: $2 is stored in a format newer than HDF5 "; }
+for part in X/data X/indices obs/kind/codes obs/kind/categories obs/_index var/_index; do
+  name=${part##*/}
+  case $part in obs/_index) name=cells ;; var/_index) name=genes ;; esac
+  refused newer_$name.h5ad --label kind
+  is_newer newer_$name.h5ad $part
+done
+prepared 1 newer_number.h5ad --label kind
+for option in "--label number" "--keep number=1" "--id-column number"; do
+  refused newer_number.h5ad $option
+  is_newer newer_number.h5ad obs/number
+done
+refused newer_file.h5ad
+is_newer newer_file.h5ad "the file"
+"$cytoforge" info newer_data.h5ad newer_number.h5ad newer_codes.h5ad >log || fail "info of newer files failed"
+is_newer newer_data.h5ad X/data
+said "'number' (obs/number is stored in a format newer than HDF5 "
+said "'kind' (obs/kind/codes is stored in a format newer than HDF5 "
+
 # ---- inputs that differ in their genes ----
 refused g1.h5ad g2.h5ad
 said "20 of 50 genes are in some inputs and not in others (g1.h5ad lacks 10): 50.0 % of their values would be zeros"

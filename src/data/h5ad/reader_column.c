@@ -129,6 +129,15 @@ static void object_fault(const cyf_h5ad *file, hid_t object, bool is_dataset, ch
 const char *cyf_h5ad_column_fault(const cyf_h5ad *file, const cyf_h5ad_frame *frame, const char *column,
                                   char text[CYF_H5_REASON_SIZE]) {
   char type_text[CYF_H5_TYPE_TEXT_SIZE];
+  cyf_column_kind kind = CYF_COLUMN_UNREADABLE;
+  if (find_kind(file, frame, column, &kind) != CYF_OK) { /* HDF5 cannot open it, and the message says why */
+    const char *message = cyf_status_message();
+    const size_t length = strlen(file->path);
+    const bool names_path = strncmp(message, file->path, length) == 0 && strncmp(message + length, ": ", 2) == 0;
+    snprintf(text, CYF_H5_REASON_SIZE, "%s", names_path ? message + length + 2 : message);
+    cyf_status_clear();
+    return text;
+  }
   if (frame->compound) {
     hid_t type = H5Dget_type(frame->object);
     const int place = H5Tget_member_index(type, column);

@@ -36,8 +36,7 @@ static cyf_status group_columns(const cyf_h5ad *file, cyf_h5ad_frame *frame) {
   }
   cyf_names all = {0};
   if (H5Literate(frame->object, H5_INDEX_NAME, H5_ITER_INC, NULL, add_child, &all) < 0) {
-    status = CYF_FAIL(CYF_ERR_INPUT, "%s: the columns of %s cannot be listed; the file seems damaged", file->path,
-                      frame->name);
+    status = cyf_h5_cannot_read(frame->object, file->path, frame->name);
   }
   for (int64_t i = 0; i < all.n && status == CYF_OK; i++) {
     if (frame->index && strcmp(all.name[i], frame->index) == 0) continue;

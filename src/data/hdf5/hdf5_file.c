@@ -54,6 +54,18 @@ const char *cyf_h5_reason(char text[CYF_H5_REASON_SIZE]) {
   return text;
 }
 
+cyf_status cyf_h5_unreadable(const char *where, const char *name, const char *what, const char *reason) {
+  unsigned major = 0, minor = 0, release = 0;
+  const bool is_newer = strstr(reason, "version number") || strstr(reason, "'fail if unknown' flag");
+  H5get_libversion(&major, &minor, &release);
+  if (is_newer)
+    return CYF_FAIL(CYF_ERR_INPUT,
+                    "%s: %s is stored in a format newer than HDF5 %u.%u (this build); write the file anew without "
+                    "libver=\"latest\", or h5repack it with a newer HDF5 (HDF5: %s)",
+                    where, name, major, minor, reason);
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be %s, the file seems damaged (HDF5: %s)", where, name, what, reason);
+}
+
 /* What cannot be looked at is another failure than what is not there or not permitted. */
 static cyf_status not_readable(const char *path, int error) {
   if (error == ENOENT || error == ENOTDIR) return CYF_FAIL(CYF_ERR_INPUT, "%s: no such file", path);
@@ -113,7 +125,7 @@ static cyf_status open_hdf5(const char *path, cyf_h5_reads *reads, hid_t *ret_fi
   if (strstr(reason, "truncated"))
     return CYF_FAIL(CYF_ERR_INPUT, "%s: the file is truncated, probably an incomplete copy or download (HDF5: %s)",
                     path, reason);
-  return CYF_FAIL(CYF_ERR_INPUT, "%s: cannot be opened as HDF5, the file seems damaged (HDF5: %s)", path, reason);
+  return cyf_h5_unreadable(path, "the file", "opened as HDF5", reason);
 }
 
 cyf_status cyf_h5_open_file(const char *path, hid_t *ret_file) {
@@ -205,7 +217,7 @@ cyf_status cyf_h5_cannot_read(hid_t object, const char *where, const char *name)
   cyf_h5_reason(reason); /* now: any other call clears it */
   CYF_TRY(cyf_h5_check_reads(object, where));
   if (H5Iget_type(object) == H5I_DATASET) CYF_TRY(cyf_h5_check_filters(object, where, name));
-  return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be read, the file seems damaged (HDF5: %s)", where, name, reason);
+  return cyf_h5_unreadable(where, name, "read", reason);
 }
 
 static herr_t read_rows(hid_t dataset, hid_t type, int64_t first, int64_t n, int64_t width, hid_t transfer,

@@ -75,6 +75,10 @@ cyf_status cyf_h5_check_filters(hid_t dataset, const char *where, const char *na
  * where the system failed, that. */
 cyf_status cyf_h5_cannot_read(hid_t object, const char *where, const char *name);
 
+/** The failure for a reason of HDF5's: `name` "cannot be `what`", since the file seems damaged, or since it is stored
+ * in a format that came after this HDF5. Returns CYF_ERR_INPUT. */
+cyf_status cyf_h5_unreadable(const char *where, const char *name, const char *what, const char *reason);
+
 /** Makes the two dataspaces of one transfer of such a range; the caller closes both, also on failure. Returns a
  * negative number on failure. */
 herr_t cyf_h5_select_range(hid_t dataset, int64_t first, int64_t n, int64_t width, hid_t *ret_file_space,

@@ -5,21 +5,24 @@
 
 #include "data/hdf5/hdf5_file.h"
 
+/* Called at once after a failed call, since any other one clears HDF5's reason. */
 static cyf_status cannot_tell(hid_t location, const char *path, const char *where) {
-  char reason[CYF_H5_REASON_SIZE];
+  char reason[CYF_H5_REASON_SIZE], parent[CYF_H5_REASON_SIZE] = "", whole[2048];
+  cyf_h5_reason(reason);
   CYF_TRY(cyf_h5_check_reads(location, where));
-  return CYF_FAIL(CYF_ERR_INPUT, "%s: %s cannot be looked up, the file seems damaged (HDF5: %s)", where, path,
-                  cyf_h5_reason(reason));
+  const bool is_below = H5Iget_name(location, parent, sizeof parent) > 1; /* "/" is the file itself */
+  snprintf(whole, sizeof whole, "%s%s%s", is_below ? parent + 1 : "", is_below ? "/" : "", path);
+  return cyf_h5_unreadable(where, whole, "looked up", reason);
 }
 
 /* Whether the link that is there leads to an object. */
 static cyf_status link_leads_on(hid_t location, const char *path, const char *where, bool *ret_leads) {
   H5L_info_t info;
+  /* A link into another file, or along a path, that is not there is no damage. */
+  const bool may_dangle = H5Lget_info(location, path, &info, H5P_DEFAULT) >= 0 && info.type != H5L_TYPE_HARD;
   const htri_t answer = H5Oexists_by_name(location, path, H5P_DEFAULT);
   *ret_leads = answer > 0;
   if (answer >= 0) return cyf_h5_check_reads(location, where);
-  /* A link into another file, or along a path, that is not there is no damage. */
-  const bool may_dangle = H5Lget_info(location, path, &info, H5P_DEFAULT) >= 0 && info.type != H5L_TYPE_HARD;
   if (!may_dangle) return cannot_tell(location, path, where);
   H5Eclear2(H5E_DEFAULT);
   return cyf_h5_check_reads(location, where);

@@ -361,11 +361,11 @@ static cyf_status read_layout(cyf_tensor_file *file, const char *group, const cy
   }
   const herr_t walked =
       H5Literate_by_name(file->file, group, H5_INDEX_NAME, H5_ITER_INC, NULL, find_extra, &search, H5P_DEFAULT);
+  if (walked < 0) cyf_h5_reason(reason);
   CYF_TRY_CLEANUP(search.status);
   CYF_TRY_CLEANUP(cyf_h5_check_reads(file->file, file->path));
   if (walked < 0) {
-    status = CYF_FAIL(CYF_ERR_INPUT, "%s: the group '%s' cannot be listed, the file seems damaged (HDF5: %s)",
-                      file->path, group, cyf_h5_reason(reason));
+    status = cyf_h5_unreadable(file->path, group, "listed", reason);
   } else if (search.name[0]) {
     status = CYF_FAIL(CYF_ERR_INPUT, "%s: '%s/%s' belongs to no tensor of this model", file->path, group, search.name);
   }
