@@ -47,6 +47,7 @@ static cyf_status write_header(cyf_tensor_file *file, const cyf_model *model) {
   CYF_TRY(cyf_tensor_file_write_text(file, "provenance/created", model->created));
   CYF_TRY(cyf_tensor_file_write_text(file, "provenance/command_line", model->command_line));
   CYF_TRY(cyf_tensor_file_write_text(file, "provenance/version", model->version));
+  if (model->runs != NULL) CYF_TRY(cyf_tensor_file_write_text(file, "provenance/runs", model->runs));
   CYF_TRY(cyf_tensor_file_write_text(file, "expression", cyf_expression_kind_name(model->kind)));
   CYF_TRY(cyf_tensor_file_write_int(file, "expression_kind", model->kind));
   CYF_TRY(cyf_tensor_file_write_names(file, "genes", &model->genes));
@@ -157,6 +158,8 @@ static cyf_status read_header(cyf_tensor_file *file, cyf_model *model) {
   CYF_TRY(cyf_tensor_file_read_text(file, "provenance/created", &model->created));
   CYF_TRY(cyf_tensor_file_read_text(file, "provenance/command_line", &model->command_line));
   CYF_TRY(cyf_tensor_file_read_text(file, "provenance/version", &model->version));
+  if (cyf_tensor_file_has(file, "provenance/runs"))
+    CYF_TRY(cyf_tensor_file_read_text(file, "provenance/runs", &model->runs));
   int64_t kind = 0;
   CYF_TRY(cyf_tensor_file_read_int(file, "expression_kind", &kind));
   model->kind = (cyf_expression_kind)kind;
@@ -244,5 +247,6 @@ void cyf_model_destroy(cyf_model **model) {
   cyf_free(m->created);
   cyf_free(m->command_line);
   cyf_free(m->version);
+  cyf_free(m->runs);
   cyf_free(*model);
 }

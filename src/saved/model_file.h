@@ -26,6 +26,7 @@ typedef struct cyf_model {
   cyf_device *device; /**< not owned */
   cyf_settings settings;
   char *atlas_fingerprint, *created, *command_line, *version;
+  char *runs; /**< what was run for it: lines of RUN/runs.jsonl (train/run_record.h); NULL in files without */
   cyf_expression_kind kind; /**< of the atlas */
   cyf_names genes;
   cyf_autoencoder *autoencoder;

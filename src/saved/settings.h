@@ -119,6 +119,8 @@ cyf_status cyf_settings_load(const char *path, int64_t n_overrides, const char *
                              cyf_settings *ret_settings);
 /** From the text a run or a model file keeps. */
 cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settings *ret_settings);
+/** What one key alone cannot show. Errors: CYF_ERR_CONFIG. */
+cyf_status cyf_settings_check(const cyf_settings *settings);
 /** A copy with overrides applied. Errors: CYF_ERR_CONFIG. */
 cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, const char *const *overrides,
                              cyf_settings *ret_settings);

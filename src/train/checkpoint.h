@@ -65,6 +65,11 @@ cyf_status cyf_checkpoint_is_complete(const char *directory, const char *stage, 
 bool cyf_checkpoint_has_final(const char *directory, const char *stage);
 /** @} */
 
+/** How far the stage has come: *ret_steps updates by its newest ordinary checkpoint or, where it is finished, the steps
+ * that it was finished with; -1 where it left no checkpoint. Errors: CYF_ERR_INPUT when the final file is damaged. Not
+ * collective. */
+cyf_status cyf_checkpoint_reached(const char *directory, const char *stage, int64_t *ret_steps, bool *ret_is_final);
+
 /** True when the stage left any checkpoint. */
 bool cyf_checkpoint_has_any(const char *directory, const char *stage);
 /** Removes all files of the stage. */
