@@ -90,6 +90,12 @@ static cyf_status describe_model(const char *path) {
     else
       printf("no denoiser (encode and decode only)\n");
     printf("  atlas %s\n  made by: %s\n", model->atlas_fingerprint, model->command_line);
+    if (model->runs != NULL) printf("  all that was run for it:\n");
+    for (const char *line = model->runs; line != NULL && *line != '\0';) {
+      const size_t length = strcspn(line, "\n");
+      printf("    %.*s\n", (int)length, line);
+      line += length + (line[length] == '\n');
+    }
     for (int64_t i = 0; i < model->n_attributes; i++) {
       const cyf_model_attribute *a = &model->attributes[i];
       print_categories(a->name, &a->categories, a->n_cells);

@@ -70,7 +70,7 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   CYF_TRY(cyf_device_options_check(&a->compute));
   if (a->resume != NULL && strcmp(a->resume, "auto") != 0)
     return CYF_FAIL(CYF_ERR_USAGE, "train: --resume wants auto, not '%s'", a->resume);
-  if (a->resume != NULL && a->force)
+  if (a->resume != NULL && a->force && a->model == NULL)
     return CYF_FAIL(CYF_ERR_USAGE, "train: --resume and --force contradict each other");
   if (a->model == NULL) return CYF_OK;
   if (cyf_stage_column(&cyf_stage_classifier, a->stage) == NULL)
@@ -99,43 +99,53 @@ static cyf_status add_classifier(cyf_context *context, const arguments *a) {
   return status;
 }
 
-/* Puts --device and --precision into the run's settings, which the run keeps. */
-static cyf_status set_option(const char *key, const char *value, cyf_settings *settings) {
-  char *override = NULL;
-  if (value == NULL) return CYF_OK;
-  CYF_TRY(cyf_format(&override, "%s=%s", key, value));
-  const cyf_status status = cyf_config_set(cyf_settings_schema(), override, settings);
-  cyf_free(override);
+/* --device and --precision belong to the run's settings: overrides[n + 2] are those of --set with these behind. */
+static cyf_status list_overrides(const arguments *a, char *own[2], const char ***ret_overrides, int64_t *ret_n) {
+  const char *const keys[] = {"device", "precision"}, *const values[] = {a->compute.device, a->compute.precision};
+  CYF_TRY(CYF_NEW(ret_overrides, a->overrides.n + 2));
+  for (int64_t i = 0; i < a->overrides.n; i++) (*ret_overrides)[i] = a->overrides.item[i];
+  *ret_n = a->overrides.n;
+  for (int i = 0; i < 2; i++) {
+    if (values[i] == NULL) continue;
+    CYF_TRY(cyf_format(&own[i], "%s=%s", keys[i], values[i]));
+    (*ret_overrides)[(*ret_n)++] = own[i];
+  }
+  return CYF_OK;
+}
+
+static cyf_status run_stages(cyf_context *context, const arguments *a, const cyf_run_options *options) {
+  cyf_run *run = NULL;
+  cyf_device *device = NULL;
+  cyf_status status;
+  CYF_TRY(cyf_run_open(context->comm, options, &run));
+  const cyf_settings *settings = cyf_run_settings(run);
+  cyf_comm_set_timeout(context->comm, settings->comm.timeout_s);
+  CYF_TRY_CLEANUP(cyf_open_wished_device(context->comm, &a->compute, settings->device, settings->precision, &device));
+  CYF_TRY_CLEANUP(cyf_run_train(run, device));
+  status = cyf_report_resources(context->comm);
+cleanup:
+  cyf_run_close(&run);
+  cyf_device_destroy(&device);
   return status;
 }
 
-static cyf_status load_settings(const arguments *a, cyf_settings *ret_settings) {
-  CYF_TRY(cyf_settings_load(a->config, a->overrides.n, a->overrides.item, ret_settings));
-  CYF_TRY(set_option("device", a->compute.device, ret_settings));
-  return set_option("precision", a->compute.precision, ret_settings);
-}
-
 static cyf_status train(cyf_context *context, const arguments *a, const cyf_texts *extra) {
-  cyf_settings settings = {0};
-  cyf_device *device = NULL;
+  char *own[2] = {NULL, NULL};
+  const char **overrides = NULL;
+  int64_t n_overrides = 0;
   CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
   if (a->model != NULL) return add_classifier(context, a);
-  cyf_status status = load_settings(a, &settings);
-  CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, status));
-  cyf_comm_set_timeout(context->comm, settings.comm.timeout_s);
-  CYF_TRY_CLEANUP(cyf_open_wished_device(context->comm, &a->compute, settings.device, settings.precision, &device));
-  cyf_run_options options = {.settings = &settings,
-                             .atlas = a->data,
-                             .directory = a->out,
-                             .stage = a->stage,
-                             .resume = a->resume != NULL,
-                             .force = a->force,
-                             .command_line = context->command_line};
-  CYF_TRY_CLEANUP(cyf_run(context->comm, device, &options));
-  status = cyf_report_resources(context->comm);
-cleanup:
-  cyf_settings_destroy(&settings);
-  cyf_device_destroy(&device);
+  cyf_status status = cyf_comm_agree(context->comm, list_overrides(a, own, &overrides, &n_overrides));
+  const cyf_run_options options = {.said = {a->config, n_overrides, overrides},
+                                   .atlas = a->data,
+                                   .directory = a->out,
+                                   .stage = a->stage,
+                                   .resume = a->resume != NULL,
+                                   .force = a->force,
+                                   .command_line = context->command_line};
+  if (status == CYF_OK) status = run_stages(context, a, &options);
+  cyf_free(overrides);
+  for (int i = 0; i < 2; i++) cyf_free(own[i]);
   return status;
 }
 

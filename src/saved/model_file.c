@@ -50,6 +50,7 @@ static cyf_status write_header(cyf_tensor_file *file, const cyf_model *model) {
   CYF_TRY(cyf_tensor_file_write_text(file, "provenance/created", model->created));
   CYF_TRY(cyf_tensor_file_write_text(file, "provenance/command_line", model->command_line));
   CYF_TRY(cyf_tensor_file_write_text(file, "provenance/version", model->version));
+  if (model->runs != NULL) CYF_TRY(cyf_tensor_file_write_text(file, "provenance/runs", model->runs));
   CYF_TRY(cyf_tensor_file_write_text(file, "expression", cyf_expression_kind_name(model->kind)));
   CYF_TRY(cyf_tensor_file_write_int(file, "expression_kind", model->kind));
   CYF_TRY(cyf_tensor_file_write_real(file, "expression_target", model->target));
@@ -189,6 +190,9 @@ static cyf_status read_header(cyf_tensor_file *file, cyf_model *model) {
   CYF_TRY(cyf_tensor_file_read_text(file, "provenance/created", &model->created));
   CYF_TRY(cyf_tensor_file_read_text(file, "provenance/command_line", &model->command_line));
   CYF_TRY(cyf_tensor_file_read_text(file, "provenance/version", &model->version));
+  bool has_runs = false;
+  CYF_TRY(cyf_tensor_file_has(file, "provenance/runs", &has_runs));
+  if (has_runs) CYF_TRY(cyf_tensor_file_read_text(file, "provenance/runs", &model->runs));
   CYF_TRY(read_scale(file, model));
   CYF_TRY(cyf_tensor_file_read_names(file, "genes", &model->genes));
   CYF_TRY(cyf_tensor_file_read_real(file, "latent_scale", &model->latent_scale));
@@ -278,5 +282,6 @@ void cyf_model_destroy(cyf_model **model) {
   cyf_free(m->created);
   cyf_free(m->command_line);
   cyf_free(m->version);
+  cyf_free(m->runs);
   cyf_free(*model);
 }

@@ -27,8 +27,9 @@ typedef struct cyf_model {
   cyf_device *device;                                         /**< that the weights lie on; not owned */
   cyf_settings settings;                                      /**< that it was trained with */
   char *atlas_fingerprint, *created, *command_line, *version; /**< provenance */
-  char *path;                                                 /**< of the file it was read from; NULL: of none */
-  cyf_expression_kind kind;                                   /**< of the atlas' cells */
+  char *runs; /**< what was run for it: lines of RUN/runs.jsonl (train/run_record.h); NULL in files without */
+  char *path; /**< of the file it was read from; NULL: of none */
+  cyf_expression_kind kind; /**< of the atlas' cells */
   double target;   /**< the scale that it takes and gives is log1p(x), x of a cell adding up to this; 0: unknown */
   cyf_names genes; /**< in the order of the network's input */
   cyf_autoencoder *autoencoder;

@@ -194,7 +194,7 @@ static cyf_status check_data(const cyf_settings *settings) {
   return CYF_OK;
 }
 
-static cyf_status check(const cyf_settings *settings) {
+cyf_status cyf_settings_check(const cyf_settings *settings) {
   CYF_TRY(check_data(settings));
   CYF_TRY(check_stage("autoencoder", settings, &settings->autoencoder.stage));
   CYF_TRY(check_stage("denoiser", settings, &settings->denoiser.stage));
@@ -227,7 +227,7 @@ cyf_status cyf_settings_load(const char *path, int64_t n_overrides, const char *
   if (path != NULL) status = cyf_config_read(&schema, path, ret_settings);
   for (int64_t i = 0; status == CYF_OK && i < n_overrides; i++)
     status = cyf_config_set(&schema, overrides[i], ret_settings);
-  if (status == CYF_OK) status = check(ret_settings);
+  if (status == CYF_OK) status = cyf_settings_check(ret_settings);
   if (status != CYF_OK) cyf_settings_destroy(ret_settings);
   return status;
 }
@@ -235,7 +235,7 @@ cyf_status cyf_settings_load(const char *path, int64_t n_overrides, const char *
 cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settings *ret_settings) {
   CYF_TRY(cyf_config_defaults(&schema, ret_settings));
   cyf_status status = cyf_config_read_text(&schema, name, text, ret_settings);
-  if (status == CYF_OK) status = check(ret_settings);
+  if (status == CYF_OK) status = cyf_settings_check(ret_settings);
   if (status != CYF_OK) cyf_settings_destroy(ret_settings);
   return status;
 }
@@ -249,7 +249,7 @@ cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, cons
   CYF_TRY(status);
   for (int64_t i = 0; status == CYF_OK && i < n_overrides; i++)
     status = cyf_config_set(&schema, overrides[i], ret_settings);
-  if (status == CYF_OK) status = check(ret_settings);
+  if (status == CYF_OK) status = cyf_settings_check(ret_settings);
   if (status != CYF_OK) cyf_settings_destroy(ret_settings);
   return status;
 }

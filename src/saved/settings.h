@@ -120,6 +120,8 @@ cyf_status cyf_settings_load(const char *path, int64_t n_overrides, const char *
                              cyf_settings *ret_settings);
 /** As cyf_settings_load, from the text that a run or a model file keeps. name: what messages call it. */
 cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settings *ret_settings);
+/** Checks the values against each other, which no one key can show. Errors: CYF_ERR_CONFIG. */
+cyf_status cyf_settings_check(const cyf_settings *settings);
 /** Copies settings and applies each override "KEY=VALUE". The caller frees the copy with cyf_settings_destroy. Errors:
  * CYF_ERR_CONFIG. */
 cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, const char *const *overrides,

@@ -13,6 +13,8 @@
 #include "saved/model_scale.h"
 #include "saved/parameters_file.h"
 #include "train/encode.h"
+#include "train/run_record.h"
+#include "train/run_settings.h"
 #include "train/stage_common.h"
 
 typedef struct addition {
@@ -26,7 +28,7 @@ typedef struct addition {
   int64_t attribute;       /* in the atlas */
   cyf_gradient_plane *plane;
   cyf_metrics metrics;
-  char *directory, *checkpoints, *latents, *config_path, *config_text;
+  char *directory, *checkpoints, *latents, *config_path, *config_text, *replaces_path;
   char stem[CYF_STAGE_STEM_MAX];
   char *replaced; /* provenance of the model's classifier at the start; "": it had none */
   int lock;       /* rank 0: of the folder */
@@ -58,8 +60,18 @@ static cyf_status check_genes(const cyf_names *ours, const cyf_atlas *atlas) {
                   at < theirs->n ? theirs->name[at] : "none", at < ours->n ? ours->name[at] : "none");
 }
 
+/* Rank 0. With force, or where a replacement of just this classifier is gone on with: its folder says which. */
 static cyf_status check_replacing(const addition *a) {
+  char *begun = NULL;
+  bool exists = false;
   if (a->options->force || !cyf_model_has_classifier(a->model, a->options->attribute)) return CYF_OK;
+  CYF_TRY(cyf_file_exists(a->replaces_path, &exists));
+  if (a->options->resume && exists) {
+    CYF_TRY(cyf_read_text_file(a->replaces_path, &begun));
+    const bool is_this = strcmp(begun, a->replaced) == 0;
+    cyf_free(begun);
+    if (is_this) return CYF_OK;
+  }
   return CYF_FAIL(CYF_ERR_IO, "%s has a classifier for '%s' already; --force replaces it", a->options->model,
                   a->options->attribute);
 }
@@ -98,9 +110,7 @@ static cyf_status default_directory(const char *model, char **ret_directory) {
 
 /* What becomes of earlier checkpoints of this classifier: training goes on from them (resume), they are removed
  * (force), or they are an error. Rank 0. */
-static cyf_status clear_checkpoints(addition *a) {
-  CYF_TRY(cyf_make_directory(a->checkpoints));
-  CYF_TRY(cyf_lock_folder(a->directory, "train", &a->lock));
+static cyf_status clear_checkpoints(const addition *a) {
   bool has = false;
   CYF_TRY(cyf_checkpoint_has_any(a->checkpoints, a->stem, &has));
   if (a->options->resume || !has) return CYF_OK;
@@ -110,6 +120,40 @@ static cyf_status clear_checkpoints(addition *a) {
                     "with --force",
                     a->directory);
   return cyf_stage_remove_checkpoints(a->checkpoints, a->stem);
+}
+
+/* What the folder says, where its classifier is gone on with; the model's settings otherwise. */
+static cyf_status choose_settings(addition *a) {
+  const cyf_settings_said said = {.n_overrides = a->options->n_overrides, .overrides = a->options->overrides};
+  cyf_setting_changes changes = {0};
+  cyf_kept_stage kept = {.type = &cyf_stage_classifier, .is_run = true};
+  char *text = NULL;
+  bool exists = false;
+  CYF_TRY(cyf_checkpoint_reached(a->checkpoints, a->stem, &kept.steps, &kept.is_final));
+  CYF_TRY(cyf_file_exists(a->config_path, &exists));
+  if (!a->options->resume || !exists) return CYF_OK;
+  cyf_settings_destroy(&a->settings);
+  CYF_TRY(cyf_read_text_file(a->config_path, &text));
+  cyf_status status = cyf_settings_load_text(a->config_path, text, &a->settings);
+  cyf_free(text);
+  if (status == CYF_OK)
+    status = cyf_settings_change(a->config_path, &said, &kept, kept.steps >= 0, &a->settings, &changes);
+  cyf_setting_changes_destroy(&changes);
+  return status;
+}
+
+/* Rank 0: takes the folder for this run. */
+static cyf_status claim_folder(addition *a) {
+  bool was_there = false;
+  CYF_TRY(cyf_is_directory(a->directory, &was_there));
+  if (!was_there) CYF_TRY(check_replacing(a)); /* lest a folder is made for nothing */
+  CYF_TRY(cyf_make_directory(a->checkpoints));
+  CYF_TRY(cyf_lock_folder(a->directory, "train", &a->lock));
+  if (was_there) CYF_TRY(check_replacing(a));
+  CYF_TRY(choose_settings(a));
+  CYF_TRY(clear_checkpoints(a));
+  CYF_TRY(cyf_write_text_file(a->replaces_path, a->replaced));
+  return cyf_config_to_text(cyf_settings_schema(), &a->settings, &a->config_text);
 }
 
 static cyf_status open_addition(addition *a) {
@@ -122,7 +166,6 @@ static cyf_status open_addition(addition *a) {
   CYF_TRY(check_genes(&a->model->genes, a->atlas));
   CYF_TRY(cyf_model_atlas_rescaling(a->model, a->atlas, &a->rescaling));
   CYF_TRY(check_condition(a));
-  CYF_TRY(check_replacing(a));
   CYF_TRY(cyf_strdup(provenance_now(a), &a->replaced));
   CYF_TRY(
       cyf_parameters_checksum(cyf_autoencoder_parameters(a->model->autoencoder), &a->environment.autoencoder_checksum));
@@ -133,9 +176,9 @@ static cyf_status open_addition(addition *a) {
   CYF_TRY(cyf_path_join(a->directory, "checkpoints", &a->checkpoints));
   CYF_TRY(cyf_path_join(a->directory, "latents", &a->latents));
   CYF_TRY(cyf_path_join(a->directory, "config.yaml", &a->config_path));
-  CYF_TRY(cyf_config_to_text(cyf_settings_schema(), &a->settings, &a->config_text));
+  CYF_TRY(cyf_path_join(a->directory, "replaces.txt", &a->replaces_path));
   cyf_stage_stem(&cyf_stage_classifier, a->attribute, a->stem);
-  if (cyf_comm_rank(a->comm) == 0) CYF_TRY(clear_checkpoints(a));
+  if (cyf_comm_rank(a->comm) == 0) CYF_TRY(claim_folder(a));
   return cyf_metrics_open(a->directory, cyf_comm_rank(a->comm), &a->metrics);
 }
 
@@ -152,6 +195,7 @@ static void close_addition(addition *a) {
   cyf_free(a->latents);
   cyf_free(a->config_path);
   cyf_free(a->config_text);
+  cyf_free(a->replaces_path);
 }
 
 static cyf_status fill_place(const addition *a, cyf_model_attribute *place) {
@@ -168,6 +212,23 @@ static cyf_status fill_place(const addition *a, cyf_model_attribute *place) {
   CYF_TRY(cyf_classifier_create(a->device, &config, 0, &place->classifier));
   return cyf_stage_load(&a->environment, &cyf_stage_classifier, a->attribute,
                         cyf_classifier_parameters(place->classifier));
+}
+
+/* What was run for the model, with this command behind. */
+static cyf_status add_to_record(addition *a) {
+  char computed_in[16], *line = NULL, *record = NULL;
+  cyf_settings_describe_precision(&a->settings, a->device, computed_in);
+  const cyf_run_entry entry = {.command_line = a->options->command_line,
+                               .device = computed_in,
+                               .n_ranks = cyf_comm_size(a->comm),
+                               .atlas = a->atlas->fingerprint};
+  cyf_status status = cyf_run_entry_text(&entry, &line);
+  if (status == CYF_OK) status = cyf_run_record_of_model(a->model, &record);
+  cyf_free(a->model->runs);
+  if (status == CYF_OK) status = cyf_format(&a->model->runs, "%s%s", record, line);
+  cyf_free(record);
+  cyf_free(line);
+  return status;
 }
 
 /* Puts the classifier into the model file, which is read again first: training may have taken days, and others may have
@@ -189,6 +250,7 @@ static cyf_status replace_classifier(addition *a) {
                     path, a->options->attribute, a->directory);
   CYF_TRY(cyf_model_make_place(a->model, a->options->attribute, &place));
   CYF_TRY(fill_place(a, place));
+  CYF_TRY(add_to_record(a));
   return cyf_model_save(a->model, path);
 }
 
@@ -234,6 +296,7 @@ cyf_status cyf_add_classifier(cyf_comm *comm, cyf_device *device, const cyf_add_
   addition a = {.options = options, .comm = comm, .device = device, .lock = -1};
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_addition(&a)));
+  CYF_TRY_CLEANUP(cyf_settings_share(comm, &a.config_text, &a.settings));
   cyf_comm_set_timeout(comm, a.settings.comm.timeout_s);
   CYF_TRY_CLEANUP(cyf_gradient_plane_create(comm, device, a.settings.comm.bucket_mb << 20, &a.plane));
   CYF_TRY_CLEANUP(run(&a));

@@ -321,6 +321,27 @@ cleanup:
   return status;
 }
 
+static cyf_status read_planned_steps(const char *directory, const char *stage, int64_t *ret_steps) {
+  char *path = NULL;
+  cyf_tensor_file *file = NULL;
+  CYF_TRY(final_path(directory, stage, &path));
+  cyf_status status = cyf_tensor_file_open(path, &file);
+  if (status == CYF_OK) status = cyf_tensor_file_read_int(file, "planned_steps", ret_steps);
+  cyf_tensor_file_close(&file);
+  cyf_free(path);
+  return status;
+}
+
+cyf_status cyf_checkpoint_reached(const char *directory, const char *stage, int64_t *ret_steps, bool *ret_is_final) {
+  int64_t n = 0, planned = -1;
+  *ret_steps = -1;
+  CYF_TRY(cyf_checkpoint_has_final(directory, stage, ret_is_final));
+  CYF_TRY(list_steps(directory, stage, 1, ret_steps, &n));
+  if (*ret_is_final) CYF_TRY(read_planned_steps(directory, stage, &planned));
+  if (planned > *ret_steps) *ret_steps = planned;
+  return CYF_OK;
+}
+
 cyf_status cyf_checkpoint_has_any(const char *directory, const char *stage, bool *ret_has) {
   int64_t step, n = 0;
   CYF_TRY(cyf_checkpoint_has_final(directory, stage, ret_has));

@@ -65,6 +65,11 @@ cyf_status cyf_checkpoint_is_complete(const char *directory, const char *stage, 
 /** Whether STAGE-final.h5 is there, whatever it belongs to. Errors: CYF_ERR_IO where that cannot be told. */
 cyf_status cyf_checkpoint_has_final(const char *directory, const char *stage, bool *ret_has);
 
+/** How far the stage has come. *ret_steps: updates by its newest ordinary checkpoint; of a finished stage those that it
+ * was finished with; -1 where it left no checkpoint. Errors: CYF_ERR_INPUT when the final file is damaged, CYF_ERR_IO
+ * where that cannot be told. Not collective. */
+cyf_status cyf_checkpoint_reached(const char *directory, const char *stage, int64_t *ret_steps, bool *ret_is_final);
+
 /** Whether the stage has any checkpoint. Errors: CYF_ERR_IO where that cannot be told. */
 cyf_status cyf_checkpoint_has_any(const char *directory, const char *stage, bool *ret_has);
 /** Removes all checkpoints of the stage. Errors: CYF_ERR_IO. */

@@ -28,6 +28,7 @@ typedef struct loop {
   int64_t window_cells; /* global cells since then */
   double window_start_s;
   double last_validation;
+  int64_t first_step; /* that this run has not done itself */
   int64_t last_saved_step;
   cyf_progress progress;
   bool as_graph; /* a step is launched as one graph */
@@ -293,7 +294,12 @@ static cyf_status finish(loop *l) {
   CYF_TRY(take_best(l));
   CYF_TRY(save(l, true));
   cyf_optimizer_swap_ema(l->optimizer); /* the stage's result is the average */
-  cyf_progress_done(&l->progress, l->state.step, l->last_validation);
+  if (l->state.step > l->first_step) {
+    cyf_progress_done(&l->progress, l->state.step, l->last_validation);
+  } else {
+    cyf_progress_end(&l->progress);
+    cyf_info("%s: done with %lld steps, all of them from before", l->stage->name, (long long)l->state.step);
+  }
   return CYF_OK;
 }
 
@@ -333,7 +339,7 @@ static cyf_status resume_or_start(loop *l) {
                                 &l->state, l->optimizer, &found));
   if (found) {
     l->optimizer->step = l->state.step;
-    l->last_saved_step = l->state.step;
+    l->first_step = l->last_saved_step = l->state.step;
     cyf_info("%s: going on from step %lld", l->stage->name, (long long)l->state.step);
   }
   cyf_status status = CYF_OK;

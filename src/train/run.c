@@ -12,21 +12,26 @@
 #include "base/partial.h"
 #include "saved/model_file.h"
 #include "saved/parameters_file.h"
+#include "train/run_record.h"
 #include "train/stage_common.h"
 
-typedef struct run {
-  const cyf_run_options *options;
+struct cyf_run {
+  cyf_run_options options;
   cyf_comm *comm;
   cyf_device *device;
   cyf_atlas *atlas;
   cyf_gradient_plane *plane;
   cyf_metrics metrics;
   char *checkpoints, *latents, *config_path, *config_text, *model_path;
+  cyf_settings settings;
+  cyf_setting_changes changes; /* rank 0: against the folder's former settings */
+  char *record;                /* rank 0: RUN/runs.jsonl with this command's line */
   cyf_stage_environment environment;
   cyf_stage_job *jobs; /* [n_jobs] */
   int64_t n_jobs;
   int lock; /* rank 0: of the folder */
-} run;
+};
+typedef struct cyf_run run;
 
 /* ---- earlier files ---- */
 
@@ -36,11 +41,11 @@ static cyf_status clear_stage(const run *r, const char *stem) {
   bool has = false;
   CYF_TRY(cyf_checkpoint_has_any(r->checkpoints, stem, &has));
   if (!has) return CYF_OK;
-  if (r->options->force) return cyf_stage_remove_checkpoints(r->checkpoints, stem);
-  if (r->options->resume) return CYF_OK;
+  if (r->options.force) return cyf_stage_remove_checkpoints(r->checkpoints, stem);
+  if (r->options.resume) return CYF_OK;
   return CYF_FAIL(CYF_ERR_IO,
                   "%s already holds checkpoints of stage %s; go on with --resume auto, or start over with --force",
-                  r->options->directory, stem);
+                  r->options.directory, stem);
 }
 
 static cyf_status clear_planned(const run *r) {
@@ -89,7 +94,7 @@ static cyf_status collect_stages(const run *r, cyf_model *model) {
 }
 
 static cyf_status fill_model(const run *r, cyf_model *model) {
-  const cyf_settings *settings = r->options->settings;
+  const cyf_settings *settings = &r->settings;
   char now[32];
   cyf_clock_utc(now, sizeof now);
   model->device = r->device;
@@ -99,7 +104,8 @@ static cyf_status fill_model(const run *r, cyf_model *model) {
   CYF_TRY(cyf_settings_copy(settings, 0, NULL, &model->settings));
   CYF_TRY(cyf_strdup(r->atlas->fingerprint, &model->atlas_fingerprint));
   CYF_TRY(cyf_strdup(now, &model->created));
-  CYF_TRY(cyf_strdup(r->options->command_line != NULL ? r->options->command_line : "", &model->command_line));
+  CYF_TRY(cyf_strdup(r->options.command_line != NULL ? r->options.command_line : "", &model->command_line));
+  CYF_TRY(cyf_strdup(r->record, &model->runs));
   CYF_TRY(cyf_strdup(CYF_VERSION, &model->version));
   CYF_TRY(cyf_names_copy(&r->atlas->genes, &model->genes));
   CYF_TRY(fill_attributes(r, model));
@@ -151,7 +157,7 @@ static cyf_status write_model(const run *r) {
   int64_t bytes = 0;
   int lock = -1;
   cyf_status status;
-  CYF_TRY(cyf_model_lock(r->model_path, "train", r->options->settings->comm.timeout_s / 2, &lock));
+  CYF_TRY(cyf_model_lock(r->model_path, "train", r->settings.comm.timeout_s / 2, &lock));
   CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
   CYF_TRY_CLEANUP(fill_model(r, model));
   CYF_TRY_CLEANUP(keep_added(r, r->model_path, model));
@@ -215,66 +221,177 @@ static cyf_status check_replaceable(const char *path) {
 
 static cyf_status check_settings(const run *r) {
   for (int s = 0; s < cyf_n_stages; s++)
-    if (cyf_stages[s]->check != NULL) CYF_TRY(cyf_stages[s]->check(r->options->settings, r->atlas));
+    if (cyf_stages[s]->check != NULL) CYF_TRY(cyf_stages[s]->check(&r->settings, r->atlas));
   return CYF_OK;
 }
 
-static cyf_status open_run(run *r) {
-  CYF_TRY(cyf_path_join(r->options->directory, "checkpoints", &r->checkpoints));
-  CYF_TRY(cyf_path_join(r->options->directory, "latents", &r->latents));
-  CYF_TRY(cyf_atlas_open(r->options->atlas, &r->atlas));
-  CYF_TRY(cyf_stages_plan(r->options->stage, r->atlas, &r->jobs, &r->n_jobs));
-  CYF_TRY(check_settings(r));
-  CYF_TRY(cyf_path_join(r->options->directory, "config.yaml", &r->config_path));
-  CYF_TRY(cyf_config_to_text(cyf_settings_schema(), r->options->settings, &r->config_text));
-  CYF_TRY(cyf_path_join(r->options->directory, "model.h5", &r->model_path));
-  if (cyf_comm_rank(r->comm) == 0) {
-    CYF_TRY(cyf_make_directory(r->checkpoints));
-    CYF_TRY(cyf_lock_folder(r->options->directory, "train", &r->lock));
-    CYF_TRY(check_replaceable(r->model_path));
-    CYF_TRY(clear_planned(r));
-  }
-  return cyf_metrics_open(r->options->directory, cyf_comm_rank(r->comm), &r->metrics);
+/* ---- opening ---- */
+
+static cyf_status make_paths(run *r) {
+  CYF_TRY(cyf_path_join(r->options.directory, "checkpoints", &r->checkpoints));
+  CYF_TRY(cyf_path_join(r->options.directory, "latents", &r->latents));
+  CYF_TRY(cyf_path_join(r->options.directory, "config.yaml", &r->config_path));
+  return cyf_path_join(r->options.directory, "model.h5", &r->model_path);
 }
 
-static void close_run(run *r) {
+/* The folder's settings with what the command says over them. A configuration file that a former command was given says
+ * nothing new. */
+static cyf_status resume_settings(run *r, const cyf_kept_stage *kept, int64_t n_kept) {
+  cyf_settings_said said = r->options.said;
+  bool knows = false;
+  char *text = NULL;
+  cyf_settings_destroy(&r->settings);
+  if (said.config != NULL) CYF_TRY(cyf_run_record_knows_config(r->record, said.config, &knows));
+  if (knows) said.config = NULL;
+  CYF_TRY(cyf_read_text_file(r->config_path, &text));
+  cyf_status status = cyf_settings_load_text(r->config_path, text, &r->settings);
+  cyf_free(text);
+  if (status == CYF_OK) status = cyf_settings_change(r->config_path, &said, kept, n_kept, &r->settings, &r->changes);
+  return status;
+}
+
+/* Rank 0. Where a stage of the folder stays, or is gone on with, the folder's settings hold. */
+static cyf_status choose_settings(run *r) {
+  cyf_kept_stage *kept = NULL;
+  int64_t n_kept = 0;
+  bool exists = false;
+  CYF_TRY(cyf_run_record_read(r->options.directory, &r->record));
+  CYF_TRY(cyf_file_exists(r->config_path, &exists));
+  if (!exists) return CYF_OK;
+  cyf_status status = cyf_kept_stages_find(r->checkpoints, r->atlas->n_attributes, r->options.force, r->jobs, r->n_jobs,
+                                           &kept, &n_kept);
+  if (status == CYF_OK && (r->options.resume || n_kept > 0)) status = resume_settings(r, kept, n_kept);
+  cyf_free(kept);
+  return status;
+}
+
+/* Rank 0: takes the folder for this run. Nothing of it is changed yet. */
+static cyf_status claim_folder(run *r) {
+  CYF_TRY(cyf_make_directory(r->checkpoints));
+  CYF_TRY(cyf_lock_folder(r->options.directory, "train", &r->lock));
+  return choose_settings(r);
+}
+
+static cyf_status open_run(run *r) {
+  CYF_TRY(make_paths(r));
+  CYF_TRY(
+      cyf_settings_load(r->options.said.config, r->options.said.n_overrides, r->options.said.overrides, &r->settings));
+  CYF_TRY(cyf_atlas_open(r->options.atlas, &r->atlas));
+  CYF_TRY(cyf_stages_plan(r->options.stage, r->atlas, &r->jobs, &r->n_jobs));
+  if (cyf_comm_rank(r->comm) != 0) return CYF_OK;
+  bool is_directory = false;
+  CYF_TRY(cyf_is_directory(r->options.directory, &is_directory));
+  if (!is_directory) CYF_TRY(check_settings(r)); /* lest a folder is made for nothing */
+  CYF_TRY(claim_folder(r));
+  CYF_TRY(check_settings(r));
+  CYF_TRY(check_replaceable(r->model_path));
+  CYF_TRY(clear_planned(r));
+  return cyf_config_to_text(cyf_settings_schema(), &r->settings, &r->config_text);
+}
+
+void cyf_run_close(cyf_run **run_at) {
+  if (*run_at == NULL) return;
+  run *r = *run_at;
   cyf_gradient_plane_destroy(&r->plane);
   (void)cyf_metrics_close(&r->metrics);
   cyf_atlas_close(&r->atlas);
-  cyf_lock_release_folder(r->options->directory, &r->lock);
+  cyf_lock_release_folder(r->options.directory, &r->lock);
+  cyf_settings_destroy(&r->settings);
+  cyf_setting_changes_destroy(&r->changes);
+  cyf_free(r->record);
   cyf_free(r->checkpoints);
   cyf_free(r->latents);
   cyf_free(r->config_path);
   cyf_free(r->config_text);
   cyf_free(r->model_path);
   cyf_free(r->jobs);
+  cyf_free(*run_at);
 }
 
-cyf_status cyf_run(cyf_comm *comm, cyf_device *device, const cyf_run_options *options) {
-  run r = {.options = options, .comm = comm, .device = device, .lock = -1};
-  cyf_status status;
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_run(&r)));
-  CYF_TRY_CLEANUP(cyf_gradient_plane_create(comm, device, options->settings->comm.bucket_mb << 20, &r.plane));
-  r.environment = (cyf_stage_environment){.loop = {.comm = comm,
-                                                   .plane = r.plane,
-                                                   .settings = options->settings,
-                                                   .metrics = &r.metrics,
-                                                   .checkpoint_directory = r.checkpoints,
-                                                   .config_path = r.config_path,
-                                                   .config_text = r.config_text,
-                                                   .resume = options->resume},
-                                          .atlas = r.atlas,
-                                          .device = device,
-                                          .latents_directory = r.latents};
-  cyf_info("atlas %s: %lld cells x %lld genes, %s; %d ranks x %d threads", options->atlas, (long long)r.atlas->n_cells,
-           (long long)r.atlas->n_genes, cyf_expression_kind_name(r.atlas->kind), cyf_comm_size(comm),
-           device->n_threads);
-  CYF_TRY_CLEANUP(run_jobs(&r));
-  CYF_TRY_CLEANUP(cyf_comm_agree(comm, cyf_metrics_close(&r.metrics)));
-  /* Also where no stage was left to run: config.yaml has the settings of the last command that was not refused. */
-  if (cyf_comm_rank(comm) == 0) status = cyf_write_text_file(r.config_path, r.config_text);
-  status = cyf_comm_agree(comm, status);
-cleanup:
-  close_run(&r);
+cyf_status cyf_run_open(cyf_comm *comm, const cyf_run_options *options, cyf_run **ret_run) {
+  run *r = NULL;
+  *ret_run = NULL;
+  CYF_TRY(cyf_comm_agree(comm, CYF_NEW(&r, 1)));
+  *r = (run){.options = *options, .comm = comm, .lock = -1};
+  cyf_status status = cyf_comm_agree(comm, open_run(r));
+  if (status == CYF_OK) status = cyf_settings_share(comm, &r->config_text, &r->settings);
+  if (status != CYF_OK) cyf_run_close(&r);
+  *ret_run = r;
   return status;
+}
+
+const cyf_settings *cyf_run_settings(const cyf_run *r) {
+  return &r->settings;
+}
+
+/* A folder from before there were records: its model tells of the command that made it. */
+static cyf_status begin_with_model(run *r) {
+  cyf_model *model = NULL;
+  bool exists = false;
+  CYF_TRY(cyf_file_exists(r->model_path, &exists));
+  if (r->record[0] != '\0' || !exists) return CYF_OK;
+  cyf_status status = cyf_model_load(r->model_path, r->device, &model);
+  if (status == CYF_ERR_INPUT) { /* told when it is replaced */
+    cyf_status_clear();
+    return CYF_OK;
+  }
+  CYF_TRY(status);
+  cyf_free(r->record);
+  status = cyf_run_record_of_model(model, &r->record);
+  cyf_model_destroy(&model);
+  return status == CYF_OK ? cyf_run_record_append(r->options.directory, r->record) : status;
+}
+
+/* Rank 0: from here on the folder is worked in. */
+static cyf_status begin_record(run *r) {
+  char computed_in[16], *line = NULL, *longer = NULL;
+  cyf_settings_describe_precision(&r->settings, r->device, computed_in);
+  const cyf_run_entry entry = {.command_line = r->options.command_line,
+                               .device = computed_in,
+                               .n_ranks = cyf_comm_size(r->comm),
+                               .atlas = r->atlas->fingerprint,
+                               .config = r->options.said.config,
+                               .changes = &r->changes};
+  CYF_TRY(begin_with_model(r));
+  CYF_TRY(cyf_run_entry_text(&entry, &line));
+  cyf_status status = cyf_run_record_append(r->options.directory, line);
+  if (status == CYF_OK) status = cyf_format(&longer, "%s%s", r->record, line);
+  cyf_free(line);
+  CYF_TRY(status);
+  cyf_free(r->record);
+  r->record = longer;
+  for (int64_t i = 0; i < r->changes.n; i++)
+    cyf_info("%s: %s, was %s%s%s", r->changes.item[i].key, r->changes.item[i].to, r->changes.item[i].from,
+             r->changes.item[i].at[0] != '\0' ? " up to " : "", r->changes.item[i].at);
+  return CYF_OK;
+}
+
+static cyf_status begin(run *r) {
+  if (cyf_comm_rank(r->comm) == 0) CYF_TRY(begin_record(r));
+  return cyf_metrics_open(r->options.directory, cyf_comm_rank(r->comm), &r->metrics);
+}
+
+cyf_status cyf_run_train(cyf_run *r, cyf_device *device) {
+  cyf_comm *comm = r->comm;
+  r->device = device;
+  CYF_TRY(cyf_comm_agree(comm, begin(r)));
+  CYF_TRY(cyf_gradient_plane_create(comm, device, r->settings.comm.bucket_mb << 20, &r->plane));
+  r->environment = (cyf_stage_environment){.loop = {.comm = comm,
+                                                    .plane = r->plane,
+                                                    .settings = &r->settings,
+                                                    .metrics = &r->metrics,
+                                                    .checkpoint_directory = r->checkpoints,
+                                                    .config_path = r->config_path,
+                                                    .config_text = r->config_text,
+                                                    .resume = r->options.resume},
+                                           .atlas = r->atlas,
+                                           .device = device,
+                                           .latents_directory = r->latents};
+  cyf_info("atlas %s: %lld cells x %lld genes, %s; %d ranks x %d threads", r->options.atlas,
+           (long long)r->atlas->n_cells, (long long)r->atlas->n_genes, cyf_expression_kind_name(r->atlas->kind),
+           cyf_comm_size(comm), device->n_threads);
+  CYF_TRY(run_jobs(r));
+  CYF_TRY(cyf_comm_agree(comm, cyf_metrics_close(&r->metrics)));
+  /* Also where no stage was left to run: config.yaml has the settings of the last command that was not refused. */
+  return cyf_comm_agree(comm, cyf_comm_rank(comm) == 0 ? cyf_write_text_file(r->config_path, r->config_text) : CYF_OK);
 }

@@ -79,6 +79,9 @@ cyf_status cyf_config_print(const cyf_config_schema *schema, const void *setting
 /** The same into a fresh string, freed with cyf_free. */
 cyf_status cyf_config_to_text(const cyf_config_schema *schema, const void *settings, char **ret_text);
 
+/** One field's value as it stands in YAML, freed with cyf_free. Errors: CYF_ERR_MEMORY. */
+cyf_status cyf_config_value_text(const cyf_config_field *field, const void *settings, char **ret_text);
+
 /** Frees the strings inside settings and sets them to NULL. The structure itself is the caller's. NULL-safe. */
 void cyf_config_destroy_strings(const cyf_config_schema *schema, void *settings);
 

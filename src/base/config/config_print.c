@@ -115,6 +115,15 @@ static char *line_text(const cyf_config_field *field, const void *settings) {
   return line;
 }
 
+cyf_status cyf_config_value_text(const cyf_config_field *field, const void *settings, char **ret_text) {
+  char *line = line_text(field, settings);
+  *ret_text = NULL;
+  if (!line) return CYF_FAIL(CYF_ERR_MEMORY, "out of memory while printing the configuration");
+  const cyf_status status = cyf_strdup(strchr(line, ':') + 2, ret_text);
+  free(line);
+  return status;
+}
+
 static int columns(const char *text) {
   int n = 0;
   for (; *text; ++text) n += ((unsigned char)*text & 0xC0) != 0x80; /* UTF-8: count first bytes */
