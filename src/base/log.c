@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/terminal.h"
+
 enum { LINE_BYTES = 4096, PREFIX_BYTES = 64 };
 
 static struct {
@@ -37,8 +39,7 @@ void cyf_log_setup(int rank, int size, bool all_ranks, cyf_log_level least) {
 
 /* The whole line goes out in one write, so that lines of several ranks on one terminal stay whole. */
 static void write_line(cyf_log_level level, bool with_rank, const char *format, va_list arguments) {
-  char text[LINE_BYTES];
-  if (vsnprintf(text, sizeof text, format, arguments) < 0) snprintf(text, sizeof text, "%s", format);
+  char *text = cyf_terminal_text(format, arguments);
   const time_t now = time(NULL);
   struct tm local;
   char clock_text[16], rank_text[24] = "";
@@ -48,8 +49,9 @@ static void write_line(cyf_log_level level, bool with_rank, const char *format, 
   pthread_mutex_lock(&log_state.lock);
   if (with_rank) snprintf(rank_text, sizeof rank_text, "[%d] ", log_state.rank);
   char line[LINE_BYTES + PREFIX_BYTES];
-  const int length = snprintf(line, sizeof line, "%s%s %s %s%s\n", log_state.progress_shown ? erase_line : "",
-                              clock_text, level_name[level], rank_text, text);
+  const int length = snprintf(line, sizeof line, "%s%s %s %s%.*s\n", log_state.progress_shown ? erase_line : "",
+                              clock_text, level_name[level], rank_text, LINE_BYTES - 1, text ? text : "out of memory");
+  free(text);
   log_state.progress_shown = false;
   if (length > 0) fwrite(line, 1, (size_t)length, stderr);
   pthread_mutex_unlock(&log_state.lock);
@@ -86,15 +88,15 @@ static int terminal_columns(void) {
 
 void cyf_log_progress(const char *format, ...) {
   if (!cyf_log_progress_wanted()) return;
-  char text[512];
   va_list arguments;
   va_start(arguments, format);
-  const int length = vsnprintf(text, sizeof text, format, arguments);
+  char *text = cyf_terminal_text(format, arguments);
   va_end(arguments);
-  if (length < 0) return;
+  if (!text) return;
   pthread_mutex_lock(&log_state.lock);
   fprintf(stderr, "%s%.*s", erase_line, terminal_columns() - 1, text);
   fflush(stderr);
+  free(text);
   log_state.progress_shown = true;
   pthread_mutex_unlock(&log_state.lock);
 }

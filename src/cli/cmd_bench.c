@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 #include "bench/bench_loader.h"
 #include "cli/command.h"
 #include "cli/resources.h"
@@ -152,26 +153,27 @@ static void print_json(cyf_comm *comm, const arguments *a, const cyf_atlas *atla
   print_rounds_json(atlas, bench, &json);
   cyf_json_int(&json, "peak_memory_bytes", memory);
   cyf_json_object_end(&json);
-  printf("\n");
+  cyf_print(stdout, "\n");
 }
 
 static void print_text(cyf_comm *comm, const arguments *a, const cyf_atlas *atlas, const cyf_loader_bench *bench,
                        int64_t memory) {
   const cyf_bench_round *m = &bench->sum;
-  printf("loader, %s (%s), %d rank%s x %d thread%s, batch %lld: %.0f cells/s\n", a->cold ? "cold" : "warm",
-         cyf_loader_io_words[bench->io], cyf_comm_size(comm), cyf_comm_size(comm) > 1 ? "s" : "",
-         a->loader.decode_threads, a->loader.decode_threads > 1 ? "s" : "", (long long)a->loader.batch_cells,
-         cells_per_s(m));
-  printf("  %lld cells in %.2f s and %.2f CPU s (%.0f cells a CPU second), %lld genes, %.0f values a cell\n",
-         (long long)m->n_cells, m->seconds, (double)m->cpu_ns / 1e9, (double)m->n_cells / ((double)m->cpu_ns / 1e9),
-         (long long)atlas->n_genes, (double)m->n_values / (double)m->n_cells);
-  printf("  stored chunks %.2f GB/s; a plain read of the same files %.2f GB/s; cells at %.2f of its rate\n",
-         (double)m->bytes / m->seconds / 1e9, (double)m->read_bytes / m->read_seconds / 1e9, bench->of_plain_read);
+  cyf_print(stdout, "loader, %s (%s), %d rank%s x %d thread%s, batch %lld: %.0f cells/s\n", a->cold ? "cold" : "warm",
+            cyf_loader_io_words[bench->io], cyf_comm_size(comm), cyf_comm_size(comm) > 1 ? "s" : "",
+            a->loader.decode_threads, a->loader.decode_threads > 1 ? "s" : "", (long long)a->loader.batch_cells,
+            cells_per_s(m));
+  cyf_print(stdout, "  %lld cells in %.2f s and %.2f CPU s (%.0f cells a CPU second), %lld genes, %.0f values a cell\n",
+            (long long)m->n_cells, m->seconds, (double)m->cpu_ns / 1e9, (double)m->n_cells / ((double)m->cpu_ns / 1e9),
+            (long long)atlas->n_genes, (double)m->n_values / (double)m->n_cells);
+  cyf_print(stdout, "  stored chunks %.2f GB/s; a plain read of the same files %.2f GB/s; cells at %.2f of its rate\n",
+            (double)m->bytes / m->seconds / 1e9, (double)m->read_bytes / m->read_seconds / 1e9, bench->of_plain_read);
   for (int64_t r = 0; a->cold && r < bench->n_rounds; r++)
-    printf("  round %lld: %.0f cells/s after a plain read at %.2f GB/s: %.2f of its rate\n", (long long)r + 1,
-           cells_per_s(&bench->round[r]), (double)bench->round[r].read_bytes / bench->round[r].read_seconds / 1e9,
-           cyf_bench_round_ratio(atlas, &bench->round[r]));
-  printf("  peak memory %.2f GB a rank at most\n", (double)memory / 1e9);
+    cyf_print(stdout, "  round %lld: %.0f cells/s after a plain read at %.2f GB/s: %.2f of its rate\n",
+              (long long)r + 1, cells_per_s(&bench->round[r]),
+              (double)bench->round[r].read_bytes / bench->round[r].read_seconds / 1e9,
+              cyf_bench_round_ratio(atlas, &bench->round[r]));
+  cyf_print(stdout, "  peak memory %.2f GB a rank at most\n", (double)memory / 1e9);
 }
 
 static cyf_status bench(cyf_context *context, arguments *a, const cyf_texts *extra) {

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 #include "bench/bench.h"
 #include "cli/cmd_bench.h"
 #include "cli/device_options.h"
@@ -195,10 +196,10 @@ static void print(const bench *b, int n_ranks, double seconds, double product_fl
   const double share = flops * rate / (product_flops_per_s * n_ranks);
   cyf_json json;
   if (!a->json) {
-    printf("%s, %d steps, guidance %g, %s, %d rank%s: %.0f cells/s\n", cyf_method_name(g->config.method),
-           g->schedule->n, a->guidance, b->device->ops->name, n_ranks, n_ranks > 1 ? "s" : "", rate);
-    printf("  %.3g MFLOP a cell, %.2f of the rate of a large matrix product (%.3g TFLOP/s a rank)\n", flops / 1e6,
-           share, product_flops_per_s / 1e12);
+    cyf_print(stdout, "%s, %d steps, guidance %g, %s, %d rank%s: %.0f cells/s\n", cyf_method_name(g->config.method),
+              g->schedule->n, a->guidance, b->device->ops->name, n_ranks, n_ranks > 1 ? "s" : "", rate);
+    cyf_print(stdout, "  %.3g MFLOP a cell, %.2f of the rate of a large matrix product (%.3g TFLOP/s a rank)\n",
+              flops / 1e6, share, product_flops_per_s / 1e12);
     return;
   }
   cyf_json_init(&json, stdout, true);
@@ -217,7 +218,7 @@ static void print(const bench *b, int n_ranks, double seconds, double product_fl
   cyf_json_real(&json, "product_flops_per_s", product_flops_per_s);
   cyf_json_real(&json, "share_of_product_rate", share);
   cyf_json_object_end(&json);
-  printf("\n");
+  cyf_print(stdout, "\n");
 }
 
 static cyf_status measure(cyf_context *context, const arguments *a, const cyf_texts *extra) {

@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 #include "bench/bench.h"
 #include "bench/bench_steps.h"
 #include "cli/cmd_bench.h"
@@ -195,19 +196,19 @@ static void print_json(const arguments *a, const cyf_device *device, const cyf_b
   cyf_json_real(&json, "first_loss", m->first_loss);
   cyf_json_real(&json, "last_loss", m->last_loss);
   cyf_json_object_end(&json);
-  printf("\n");
+  cyf_print(stdout, "\n");
 }
 
 static void print_text(const arguments *a, const cyf_device *device, const cyf_bench_steps *steps, int n_ranks,
                        const measurement *m) {
-  printf("%s, %s, %d rank%s (%s), batch %lld: %.0f cells/s\n", a->stage, device->ops->name, n_ranks,
-         n_ranks > 1 ? "s" : "", cyf_bench_steps_plane(steps), (long long)a->batch, m->cells_per_s);
-  printf("  a step: median %.3g ms, least %.3g, 90 of 100 within %.3g\n", 1e3 * m->median_s, 1e3 * m->least_s,
-         1e3 * m->p90_s);
-  printf("  %.3g GFLOP a step, %.2f of the rate of a large matrix product (%.3g TFLOP/s a rank)\n", m->flops / 1e9,
-         share_of_product(a, m, n_ranks), m->product_flops_per_s / 1e12);
-  printf("  at least %.3g MB moved a step and rank, %.2f of the rate of a copy (%.3g GB/s a rank)\n", m->bytes / 1e6,
-         share_of_copy(a, m), m->copy_bytes_per_s / 1e9);
+  cyf_print(stdout, "%s, %s, %d rank%s (%s), batch %lld: %.0f cells/s\n", a->stage, device->ops->name, n_ranks,
+            n_ranks > 1 ? "s" : "", cyf_bench_steps_plane(steps), (long long)a->batch, m->cells_per_s);
+  cyf_print(stdout, "  a step: median %.3g ms, least %.3g, 90 of 100 within %.3g\n", 1e3 * m->median_s,
+            1e3 * m->least_s, 1e3 * m->p90_s);
+  cyf_print(stdout, "  %.3g GFLOP a step, %.2f of the rate of a large matrix product (%.3g TFLOP/s a rank)\n",
+            m->flops / 1e9, share_of_product(a, m, n_ranks), m->product_flops_per_s / 1e12);
+  cyf_print(stdout, "  at least %.3g MB moved a step and rank, %.2f of the rate of a copy (%.3g GB/s a rank)\n",
+            m->bytes / 1e6, share_of_copy(a, m), m->copy_bytes_per_s / 1e9);
 }
 
 /* --residency is short for data.residency of the configuration. */

@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/version.h"
 #include "data/atlas/atlas.h"
@@ -29,14 +30,14 @@ static void help(FILE *stream) {
 static void print_categories(const char *name, const cyf_names *categories, const int64_t *n_cells) {
   bool any = false;
   for (int64_t c = 0; c < categories->n; c++) any = any || n_cells[c] > 0;
-  printf("  %s: %lld categories\n", name, (long long)categories->n);
+  cyf_print(stdout, "  %s: %lld categories\n", name, (long long)categories->n);
   for (int64_t c = 0; c < categories->n && c < SHOWN_CATEGORIES; c++)
     if (any)
-      printf("    %-40s %lld cells\n", categories->name[c], (long long)n_cells[c]);
+      cyf_print(stdout, "    %-40s %lld cells\n", categories->name[c], (long long)n_cells[c]);
     else
-      printf("    %s\n", categories->name[c]);
+      cyf_print(stdout, "    %s\n", categories->name[c]);
   if (categories->n > SHOWN_CATEGORIES)
-    printf("    ... and %lld more\n", (long long)(categories->n - SHOWN_CATEGORIES));
+    cyf_print(stdout, "    ... and %lld more\n", (long long)(categories->n - SHOWN_CATEGORIES));
 }
 
 /* The scale of logarithms; "" for counts, which are normalised as they are read. */
@@ -55,14 +56,14 @@ static cyf_status describe_atlas(const char *path) {
   CYF_TRY(cyf_atlas_open(path, &atlas));
   int64_t bytes = 0;
   for (int64_t i = 0; i < atlas->n_shards; i++) bytes += atlas->shards[i].bytes;
-  printf("%s: atlas\n", path);
+  cyf_print(stdout, "%s: atlas\n", path);
   char target[40];
-  printf("  %lld cells x %lld genes, %s%s\n", (long long)atlas->n_cells, (long long)atlas->n_genes,
-         cyf_expression_kind_name(atlas->kind), target_text(atlas->kind, atlas->target, target));
-  printf("  %lld stored values (%.0f a cell), %lld shard%s, %.1f MB (%.2f kB a cell)\n", (long long)atlas->nnz,
-         (double)atlas->nnz / (double)atlas->n_cells, (long long)atlas->n_shards, atlas->n_shards == 1 ? "" : "s",
-         (double)bytes / 1e6, (double)bytes / 1e3 / (double)atlas->n_cells);
-  printf("  fingerprint %s\n", atlas->fingerprint);
+  cyf_print(stdout, "  %lld cells x %lld genes, %s%s\n", (long long)atlas->n_cells, (long long)atlas->n_genes,
+            cyf_expression_kind_name(atlas->kind), target_text(atlas->kind, atlas->target, target));
+  cyf_print(stdout, "  %lld stored values (%.0f a cell), %lld shard%s, %.1f MB (%.2f kB a cell)\n",
+            (long long)atlas->nnz, (double)atlas->nnz / (double)atlas->n_cells, (long long)atlas->n_shards,
+            atlas->n_shards == 1 ? "" : "s", (double)bytes / 1e6, (double)bytes / 1e3 / (double)atlas->n_cells);
+  cyf_print(stdout, "  fingerprint %s\n", atlas->fingerprint);
   for (int64_t i = 0; i < atlas->n_attributes; i++)
     print_categories(atlas->attributes[i].name, &atlas->attributes[i].categories, atlas->attributes[i].n_cells);
   cyf_atlas_close(&atlas);
@@ -76,32 +77,33 @@ static cyf_status describe_model(const char *path) {
   cyf_status status = cyf_model_load(path, device, &model);
   if (status == CYF_OK) {
     const cyf_settings *s = &model->settings;
-    printf("%s: model of cytoforge %s, made %s\n", path, model->version, model->created);
+    cyf_print(stdout, "%s: model of cytoforge %s, made %s\n", path, model->version, model->created);
     char target[40];
-    printf("  %lld genes (%s%s), latent %lld, latent scale %.6g\n", (long long)model->genes.n,
-           cyf_expression_kind_name(model->kind), target_text(model->kind, model->target, target),
-           (long long)s->autoencoder.latent, model->latent_scale);
-    printf("  autoencoder %.2f million parameters, decodes to %s; ",
-           (double)cyf_autoencoder_parameters(model->autoencoder)->layout.total / 1e6,
-           s->autoencoder.likelihood == CYF_LIKELIHOOD_NB ? "counts" : "log-normalised expression");
+    cyf_print(stdout, "  %lld genes (%s%s), latent %lld, latent scale %.6g\n", (long long)model->genes.n,
+              cyf_expression_kind_name(model->kind), target_text(model->kind, model->target, target),
+              (long long)s->autoencoder.latent, model->latent_scale);
+    cyf_print(stdout, "  autoencoder %.2f million parameters, decodes to %s; ",
+              (double)cyf_autoencoder_parameters(model->autoencoder)->layout.total / 1e6,
+              s->autoencoder.likelihood == CYF_LIKELIHOOD_NB ? "counts" : "log-normalised expression");
     if (model->denoiser != NULL)
-      printf("denoiser %.2f million, T = %lld\n", (double)cyf_denoiser_parameters(model->denoiser)->layout.total / 1e6,
-             (long long)s->diffusion.timesteps);
+      cyf_print(stdout, "denoiser %.2f million, T = %lld\n",
+                (double)cyf_denoiser_parameters(model->denoiser)->layout.total / 1e6,
+                (long long)s->diffusion.timesteps);
     else
-      printf("no denoiser (encode and decode only)\n");
-    printf("  atlas %s\n  made by: %s\n", model->atlas_fingerprint, model->command_line);
-    if (model->runs != NULL) printf("  all that was run for it:\n");
+      cyf_print(stdout, "no denoiser (encode and decode only)\n");
+    cyf_print(stdout, "  atlas %s\n  made by: %s\n", model->atlas_fingerprint, model->command_line);
+    if (model->runs != NULL) cyf_print(stdout, "  all that was run for it:\n");
     for (const char *line = model->runs; line != NULL && *line != '\0';) {
       const size_t length = strcspn(line, "\n");
-      printf("    %.*s\n", (int)length, line);
+      cyf_print(stdout, "    %.*s\n", (int)length, line);
       line += length + (line[length] == '\n');
     }
     for (int64_t i = 0; i < model->n_attributes; i++) {
       const cyf_model_attribute *a = &model->attributes[i];
       print_categories(a->name, &a->categories, a->n_cells);
-      printf("    classifier: %s, condition of the denoiser: %s\n", a->classifier != NULL ? "yes" : "no",
-             cyf_model_condition(model, a->name) >= 0 ? "yes" : "no");
-      if (a->provenance != NULL) printf("    added later: %s\n", a->provenance);
+      cyf_print(stdout, "    classifier: %s, condition of the denoiser: %s\n", a->classifier != NULL ? "yes" : "no",
+                cyf_model_condition(model, a->name) >= 0 ? "yes" : "no");
+      if (a->provenance != NULL) cyf_print(stdout, "    added later: %s\n", a->provenance);
     }
   }
   cyf_model_destroy(&model);
@@ -116,7 +118,8 @@ static cyf_status describe_checkpoint(const char *path, cyf_tensor_file *file) {
   cyf_status status = cyf_tensor_file_read_int(file, "state/step", &step);
   if (status == CYF_OK) status = cyf_tensor_file_read_int(file, "planned_steps", &planned);
   if (status == CYF_OK)
-    printf("%s: checkpoint of stage %s at step %lld of %lld\n", path, stage, (long long)step, (long long)planned);
+    cyf_print(stdout, "%s: checkpoint of stage %s at step %lld of %lld\n", path, stage, (long long)step,
+              (long long)planned);
   cyf_free(stage);
   return status;
 }
@@ -141,7 +144,7 @@ static cyf_status describe_column(cyf_h5ad *file, const char *name) {
     for (int64_t i = 0; i < column.n_cells; i++)
       if (column.code[i] >= 0) n_cells[column.code[i]]++;
     if (is_numeric)
-      printf("  %s: numbers, %lld distinct\n", name, (long long)column.categories.n);
+      cyf_print(stdout, "  %s: numbers, %lld distinct\n", name, (long long)column.categories.n);
     else
       print_categories(name, &column.categories, n_cells);
   }
@@ -167,17 +170,17 @@ static cyf_status describe_matrix(const char *path, const char *matrix, bool is_
   const bool is_usable = cyf_values_are_usable(&values);
   *ret_usable = status == CYF_OK && is_usable;
   if (status == CYF_ERR_INPUT) {
-    printf("%s%s cannot be read: %s\n", is_first ? ", " : "  ", matrix, cyf_status_message());
+    cyf_print(stdout, "%s%s cannot be read: %s\n", is_first ? ", " : "  ", matrix, cyf_status_message());
     cyf_status_clear();
     status = CYF_OK;
   } else if (status == CYF_OK) {
-    printf("%s%s is %s, %s%s", is_first ? ", " : "  ", matrix, cyf_h5ad_layout(file), cyf_values_text(&values, text),
-           note_on(&values, is_usable));
-    if (!is_first) printf(", %lld genes", (long long)cyf_h5ad_n_genes(file));
+    cyf_print(stdout, "%s%s is %s, %s%s", is_first ? ", " : "  ", matrix, cyf_h5ad_layout(file),
+              cyf_values_text(&values, text), note_on(&values, is_usable));
+    if (!is_first) cyf_print(stdout, ", %lld genes", (long long)cyf_h5ad_n_genes(file));
     if (values.kind == CYF_VALUES_COUNTS && values.n_odd > 0)
-      printf(", but for %lld value%s such as %g in cell %lld", (long long)values.n_odd, values.n_odd == 1 ? "" : "s",
-             values.odd_value, (long long)values.odd_cell);
-    printf("\n");
+      cyf_print(stdout, ", but for %lld value%s such as %g in cell %lld", (long long)values.n_odd,
+                values.n_odd == 1 ? "" : "s", values.odd_value, (long long)values.odd_cell);
+    cyf_print(stdout, "\n");
   }
   cyf_h5ad_close(&file);
   return status;
@@ -190,7 +193,7 @@ static cyf_status describe_matrices(const char *path) {
   cyf_status status = cyf_h5ad_list_matrices(path, &matrices);
   const bool has_x = status == CYF_OK && matrices.n > 0 && strcmp(matrices.name[0], "X") == 0;
   bool x_is_usable = false;
-  if (status == CYF_OK && !has_x) printf(", no X\n");
+  if (status == CYF_OK && !has_x) cyf_print(stdout, ", no X\n");
   for (int64_t m = 0; m < matrices.n && status == CYF_OK; m++) {
     bool is_usable = false;
     status = describe_matrix(path, matrices.name[m], has_x && m == 0, &is_usable);
@@ -198,8 +201,9 @@ static cyf_status describe_matrices(const char *path) {
     if (status == CYF_OK && is_usable) status = cyf_names_add(&usable, matrices.name[m], NULL);
   }
   if (status == CYF_OK && !x_is_usable && usable.n > 0)
-    printf("  --matrix takes %s\n", cyf_list_names(usable.n, (const char *const *)usable.name, list, sizeof list));
-  if (status == CYF_OK && usable.n == 0) printf("  no matrix of the file can be used as it is\n");
+    cyf_print(stdout, "  --matrix takes %s\n",
+              cyf_list_names(usable.n, (const char *const *)usable.name, list, sizeof list));
+  if (status == CYF_OK && usable.n == 0) cyf_print(stdout, "  no matrix of the file can be used as it is\n");
   cyf_names_destroy(&matrices);
   cyf_names_destroy(&usable);
   return status;
@@ -211,12 +215,12 @@ static cyf_status describe_columns(cyf_h5ad *file) {
   for (int64_t i = 0; i < columns.n && status == CYF_OK; i++) {
     status = describe_column(file, columns.name[i]);
     if (status != CYF_ERR_INPUT) continue;
-    printf("  %s: cannot be read: %s\n", columns.name[i], cyf_status_message());
+    cyf_print(stdout, "  %s: cannot be read: %s\n", columns.name[i], cyf_status_message());
     cyf_status_clear();
     status = CYF_OK;
   }
   if (status == CYF_OK) status = cyf_h5ad_list_unreadable(file, &unreadable);
-  for (int64_t i = 0; i < unreadable.n; i++) printf("  %s: cannot be read\n", unreadable.name[i]);
+  for (int64_t i = 0; i < unreadable.n; i++) cyf_print(stdout, "  %s: cannot be read\n", unreadable.name[i]);
   cyf_names_destroy(&columns);
   cyf_names_destroy(&unreadable);
   return status;
@@ -225,8 +229,8 @@ static cyf_status describe_columns(cyf_h5ad *file) {
 static cyf_status describe_h5ad(const char *path) {
   cyf_h5ad *file = NULL;
   CYF_TRY(cyf_h5ad_open_tables(path, &file));
-  printf("%s: h5ad, %lld cells x %lld genes", path, (long long)cyf_h5ad_n_cells(file),
-         (long long)cyf_h5ad_n_genes(file));
+  cyf_print(stdout, "%s: h5ad, %lld cells x %lld genes", path, (long long)cyf_h5ad_n_cells(file),
+            (long long)cyf_h5ad_n_genes(file));
   cyf_status status = describe_matrices(path);
   if (status == CYF_OK) status = describe_columns(file);
   cyf_h5ad_close(&file);

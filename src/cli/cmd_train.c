@@ -36,12 +36,12 @@ typedef struct arguments {
   char stage_help[CYF_NAMES_LIST_BYTES + 32];
 } arguments;
 
-enum { N_OWN = 8, N_OPTIONS = N_OWN + CYF_DEVICE_OPTIONS };
+enum { N_OF_SETTINGS = 8, N_OPTIONS = N_OF_SETTINGS + CYF_DEVICE_OPTIONS };
 
 static void list_options(arguments *a, cyf_option *o) {
   char stages[CYF_NAMES_LIST_BYTES];
   snprintf(a->stage_help, sizeof a->stage_help, "one of %s (default 'all')", cyf_stages_text(stages));
-  const cyf_option table[N_OWN] = {
+  const cyf_option table[N_OF_SETTINGS] = {
       {"config", 'c', CYF_OPTION_TEXT, &a->config, "CONFIG", "YAML configuration (default: the built-in defaults)"},
       {"data", 0, CYF_OPTION_TEXT, &a->data, "ATLAS", "directory made by cytoforge prepare"},
       {"out", 0, CYF_OPTION_TEXT, &a->out, "RUN", "directory of the run"},
@@ -52,8 +52,8 @@ static void list_options(arguments *a, cyf_option *o) {
       {"set", 0, CYF_OPTION_LIST, &a->overrides, "KEY=VALUE", "override one key of the configuration; may be repeated"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL,
        "start the stages over if RUN holds them already; with -m, replace the model's classifier"}};
-  for (int i = 0; i < N_OWN; i++) o[i] = table[i];
-  cyf_device_list_options(&a->compute, o + N_OWN);
+  for (int i = 0; i < N_OF_SETTINGS; i++) o[i] = table[i];
+  cyf_device_list_options(&a->compute, o + N_OF_SETTINGS);
 }
 
 static void help(FILE *stream) {
@@ -99,13 +99,19 @@ static cyf_status add_classifier(cyf_context *context, const arguments *a) {
   return status;
 }
 
-/* --device and --precision belong to the run's settings: overrides[n + 2] are those of --set with these behind. */
-static cyf_status list_overrides(const arguments *a, char *own[2], const char ***ret_overrides, int64_t *ret_n) {
-  const char *const keys[] = {"device", "precision"}, *const values[] = {a->compute.device, a->compute.precision};
-  CYF_TRY(CYF_NEW(ret_overrides, a->overrides.n + 2));
+enum { N_KEYS = 3 };
+
+/* Options that belong to the run's settings: overrides[n + N_KEYS] are those of --set with these behind. */
+static cyf_status list_overrides(const arguments *a, double timeout_s, char *own[N_KEYS], const char ***ret_overrides,
+                                 int64_t *ret_n) {
+  char timeout[32];
+  snprintf(timeout, sizeof timeout, "%.17g", timeout_s);
+  const char *const keys[N_KEYS] = {"device", "precision", "comm.timeout_s"};
+  const char *const values[N_KEYS] = {a->compute.device, a->compute.precision, timeout_s > 0 ? timeout : NULL};
+  CYF_TRY(CYF_NEW(ret_overrides, a->overrides.n + N_KEYS));
   for (int64_t i = 0; i < a->overrides.n; i++) (*ret_overrides)[i] = a->overrides.item[i];
   *ret_n = a->overrides.n;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < N_KEYS; i++) {
     if (values[i] == NULL) continue;
     CYF_TRY(cyf_format(&own[i], "%s=%s", keys[i], values[i]));
     (*ret_overrides)[(*ret_n)++] = own[i];
@@ -130,12 +136,13 @@ cleanup:
 }
 
 static cyf_status train(cyf_context *context, const arguments *a, const cyf_texts *extra) {
-  char *own[2] = {NULL, NULL};
+  char *own[N_KEYS] = {NULL};
   const char **overrides = NULL;
   int64_t n_overrides = 0;
   CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
   if (a->model != NULL) return add_classifier(context, a);
-  cyf_status status = cyf_comm_agree(context->comm, list_overrides(a, own, &overrides, &n_overrides));
+  cyf_status status =
+      cyf_comm_agree(context->comm, list_overrides(a, context->timeout_s, own, &overrides, &n_overrides));
   const cyf_run_options options = {.said = {a->config, n_overrides, overrides},
                                    .atlas = a->data,
                                    .directory = a->out,
@@ -145,7 +152,7 @@ static cyf_status train(cyf_context *context, const arguments *a, const cyf_text
                                    .command_line = context->command_line};
   if (status == CYF_OK) status = run_stages(context, a, &options);
   cyf_free(overrides);
-  for (int i = 0; i < 2; i++) cyf_free(own[i]);
+  for (int i = 0; i < N_KEYS; i++) cyf_free(own[i]);
   return status;
 }
 

@@ -15,6 +15,7 @@
 typedef struct cyf_context {
   cyf_comm *comm;
   cyf_inputs inputs;        /**< files that the command reads; it checks them before its output gets its name */
+  double timeout_s;         /**< --timeout: how long a rank waits for its peers; 0: not given */
   const char *command_line; /**< "cytoforge sample -m ...", for files to say where they come from */
 } cyf_context;
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/names.h"
+#include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/launcher.h"
 #include "cli/version.h"
@@ -28,6 +29,9 @@ static const double DEFAULT_TIMEOUT_S = 1800;
 /* How long the other ranks wait for a command that runs on rank 0 alone. Simulating an atlas may take days. */
 static const double ALONE_TIMEOUT_S = 1e7;
 
+/* As comm.timeout_s. */
+static const double TIMEOUT_LEAST_S = 0.1;
+
 static void print_help(FILE *stream) {
   char levels[CYF_WORDS_TEXT_MAX];
   cyf_words_text(cyf_log_level_words, levels);
@@ -39,7 +43,8 @@ static void print_help(FILE *stream) {
       stream,
       "\n`cytoforge COMMAND --help` shows each command's options and an example; `cytoforge --version` what was "
       "compiled in.\n"
-      "Common to all: --log-ranks all (every rank logs), --log-level %s.\n\n"
+      "Common to all: --log-ranks all (every rank logs), --log-level %s,\n"
+      "               --timeout S (how many seconds a rank waits for another one before all end).\n\n"
       "exit codes: 0 done, 1 internal error, 2 usage, 3 configuration, 4 input data, 5 reading or writing\n"
       "            failed, 6 out of memory, 7 a peer rank failed or timed out, 8 training diverged, 9 no usable GPU or "
       "CUDA failed,\n"
@@ -61,33 +66,58 @@ static int unknown_command(const char *name) {
   const char *names[N_COMMANDS];
   for (int i = 0; i < N_COMMANDS; i++) names[i] = commands[i]->name;
   const char *nearest = cyf_nearest_name(name, names, N_COMMANDS);
-  fprintf(stderr, "cytoforge: error: unknown command '%s'", name);
-  if (nearest != NULL) fprintf(stderr, "; did you mean %s?", nearest);
-  fprintf(stderr, "\nsee cytoforge --help\n");
+  cyf_print(stderr, "cytoforge: error: unknown command '%s'", name);
+  if (nearest != NULL) cyf_print(stderr, "; did you mean %s?", nearest);
+  cyf_print(stderr, "\nsee cytoforge --help\n");
   return CYF_ERR_USAGE;
 }
 
-/* Takes --log-ranks and --log-level out of argv; every command has them. */
-static cyf_status take_log_options(int *argc, char **argv, bool *ret_all, cyf_log_level *ret_level) {
+/* Options that every command has. */
+typedef struct common_options {
+  bool log_all;
+  cyf_log_level level;
+  double timeout_s; /* 0: not given */
+} common_options;
+
+static cyf_status set_log_ranks(const char *value, common_options *options) {
+  options->log_all = strcmp(value, "all") == 0;
+  if (options->log_all || strcmp(value, "0") == 0) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_USAGE, "--log-ranks wants all or 0, not '%s'", value);
+}
+
+static cyf_status set_log_level(const char *value, common_options *options) {
+  int found = CYF_LOG_INFO;
+  CYF_TRY(cyf_words_choose(NULL, "log-level", CYF_LOG_LEVELS, cyf_log_level_words, value, &found));
+  options->level = (cyf_log_level)found;
+  return CYF_OK;
+}
+
+static cyf_status set_timeout(const char *value, common_options *options) {
+  char *end = NULL;
+  options->timeout_s = strtod(value, &end);
+  if (end != value && *end == '\0' && options->timeout_s >= TIMEOUT_LEAST_S && options->timeout_s <= ALONE_TIMEOUT_S)
+    return CYF_OK;
+  return CYF_FAIL(CYF_ERR_USAGE, "--timeout wants seconds, %g to %g, not '%s'", TIMEOUT_LEAST_S, ALONE_TIMEOUT_S,
+                  value);
+}
+
+/* Takes the common options out of argv. */
+static cyf_status take_common_options(int *argc, char **argv, common_options *options) {
+  static const struct {
+    const char *name;
+    cyf_status (*set)(const char *value, common_options *options);
+  } known[] = {{"--log-ranks", set_log_ranks}, {"--log-level", set_log_level}, {"--timeout", set_timeout}};
+  enum { N_KNOWN = sizeof known / sizeof known[0] };
   int out = 1;
-  *ret_all = false;
-  *ret_level = CYF_LOG_INFO;
+  *options = (common_options){.level = CYF_LOG_INFO};
   for (int i = 1; i < *argc; i++) {
-    bool ranks = strcmp(argv[i], "--log-ranks") == 0, level = strcmp(argv[i], "--log-level") == 0;
-    if (!ranks && !level) {
+    int k = 0;
+    while (k < N_KNOWN && strcmp(argv[i], known[k].name) != 0) k++;
+    if (k == N_KNOWN) {
       argv[out++] = argv[i];
       continue;
     }
-    const char *value = i + 1 < *argc ? argv[++i] : "";
-    if (ranks) {
-      if (strcmp(value, "all") != 0 && strcmp(value, "0") != 0)
-        return CYF_FAIL(CYF_ERR_USAGE, "--log-ranks wants all or 0, not '%s'", value);
-      *ret_all = strcmp(value, "all") == 0;
-      continue;
-    }
-    int found = CYF_LOG_INFO;
-    CYF_TRY(cyf_words_choose(NULL, "log-level", CYF_LOG_LEVELS, cyf_log_level_words, value, &found));
-    *ret_level = (cyf_log_level)found;
+    CYF_TRY(known[k].set(i + 1 < *argc ? argv[++i] : "", options));
   }
   *argc = out;
   argv[out] = NULL;
@@ -132,10 +162,10 @@ static void report(cyf_comm *comm, cyf_status status) {
   if (!known_to_all || cyf_comm_rank(comm) == 0) {
     const char *kind = status == CYF_ERR_INTERRUPTED ? "stopped" : "error";
     if (known_to_all)
-      fprintf(stderr, "cytoforge: %s: %s\n", kind, cyf_status_message());
+      cyf_print(stderr, "cytoforge: %s: %s\n", kind, cyf_status_message());
     else
-      fprintf(stderr, "cytoforge: %s on rank %d: %s\n", kind, cyf_comm_rank(comm), cyf_status_message());
-    if (status == CYF_ERR_INTERNAL) fprintf(stderr, "cytoforge: (raised at %s)\n", cyf_status_where());
+      cyf_print(stderr, "cytoforge: %s on rank %d: %s\n", kind, cyf_comm_rank(comm), cyf_status_message());
+    if (status == CYF_ERR_INTERNAL) cyf_print(stderr, "cytoforge: (raised at %s)\n", cyf_status_where());
     fflush(stderr);
   }
   if (!known_to_all) cyf_comm_abort(comm, status);
@@ -147,22 +177,23 @@ static cyf_status finish_output(void) {
   return CYF_FAIL(CYF_ERR_IO, "standard output cannot be written: %s", strerror(errno));
 }
 
-static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool log_all, cyf_log_level level) {
+static int run_under_mpi(const cyf_command *command, int argc, char **argv, const common_options *options) {
   int provided = 0;
   if (MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS) {
-    fprintf(stderr, "cytoforge: error: MPI could not be started\n");
+    cyf_print(stderr, "cytoforge: error: MPI could not be started\n");
     return CYF_ERR_COMM;
   }
   if (command->stops_itself) cyf_interrupt_install();
   signal(SIGXFSZ, SIG_IGN); /* a limit on files is a failed write, as a full disk is */
-  cyf_context context = {0};
+  cyf_context context = {.timeout_s = options->timeout_s};
   char *line = NULL;
   cyf_status status = cyf_comm_create(DEFAULT_TIMEOUT_S, &context.comm);
   if (status != CYF_OK) {
-    fprintf(stderr, "cytoforge: error: %s\n", cyf_status_message());
+    cyf_print(stderr, "cytoforge: error: %s\n", cyf_status_message());
     MPI_Abort(MPI_COMM_WORLD, status);
   }
-  cyf_log_setup(cyf_comm_rank(context.comm), cyf_comm_size(context.comm), log_all, level);
+  if (options->timeout_s > 0) cyf_comm_fix_timeout(context.comm, options->timeout_s);
+  cyf_log_setup(cyf_comm_rank(context.comm), cyf_comm_size(context.comm), options->log_all, options->level);
   status = command->writes ? cyf_launcher_check(cyf_comm_size(context.comm)) : CYF_OK;
   if (status == CYF_OK) status = join_arguments(argc, argv, &line);
   context.command_line = line;
@@ -177,10 +208,9 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, bool
 }
 
 int main(int argc, char **argv) {
-  bool log_all = false;
-  cyf_log_level level = CYF_LOG_INFO;
-  if (take_log_options(&argc, argv, &log_all, &level) != CYF_OK) {
-    fprintf(stderr, "cytoforge: error: %s\n", cyf_status_message());
+  common_options options;
+  if (take_common_options(&argc, argv, &options) != CYF_OK) {
+    cyf_print(stderr, "cytoforge: error: %s\n", cyf_status_message());
     return CYF_ERR_USAGE;
   }
   if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
@@ -197,5 +227,5 @@ int main(int argc, char **argv) {
     command->help(stdout);
     return CYF_OK;
   }
-  return run_under_mpi(command, argc, argv, log_all, level);
+  return run_under_mpi(command, argc, argv, &options);
 }

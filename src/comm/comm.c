@@ -95,7 +95,16 @@ bool cyf_comm_threads_multiple(const cyf_comm *comm) {
 }
 
 void cyf_comm_set_timeout(cyf_comm *comm, double timeout_s) {
+  if (!comm->timeout_is_fixed) comm->timeout_s = timeout_s;
+}
+
+void cyf_comm_fix_timeout(cyf_comm *comm, double timeout_s) {
   comm->timeout_s = timeout_s;
+  comm->timeout_is_fixed = true;
+}
+
+double cyf_comm_timeout_s(const cyf_comm *comm) {
+  return comm->timeout_s;
 }
 
 MPI_Comm cyf_comm_mpi(const cyf_comm *comm) {

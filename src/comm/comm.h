@@ -42,6 +42,11 @@ bool cyf_comm_threads_multiple(const cyf_comm *comm);
 bool cyf_comm_is_broken(const cyf_comm *comm);
 /** Changes the time-out of later collectives, in seconds; the same value on every rank. */
 void cyf_comm_set_timeout(cyf_comm *comm, double timeout_s);
+/** As cyf_comm_set_timeout, and later calls of that change nothing: the user's word (--timeout) goes before what a
+ * command thinks right. timeout_s > 0. */
+void cyf_comm_fix_timeout(cyf_comm *comm, double timeout_s);
+/** The time-out in force, in seconds. */
+double cyf_comm_timeout_s(const cyf_comm *comm);
 
 /** Every rank says how its local work went. Returns CYF_OK on all ranks if all said CYF_OK. Otherwise every rank gets
  * the code and message of the lowest failed rank, and the failure counts as agreed. The message is prefixed "rank R: "

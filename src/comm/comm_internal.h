@@ -30,6 +30,7 @@ struct cyf_comm {
   bool failure_agreed;
   bool is_broken; /**< a wait ran out of time or MPI failed: the ranks are no longer in step */
   double timeout_s;
+  bool timeout_is_fixed; /* by the user */
   /** What a failed wait left under way: MPI may still touch the buffers, so they are kept until destroy. */
   MPI_Request left_requests[CYF_COMM_WINDOW];
   void *left_staging;

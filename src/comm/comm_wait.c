@@ -47,11 +47,10 @@ cyf_status cyf_comm_mpi_status(cyf_comm *comm, int mpi_code, const char *what) {
 
 cyf_status cyf_comm_timed_out(cyf_comm *comm, const char *what) {
   mark_broken(comm);
-  return CYF_FAIL(
-      CYF_ERR_COMM,
-      "rank %d: a peer rank did not answer within %g s in %s; it failed or hangs (raise the time-out if it is "
-      "only slow)",
-      comm->rank, comm->timeout_s, what);
+  return CYF_FAIL(CYF_ERR_COMM,
+                  "rank %d: a peer rank did not answer within %g s in %s; it failed or hangs (raise --timeout if it is "
+                  "only slow)",
+                  comm->rank, comm->timeout_s, what);
 }
 
 /* One look at all requests. Testall says only that some request failed; the reason stands in that one's status. */

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 #include "comm/comm.h"
 #include "comm/comm_internal.h"
 #include "comm/nccl_library.h"
@@ -93,7 +94,7 @@ static cyf_status settle(cyf_nccl *n, int which, ncclResult_t result, double tim
 /* ---- the watch ---- */
 
 static void end_all_ranks(cyf_nccl *n, const char *what, const char *why) {
-  fprintf(stderr, "cytoforge: error on rank %d: NCCL: %s in %s\n", n->comm->rank, why, what);
+  cyf_print(stderr, "cytoforge: error on rank %d: NCCL: %s in %s\n", n->comm->rank, why, what);
   fflush(stderr);
   for (int i = 0; i < N_COMMUNICATORS; i++)
     if (n->communicator[i] != NULL) n->library->CommAbort(n->communicator[i]);
@@ -126,7 +127,7 @@ static void watch_time(cyf_nccl *n) {
   char why[160];
   retire(n);
   if (n->n_queued == 0 || cyf_clock_s() - n->queue[n->first].since_s <= n->comm->timeout_s) return;
-  snprintf(why, sizeof why, "a peer rank did not answer within %g s (raise comm.timeout_s if it is only slow)",
+  snprintf(why, sizeof why, "a peer rank did not answer within %g s (raise --timeout if it is only slow)",
            n->comm->timeout_s);
   end_all_ranks(n, n->queue[n->first].what, why);
 }

@@ -260,7 +260,7 @@ static cyf_status write_model(addition *a) {
   int64_t bytes = 0;
   int lock = -1;
   CYF_TRY(cyf_write_text_file(a->config_path, a->config_text)); /* the classifier may have been finished before */
-  CYF_TRY(cyf_model_lock(path, "train", a->settings.comm.timeout_s / 2, &lock));
+  CYF_TRY(cyf_model_lock(path, "train", cyf_comm_timeout_s(a->comm) / 2, &lock));
   const cyf_status status = replace_classifier(a);
   cyf_model_unlock(path, &lock);
   CYF_TRY(status);

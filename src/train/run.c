@@ -157,7 +157,7 @@ static cyf_status write_model(const run *r) {
   int64_t bytes = 0;
   int lock = -1;
   cyf_status status;
-  CYF_TRY(cyf_model_lock(r->model_path, "train", r->settings.comm.timeout_s / 2, &lock));
+  CYF_TRY(cyf_model_lock(r->model_path, "train", cyf_comm_timeout_s(r->comm) / 2, &lock));
   CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
   CYF_TRY_CLEANUP(fill_model(r, model));
   CYF_TRY_CLEANUP(keep_added(r, r->model_path, model));

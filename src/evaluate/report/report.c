@@ -5,31 +5,33 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 #include "evaluate/report/measure_list.h"
 
 /* A number in a column of the width. */
 static void print_number(FILE *stream, int width, double value) {
   char text[CYF_NUMBER_LENGTH];
-  fprintf(stream, " %*s", width, cyf_number_text(value, text));
+  cyf_print(stream, " %*s", width, cyf_number_text(value, text));
 }
 
 static void print_row(FILE *stream, const char *title, double value, double ceiling, const char *best) {
-  fprintf(stream, "%-26s", title);
+  cyf_print(stream, "%-26s", title);
   print_number(stream, 11, value);
   print_number(stream, 11, ceiling);
-  fprintf(stream, "  %s\n", best);
+  cyf_print(stream, "  %s\n", best);
 }
 
 static void print_set(FILE *stream, const char *what, const cyf_set_summary *set) {
   if (set->n_cells == 0) return;
-  fprintf(stream, "%-10s %s: %lld cells", what, set->name, (long long)set->n_cells);
-  if (set->n_cells_in_file > set->n_cells) fprintf(stream, " (a random part of %lld)", (long long)set->n_cells_in_file);
-  if (set->n_cells_used < set->n_cells) fprintf(stream, ", %lld of them compared", (long long)set->n_cells_used);
+  cyf_print(stream, "%-10s %s: %lld cells", what, set->name, (long long)set->n_cells);
+  if (set->n_cells_in_file > set->n_cells)
+    cyf_print(stream, " (a random part of %lld)", (long long)set->n_cells_in_file);
+  if (set->n_cells_used < set->n_cells) cyf_print(stream, ", %lld of them compared", (long long)set->n_cells_used);
   fputc('\n', stream);
 }
 
 static void print_expression(FILE *stream, const cyf_evaluation *e) {
-  fprintf(stream, "\n%-26s %11s %11s %11s\n", "expression", "synthetic", "ceiling", "real");
+  cyf_print(stream, "\n%-26s %11s %11s %11s\n", "expression", "synthetic", "ceiling", "real");
   const struct {
     const char *title;
     double value[3];
@@ -38,7 +40,7 @@ static void print_expression(FILE *stream, const cyf_evaluation *e) {
       {"fraction of zeros", {e->synthetic.zero_fraction, e->ceiling.zero_fraction, e->real.zero_fraction}},
   };
   for (int r = 0; r < 2; r++) {
-    fprintf(stream, "%-26s", rows[r].title);
+    cyf_print(stream, "%-26s", rows[r].title);
     for (int k = 0; k < 3; k++) print_number(stream, 11, rows[r].value[k]);
     fputc('\n', stream);
   }
@@ -47,53 +49,53 @@ static void print_expression(FILE *stream, const cyf_evaluation *e) {
 /* Each class's scores, ceilings in brackets. */
 static void print_classes(FILE *stream, const cyf_label_scores *l) {
   const char *const titles[] = {"accuracy", "gene means", "MMD", "markers"};
-  fprintf(stream, "\n%-26s", "class (ceiling)");
-  for (int m = 0; m < 4; m++) fprintf(stream, " %17s", titles[m]);
-  fprintf(stream, " %9s %7s %7s\n", "synthetic", "real", "train");
+  cyf_print(stream, "\n%-26s", "class (ceiling)");
+  for (int m = 0; m < 4; m++) cyf_print(stream, " %17s", titles[m]);
+  cyf_print(stream, " %9s %7s %7s\n", "synthetic", "real", "train");
   for (int64_t c = 0; c < l->n_classes; c++) {
     const cyf_class_score *k = &l->classes[c];
     const cyf_score *const scores[] = {&k->accuracy, &k->mean_spearman, &k->mmd, &k->markers};
     char value[CYF_NUMBER_LENGTH], ceiling[CYF_NUMBER_LENGTH];
-    fprintf(stream, "%-26s", k->name);
+    cyf_print(stream, "%-26s", k->name);
     for (int m = 0; m < 4; m++) {
-      fprintf(stream, " %8s %8s", cyf_number_text(scores[m]->value, value),
-              cyf_number_text(scores[m]->ceiling, ceiling));
+      cyf_print(stream, " %8s %8s", cyf_number_text(scores[m]->value, value),
+                cyf_number_text(scores[m]->ceiling, ceiling));
     }
-    fprintf(stream, " %9lld %7lld %7lld\n", (long long)k->n_synthetic, (long long)k->n_real, (long long)k->n_train);
+    cyf_print(stream, " %9lld %7lld %7lld\n", (long long)k->n_synthetic, (long long)k->n_real, (long long)k->n_train);
   }
-  fprintf(stream,
-          "gene means: Spearman's correlation; markers: share of the top %lld in common; '-': fewer than 10 cells\n",
-          (long long)l->n_markers);
+  cyf_print(stream,
+            "gene means: Spearman's correlation; markers: share of the top %lld in common; '-': fewer than 10 cells\n",
+            (long long)l->n_markers);
 }
 
 static void print_memorisation(FILE *stream, const cyf_evaluation *e) {
   const cyf_memorisation *m = &e->memorisation;
   if (!m->available) return;
-  fprintf(stream, "\nnearest training cell: median distance %.4g of synthetic, %.4g of held-out cells\n",
-          m->distance_synthetic, m->distance_real);
+  cyf_print(stream, "\nnearest training cell: median distance %.4g of synthetic, %.4g of held-out cells\n",
+            m->distance_synthetic, m->distance_real);
   if (e->train.n_cells_in_file > e->train.n_cells) {
-    fprintf(stream, "only %lld of the %lld training cells were searched: copies of the others do not show\n",
-            (long long)e->train.n_cells, (long long)e->train.n_cells_in_file);
+    cyf_print(stream, "only %lld of the %lld training cells were searched: copies of the others do not show\n",
+              (long long)e->train.n_cells, (long long)e->train.n_cells_in_file);
   }
 }
 
 static void print_labels(FILE *stream, const cyf_evaluation *e) {
   const cyf_label_scores *l = &e->labels;
   if (!l->available) {
-    fprintf(stream, "\nlabel accuracy is not available: %s\n", l->note ? l->note : "no labels");
+    cyf_print(stream, "\nlabel accuracy is not available: %s\n", l->note ? l->note : "no labels");
     return;
   }
-  fprintf(stream,
-          "\nlabels: '%s', predicted by logistic regression on %lld %s; the ceiling is the real cells' "
-          "accuracy\n",
-          l->attribute, (long long)l->n_train,
-          e->has_train ? "training cells" : "cells of the other half of the real cells");
+  cyf_print(stream,
+            "\nlabels: '%s', predicted by logistic regression on %lld %s; the ceiling is the real cells' "
+            "accuracy\n",
+            l->attribute, (long long)l->n_train,
+            e->has_train ? "training cells" : "cells of the other half of the real cells");
   print_row(stream, "label accuracy", l->accuracy_synthetic, l->accuracy_real, "higher");
   print_row(stream, "  mean over classes", l->balanced_synthetic, l->balanced_real, "higher");
   print_row(stream, "  synthetic / real", l->accuracy_ratio, 1.0, "nearer 1");
   if (l->n_unknown_real + l->n_unknown_synthetic > 0) {
-    fprintf(stream, "left out, with labels no training cell has: %lld real, %lld synthetic cells\n",
-            (long long)l->n_unknown_real, (long long)l->n_unknown_synthetic);
+    cyf_print(stream, "left out, with labels no training cell has: %lld real, %lld synthetic cells\n",
+              (long long)l->n_unknown_real, (long long)l->n_unknown_synthetic);
   }
   print_classes(stream, l);
 }
@@ -109,19 +111,19 @@ cyf_status cyf_evaluation_print(const cyf_evaluation *evaluation, FILE *stream) 
   print_set(stream, "real", &e->real);
   print_set(stream, "synthetic", &e->synthetic);
   print_set(stream, "train", &e->train);
-  fprintf(stream, "genes      %lld, %lld of them in correlations (detected in at least %lld %s cells)\n",
-          (long long)e->n_genes, (long long)e->n_genes_compared, (long long)e->options.min_cells,
-          e->has_train ? "training" : "real");
-  fprintf(stream, "components %lld, joint, by %s\n\n", (long long)e->n_components,
-          e->pca_randomised ? "randomised subspace iteration" : "exact eigenvectors");
-  fprintf(stream, "%-26s %11s %11s  %s\n", "measure", "value", "ceiling", "better");
+  cyf_print(stream, "genes      %lld, %lld of them in correlations (detected in at least %lld %s cells)\n",
+            (long long)e->n_genes, (long long)e->n_genes_compared, (long long)e->options.min_cells,
+            e->has_train ? "training" : "real");
+  cyf_print(stream, "components %lld, joint, by %s\n\n", (long long)e->n_components,
+            e->pca_randomised ? "randomised subspace iteration" : "exact eigenvectors");
+  cyf_print(stream, "%-26s %11s %11s  %s\n", "measure", "value", "ceiling", "better");
   for (int m = 0; m < CYF_N_MEASURES; m++) {
     const cyf_score *score = cyf_measure_score(e, &cyf_measures[m]);
     print_row(stream, cyf_measures[m].title, score->value, score->ceiling, cyf_measures[m].best);
   }
   char *ceiling = NULL;
   CYF_TRY(cyf_ceiling_text(e, &ceiling));
-  fprintf(stream, "ceiling: %s\n", ceiling);
+  cyf_print(stream, "ceiling: %s\n", ceiling);
   cyf_free(ceiling);
   print_expression(stream, e);
   print_memorisation(stream, e);
