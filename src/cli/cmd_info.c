@@ -9,6 +9,7 @@
 #include "cli/version.h"
 #include "data/atlas/atlas.h"
 #include "data/h5ad/other_format.h"
+#include "data/hdf5/hdf5_seal.h"
 #include "data/tensors/tensor_file.h"
 #include "saved/model_file.h"
 
@@ -245,6 +246,8 @@ static cyf_status describe(const char *path) {
     return describe_atlas(path);
   }
   cyf_tensor_file *own = NULL;
+  bool is_sealed = false;
+  CYF_TRY(cyf_h5_seal_verify(path, &is_sealed)); /* a damaged file of ours is not tried as another */
   cyf_status status = cyf_tensor_file_open(path, &own);
   if (status == CYF_OK) {
     status = describe_own(path, own);

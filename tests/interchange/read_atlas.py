@@ -214,12 +214,26 @@ def check_atlas(folder):
           f"{len(manifest['shards'])} shards; {', '.join(sorted(forms))}")
 
 
+def check_seal(path):
+    """The 512 bytes in front of a file that only cytoforge writes, from docs/checkpoints.md."""
+    data = path.read_bytes()
+    assert data[:16] == b"\x89CYTOFORGE \r\n\x1a\n\0"
+    version, n_bytes, stored = struct.unpack("<QQQ", data[16:40])
+    assert (version, n_bytes) == (1, len(data)) and not any(data[40:504])
+    assert struct.unpack("<Q", data[504:512])[0] == checksum(0, data[:504])
+    total = 0
+    for at in range(512, len(data), 1 << 20):
+        total = checksum(total, data[at : at + (1 << 20)])
+    assert total == stored, path
+
+
 def check_latents(folder):
     forms, first_cell, fingerprints = set(), 0, set()
     for path in sorted(folder.glob("latents-*.h5ad")):
+        check_seal(path)
         with h5py.File(path) as file:
             latent = read_checked(file["obsm/X_latent"], forms)
-            labels = list(file["obs"].attrs["column-order"])
+            labels = [label.decode() for label in file["obs"].attrs["column-order"]]
             codes = {label: read_checked(file[f"obs/{label}/codes"], forms) for label in labels}
             names = texts(file["obs/_index"])
             assert file["uns/cytoforge/latents_version"][()] == 2

@@ -68,7 +68,8 @@ static cyf_status create(const char *path, int64_t n_genes, const cyf_h5ad_optio
   writer->options = *options;
   writer->n_genes = n_genes;
   CYF_TRY_CLEANUP(settle_options(path, n_genes, &writer->options));
-  CYF_TRY_CLEANUP(cyf_h5_output_create(path, &writer->output));
+  CYF_TRY_CLEANUP(options->sealed ? cyf_h5_output_create_sealed(path, &writer->output)
+                                  : cyf_h5_output_create(path, &writer->output));
   CYF_TRY_CLEANUP(create_skeleton(writer));
   CYF_TRY_CLEANUP(cyf_h5ad_matrix_create(writer));
   *ret_writer = writer;

@@ -51,6 +51,7 @@ typedef struct cyf_h5ad_options {
                            (dense: 16 times that) */
   int gzip_level;       /**< 0 to 9; 0: none */
   bool checksums;       /**< arrays of obs and obsm carry Fletcher-32 checksums, which HDF5 verifies as it reads */
+  bool sealed;          /**< a file of cytoforge's own (data/hdf5/hdf5_seal.h) */
 } cyf_h5ad_options;
 
 /** Starts "path.partial". Nothing appears under `path` before commit. Errors: CYF_ERR_IO when it cannot be made;

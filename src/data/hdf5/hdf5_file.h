@@ -129,6 +129,10 @@ typedef struct cyf_h5_output cyf_h5_output;
 
 /** Starts the file. Nothing appears under `path` before commit. */
 cyf_status cyf_h5_output_create(const char *path, cyf_h5_output **ret_output);
+/** The same for files that only cytoforge writes: sealed (hdf5_seal.h), and with strings of fixed length, so that no
+ * text lies in a heap of HDF5's. */
+cyf_status cyf_h5_output_create_sealed(const char *path, cyf_h5_output **ret_output);
+bool cyf_h5_output_is_sealed(const cyf_h5_output *output);
 /** The HDF5 file to write to, which `output` owns. */
 hid_t cyf_h5_output_file(const cyf_h5_output *output);
 /** The final path; `output` owns it. */
@@ -153,6 +157,8 @@ cyf_status cyf_h5_write_texts_attribute(const cyf_h5_output *output, hid_t objec
 cyf_status cyf_h5_write_ints_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
                                        hid_t file_type, hid_t memory_type, const void *values,
                                        int64_t n /* -1: scalar */);
+/** A property list for links whose groups are made where they are missing; the caller closes it. */
+hid_t cyf_h5_intermediate_groups(void);
 /** Creates a group below `parent`, a group or the file, with anndata's attributes of encoding (type NULL: none). The
  * caller closes *ret_group, as the datasets of all below. */
 cyf_status cyf_h5_create_group(const cyf_h5_output *output, hid_t parent, const char *name, const char *type,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that are being written, and writing groups, datasets and attributes. */
+/* Files that are being written, and writing datasets and attributes of numbers. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,27 +9,34 @@
 #include "base/partial.h"
 #include "data/hdf5/hdf5_file.h"
 #include "data/hdf5/hdf5_output_driver.h"
+#include "data/hdf5/hdf5_seal.h"
 
 struct cyf_h5_output {
   char *path;
   cyf_partial partial;
+  bool is_sealed;
   hid_t file;
   cyf_h5_sink sink;
 };
 
-/* Closes the HDF5 file and then the descriptor. The driver hides failed writes from HDF5, so that its part fails only
- * where there is no memory: a negative number then. */
-static herr_t close_all(cyf_h5_output *output) {
+/* The driver hides failed writes from HDF5, so that closing fails only where there is no memory: a negative number
+ * then.
+ */
+static herr_t close_hdf5(cyf_h5_output *output) {
   const herr_t closed = output->file < 0 ? 0 : H5Fclose(output->file);
   output->file = H5I_INVALID_HID;
+  return closed;
+}
+
+static void close_descriptor(cyf_h5_output *output) {
   if (!cyf_close_file(&output->sink.fd) && !output->sink.error) output->sink.error = errno;
   cyf_h5_sink_clear(&output->sink);
-  return closed;
 }
 
 static void destroy(cyf_h5_output **output) {
   if (!*output) return;
-  (void)close_all(*output);
+  (void)close_hdf5(*output);
+  close_descriptor(*output);
   cyf_free((*output)->path);
   cyf_partial_discard(&(*output)->partial);
   cyf_free(*output);
@@ -39,6 +46,7 @@ static cyf_status open_hdf5(cyf_h5_output *output) {
   char reason[CYF_H5_REASON_SIZE];
   hid_t access_list = H5Pcreate(H5P_FILE_ACCESS), creation_list = H5Pcreate(H5P_FILE_CREATE);
   H5Pset_fclose_degree(access_list, H5F_CLOSE_STRONG);
+  if (output->is_sealed) H5Pset_userblock(creation_list, CYF_H5_SEAL_BYTES);
   if (cyf_h5_sink_set_driver(access_list, &output->sink) >= 0) {
     output->file = H5Fcreate(output->partial.path, H5F_ACC_TRUNC, creation_list, access_list);
   }
@@ -49,12 +57,13 @@ static cyf_status open_hdf5(cyf_h5_output *output) {
   return CYF_OK;
 }
 
-cyf_status cyf_h5_output_create(const char *path, cyf_h5_output **ret_output) {
+static cyf_status create(const char *path, bool is_sealed, cyf_h5_output **ret_output) {
   cyf_status status = CYF_OK;
   cyf_h5_output *output = NULL;
   *ret_output = NULL;
   CYF_TRY(CYF_NEW(&output, 1));
   output->file = H5I_INVALID_HID;
+  output->is_sealed = is_sealed;
   output->sink.fd = -1;
   output->partial = CYF_PARTIAL_NONE;
   CYF_TRY_CLEANUP(cyf_strdup(path, &output->path));
@@ -65,6 +74,18 @@ cyf_status cyf_h5_output_create(const char *path, cyf_h5_output **ret_output) {
 cleanup:
   destroy(&output);
   return status;
+}
+
+cyf_status cyf_h5_output_create(const char *path, cyf_h5_output **ret_output) {
+  return create(path, false, ret_output);
+}
+
+cyf_status cyf_h5_output_create_sealed(const char *path, cyf_h5_output **ret_output) {
+  return create(path, true, ret_output);
+}
+
+bool cyf_h5_output_is_sealed(const cyf_h5_output *output) {
+  return output->is_sealed;
 }
 
 hid_t cyf_h5_output_file(const cyf_h5_output *output) {
@@ -87,8 +108,11 @@ cyf_status cyf_h5_output_check(const cyf_h5_output *output, int64_t result, cons
 
 cyf_status cyf_h5_output_commit(cyf_h5_output **output) {
   cyf_status status = cyf_h5_output_check(*output, H5Fflush((*output)->file, H5F_SCOPE_GLOBAL), "the file");
-  const herr_t closed = close_all(*output);
+  const herr_t closed = close_hdf5(*output);
   if (status == CYF_OK) status = cyf_h5_output_check(*output, closed, "the file");
+  if (status == CYF_OK && (*output)->is_sealed) status = cyf_h5_seal_write((*output)->sink.fd, (*output)->path);
+  close_descriptor(*output);
+  if (status == CYF_OK) status = cyf_h5_output_check(*output, 0, "the file");
   if (status == CYF_OK) status = cyf_partial_commit(&(*output)->partial, (*output)->path);
   destroy(output);
   return status;
@@ -97,24 +121,6 @@ cyf_status cyf_h5_output_commit(cyf_h5_output **output) {
 void cyf_h5_output_discard(cyf_h5_output **output) {
   if (!*output) return;
   destroy(output);
-}
-
-hid_t cyf_h5_text_type(void) {
-  hid_t type = H5Tcopy(H5T_C_S1);
-  H5Tset_size(type, H5T_VARIABLE);
-  H5Tset_cset(type, H5T_CSET_UTF8);
-  return type;
-}
-
-cyf_status cyf_h5_write_text_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
-                                       const char *text) {
-  hid_t type = cyf_h5_text_type(), space = H5Screate(H5S_SCALAR);
-  hid_t id = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
-  cyf_status status = cyf_h5_output_check(output, id < 0 ? -1 : H5Awrite(id, type, &text), attribute);
-  cyf_h5_close_id(&id);
-  cyf_h5_close_id(&space);
-  cyf_h5_close_id(&type);
-  return status;
 }
 
 cyf_status cyf_h5_write_ints_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
@@ -128,31 +134,11 @@ cyf_status cyf_h5_write_ints_attribute(const cyf_h5_output *output, hid_t object
   return status;
 }
 
-static hid_t intermediate_groups(void) {
+hid_t cyf_h5_intermediate_groups(void) {
   hid_t list = H5Pcreate(H5P_LINK_CREATE);
   H5Pset_create_intermediate_group(list, 1);
   H5Pset_char_encoding(list, H5T_CSET_UTF8);
   return list;
-}
-
-cyf_status cyf_h5_create_group(const cyf_h5_output *output, hid_t parent, const char *name, const char *type,
-                               const char *version, hid_t *ret_group) {
-  cyf_status status = CYF_OK;
-  hid_t links = intermediate_groups();
-  hid_t group = H5Gcreate2(parent, name, links, H5P_DEFAULT, H5P_DEFAULT);
-  cyf_h5_close_id(&links);
-  CYF_TRY_CLEANUP(cyf_h5_output_check(output, group, name));
-  if (type) {
-    CYF_TRY_CLEANUP(cyf_h5_write_text_attribute(output, group, "encoding-type", type));
-    CYF_TRY_CLEANUP(cyf_h5_write_text_attribute(output, group, "encoding-version", version));
-  }
-  if (ret_group) {
-    *ret_group = group;
-    group = H5I_INVALID_HID;
-  }
-cleanup:
-  cyf_h5_close_id(&group);
-  return status;
 }
 
 /* Chunks with checksums are of about this size, in whole rows. */
@@ -172,7 +158,7 @@ static cyf_status create_dataset(const cyf_h5_output *output, hid_t parent, cons
                                  int n_dims, const int64_t *shape, bool checked, hid_t *ret_dataset) {
   hsize_t dims[4] = {0}, n = 1;
   for (int d = 0; d < n_dims; d++) n *= dims[d] = (hsize_t)shape[d];
-  hid_t links = intermediate_groups(), creation = H5Pcreate(H5P_DATASET_CREATE);
+  hid_t links = cyf_h5_intermediate_groups(), creation = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_obj_track_times(creation, false);
   if (checked && n_dims > 0 && n > 0) set_checksums(creation, file_type, n_dims, dims);
   hid_t space = n_dims == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(n_dims, dims, NULL);

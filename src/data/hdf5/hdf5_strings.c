@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading and writing HDF5 strings: variable-length and fixed-length, in datasets, compound fields and attributes. */
+/* Reading HDF5 strings: variable-length and fixed-length, in datasets, compound fields and attributes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -273,73 +273,4 @@ cyf_status cyf_h5_read_text_attribute(hid_t object, const char *attribute, const
   }
   cyf_h5_free_strings(&texts, n);
   return CYF_OK;
-}
-
-cyf_status cyf_h5_write_texts_attribute(const cyf_h5_output *output, hid_t object, const char *attribute,
-                                        char *const *texts, int64_t n) {
-  hsize_t dims = (hsize_t)n;
-  hid_t type = cyf_h5_text_type(), space = H5Screate_simple(1, &dims, NULL);
-  hid_t id = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
-  herr_t result = id < 0 ? -1 : n > 0 ? H5Awrite(id, type, texts) : 0;
-  cyf_status status = cyf_h5_output_check(output, result, attribute);
-  cyf_h5_close_id(&id);
-  cyf_h5_close_id(&space);
-  cyf_h5_close_id(&type);
-  return status;
-}
-
-/* Writes the strings [first, first + n) of `texts`; where that is NULL, these numbers in decimal. */
-static cyf_status write_string_block(const cyf_h5_output *output, hid_t dataset, hid_t type, const char *name,
-                                     char *const *texts, int64_t first, int64_t n) {
-  if (texts) return cyf_h5_write_range(output, dataset, type, sizeof(char *), first, n, -1, name, texts + first);
-  cyf_status status = CYF_OK;
-  enum { DIGITS = 24 };
-  char *digits = NULL;
-  const char **pointers = NULL;
-  CYF_TRY_CLEANUP(CYF_NEW(&digits, n * DIGITS));
-  CYF_TRY_CLEANUP(CYF_NEW(&pointers, n));
-  for (int64_t i = 0; i < n; i++) {
-    pointers[i] = digits + i * DIGITS;
-    snprintf(digits + i * DIGITS, DIGITS, "%lld", (long long)(first + i));
-  }
-  CYF_TRY_CLEANUP(cyf_h5_write_range(output, dataset, type, sizeof(char *), first, n, -1, name, pointers));
-cleanup:
-  cyf_free(digits);
-  cyf_free(pointers);
-  return status;
-}
-
-cyf_status cyf_h5_write_strings(const cyf_h5_output *output, hid_t parent, const char *name, char *const *texts,
-                                int64_t n, hid_t *ret_dataset) {
-  cyf_status status = CYF_OK;
-  hid_t type = cyf_h5_text_type(), dataset = H5I_INVALID_HID;
-  CYF_TRY_CLEANUP(cyf_h5_create_dataset(output, parent, name, type, 1, &n, &dataset));
-  for (int64_t first = 0; first < n; first += CYF_H5_STRING_BLOCK) {
-    int64_t now = n - first < CYF_H5_STRING_BLOCK ? n - first : CYF_H5_STRING_BLOCK;
-    CYF_TRY_CLEANUP(write_string_block(output, dataset, type, name, texts, first, now));
-  }
-  if (ret_dataset) {
-    *ret_dataset = dataset;
-    dataset = H5I_INVALID_HID;
-  }
-cleanup:
-  cyf_h5_close_id(&dataset);
-  cyf_h5_close_id(&type);
-  return status;
-}
-
-cyf_status cyf_h5_write_text(const cyf_h5_output *output, hid_t parent, const char *name, const char *text,
-                             hid_t *ret_dataset) {
-  cyf_status status = CYF_OK;
-  hid_t type = cyf_h5_text_type(), dataset = H5I_INVALID_HID;
-  CYF_TRY_CLEANUP(cyf_h5_create_dataset(output, parent, name, type, 0, NULL, &dataset));
-  CYF_TRY_CLEANUP(cyf_h5_output_check(output, H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &text), name));
-  if (ret_dataset) {
-    *ret_dataset = dataset;
-    dataset = H5I_INVALID_HID;
-  }
-cleanup:
-  cyf_h5_close_id(&dataset);
-  cyf_h5_close_id(&type);
-  return status;
 }

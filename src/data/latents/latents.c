@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The latent store's files. HDF5 checks what it reads against the checksums of its chunks. */
+/* The latent store's files. They are sealed, and HDF5 checks what it reads against the checksums of its chunks. */
 #include "data/latents/latents.h"
 
 #include <hdf5.h>
@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "base/files.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "data/h5ad/writer.h"
 #include "data/hdf5/hdf5_file.h"
+#include "data/hdf5/hdf5_seal.h"
 #include "data/latents/latents_internal.h"
 
 enum { FORMAT_VERSION = 2, NAME_SIZE = 24, CHECKSUM_SIZE = 24 };
@@ -141,7 +143,8 @@ static cyf_status write_content(cyf_h5ad_writer *writer, const cyf_atlas *atlas,
 
 cyf_status cyf_latents_write_part(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                                   cyf_latent_type type, int64_t width, const float *values, const int32_t *codes) {
-  const cyf_h5ad_options options = {.format = CYF_MATRIX_CSR_FLOAT32, .chunk_values = 64, .checksums = true};
+  const cyf_h5ad_options options = {
+      .format = CYF_MATRIX_CSR_FLOAT32, .chunk_values = 64, .checksums = true, .sealed = true};
   char *path = NULL;
   cyf_h5ad_writer *writer = NULL;
   cyf_status status = CYF_OK;
@@ -255,9 +258,19 @@ cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, i
   cyf_hdf5_lock();
   cyf_status status = cyf_h5_open_file(path, &file);
   if (status == CYF_OK) status = describe(file, path, atlas, part, model_checksum, ret_type, ret_width);
-  status = cyf_h5_end_reads(file, path, status);
+  if (file >= 0) status = cyf_h5_end_reads(file, path, status);
   cyf_h5_close_id(&file);
   cyf_hdf5_unlock();
+  cyf_free(path);
+  return status;
+}
+
+/* Before HDF5 looks at the part. One rank does this for each part, and all act on what it finds. */
+static cyf_status verify_part(const char *directory, int64_t part) {
+  char *path = NULL;
+  bool is_sealed = false; /* parts of 0.1 are not */
+  CYF_TRY(part_path(directory, part, &path));
+  const cyf_status status = cyf_h5_seal_verify(path, &is_sealed);
   cyf_free(path);
   return status;
 }
@@ -270,8 +283,10 @@ cyf_status cyf_latents_part_done(const char *directory, const cyf_atlas *atlas, 
   *ret_done = false;
   CYF_TRY(cyf_latents_part_exists(directory, part, &exists));
   if (!exists) return CYF_OK;
-  const cyf_status status = cyf_latents_describe(directory, atlas, part, model_checksum, &stored, &width);
+  cyf_status status = verify_part(directory, part);
+  if (status == CYF_OK) status = cyf_latents_describe(directory, atlas, part, model_checksum, &stored, &width);
   if (status == CYF_ERR_INPUT) { /* of another model, or damaged: no failure, it will be written anew */
+    cyf_debug("%s", cyf_status_message());
     cyf_status_clear();
     return CYF_OK;
   }

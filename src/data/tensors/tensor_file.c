@@ -7,7 +7,9 @@
 
 #include "base/checksum.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "data/hdf5/hdf5_seal.h"
 #include "data/tensors/tensor_file_internal.h"
 
 /* Stored in each file. A file with a larger one is refused. */
@@ -42,7 +44,7 @@ static cyf_status create(const char *path, cyf_tensor_file **ret_file) {
   CYF_TRY(CYF_NEW(&file, 1));
   file->file = H5I_INVALID_HID;
   CYF_TRY_CLEANUP(cyf_strdup(path, &file->path));
-  CYF_TRY_CLEANUP(cyf_h5_output_create(path, &file->output));
+  CYF_TRY_CLEANUP(cyf_h5_output_create_sealed(path, &file->output));
   file->file = cyf_h5_output_file(file->output);
   CYF_TRY_CLEANUP(cyf_h5_write_text_attribute(file->output, file->file, "format", FORMAT_NAME));
   CYF_TRY_CLEANUP(
@@ -82,14 +84,25 @@ cleanup:
   return status;
 }
 
+/* Said once, since a run has many such files. */
+static void note_unsealed(const char *path) {
+  static bool said = false;
+  if (!said)
+    cyf_info("%s: was written before files carried a checksum over the whole; those of its arrays are compared", path);
+  said = true;
+}
+
 static cyf_status open_file(const char *path, cyf_tensor_file **ret_file) {
   cyf_status status = CYF_OK;
   cyf_tensor_file *file = NULL;
+  bool is_sealed = false;
+  CYF_TRY(cyf_h5_seal_verify(path, &is_sealed)); /* before HDF5 looks at it */
   CYF_TRY(CYF_NEW(&file, 1));
   file->file = H5I_INVALID_HID;
   CYF_TRY_CLEANUP(cyf_strdup(path, &file->path));
   CYF_TRY_CLEANUP(cyf_h5_open_file(path, &file->file));
   CYF_TRY_CLEANUP(check_format(file));
+  if (!is_sealed) note_unsealed(path);
 cleanup:
   if (file->file >= 0) status = cyf_h5_end_reads(file->file, path, status);
   if (status == CYF_OK) {
