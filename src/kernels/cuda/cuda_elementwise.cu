@@ -200,7 +200,7 @@ struct add_bias {
   float *c;
   __device__ void operator()(int64_t i, int64_t j) const {
     const float sum = c[i * stride + j] + bias[j];
-    c[i * stride + j] = relu && sum <= 0.0f ? 0.0f : sum; /* NaN stays NaN */
+    c[i * stride + j] = relu ? cyf_relu(sum) : sum;
   }
 };
 void cyf_cuda_add_bias(const cyf_cuda_device *d, const cyf_cuda_product *p) {
