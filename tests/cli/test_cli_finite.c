@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What is not finite is found where it first can be, by every command: NaN and infinity in every tensor of a model and
- * of a checkpoint, in every input, and made by guidance. The exit code is 8 for numbers, 4 for input files; no output
- * file is left. Models and cells are those of tests/files-0.1. */
+/* What is not finite is found where it first can be, by every command. NaN and infinity are planted in every tensor of
+ * a model and of a checkpoint and in every input, and guidance makes them. The exit code is 8 for numbers, 4 for input
+ * files; no output file is left. Models and cells are those of tests/files-0.1. */
 #include <math.h>
 
 #include "cli.h"

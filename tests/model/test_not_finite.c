@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* No operation hides what is not finite. NaN and infinity are planted in every tensor of every model, and what the
- * model then gives is not finite either, or it is what it was, bit for bit, where the number plays no part. The sampler
- * names the cell and the step. On the CPU and, with CYTOFORGE_TEST_DEVICE=cuda, on the emulated device in float32 and
+/* No operation hides what is not finite. NaN and infinity are planted in every tensor of every model. What the model
+ * then gives is not finite either, or it is what it was, bit for bit, where the number plays no part. The sampler names
+ * the cell and the step. On the CPU and, with CYTOFORGE_TEST_DEVICE=cuda, on the emulated device in float32 and
  * bfloat16. */
 #include "kernels/finite.h"
 #include "model/autoencoder.h"
