@@ -109,6 +109,23 @@ static void inputs_are_looked_at(void **state) {
     }
 }
 
+/* An atlas of float32 values: training, on any way to its cells, and encoding. */
+static void stored_cells_are_looked_at(void **state) {
+  (void)state;
+  static const char *const commands[] = {
+      "train -c train.yaml --data logs --out logs_run --force",
+      "train -c train.yaml --data logs --out logs_run --force --set data.residency=host",
+      "encode -m mse.h5 logs -o out",
+  };
+  for (int k = 0; k < 2; k++)
+    for (size_t c = 0; c < sizeof commands / sizeof *commands; c++) {
+      cli_expect(0, "rm -rf logs out && $cytoforge prepare cells.h5ad -o logs --min-genes 0 --min-cells 0");
+      plant("logs/shard-00000.h5ad", "X/data", -1, planted[k]);
+      cli_expect(4, "$cytoforge %s --threads 1", commands[c]);
+      cli_expect_text("shard-00000.h5ad: damaged: cell 39 has a value that is not finite");
+    }
+}
+
 static void stored_latents_are_looked_at(void **state) {
   (void)state;
   cli_expect(0, "rm -rf run && cp -r unfinished run");
@@ -176,6 +193,7 @@ int main(void) {
       cmocka_unit_test(every_command_looks_at_its_model),
       cmocka_unit_test(every_tensor_of_a_checkpoint_is_looked_at),
       cmocka_unit_test(inputs_are_looked_at),
+      cmocka_unit_test(stored_cells_are_looked_at),
       cmocka_unit_test(stored_latents_are_looked_at),
       cmocka_unit_test(guidance_beyond_numbers_names_cell_and_step),
       cmocka_unit_test(strong_guidance_is_warned_of_once),
