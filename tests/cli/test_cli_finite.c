@@ -173,7 +173,8 @@ static void strong_guidance_is_warned_of_once(void **state) {
   for (size_t m = 0; m < 3; m++)
     for (int free = 0; free < 2; free++)
       for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        cli_run(
+        cli_expect(
+            0,
             "mpirun -n 2 $cytoforge sample -m %s -n 300 --where cell_type=type_1 --guidance cell_type=%s --method %s "
             "%s "
             "--threads 1 --force -o out.h5ad",
