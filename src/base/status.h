@@ -19,7 +19,7 @@ typedef enum cyf_status {
   CYF_ERR_IO = 5,          /**< reading or writing failed: disk full, permissions, existing output without --force */
   CYF_ERR_MEMORY = 6,      /**< out of memory */
   CYF_ERR_COMM = 7,        /**< a peer rank failed or did not answer in time */
-  CYF_ERR_NUMERIC = 8,     /**< training diverged: a loss or a gradient is not finite */
+  CYF_ERR_NUMERIC = 8,     /**< a number is not finite: training diverged, guidance, or a damaged model */
   CYF_ERR_DEVICE = 9,      /**< no usable GPU, or CUDA failed */
   CYF_ERR_INTERRUPTED = 75 /**< stopped by SIGTERM/SIGINT after a checkpoint; --resume auto goes on */
 } cyf_status;

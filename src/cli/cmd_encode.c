@@ -13,6 +13,7 @@
 #include "cli/sampling_options.h"
 #include "data/h5ad/other_format.h"
 #include "kernels/backend.h"
+#include "kernels/finite.h"
 #include "sample/cells_in.h"
 #include "sample/cells_out.h"
 #include "sample/decode.h"
@@ -124,7 +125,8 @@ static cyf_status open_latents(conversion *c) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: obsm/X_latent has %lld coordinates and the model %lld", c->input,
                     (long long)width, (long long)c->model->settings.autoencoder.latent);
   if (c->n_cells == 0) return CYF_FAIL(CYF_ERR_INPUT, "%s has no cells", c->input);
-  return CYF_OK;
+  const cyf_finite_rows said = {CYF_ERR_INPUT, c->input, "obsm/X_latent", "it cannot be decoded"};
+  return cyf_rows_check_finite(c->n_cells, width, c->latent, 0, &said);
 }
 
 static cyf_status note_inputs(const conversion *c, cyf_inputs *inputs) {
@@ -176,7 +178,9 @@ static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_cell_blo
   CYF_TRY(cyf_scratch_floats(scratch, n * width, &latent));
   CYF_TRY(cyf_autoencoder_encode(c->model->autoencoder, scratch, &cells, latent));
   CYF_TRY(device->ops->download(device, block->latent, latent, sizeof(float) * (size_t)(n * width)));
-  return device->ops->synchronize(device);
+  CYF_TRY(device->ops->synchronize(device));
+  const cyf_finite_rows said = {CYF_ERR_NUMERIC, c->input, "its latent", CYF_MODEL_NOT_FINITE};
+  return cyf_rows_check_finite(n, width, block->latent, block->index * BLOCK_CELLS, &said);
 }
 
 static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_cell_block *block) {

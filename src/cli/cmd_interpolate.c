@@ -263,6 +263,7 @@ static cyf_status interpolate(cyf_context *context, const arguments *a, const cy
   job.compute = compute;
   job.emit = emit;
   CYF_TRY_CLEANUP(cyf_run_blocks(context->comm, &job));
+  CYF_TRY_CLEANUP(cyf_generator_judge_guidance(context->comm, g));
   CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, cyf_inputs_check(&context->inputs)));
   status =
       cyf_comm_agree(context->comm, cyf_comm_rank(context->comm) == 0 ? finish(&p, context->command_line) : CYF_OK);

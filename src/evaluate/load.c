@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "evaluate/evaluate.h"
 #include "evaluate/measures/rows.h"
+#include "kernels/finite.h"
 #include "kernels/math/normalisation.h"
 
 /* Rows read at once, and the largest gap between chosen rows that are still read by one call. Reading a few rows too
@@ -169,6 +170,8 @@ static cyf_status load_opened(cyf_h5ad *file, const cyf_load_options *options, c
   CYF_TRY_CLEANUP(read_chosen(file, &mover, chosen, n, &set->matrix));
   const cyf_rescaling rescaling = cyf_values_rescaling(&set->values, CYF_NORMALISED_TOTAL);
   cyf_rescale(&rescaling, set->matrix.n_cells, set->matrix.indptr, set->matrix.values);
+  CYF_TRY_CLEANUP(
+      cyf_csr_check_finite(set->matrix.n_cells, set->matrix.indptr, set->matrix.values, cyf_h5ad_path(file), 0));
   CYF_TRY_CLEANUP(read_labels(file, options->label, chosen, n, set));
   cyf_info("%s: %lld of %lld cells x %lld genes, %s", set->path, (long long)n, (long long)set->n_cells_in_file,
            (long long)set->genes.n, cyf_values_text(&set->values, text));

@@ -197,7 +197,8 @@ struct cyf_ops {
   /** Recovers counts from log-normalised values: counts[k] = round((exp(value[k]) - 1) total / target_sum) for entry k,
    * with total[n] the cells' sums. Exact for counts below 2^16. */
   cyf_status (*csr_counts)(cyf_device *d, const cyf_csr *cells, const float *total, double target_sum, float *counts);
-  /** y[n,genes] = max(0, h[n,hidden] W[genes,hidden]' + bias[genes]), dense: decoding, for few cells at a time. */
+  /** y[n,genes] = max(0, h[n,hidden] W[genes,hidden]' + bias[genes]), dense: decoding, for few cells at a time. NaN
+   * stays NaN. */
   cyf_status (*gene_decode)(cyf_device *d, int64_t n, int64_t hidden, int64_t genes, const float *h, const float *w,
                             const float *bias, float *y);
 
@@ -256,9 +257,13 @@ struct cyf_ops {
   cyf_status (*axpy)(cyf_device *d, int64_t count, double alpha, const float *x, float *y);
   /** y *= alpha. */
   cyf_status (*scale)(cyf_device *d, int64_t count, double alpha, float *y);
-  /** Scales rows to unit L2 norm; a norm below 1e-12 counts as that (torch.nn.functional.normalize). norm[n]: the norms
-   * (NULL: not wanted). y may be x. */
+  /** Scales rows to unit L2 norm; a norm below 1e-12 counts as that (torch.nn.functional.normalize). A row whose norm
+   * is beyond float32 becomes NaN. norm[n]: the norms (NULL: not wanted). y may be x. */
   cyf_status (*l2_normalize_forward)(cyf_device *d, int64_t n, int64_t c, const float *x, float *y, float *norm);
+  /** Notes the rows of x[n,c] that have a NaN or an infinity: found[i] (device, [n]) becomes 1 where it was 0 and row i
+   * is such a row. Where it was not 0, it grows by `age`, whatever the row is now. So with one call of age 1 a step,
+   * found[i] counts the steps since the row was first found, that one included. */
+  cyf_status (*note_not_finite)(cyf_device *d, int64_t n, int64_t c, const float *x, int32_t age, int32_t *found);
   /** d_x from the normalised y, norm and d_y; d_x may be d_y. */
   cyf_status (*l2_normalize_backward)(cyf_device *d, int64_t n, int64_t c, const float *y, const float *norm,
                                       const float *d_y, float *d_x);

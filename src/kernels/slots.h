@@ -62,6 +62,7 @@
   X(scale) \
   X(l2_normalize_forward) \
   X(l2_normalize_backward) \
+  X(note_not_finite) \
   X(dropout) \
   X(fill_normal) \
   X(fill_timesteps) \

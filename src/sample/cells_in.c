@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "kernels/finite.h"
 #include "saved/model_scale.h"
 
 enum { JUDGED_CELLS_MOST = 2000 };
@@ -84,9 +85,10 @@ static int by_gene(const void *left, const void *right) {
   return a->gene < b->gene ? -1 : a->gene > b->gene;
 }
 
-/* Appends one row of the file over the model's genes, in their order. entries, indices, values: room for the row. */
-static cyf_status append_row(const cyf_cells_in *cells, const cyf_csr_buffer *raw, int64_t i, entry *entries,
-                             int32_t *indices, float *values, cyf_csr_buffer *rows) {
+/* Appends row i, the file's cell first + i, over the model's genes, in their order. entries, indices, values: room for
+ * the row. */
+static cyf_status append_row(const cyf_cells_in *cells, const cyf_csr_buffer *raw, int64_t first, int64_t i,
+                             entry *entries, int32_t *indices, float *values, cyf_csr_buffer *rows) {
   int64_t n = 0;
   for (int64_t e = raw->indptr[i]; e < raw->indptr[i + 1]; e++) {
     int32_t gene = cells->gene_of_column[raw->indices[e]];
@@ -99,6 +101,7 @@ static cyf_status append_row(const cyf_cells_in *cells, const cyf_csr_buffer *ra
   }
   const int64_t indptr[2] = {0, n};
   cyf_rescale(&cells->rescaling, 1, indptr, values);
+  CYF_TRY(cyf_csr_check_finite(1, indptr, values, cyf_h5ad_path(cells->file), first + i));
   return cyf_csr_buffer_append(rows, n, indices, values);
 }
 
@@ -117,7 +120,7 @@ cyf_status cyf_cells_in_read(cyf_cells_in *cells, int64_t first, int64_t n, cyf_
   CYF_TRY_CLEANUP(CYF_NEW(&entries, width));
   CYF_TRY_CLEANUP(CYF_NEW(&indices, width));
   CYF_TRY_CLEANUP(CYF_NEW(&values, width));
-  for (int64_t i = 0; i < n; i++) CYF_TRY_CLEANUP(append_row(cells, &raw, i, entries, indices, values, rows));
+  for (int64_t i = 0; i < n; i++) CYF_TRY_CLEANUP(append_row(cells, &raw, first, i, entries, indices, values, rows));
 cleanup:
   cyf_csr_buffer_destroy(&raw);
   cyf_free(entries);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/names.h"
 #include "kernels/backend.h"
+#include "kernels/finite.h"
 #include "kernels/math/normalisation.h"
 
 /* Tells of -o as well, which others call output. */
@@ -30,9 +31,32 @@ cyf_status cyf_decoding_make(const char *command, const cyf_model *model, const 
   return CYF_OK;
 }
 
+/* Fails, naming the first cell of expression[n, genes] that has a value which is not finite. */
+static cyf_status fail_not_finite(const cyf_model *model, cyf_scratch *scratch, int64_t n, const float *expression,
+                                  const int64_t *position) {
+  cyf_device *device = model->device;
+  int32_t *found = NULL, *found_host = NULL;
+  int64_t i = 0;
+  cyf_status status;
+  CYF_TRY_CLEANUP(CYF_NEW(&found_host, n));
+  CYF_TRY_CLEANUP(cyf_scratch_int32(scratch, n, &found));
+  CYF_TRY_CLEANUP(device->ops->zero(device, found, sizeof(int32_t) * (size_t)n));
+  CYF_TRY_CLEANUP(device->ops->note_not_finite(device, n, model->genes.n, expression, 1, found));
+  CYF_TRY_CLEANUP(device->ops->download(device, found_host, found, sizeof(int32_t) * (size_t)n));
+  CYF_TRY_CLEANUP(device->ops->synchronize(device));
+  while (i < n - 1 && found_host[i] == 0) i++;
+  status = CYF_FAIL(CYF_ERR_NUMERIC, "%s: cell %lld has decoded values that are not finite: " CYF_GUIDED_NOT_FINITE,
+                    model->path, (long long)position[i]);
+cleanup:
+  cyf_free(found_host);
+  return status;
+}
+
 /* Appends the positive entries of expression[n, genes] (device). Only these are copied to the host. */
-static cyf_status append_positive(cyf_device *device, cyf_scratch *scratch, int64_t n, int64_t n_genes,
-                                  const float *expression, cyf_csr_buffer *rows) {
+static cyf_status append_positive(const cyf_model *model, cyf_scratch *scratch, int64_t n, const float *expression,
+                                  const int64_t *position, cyf_csr_buffer *rows) {
+  cyf_device *device = model->device;
+  const int64_t n_genes = model->genes.n;
   const cyf_ops *ops = device->ops;
   const size_t bounds_bytes = sizeof(int64_t) * (size_t)(n + 1);
   void *indptr = NULL;
@@ -45,10 +69,7 @@ static cyf_status append_positive(cyf_device *device, cyf_scratch *scratch, int6
   CYF_TRY_CLEANUP(ops->sparse_count(device, n, n_genes, expression, indptr, &n_not_finite));
   CYF_TRY_CLEANUP(ops->download(device, bounds, indptr, bounds_bytes));
   CYF_TRY_CLEANUP(ops->synchronize(device));
-  if (n_not_finite > 0) {
-    status = CYF_FAIL(CYF_ERR_NUMERIC, "a decoded cell is not finite; lower --guidance or use more --steps");
-    goto cleanup;
-  }
+  if (n_not_finite > 0) CYF_TRY_CLEANUP(fail_not_finite(model, scratch, n, expression, position));
   CYF_TRY_CLEANUP(cyf_scratch_int32(scratch, bounds[n], &indices));
   CYF_TRY_CLEANUP(cyf_scratch_floats(scratch, bounds[n], &values));
   CYF_TRY_CLEANUP(ops->sparse_fill(device, n, n_genes, expression, indptr, indices, values));
@@ -94,7 +115,7 @@ cyf_status cyf_decode_rows(const cyf_decoding *decoding, cyf_scratch *scratch, i
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_scratch_floats(scratch, n * n_genes, &expression));
   CYF_TRY_CLEANUP(decode(decoding, scratch, n, latent, position, expression));
-  CYF_TRY_CLEANUP(append_positive(decoding->model->device, scratch, n, n_genes, expression, rows));
+  CYF_TRY_CLEANUP(append_positive(decoding->model, scratch, n, expression, position, rows));
   finish_values(decoding, first, rows);
 cleanup:
   cyf_scratch_release(scratch, mark);

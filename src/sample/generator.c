@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "sample/generator.h"
 
+#include <math.h>
+
+#include "base/log.h"
 #include "base/memory.h"
 #include "kernels/backend.h"
+#include "kernels/finite.h"
 #include "sample/guides.h"
 
 cyf_status cyf_generator_load(const char *path, cyf_device *device, cyf_generator *generator) {
@@ -36,6 +40,8 @@ cyf_status cyf_generator_open(cyf_generator *generator, const cyf_generator_aske
     CYF_TRY(cyf_decoding_make(asked->command, g->model, asked->output, asked->reverse.seed, &g->decoding));
   CYF_TRY(CYF_NEW(&g->scratch, g->n_threads));
   CYF_TRY(CYF_NEW(&g->graph, g->n_threads));
+  CYF_TRY(CYF_NEW(&g->guided, g->n_threads));
+  for (int t = 0; t < g->n_threads; t++) CYF_TRY(CYF_NEW(&g->guided[t].square, g->schedule->n));
   for (int t = 0; t < g->n_threads; t++) CYF_TRY(cyf_scratch_create(g->device, &g->scratch[t]));
   return CYF_OK;
 }
@@ -46,6 +52,8 @@ void cyf_generator_close(cyf_generator *generator) {
   for (int t = 0; g->graph != NULL && t < g->n_threads; t++) g->device->ops->graph_destroy(g->device, g->graph[t]);
   cyf_free(g->scratch);
   cyf_free(g->graph);
+  for (int t = 0; g->guided != NULL && t < g->n_threads; t++) cyf_free(g->guided[t].square);
+  cyf_free(g->guided);
   cyf_schedule_destroy(&g->schedule);
   cyf_conditions_destroy(&g->conditions);
   cyf_model_destroy(&g->model);
@@ -73,6 +81,10 @@ cyf_status cyf_generator_reverse(const cyf_generator *generator, int thread, int
   const cyf_generator *g = generator;
   cyf_sampler_config config = g->config;
   config.graph = &g->graph[thread];
+  if (n_guides > 0) {
+    config.guided = g->guided[thread].square;
+    g->guided[thread].n_cells += n;
+  }
   CYF_TRY(cyf_sampler_run(&config, g->model->denoiser, n_guides, guides, g->scratch[thread], first, n, x));
   CYF_TRY(rescale(g, n, x));
   return g->device->ops->synchronize(g->device);
@@ -84,6 +96,9 @@ cyf_status cyf_generator_finish(const cyf_generator *generator, int thread, cons
   const int64_t n = block->n_cells;
   CYF_TRY(device->ops->download(device, block->latent, x, sizeof(float) * (size_t)(n * generator->width)));
   CYF_TRY(device->ops->synchronize(device));
+  const cyf_finite_rows said = {CYF_ERR_NUMERIC, generator->model->path, "its latent",
+                                generator->conditions.n > 0 ? CYF_GUIDED_NOT_FINITE : CYF_MODEL_NOT_FINITE};
+  CYF_TRY(cyf_rows_check_finite(n, generator->width, block->latent, block->index * cyf_sampler_block(device), &said));
   if (!generator->is_latents_only)
     return cyf_decode_rows(&generator->decoding, generator->scratch[thread], n, x, position, &block->rows);
   for (int64_t i = 0; i < n; i++) CYF_TRY(cyf_csr_buffer_append(&block->rows, 0, NULL, NULL));
@@ -110,4 +125,41 @@ cyf_status cyf_generator_block(const cyf_generator *generator, int thread, cyf_c
   const cyf_status status = make_block(generator, thread, block);
   cyf_scratch_release(generator->scratch[thread], mark);
   return status;
+}
+
+/* float32 has 24 bits: of what is added to something that much larger, nothing is left. */
+static const double OVERWHELMING_GUIDANCE = 1 << 24;
+/* Of standard normal noise, which the denoiser predicts, the root mean square is 1. docs/running.md has what guidance
+ * of weights 1 to 100 reaches. */
+static const double STRONGEST_GUIDANCE = 1;
+
+cyf_status cyf_generator_judge_guidance(cyf_comm *comm, const cyf_generator *generator) {
+  const cyf_generator *g = generator;
+  const int n_steps = g->schedule->n;
+  double *square = NULL, largest = 0;
+  int at = 0;
+  CYF_TRY(cyf_comm_agree(comm, CYF_NEW(&square, n_steps + 1))); /* and the number of cells */
+  for (int t = 0; t < g->n_threads; t++) {
+    for (int i = 0; i < n_steps; i++) square[i] += g->guided[t].square[i];
+    square[n_steps] += (double)g->guided[t].n_cells;
+  }
+  const cyf_status status = cyf_comm_sum_double(comm, square, n_steps + 1);
+  for (int i = 0; i < n_steps; i++)
+    if (square[i] > largest) largest = square[at = i];
+  const double strength = sqrt(largest / (square[n_steps] * (double)g->width)); /* NaN where nothing was guided */
+  const int timestep = g->schedule->timestep[at];
+  cyf_free(square);
+  CYF_TRY(status);
+  if (strength > OVERWHELMING_GUIDANCE)
+    return CYF_FAIL(
+        CYF_ERR_NUMERIC,
+        "the guidance is too strong (lower its weight): at timestep %d it changes the predicted noise by %.2g "
+        "times its size, of which nothing is left in float32",
+        timestep, strength);
+  if (strength > STRONGEST_GUIDANCE)
+    cyf_warn(
+        "the guidance is strong: at timestep %d it changes the predicted noise by %.2g times its size, which leads out "
+        "of what the model was trained on; lower --guidance",
+        timestep, strength);
+  return CYF_OK;
 }

@@ -11,6 +11,12 @@
 #include "sample/decode.h"
 #include "sample/reverse.h"
 
+/** How strongly guidance has acted on the cells of one thread. */
+typedef struct cyf_guided {
+  double *square;  /**< [steps] as cyf_sampler_config has it; owned */
+  int64_t n_cells; /**< that were guided */
+} cyf_guided;
+
 /** A generator. Zero-initialise it before use. Callers read members; they may set `device` with `model`, and
  * `conditions`, before cyf_generator_open. */
 typedef struct cyf_generator {
@@ -25,6 +31,7 @@ typedef struct cyf_generator {
   int64_t width;             /**< of a latent */
   int n_threads;             /**< that may make blocks at the same time: the device's */
   cyf_scratch **scratch;     /**< [n_threads] owned */
+  cyf_guided *guided;        /**< [n_threads] owned */
   cyf_graph **graph;         /**< [n_threads] a recorded step of the reverse process; NULL before the first; owned */
 } cyf_generator;
 
@@ -56,6 +63,11 @@ cyf_block_job cyf_generator_job(const cyf_generator *generator, const char *name
  * Errors: CYF_ERR_NUMERIC (a cell is not finite), CYF_ERR_MEMORY, CYF_ERR_DEVICE. */
 cyf_status cyf_generator_block(const cyf_generator *generator, int thread, cyf_cell_block *block);
 
+/** Warns, once, where guidance has been stronger at some step than the noise that the denoiser was trained to predict:
+ * that leads out of what the model has learnt. Fails where it left nothing of that noise. Called after the cells are
+ * made and before their file gets its name. Collective. Errors: CYF_ERR_NUMERIC, CYF_ERR_COMM, CYF_ERR_MEMORY. */
+cyf_status cyf_generator_judge_guidance(cyf_comm *comm, const cyf_generator *generator);
+
 /* ---- for files that make blocks in another way ---- */
 
 /** Runs the reverse process on x[n, width] (device), the noised latents of cells with global indices [first, first + n)
@@ -65,8 +77,8 @@ cyf_status cyf_generator_block(const cyf_generator *generator, int thread, cyf_c
 cyf_status cyf_generator_reverse(const cyf_generator *generator, int thread, int64_t first, int64_t n, int n_guides,
                                  const cyf_guide *guides, float *x);
 /** Puts x[block->n_cells, width] (device), as cyf_generator_reverse leaves it, into the block: as its latents and,
- * decoded, as its rows. position[n_cells] (host): numbers that key each cell's drawn counts. Errors: those of
- * cyf_decode_rows. */
+ * decoded, as its rows. position[n_cells] (host): numbers that key each cell's drawn counts. Errors: CYF_ERR_NUMERIC
+ * naming a cell whose latent is not finite, and those of cyf_decode_rows. */
 cyf_status cyf_generator_finish(const cyf_generator *generator, int thread, const float *x, const int64_t *position,
                                 cyf_cell_block *block);
 

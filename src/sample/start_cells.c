@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "data/tables/label_bins.h"
 #include "kernels/backend.h"
+#include "kernels/finite.h"
 #include "model/diffusion/sampler.h"
 #include "sample/blocks.h"
 
@@ -134,7 +135,10 @@ static cyf_status encode_block(encoding *e, cyf_scratch *scratch, cyf_cell_block
   CYF_TRY(cyf_scratch_floats(scratch, block->n_cells * e->width, &latent));
   CYF_TRY(cyf_autoencoder_encode(e->model->autoencoder, scratch, &cells, latent));
   CYF_TRY(device->ops->download(device, block->latent, latent, sizeof(float) * (size_t)(block->n_cells * e->width)));
-  return device->ops->synchronize(device);
+  CYF_TRY(device->ops->synchronize(device));
+  const cyf_finite_rows said = {CYF_ERR_NUMERIC, cyf_h5ad_path(e->in.file), "the latent of a start cell",
+                                CYF_MODEL_NOT_FINITE};
+  return cyf_rows_check_finite(block->n_cells, e->width, block->latent, block->index * CYF_SAMPLER_BLOCK, &said);
 }
 
 static cyf_status compute(void *context, int thread, cyf_cell_block *block) {

@@ -196,6 +196,8 @@ static cyf_status read_header(cyf_tensor_file *file, cyf_model *model) {
   CYF_TRY(read_scale(file, model));
   CYF_TRY(cyf_tensor_file_read_names(file, "genes", &model->genes));
   CYF_TRY(cyf_tensor_file_read_real(file, "latent_scale", &model->latent_scale));
+  if (!(model->latent_scale > 0 && isfinite(model->latent_scale)))
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: latent_scale %g is no number above 0", path, model->latent_scale);
   return cyf_tensor_file_read_int(file, "attributes/n", &model->n_attributes);
 }
 

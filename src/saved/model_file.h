@@ -41,7 +41,8 @@ typedef struct cyf_model {
 } cyf_model;
 
 /** Reads the whole file into a model for inference: it has no gradients. The caller frees it with cyf_model_destroy,
- * before the device. Errors: CYF_ERR_INPUT naming the file and what is wrong in it. */
+ * before the device. Errors: CYF_ERR_INPUT naming the file and what is wrong in it, CYF_ERR_NUMERIC naming a tensor
+ * that is not finite. */
 cyf_status cyf_model_load(const char *path, cyf_device *device, cyf_model **ret_model);
 /** Frees the model and sets *model to NULL. NULL-safe. */
 void cyf_model_destroy(cyf_model **model);

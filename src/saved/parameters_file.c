@@ -6,6 +6,7 @@
 #include "base/checksum.h"
 #include "base/memory.h"
 #include "kernels/backend.h"
+#include "kernels/finite.h"
 
 enum { PATH_TEXT_MAX = 128 };
 
@@ -33,7 +34,8 @@ static cyf_status write_layout(cyf_tensor_file *file, const char *path, cyf_devi
   if (layout->total == 0) return CYF_OK;
   float *host = NULL;
   CYF_TRY(cyf_floats_to_host(device, values, layout->total, &host));
-  cyf_status status = cyf_tensor_file_write_layout(file, path, layout, host);
+  cyf_status status = cyf_layout_check_finite(layout, host, cyf_tensor_file_path(file), path);
+  if (status == CYF_OK) status = cyf_tensor_file_write_layout(file, path, layout, host);
   cyf_free(host);
   return status;
 }
@@ -44,6 +46,7 @@ static cyf_status read_layout(cyf_tensor_file *file, const char *path, cyf_devic
   float *host = NULL;
   CYF_TRY(CYF_NEW(&host, layout->total));
   cyf_status status = cyf_tensor_file_read_layout(file, path, layout, host);
+  if (status == CYF_OK) status = cyf_layout_check_finite(layout, host, cyf_tensor_file_path(file), path);
   if (status == CYF_OK) status = cyf_floats_to_device(device, host, layout->total, values);
   cyf_free(host);
   return status;

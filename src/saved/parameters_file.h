@@ -12,11 +12,11 @@
 
 /** Writes the tensors of a model into GROUP/parameters and GROUP/buffers; group "" is the top of the file. Of the two,
  * one without tensors is not written. weights: [layout.total] on the device, the values to write as parameters, such as
- * an average over training steps; NULL: parameters->value. Errors: CYF_ERR_IO. */
+ * an average over training steps; NULL: parameters->value. Errors: CYF_ERR_IO, CYF_ERR_NUMERIC (one is not finite). */
 cyf_status cyf_parameters_write(cyf_tensor_file *file, const char *group, const cyf_parameters *parameters,
                                 const float *weights);
 /** Reads GROUP/parameters and GROUP/buffers into parameters->value and ->buffer. The file must hold exactly the tensors
- * of the layouts, with their shapes. Errors: CYF_ERR_INPUT. */
+ * of the layouts, with their shapes. Errors: CYF_ERR_INPUT, CYF_ERR_NUMERIC naming a tensor that is not finite. */
 cyf_status cyf_parameters_read(cyf_tensor_file *file, const char *group, cyf_parameters *parameters);
 
 /** Checksum of a model's weights and buffers, in the order of their layouts. Latents on disk carry it, so that they are

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/partial.h"
 #include "data/tensors/tensor_file.h"
+#include "kernels/finite.h"
 #include "saved/parameters_file.h"
 
 enum { PATH_TEXT_MAX = 128 };
@@ -89,20 +90,23 @@ static cyf_status read_state(cyf_tensor_file *file, cyf_stage_state *state) {
   CYF_TRY(cyf_tensor_file_read_int(file, "state/epoch", &state->cursor.epoch));
   CYF_TRY(cyf_tensor_file_read_int(file, "state/batch", &state->cursor.step));
   CYF_TRY(cyf_tensor_file_read_real(file, "state/best_loss", &state->best_loss));
+  if (isnan(state->best_loss))
+    return CYF_FAIL(CYF_ERR_NUMERIC, "%s: state/best_loss is not a number", cyf_tensor_file_path(file));
   if (state->best_loss < 0) state->best_loss = INFINITY;
   return cyf_tensor_file_read_int(file, "state/n_worse", &state->n_worse);
 }
 
 static cyf_status write_moments(cyf_tensor_file *file, const cyf_optimizer *optimizer) {
   cyf_device *device = optimizer->device;
-  int64_t total = optimizer->parameters->layout.total;
+  const cyf_layout *layout = &optimizer->parameters->layout;
   const float *const arrays[] = {optimizer->first_moment, optimizer->second_moment, optimizer->ema};
   const char *const names[] = {"optimizer/first_moment", "optimizer/second_moment", "optimizer/ema"};
   for (int i = 0; i < 3; i++) {
     if (arrays[i] == NULL) continue;
     float *host = NULL;
-    CYF_TRY(cyf_floats_to_host(device, arrays[i], total, &host));
-    cyf_status status = cyf_tensor_file_write_floats(file, names[i], host, total);
+    CYF_TRY(cyf_floats_to_host(device, arrays[i], layout->total, &host));
+    cyf_status status = cyf_layout_check_finite(layout, host, cyf_tensor_file_path(file), names[i]);
+    if (status == CYF_OK) status = cyf_tensor_file_write_floats(file, names[i], host, layout->total);
     cyf_free(host);
     CYF_TRY(status);
   }
@@ -111,7 +115,8 @@ static cyf_status write_moments(cyf_tensor_file *file, const cyf_optimizer *opti
 
 static cyf_status read_moments(cyf_tensor_file *file, cyf_optimizer *optimizer) {
   cyf_device *device = optimizer->device;
-  int64_t total = optimizer->parameters->layout.total;
+  const cyf_layout *layout = &optimizer->parameters->layout;
+  const int64_t total = layout->total;
   float *const arrays[] = {optimizer->first_moment, optimizer->second_moment, optimizer->ema};
   const char *const names[] = {"optimizer/first_moment", "optimizer/second_moment", "optimizer/ema"};
   float *host = NULL;
@@ -120,6 +125,7 @@ static cyf_status read_moments(cyf_tensor_file *file, cyf_optimizer *optimizer) 
   for (int i = 0; i < 3 && status == CYF_OK; i++) {
     if (arrays[i] == NULL) continue;
     status = cyf_tensor_file_read_floats(file, names[i], host, total);
+    if (status == CYF_OK) status = cyf_layout_check_finite(layout, host, cyf_tensor_file_path(file), names[i]);
     if (status == CYF_OK) status = cyf_floats_to_device(device, host, total, arrays[i]);
   }
   cyf_free(host);

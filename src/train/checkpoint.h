@@ -45,7 +45,7 @@ typedef struct cyf_stage_state {
 
 /** Writes the weights, the optimiser's moments and the stage's state; call it on rank 0. A final checkpoint has the
  * weights to use, the moving average (EMA) if there is one, and no moments. Of the ordinary checkpoints the newest
- * `keep` stay. Errors: CYF_ERR_IO (the old checkpoints stay). */
+ * `keep` stay. Errors: CYF_ERR_IO, CYF_ERR_NUMERIC where a number is not finite (the old checkpoints stay). */
 cyf_status cyf_checkpoint_save(const char *directory, const char *stage, const cyf_identity *identity,
                                const cyf_stage_state *state, const cyf_optimizer *optimizer, bool final, int64_t keep);
 /** Loads the newest undamaged checkpoint of the stage, the same one on every rank; damaged ones are passed over with a

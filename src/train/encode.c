@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "data/atlas/shard.h"
 #include "kernels/backend.h"
+#include "kernels/finite.h"
 #include "kernels/math/normalisation.h"
 
 enum { BLOCK_CELLS = 1024 };
@@ -41,7 +42,7 @@ static cyf_status decode_row(const encoder *e, const cyf_block_row *row, int32_t
                                        &total);
   CYF_TRY(cyf_block_decode_row(row, e->atlas->n_genes, indices, values));
   cyf_rescale(e->rescaling, 1, bounds, values);
-  return CYF_OK;
+  return cyf_csr_check_finite(1, bounds, values, e->atlas->directory, row->cell);
 }
 
 /* Widens and normalises a fetched block into e->cells. */
@@ -66,8 +67,9 @@ static cyf_status decode_block(encoder *e, const cyf_block *block) {
   return cyf_failure_raise(&failure);
 }
 
-/* Encodes e->cells into latents[n, width] (host). */
-static cyf_status encode_cells(encoder *e, float *latents) {
+/* Encodes e->cells, whose first is cell `first` of the atlas, into latents[n, width] (host). */
+static cyf_status encode_cells(encoder *e, int64_t first, float *latents) {
+  const cyf_finite_rows said = {CYF_ERR_NUMERIC, e->atlas->directory, "its latent", CYF_MODEL_NOT_FINITE};
   const cyf_csr cells = cyf_csr_view(&e->cells);
   const cyf_ops *ops = e->device->ops;
   const size_t mark = cyf_scratch_mark(e->scratch);
@@ -79,7 +81,7 @@ static cyf_status encode_cells(encoder *e, float *latents) {
   CYF_TRY(ops->download(e->device, latents, on_device, sizeof(float) * (size_t)(cells.n_cells * e->width)));
   CYF_TRY(ops->synchronize(e->device));
   cyf_scratch_release(e->scratch, mark);
-  return CYF_OK;
+  return cyf_rows_check_finite(cells.n_cells, e->width, latents, first, &said);
 }
 
 static void say_progress(const encoder *e) {
@@ -108,7 +110,7 @@ static cyf_status encode_range(encoder *e, cyf_shard_set *shards, int64_t first,
     CYF_TRY(cyf_block_fetch(shards, block));
     CYF_TRY(cyf_block_inflate(block));
     CYF_TRY(decode_block(e, block));
-    CYF_TRY(encode_cells(e, e->latents + (at - first) * e->width));
+    CYF_TRY(encode_cells(e, at, e->latents + (at - first) * e->width));
     const int64_t n_block = block->end_cell - at;
     for (int64_t a = 0; a < e->atlas->n_attributes; a++)
       for (int64_t i = 0; i < n_block; i++) e->codes[a * n + (at - first) + i] = block->codes[a * n_block + i];

@@ -147,6 +147,13 @@ static cyf_status update(loop *l, bool *ret_stop) {
   return CYF_OK;
 }
 
+/* sums: over all ranks, so that all fail or none. */
+static cyf_status check_loss(const loop *l, const char *what, const cyf_loss_sums *sums) {
+  if (isfinite(sums->loss)) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_NUMERIC, "%s: the %s is not finite at step %lld; lower the learning rate or set clip_norm",
+                  l->stage->name, what, (long long)l->state.step);
+}
+
 static double accuracy_of(const cyf_loss_sums *sums) {
   return sums->n_labelled > 0 ? (double)sums->n_correct / (double)sums->n_labelled : NAN;
 }
@@ -154,6 +161,7 @@ static double accuracy_of(const cyf_loss_sums *sums) {
 static cyf_status log_window(loop *l) {
   CYF_TRY(settle(l));
   CYF_TRY(sum_over_ranks(l->env->comm, &l->window));
+  CYF_TRY(check_loss(l, "loss", &l->window));
   double seconds = cyf_clock_s() - l->window_start_s;
   cyf_metrics_line line = {.stage = l->stage->name,
                            .step = l->state.step,
@@ -241,6 +249,7 @@ static cyf_status validate(loop *l) {
   cyf_optimizer_swap_ema(l->optimizer);
   CYF_TRY(cyf_comm_agree(l->env->comm, status));
   CYF_TRY(sum_over_ranks(l->env->comm, &sums));
+  CYF_TRY(check_loss(l, "validation loss", &sums));
   double loss = sums.loss / sums.weight;
   l->last_validation = loss;
   cyf_metrics_line line = {.stage = l->stage->name,

@@ -119,11 +119,7 @@ typedef struct product {
 
 static void add_epilogue(const product *p) {
   for (int64_t j = 0; p->desc.epilogue != CUBLASLT_EPILOGUE_DEFAULT && j < p->c_layout.columns; ++j) {
-    for (int64_t i = 0; i < p->c_layout.rows; ++i) {
-      float *value = p->out + j * p->c_layout.leading + i;
-      *value += p->desc.bias[i];
-      if (p->desc.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && !(*value > 0.0f)) *value = 0.0f;
-    }
+    for (int64_t i = 0; i < p->c_layout.rows; ++i) p->out[j * p->c_layout.leading + i] += p->desc.bias[i];
   }
 }
 

@@ -124,6 +124,8 @@ OPERATION(l2_normalize_forward, (int64_t n, int64_t c, const float *x, float *y,
           IN(x, n * c); IN(y, n * c); MAY(norm, n))
 OPERATION(l2_normalize_backward, (int64_t n, int64_t c, const float *y, const float *norm, const float *d_y, float *d_x),
           (n, c, y, norm, d_y, d_x), IN(y, n * c); IN(norm, n); IN(d_y, n * c); IN(d_x, n * c))
+OPERATION(note_not_finite, (int64_t n, int64_t c, const float *x, int32_t age, int32_t *found), (n, c, x, age, found),
+          IN(x, n * c); IN(found, n))
 OPERATION(dropout, (int64_t n, int64_t c, const float *x, double rate, cyf_rng_key key, uint32_t step, const int64_t *position, float *y),
           (n, c, x, rate, key, step, position, y), IN(x, n * c); MAY(position, n); IN(y, n * c))
 OPERATION(fill_normal, (int64_t n, int64_t c, cyf_rng_key key, uint32_t step, const int64_t *position, int64_t first, float *out),

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Decoding the rows of a fetched block one by one. */
+#include <math.h>
 #include <string.h>
 
 #include "data/atlas/shard.h"
+#include "kernels/finite.h"
 
 static const cyf_block_piece *find_piece(const cyf_block *block, int64_t cell) {
   const cyf_block_piece *piece = block->piece;
@@ -105,6 +107,11 @@ static cyf_status decode_indices(const cyf_block_row *row, int64_t n_genes, bool
   return row->n > 0 && (int64_t)highest >= n_genes ? no_such_gene(row, n_genes) : CYF_OK;
 }
 
+static cyf_status not_finite(const cyf_block_row *row) {
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: damaged: cell %lld has a value that is not finite", row->piece->part->path,
+                  (long long)row->cell);
+}
+
 static void decode_values(const cyf_block_row *row, float *ret_values) {
   for (int64_t i = 0; i < row->n;) {
     const run_in_chunk here = locate_data(row, i);
@@ -115,6 +122,9 @@ static void decode_values(const cyf_block_row *row, float *ret_values) {
 
 cyf_status cyf_block_decode_row(const cyf_block_row *row, int64_t n_genes, int32_t *ret_indices, float *ret_values) {
   decode_values(row, ret_values);
+  if (row->n > 0 && row->piece->part->data.stored_as == CYF_STORED_FLOAT32 &&
+      cyf_find_not_finite(row->n, ret_values) >= 0)
+    return not_finite(row);
   return decode_indices(row, n_genes, false, NULL, ret_indices);
 }
 
@@ -150,6 +160,7 @@ cyf_status cyf_block_decode_normalized(const cyf_block_row *row, int64_t n_genes
     double total = 0;
     decode_values(row, ret_values);
     for (int64_t e = 0; e < row->n; e++) total += (double)ret_values[e];
+    if (!isfinite(total)) return not_finite(row);
     *ret_total = (float)total;
     cyf_csr_log_normalize(1, bounds, ret_values, target_sum);
   } else {
@@ -225,5 +236,6 @@ cyf_status cyf_block_gather_row(const cyf_block_row *row, int64_t n_genes, cyf_i
                                 void *ret_counts, double *ret_total) {
   *ret_total = 0;
   gather_counts(row, count_type, next, ret_counts, ret_total);
+  if (!isfinite(*ret_total)) return not_finite(row);
   return gather_indices(row, n_genes, cyf_index_bytes(index_type), next, ret_indices);
 }

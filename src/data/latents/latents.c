@@ -14,6 +14,7 @@
 #include "data/hdf5/hdf5_file.h"
 #include "data/hdf5/hdf5_seal.h"
 #include "data/latents/latents_internal.h"
+#include "kernels/finite.h"
 
 enum { FORMAT_VERSION = 2, NAME_SIZE = 24, CHECKSUM_SIZE = 24 };
 
@@ -69,6 +70,22 @@ static void print_checksum(uint64_t model_checksum, char text[CHECKSUM_SIZE]) {
   snprintf(text, CHECKSUM_SIZE, "%016" PRIx64, model_checksum);
 }
 
+/* Fails where latents, as they are stored, are not finite; the first row is cell `first` of the atlas. */
+static cyf_status check_finite(const char *path, int64_t first, int64_t n, cyf_latent_type type, int64_t width,
+                               const void *values) {
+  const cyf_finite_rows said = {CYF_ERR_INPUT, path, "obsm/X_latent",
+                                "the file is damaged, or float16 cannot hold it (latents.type=float32)"};
+  float piece[1024];
+  if (type == CYF_LATENT_FLOAT32) return cyf_rows_check_finite(n, width, values, first, &said);
+  for (int64_t at = 0; at < n * width; at += 1024) {
+    const int64_t here = n * width - at < 1024 ? n * width - at : 1024;
+    cyf_latents_widen(here, (const _Float16 *)values + at, piece);
+    const int64_t bad = cyf_find_not_finite(here, piece);
+    if (bad >= 0) return cyf_rows_fail_not_finite(at + bad, piece[bad], width, first, &said);
+  }
+  return CYF_OK;
+}
+
 /* ---- writing ---- */
 
 /* What a part holds. */
@@ -110,18 +127,20 @@ cleanup:
   return status;
 }
 
-static cyf_status write_latents(cyf_h5ad_writer *writer, const part_content *part) {
+static cyf_status write_latents(cyf_h5ad_writer *writer, const char *path, const part_content *part) {
   if (part->type == CYF_LATENT_FLOAT32)
     return cyf_h5ad_writer_set_obsm(writer, "X_latent", part->n, part->width, part->values);
   _Float16 *half = NULL;
   CYF_TRY(CYF_NEW(&half, part->n * part->width));
   cyf_latents_narrow(part->n * part->width, part->values, half);
-  cyf_status status = cyf_h5ad_writer_set_obsm_half(writer, "X_latent", part->n, part->width, half);
+  cyf_status status = check_finite(path, part->first, part->n, CYF_LATENT_FLOAT16, part->width, half);
+  if (status == CYF_OK) status = cyf_h5ad_writer_set_obsm_half(writer, "X_latent", part->n, part->width, half);
   cyf_free(half);
   return status;
 }
 
-static cyf_status write_content(cyf_h5ad_writer *writer, const cyf_atlas *atlas, const part_content *part) {
+static cyf_status write_content(cyf_h5ad_writer *writer, const char *path, const cyf_atlas *atlas,
+                                const part_content *part) {
   char checksum[CHECKSUM_SIZE];
   print_checksum(part->model_checksum, checksum);
   CYF_TRY(write_no_genes(writer, part->n));
@@ -134,7 +153,7 @@ static cyf_status write_content(cyf_h5ad_writer *writer, const cyf_atlas *atlas,
                                      .n_cells = part->n};
     CYF_TRY(cyf_h5ad_writer_add_labels(writer, &column));
   }
-  CYF_TRY(write_latents(writer, part));
+  CYF_TRY(write_latents(writer, path, part));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "atlas_fingerprint", atlas->fingerprint));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "model_checksum", checksum));
   CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "latents_version", FORMAT_VERSION));
@@ -157,7 +176,7 @@ cyf_status cyf_latents_write_part(const char *directory, const cyf_atlas *atlas,
   CYF_TRY_CLEANUP(cyf_make_directory(directory));
   CYF_TRY_CLEANUP(part_path(directory, part, &path));
   CYF_TRY_CLEANUP(cyf_h5ad_writer_create(path, 0, &options, &writer));
-  CYF_TRY_CLEANUP(write_content(writer, atlas, &content));
+  CYF_TRY_CLEANUP(write_content(writer, path, atlas, &content));
   status = cyf_h5ad_writer_commit(&writer);
 cleanup:
   cyf_h5ad_writer_abandon(&writer);
@@ -329,11 +348,14 @@ cyf_status cyf_latents_read(const char *directory, const cyf_atlas *atlas, int64
                             int64_t width, int64_t first, int64_t n, void *ret_values, int32_t *ret_codes,
                             int64_t stride) {
   char *path = NULL;
+  int64_t part_first = 0, part_end = 0;
   CYF_TRY(part_path(directory, part, &path));
   hid_t file = H5I_INVALID_HID;
   cyf_hdf5_lock();
   cyf_status status = cyf_h5_open_file(path, &file);
   if (status == CYF_OK) status = read_values(file, path, type, width, first, n, ret_values);
+  cyf_latents_part(atlas, part, &part_first, &part_end);
+  if (status == CYF_OK) status = check_finite(path, part_first + first, n, type, width, ret_values);
   for (int64_t a = 0; a < atlas->n_attributes && status == CYF_OK; a++)
     status = read_codes(file, path, &atlas->attributes[a], first, n, ret_codes + a * stride);
   status = cyf_h5_end_reads(file, path, status);

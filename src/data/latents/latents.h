@@ -29,7 +29,8 @@ void cyf_latents_part(const cyf_atlas *atlas, int64_t part, int64_t *ret_first, 
 /** Writes a part: values[cells of the part, width] and codes[n_attributes][cells of the part].
  *
  * It appears under its name only when it is whole, so that encoding can go on after a stop. Values and codes carry
- * checksums, which HDF5 verifies as it reads. Errors: CYF_ERR_IO. */
+ * checksums, which HDF5 verifies as it reads. Errors: CYF_ERR_IO, CYF_ERR_INPUT where a latent is not finite as stored.
+ */
 cyf_status cyf_latents_write_part(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                                   cyf_latent_type type, int64_t width, const float *values, const int32_t *codes);
 /** Whether that part's file is there, belongs to this atlas and model, and stores numbers of `type`. Errors: CYF_ERR_IO

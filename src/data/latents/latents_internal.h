@@ -24,7 +24,8 @@ void cyf_latents_widen(int64_t n, const _Float16 *halves, float *ret_values);
 cyf_status cyf_latents_describe(const char *directory, const cyf_atlas *atlas, int64_t part, uint64_t model_checksum,
                                 cyf_latent_type *ret_type, int64_t *ret_width);
 /** Reads the cells [first, first + n) of a part, numbered within it: ret_values[n, width] of `type`, as stored. The
- * code of cell i of these for attribute a goes to ret_codes[a * stride + i]. Errors: CYF_ERR_INPUT. */
+ * code of cell i of these for attribute a goes to ret_codes[a * stride + i]. Errors: CYF_ERR_INPUT, also where
+ * a latent is not finite. */
 cyf_status cyf_latents_read(const char *directory, const cyf_atlas *atlas, int64_t part, cyf_latent_type type,
                             int64_t width, int64_t first, int64_t n, void *ret_values, int32_t *ret_codes,
                             int64_t stride);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/prepare/job.h"
+#include "kernels/finite.h"
 
 enum { BLOCK_CELLS_MOST = 8192 };
 
@@ -172,6 +173,7 @@ static cyf_status visit_block(cyf_block_reader *reader, int64_t first, int64_t n
   cyf_odd_values odd = {0};
   cyf_rescale(&input->rescaling, reader->rows.n_cells, reader->rows.indptr, reader->rows.values);
   if (reader->job->kind == CYF_EXPRESSION_COUNTS) CYF_TRY(check_counts(reader, first));
+  CYF_TRY(cyf_csr_check_finite(n, reader->rows.indptr, reader->rows.values, input->path, first));
   CYF_TRY(map_rows(reader));
   if (reader->job->kind == CYF_EXPRESSION_COUNTS)
     cyf_prepare_round_rows(reader->job, input, input->first_cell + first, &reader->rows, &odd);

@@ -48,8 +48,9 @@ cyf_status cyf_cpu_softmax_rows(cyf_device *d, int64_t n, int64_t c, const float
     for (int64_t j = 0; j < c; ++j) most = row[j] > most || isnan(row[j]) ? row[j] : most;
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < c; ++j) {
+      const float odd = row[j] * 0.0f; /* zero, but NaN for minus infinity, of which the exponential makes a number */
       row[j] = cyf_expf(row[j] - most);
-      sum += (double)row[j];
+      sum += (double)(row[j] + odd);
     }
     const float factor = (float)((size ? (double)size[i] : 1.0) / sum);
 #pragma omp simd

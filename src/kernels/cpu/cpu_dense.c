@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kernels/cpu/cpu_kernels.h"
-#include "kernels/math/host_device.h"
+#include "kernels/math/activation.h"
 
 /* OpenBLAS's OpenMP build runs on as many threads as the calling thread's OpenMP setting says, and on one inside a
  * parallel region. The setting is each thread's own, so a device used from another thread than its maker's sets it. */
@@ -116,6 +116,6 @@ cyf_status cyf_cpu_gene_decode(cyf_device *d, int64_t n, int64_t hidden, int64_t
                                const float *bias, float *y) {
   CYF_TRY(cyf_cpu_linear_forward(d, n, hidden, genes, h, w, bias, false, y));
 #pragma omp parallel for simd schedule(static) num_threads(cyf_cpu_threads_for(d, n *genes))
-  for (int64_t k = 0; k < n * genes; ++k) y[k] = cyf_select(y[k] > 0.0f, y[k], 0.0f);
+  for (int64_t k = 0; k < n * genes; ++k) y[k] = cyf_relu(y[k]);
   return CYF_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/math/activation.h"
+#include "kernels/math/norm.h"
 
 cyf_status cyf_cpu_silu_forward(cyf_device *d, int64_t count, const float *x, float *y) {
 #pragma omp parallel for simd schedule(static) num_threads(cyf_cpu_threads_for(d, count))
@@ -80,7 +81,8 @@ cyf_status cyf_cpu_l2_normalize_forward(cyf_device *d, int64_t n, int64_t c, con
 #pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, n *c))
   for (int64_t i = 0; i < n; ++i) {
     const float length = (float)sqrt(dot(c, x + i * c, x + i * c));
-    const float floored = length > norm_floor || isnan(length) ? length : norm_floor, factor = 1.0f / floored;
+    const float floored = length > norm_floor || isnan(length) ? length : norm_floor;
+    const float factor = cyf_unit_factor(floored);
 #pragma omp simd
     for (int64_t j = 0; j < c; ++j) y[i * c + j] = x[i * c + j] * factor;
     if (norm) norm[i] = floored;
@@ -97,6 +99,17 @@ cyf_status cyf_cpu_l2_normalize_backward(cyf_device *d, int64_t n, int64_t c, co
     const float factor = 1.0f / norm[i];
 #pragma omp simd
     for (int64_t j = 0; j < c; ++j) d_x[i * c + j] = (d_y[i * c + j] - y[i * c + j] * radial) * factor;
+  }
+  return CYF_OK;
+}
+
+cyf_status cyf_cpu_note_not_finite(cyf_device *d, int64_t n, int64_t c, const float *x, int32_t age, int32_t *found) {
+#pragma omp parallel for schedule(static) num_threads(cyf_cpu_threads_for(d, n *c))
+  for (int64_t i = 0; i < n; ++i) {
+    float sum = 0.0f; /* of zeros, but NaN where an element is not finite */
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < c; ++j) sum += x[i * c + j] * 0.0f;
+    found[i] = found[i] > 0 ? found[i] + age : sum != 0.0f;
   }
   return CYF_OK;
 }

@@ -49,14 +49,15 @@ cyf_status cyf_cpu_square_sum(cyf_device *d, int64_t count, const float *x, doub
   return CYF_OK;
 }
 
-/* log sum exp of a row in double, with its largest element taken out; *ret_best is the first index of that element. */
+/* log sum exp of a row in double, with its largest element taken out; *ret_best is the first index of that element. The
+ * product with 0 makes minus infinity NaN, of which the exponential alone would make 0. */
 static double log_sum_exp(int64_t classes, const float *logits, int64_t *ret_best) {
   int64_t best = 0;
   for (int64_t j = 1; j < classes; ++j) {
     if (logits[j] > logits[best]) best = j;
   }
   double sum = 0.0;
-  for (int64_t j = 0; j < classes; ++j) sum += exp((double)logits[j] - (double)logits[best]);
+  for (int64_t j = 0; j < classes; ++j) sum += exp((double)logits[j] - (double)logits[best]) + 0.0 * (double)logits[j];
   *ret_best = best;
   return (double)logits[best] + log(sum);
 }

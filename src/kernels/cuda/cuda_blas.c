@@ -100,9 +100,8 @@ static cyf_status describe(cyf_cuda_blas *blas, const plan_key *key, plan *p) {
   const cublasComputeType_t compute = key->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   const cublasOperation_t op_a = key->a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
   const cublasOperation_t op_b = key->b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
-  const cublasLtEpilogue_t epilogue = key->epilogue == CYF_EPILOGUE_NONE   ? CUBLASLT_EPILOGUE_DEFAULT
-                                      : key->epilogue == CYF_EPILOGUE_BIAS ? CUBLASLT_EPILOGUE_BIAS
-                                                                           : CUBLASLT_EPILOGUE_RELU_BIAS;
+  const cublasLtEpilogue_t epilogue =
+      key->epilogue == CYF_EPILOGUE_NONE ? CUBLASLT_EPILOGUE_DEFAULT : CUBLASLT_EPILOGUE_BIAS;
   p->key = *key;
   BLAS_TRY(lt->desc_create(&p->desc, compute, CUDA_R_32F));
   /* b is cuBLASLt's first operand. */

@@ -14,7 +14,7 @@ cyf_status cyf_cuda_blas_create(cyf_cuda_device *d, cyf_cuda_blas **ret_blas);
 void cyf_cuda_blas_destroy(cyf_cuda_device *d, cyf_cuda_blas **blas);
 
 /** What happens to a product before it is written. */
-typedef enum cyf_cuda_epilogue { CYF_EPILOGUE_NONE, CYF_EPILOGUE_BIAS, CYF_EPILOGUE_BIAS_RELU } cyf_cuda_epilogue;
+typedef enum cyf_cuda_epilogue { CYF_EPILOGUE_NONE, CYF_EPILOGUE_BIAS } cyf_cuda_epilogue;
 
 /** One operand, row-major, `stride` elements from row to row; bfloat16 or float32, and transposed in the product or
  * not.

@@ -74,8 +74,9 @@ static __global__ void softmax_rows(int64_t n, int64_t c, const float *size, flo
     for (int k = 0; k < CYF_WARPS; ++k) most = warp_most[k] > most || isnan(warp_most[k]) ? warp_most[k] : most;
     double sum = 0.0;
     for (int64_t j = threadIdx.x; j < c; j += CYF_BLOCK) {
+      const float odd = row[j] * 0.0f; /* zero, but NaN for minus infinity, of which the exponential makes a number */
       row[j] = cyf_expf(row[j] - most);
-      sum += (double)row[j];
+      sum += (double)(row[j] + odd);
     }
     const float factor = (float)((size ? (double)size[i] : 1.0) / cyf_block_sum(sum)); /* ends with a barrier */
     for (int64_t j = threadIdx.x; j < c; j += CYF_BLOCK) row[j] *= factor;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Dense linear layers: one product each, with the bias in its epilogue. */
 #include "kernels/cuda/cuda_dense.cuh"
+#include "kernels/math/activation.h"
 
 struct to_bf16 {
   int64_t columns, stride;
@@ -50,11 +51,18 @@ cyf_status cyf_cuda_linear_forward(cyf_device *device, int64_t n, int64_t in, in
   return cyf_cuda_end(&op, forward(op.d, n, in, out, x, w, bias, accumulate, epilogue, y), "linear_forward");
 }
 
+/* Not cuBLASLt's own epilogue, which makes 0 of NaN: one more pass over y, small beside the product over `hidden`. */
+struct relu {
+  float *y;
+  __device__ void operator()(int64_t k) const { y[k] = cyf_relu(y[k]); }
+};
 cyf_status cyf_cuda_gene_decode(cyf_device *device, int64_t n, int64_t hidden, int64_t genes, const float *h,
                                 const float *w, const float *bias, float *y) {
   const cyf_cuda_op op = cyf_cuda_begin(device);
-  return cyf_cuda_end(&op, forward(op.d, n, hidden, genes, h, w, bias, false, CYF_EPILOGUE_BIAS_RELU, y),
-                      "gene_decode");
+  const relu f = {y};
+  const cyf_status status = forward(op.d, n, hidden, genes, h, w, bias, false, CYF_EPILOGUE_BIAS, y);
+  if (status == CYF_OK) cyf_launch_each_element(op.d, n * genes, f);
+  return cyf_cuda_end(&op, status, "gene_decode");
 }
 
 static cyf_status input_grad(cyf_cuda_device *d, int64_t n, int64_t in, int64_t out, const float *d_y, const float *w,

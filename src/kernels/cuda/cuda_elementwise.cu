@@ -196,14 +196,10 @@ cyf_status cyf_cuda_time_embedding(cyf_device *device, int64_t n_rows, int64_t w
 struct add_bias {
   int64_t stride;
   const float *bias;
-  bool relu;
   float *c;
-  __device__ void operator()(int64_t i, int64_t j) const {
-    const float sum = c[i * stride + j] + bias[j];
-    c[i * stride + j] = relu && sum <= 0.0f ? 0.0f : sum; /* NaN stays NaN */
-  }
+  __device__ void operator()(int64_t i, int64_t j) const { c[i * stride + j] += bias[j]; }
 };
 void cyf_cuda_add_bias(const cyf_cuda_device *d, const cyf_cuda_product *p) {
-  const add_bias f = {p->c_stride, p->bias, p->epilogue == CYF_EPILOGUE_BIAS_RELU, p->c};
+  const add_bias f = {p->c_stride, p->bias, p->c};
   cyf_launch_each_cell(d, p->m, p->n, f);
 }

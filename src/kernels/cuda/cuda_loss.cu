@@ -40,7 +40,8 @@ cyf_status cyf_cuda_square_sum(cyf_device *device, int64_t count, const float *x
 
 /* ---- softmax, a warp a cell ---- */
 
-/* log sum exp of a row in double with its largest element taken out; *ret_best is the first index of that element. */
+/* log sum exp of a row in double with its largest element taken out; *ret_best is the first index of that element. The
+ * product with 0 makes minus infinity NaN, of which the exponential alone would make 0. */
 static __device__ inline double log_sum_exp(int64_t classes, const float *logits, int lane, int64_t *ret_best) {
   int64_t best = lane < classes ? lane : classes - 1;
   for (int64_t j = lane; j < classes; j += 32) {
@@ -56,7 +57,8 @@ static __device__ inline double log_sum_exp(int64_t classes, const float *logits
     }
   }
   double sum = 0.0;
-  for (int64_t j = lane; j < classes; j += 32) sum += exp((double)logits[j] - (double)largest);
+  for (int64_t j = lane; j < classes; j += 32)
+    sum += exp((double)logits[j] - (double)largest) + 0.0 * (double)logits[j];
   *ret_best = best;
   return (double)largest + log(cyf_warp_sum(sum));
 }

@@ -101,7 +101,8 @@ struct unit_forward {
     double square = 0.0;
     for (int64_t j = lane; j < c; j += 32) square += (double)x[i * c + j] * (double)x[i * c + j];
     const float length = (float)sqrt(cyf_warp_sum(square));
-    const float floored = length > NORM_FLOOR || length != length ? length : NORM_FLOOR, factor = 1.0f / floored;
+    const float floored = length > NORM_FLOOR || length != length ? length : NORM_FLOOR;
+    const float factor = cyf_unit_factor(floored);
     for (int64_t j = lane; j < c; j += 32) y[i * c + j] = x[i * c + j] * factor;
     if (lane == 0 && norm) norm[i] = floored;
   }
@@ -128,4 +129,24 @@ cyf_status cyf_cuda_l2_normalize_backward(cyf_device *device, int64_t n, int64_t
                                           const float *d_y, float *d_x) {
   const unit_backward f = {c, y, norm, d_y, d_x};
   return cyf_warp_op(device, "l2_normalize_backward", n, f);
+}
+
+/* ---- rows that are not finite ---- */
+
+struct note_not_finite {
+  int64_t c;
+  const float *x;
+  int32_t age;
+  int32_t *found;
+  __device__ void operator()(int64_t i, int lane) const {
+    bool odd = false;
+    for (int64_t j = lane; j < c; j += 32) odd = odd || !(fabsf(x[i * c + j]) <= 3.402823466e38f); /* FLT_MAX */
+    const unsigned mask = __ballot_sync(0xffffffffu, odd);
+    if (lane == 0) found[i] = found[i] > 0 ? found[i] + age : mask != 0;
+  }
+};
+cyf_status cyf_cuda_note_not_finite(cyf_device *device, int64_t n, int64_t c, const float *x, int32_t age,
+                                    int32_t *found) {
+  const note_not_finite f = {c, x, age, found};
+  return cyf_warp_op(device, "note_not_finite", n, f);
 }

@@ -22,6 +22,12 @@ CYF_HD static inline float cyf_silu_derivative(float x) {
   return s * (1.0f + x * (1.0f - s));
 }
 
+/** max(0, x). NaN stays NaN and minus infinity becomes NaN, so that what is not finite is never taken for a gene
+ * without expression. */
+CYF_HD static inline float cyf_relu(float x) {
+  return cyf_select(x <= 0.0f, x * 0.0f + 0.0f, x);
+}
+
 /** PReLU with one slope (He et al. 2015), with PyTorch's derivatives at 0. */
 CYF_HD static inline float cyf_prelu(float x, float slope) {
   return cyf_select(x > 0.0f, x, slope * x);

@@ -9,9 +9,9 @@
 
 #include "kernels/math/elementary.h"
 
-/** s held in [-4, 2]. */
+/** s held in [-4, 2]; NaN stays NaN. */
 CYF_HD static inline float cyf_library_log_deviation(float s) {
-  return fminf(fmaxf(s, -4.0f), 2.0f);
+  return cyf_select(s < -4.0f, -4.0f, cyf_select(s > 2.0f, 2.0f, s));
 }
 
 /** The negative log-likelihood of one cell and its gradient by head[0] = m and head[1] = s; zero for a cell without

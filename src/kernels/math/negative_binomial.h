@@ -74,8 +74,9 @@ CYF_HD static inline double cyf_nb_quantile(double u, double mu, double theta, d
 CYF_HD static inline float cyf_nb_draw(float mean, float theta_of_gene, const uint32_t key[2], uint64_t position,
                                        uint32_t gene) {
   const double most_nll = 500.0;
-  double mu = mean, theta = theta_of_gene, count = 0.0;
-  if (!(mean >= 0.0f && mean < 1e9f)) return NAN;
+  /* An infinite theta is the limit, a Poisson distribution, which the largest float is as well. */
+  double mu = mean, theta = cyf_select(theta_of_gene > 3.402823466e38f, 3.402823466e38f, theta_of_gene), count = 0.0;
+  if (!(mean >= 0.0f && mean < 1e9f) || theta != theta) return NAN;
   uint32_t n_pieces = 1;
   for (uint32_t piece = 0; piece < n_pieces; ++piece) {
     const cyf_philox_words words = cyf_philox(key, piece, position, gene / 2);

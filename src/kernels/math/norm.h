@@ -31,7 +31,12 @@ CYF_HD static inline void cyf_moments(double n, double sum, double sum_squares, 
                                       double *ret_variance) {
   const double mean = sum / n, variance = sum_squares / n - mean * mean;
   *ret_mean = mean;
-  *ret_variance = variance > 0.0 ? variance : 0.0; /* rounding may leave a constant column slightly negative */
+  *ret_variance = variance < 0.0 ? 0.0 : variance; /* rounding may leave a constant column slightly negative */
+}
+
+/** 1 / length. NaN for a length beyond float32: zero would make a row of zeros of a row that has no unit length. */
+CYF_HD static inline float cyf_unit_factor(float length) {
+  return 1.0f / length + (length - length);
 }
 
 /** inv_std = 1 / sqrt(variance + epsilon). */

@@ -108,5 +108,8 @@ cyf_status cyf_sampler_predict(const sampler_run *run, int i, const float *x) {
                                     guide->weight + term * run->n, run->eps));
     }
   }
-  return CYF_OK;
+  if (run->square == NULL) return CYF_OK;
+  CYF_TRY(d->ops->copy(d, run->guidance, run->eps, bytes));
+  CYF_TRY(d->ops->axpy(d, count, -1.0, run->free_eps, run->guidance));
+  return d->ops->square_sum(d, count, run->guidance, run->square + run->config->schedule->n + i);
 }

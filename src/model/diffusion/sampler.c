@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "kernels/finite.h"
 #include "model/diffusion/sampler_internal.h"
 
 int64_t cyf_sampler_block(const cyf_device *device) {
@@ -36,13 +37,67 @@ static cyf_status draw_noise(const sampler_run *run, int i, const float **ret_no
                              run->first, run->noise);
 }
 
+/* Notes cells that a step has made not finite. Where x_0 is clipped, infinite answers would become finite cells, so
+ * they are looked at too. */
+static cyf_status note_not_finite(const sampler_run *run, const float *guidance, const float *x) {
+  cyf_device *d = run->device;
+  CYF_TRY(d->ops->note_not_finite(d, run->n, run->latent, x, 1, run->not_finite));
+  if (!run->config->clip) return CYF_OK;
+  CYF_TRY(d->ops->note_not_finite(d, run->n, run->latent, run->eps, 0, run->not_finite));
+  if (guidance == NULL) return CYF_OK;
+  return d->ops->note_not_finite(d, run->n, run->latent, guidance, 0, run->not_finite);
+}
+
+/* Waits for the device, and fails where a cell was not finite after a step, naming the first such step. */
+static cyf_status check_finite(const sampler_run *run) {
+  cyf_device *d = run->device;
+  const cyf_schedule *schedule = run->config->schedule;
+  int32_t *steps = NULL;
+  int64_t cell = 0;
+  cyf_status status = CYF_OK;
+  CYF_TRY(CYF_NEW(&steps, run->n));
+  CYF_TRY_CLEANUP(d->ops->download(d, steps, run->not_finite, (size_t)run->n * sizeof(int32_t)));
+  CYF_TRY_CLEANUP(d->ops->synchronize(d));
+  for (int64_t i = 1; i < run->n; i++)
+    if (steps[i] > steps[cell]) cell = i;
+  if (steps[cell] > 0)
+    status = CYF_FAIL(
+        CYF_ERR_NUMERIC, "cell %lld is not finite after step %d of %d (timestep %d) of the reverse process: %s",
+        (long long)(run->first + cell), schedule->n - steps[cell] + 1, schedule->n, schedule->timestep[steps[cell] - 1],
+        run->n_guides > 0 ? CYF_GUIDED_NOT_FINITE : CYF_MODEL_NOT_FINITE);
+cleanup:
+  cyf_free(steps);
+  return status;
+}
+
+/* How strongly guidance acts, for config->guided. DDPM moves the mean by variance * guidance, which is what the others'
+ * change of eps, -sqrt(1 - alpha_bar) * guidance, would. */
+static cyf_status add_guided(const sampler_run *run) {
+  cyf_device *d = run->device;
+  const cyf_schedule *schedule = run->config->schedule;
+  double *square = NULL;
+  cyf_status status = CYF_OK;
+  if (run->square == NULL) return CYF_OK;
+  CYF_TRY(CYF_NEW(&square, 2 * schedule->n));
+  CYF_TRY_CLEANUP(d->ops->download(d, square, run->square, 2 * (size_t)schedule->n * sizeof(double)));
+  CYF_TRY_CLEANUP(d->ops->synchronize(d));
+  for (int i = 0; i < schedule->n; i++)
+    run->config->guided[i] += (1.0 - schedule->alpha_bar[i]) * square[i] + square[schedule->n + i];
+cleanup:
+  cyf_free(square);
+  return status;
+}
+
 /* One step: operations of the work queue alone, so that they can be one graph. */
 static cyf_status reverse_step(const sampler_run *run, int i, float *x) {
   const float *guidance = NULL, *noise = NULL;
   CYF_TRY(cyf_sampler_predict(run, i, x));
   CYF_TRY(cyf_sampler_sum_gradients(run, i, x, &guidance));
+  if (guidance != NULL && run->square != NULL)
+    CYF_TRY(run->device->ops->square_sum(run->device, run->n * run->latent, guidance, run->square + i));
   CYF_TRY(draw_noise(run, i, &noise));
-  return cyf_methods[run->config->method].step(run, i, guidance, noise, x);
+  CYF_TRY(cyf_methods[run->config->method].step(run, i, guidance, noise, x));
+  return note_not_finite(run, guidance, x);
 }
 
 static cyf_status launch_step(const sampler_run *run, int i, float *x) {
@@ -92,6 +147,15 @@ static cyf_status upload_rows(sampler_run *run) {
                                        &run->rows);
 }
 
+static cyf_status prepare_guided(sampler_run *run) {
+  const size_t bytes = 2 * (size_t)run->config->schedule->n * sizeof(double);
+  void *square = NULL;
+  if (run->config->guided == NULL) return CYF_OK;
+  CYF_TRY(cyf_scratch_bytes(run->scratch, bytes, &square));
+  run->square = square;
+  return run->device->ops->zero(run->device, square, bytes);
+}
+
 static cyf_status run_steps(sampler_run *run, float *x) {
   const int64_t count = run->n * run->latent;
   CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->eps));
@@ -99,10 +163,14 @@ static cyf_status run_steps(sampler_run *run, float *x) {
   CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->noise));
   CYF_TRY(cyf_scratch_floats(run->scratch, count, &run->x0_before));
   CYF_TRY(run->device->ops->zero(run->device, run->x0_before, (size_t)count * sizeof(float)));
+  CYF_TRY(cyf_scratch_int32(run->scratch, run->n, &run->not_finite));
+  CYF_TRY(run->device->ops->zero(run->device, run->not_finite, (size_t)run->n * sizeof(int32_t)));
   CYF_TRY(cyf_sampler_prepare_free(run));
+  CYF_TRY(prepare_guided(run));
   CYF_TRY(upload_rows(run));
   for (int i = run->config->schedule->n - 1; i >= 0; i--) CYF_TRY(launch_step(run, i, x));
-  return run->device->ops->synchronize(run->device);
+  CYF_TRY(check_finite(run));
+  return add_guided(run);
 }
 
 cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser *denoiser, int n_guides,

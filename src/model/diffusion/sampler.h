@@ -47,6 +47,9 @@ typedef struct cyf_sampler_config {
   bool clip;                    /**< clip x0 to [-1, 1] */
   int guide_below;              /**< classifiers guide where the original timestep < this */
   uint64_t seed;
+  double *guided; /**< NULL, or [schedule n]: to each step's element is added how strongly guidance acts, as the sum of
+                     squares, over cells and coordinates, of what it changes eps by. The caller zeroes it, and no two
+                     threads share one */
   const double *fixed_noise; /**< tests only: [schedule n][n][latent] draws in order of execution; NULL: by the seed */
   cyf_graph **graph;         /**< NULL: a step is launched operation by operation. Else it is launched as this graph
                                 (kernels/backend.h). *graph is NULL at first; the one thread that uses it keeps it from
@@ -55,7 +58,8 @@ typedef struct cyf_sampler_config {
 
 /** Runs the whole reverse process for n cells of global indices [first, first + n): x[n, latent] (device) is x_T on
  * entry and x_0 on return. Steps go from the schedule's last to 0. Where results must not depend on the number of
- * threads, n is at most cyf_sampler_block. Threads may call it at the same time, each with its own scratch. */
+ * threads, n is at most cyf_sampler_block. Threads may call it at the same time, each with its own scratch. Errors:
+ * CYF_ERR_NUMERIC naming the cell and the step that made it NaN or infinite, CYF_ERR_MEMORY, CYF_ERR_DEVICE. */
 cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser *denoiser, int n_guides,
                            const cyf_guide *guides, cyf_scratch *scratch, int64_t first, int64_t n, float *x);
 /** x_T of cells [first, first + n): x[n, latent] (device) becomes standard normals of CYF_RNG_START. */

@@ -20,8 +20,11 @@ typedef struct sampler_run {
   cyf_denoiser_rows rows;        /**< of the denoiser's evaluations; a step sets rows.time */
   float *eps, *guidance, *noise; /**< [n, latent] */
   float *x0_before;              /**< [n, latent] DPM-Solver++: the predicted x_0 of the step before */
-  float *fixed_noise_host;       /**< [n, latent], tests only */
-  int n_free;                    /**< terms of classifier-free guidance, over all guides */
+  double *square;          /**< [2][steps] device, for config->guided: squares of the classifiers' guidance, and of what
+                              the denoiser's conditions add to eps; NULL: not wanted */
+  int32_t *not_finite;     /**< [n] steps since the cell was first not finite, that one included; 0: it never was */
+  float *fixed_noise_host; /**< [n, latent], tests only */
+  int n_free;              /**< terms of classifier-free guidance, over all guides */
   int free_base[1 +
                 CYF_GUIDES_MAX]; /**< for each term's copy of the cells: the copy that its answer is compared with */
   int32_t *free_label;           /**< [n_conditions][(1 + n_free) n] host */
