@@ -167,10 +167,8 @@ static void a_changed_byte_of_ours_is_found(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_type_reads_exactly),
-      cmocka_unit_test(a_part_of_a_file_is_listed),
-      cmocka_unit_test(what_is_damaged_is_refused),
-      cmocka_unit_test(a_file_that_shrinks_is_found),
+      cmocka_unit_test(every_type_reads_exactly),        cmocka_unit_test(a_part_of_a_file_is_listed),
+      cmocka_unit_test(what_is_damaged_is_refused),      cmocka_unit_test(a_file_that_shrinks_is_found),
       cmocka_unit_test(a_changed_byte_of_ours_is_found),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

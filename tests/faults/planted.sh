@@ -36,8 +36,8 @@ plant() {
   cp "$2" "$copy/$2"
 }
 
-plant "an ignored EIO" src/data/hdf5/hdf5_input_driver.c \
-  '/note_error(self->reads, errno);/{N;s/.*/      memset(buffer, 0, size);\n      return 0;/}' '^call/.*/1/read EIO/'
+plant "an ignored EIO" src/data/hdf5/hdf5_output_driver.c 's/sink->error = now < 0 ? errno : EIO;/(void)now;/' \
+  '^call/.*/1/write EIO/'
 plant "a skipped error of fsync" src/base/files.c 's/int error = outcome == 0 ? 0 : errno;/int error = 0;/' '^call/.*/1/fsync EIO/'
 rm -rf "$copy"
 exit $missed
