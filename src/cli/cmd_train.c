@@ -117,10 +117,7 @@ static cyf_status run_stages(cyf_context *context, const arguments *a, const cyf
   cyf_run *run = NULL;
   cyf_device *device = NULL;
   cyf_status status;
-  CYF_TRY(cyf_comm_agree(context->comm, cyf_inputs_add(&context->inputs, a->config)));
   CYF_TRY(cyf_run_open(context->comm, options, &run));
-  /* By now every rank has read the settings: they are the same. */
-  CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, cyf_inputs_check(&context->inputs)));
   const cyf_settings *settings = cyf_run_settings(run);
   cyf_comm_set_timeout(context->comm, settings->comm.timeout_s);
   CYF_TRY_CLEANUP(cyf_open_wished_device(context->comm, &a->compute, settings->device, settings->precision, &device));

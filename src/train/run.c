@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/run.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/inputs.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -15,7 +15,7 @@
 #include "train/run_record.h"
 #include "train/stage_common.h"
 
-struct cyf_run {
+typedef struct cyf_run {
   cyf_run_options options;
   cyf_comm *comm;
   cyf_device *device;
@@ -23,6 +23,7 @@ struct cyf_run {
   cyf_gradient_plane *plane;
   cyf_metrics metrics;
   char *checkpoints, *latents, *config_path, *config_text, *model_path;
+  cyf_inputs inputs; /* the configuration file, if any */
   cyf_settings settings;
   cyf_setting_changes changes; /* rank 0: against the folder's former settings */
   char *record;                /* rank 0: RUN/runs.jsonl with this command's line */
@@ -30,8 +31,7 @@ struct cyf_run {
   cyf_stage_job *jobs; /* [n_jobs] */
   int64_t n_jobs;
   int lock; /* rank 0: of the folder */
-};
-typedef struct cyf_run run;
+} run;
 
 /* ---- earlier files ---- */
 
@@ -274,8 +274,9 @@ static cyf_status claim_folder(run *r) {
 
 static cyf_status open_run(run *r) {
   CYF_TRY(make_paths(r));
-  CYF_TRY(
-      cyf_settings_load(r->options.said.config, r->options.said.n_overrides, r->options.said.overrides, &r->settings));
+  const cyf_settings_said *said = &r->options.said;
+  CYF_TRY(cyf_inputs_add(&r->inputs, said->config));
+  CYF_TRY(cyf_settings_load(said->config, said->n_overrides, said->overrides, &r->settings));
   CYF_TRY(cyf_atlas_open(r->options.atlas, &r->atlas));
   CYF_TRY(cyf_stages_plan(r->options.stage, r->atlas, &r->jobs, &r->n_jobs));
   if (cyf_comm_rank(r->comm) != 0) return CYF_OK;
@@ -285,6 +286,7 @@ static cyf_status open_run(run *r) {
   CYF_TRY(claim_folder(r));
   CYF_TRY(check_settings(r));
   CYF_TRY(check_replaceable(r->model_path));
+  CYF_TRY(cyf_inputs_check(&r->inputs)); /* the settings are read, more than once */
   CYF_TRY(clear_planned(r));
   return cyf_config_to_text(cyf_settings_schema(), &r->settings, &r->config_text);
 }
@@ -294,6 +296,7 @@ void cyf_run_close(cyf_run **run_at) {
   run *r = *run_at;
   cyf_gradient_plane_destroy(&r->plane);
   (void)cyf_metrics_close(&r->metrics);
+  cyf_inputs_destroy(&r->inputs);
   cyf_atlas_close(&r->atlas);
   cyf_lock_release_folder(r->options.directory, &r->lock);
   cyf_settings_destroy(&r->settings);
@@ -360,9 +363,8 @@ static cyf_status begin_record(run *r) {
   CYF_TRY(status);
   cyf_free(r->record);
   r->record = longer;
-  for (int64_t i = 0; i < r->changes.n; i++)
-    cyf_info("%s: %s, was %s%s%s", r->changes.item[i].key, r->changes.item[i].to, r->changes.item[i].from,
-             r->changes.item[i].at[0] != '\0' ? " up to " : "", r->changes.item[i].at);
+  for (const cyf_setting_change *c = r->changes.item; c < r->changes.item + r->changes.n; c++)
+    cyf_info("%s: %s, was %s%s%s", c->key, c->to, c->from, c->at[0] != '\0' ? " up to " : "", c->at);
   return CYF_OK;
 }
 

@@ -84,7 +84,7 @@ static void settings_that_change_are_refused(void **state) {
   (void)state;
   cli_expect(0, "printf 'seed: 1\n' > settings.yaml");
   refused("train -c settings.yaml --data atlas --out out --stage autoencoder", "/settings.yaml", 1,
-          REWRITE("settings.yaml"), "out/checkpoints");
+          REWRITE("settings.yaml"), "out/config.yaml");
 }
 
 int main(void) {
