@@ -161,7 +161,7 @@ static cyf_status write_model(const run *r) {
   CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
   CYF_TRY_CLEANUP(fill_model(r, model));
   CYF_TRY_CLEANUP(keep_added(r, r->model_path, model));
-  CYF_TRY_CLEANUP(cyf_write_text_file(r->config_path, r->config_text));
+  CYF_TRY_CLEANUP(cyf_settings_write_file(r->config_path, r->config_text));
   CYF_TRY_CLEANUP(cyf_model_save(model, r->model_path));
   CYF_TRY_CLEANUP(cyf_file_size_bytes(r->model_path, &bytes));
   cyf_info("wrote %s (%.1f MB)", r->model_path, (double)bytes / 1e6);
@@ -239,15 +239,11 @@ static cyf_status make_paths(run *r) {
 static cyf_status resume_settings(run *r, const cyf_kept_stage *kept, int64_t n_kept) {
   cyf_settings_said said = r->options.said;
   bool knows = false;
-  char *text = NULL;
   cyf_settings_destroy(&r->settings);
   if (said.config != NULL) CYF_TRY(cyf_run_record_knows_config(r->record, said.config, &knows));
   if (knows) said.config = NULL;
-  CYF_TRY(cyf_read_text_file(r->config_path, &text));
-  cyf_status status = cyf_settings_load_text(r->config_path, text, &r->settings);
-  cyf_free(text);
-  if (status == CYF_OK) status = cyf_settings_change(r->config_path, &said, kept, n_kept, &r->settings, &r->changes);
-  return status;
+  CYF_TRY(cyf_settings_read_file(r->config_path, &r->settings));
+  return cyf_settings_change(r->config_path, &said, kept, n_kept, &r->settings, &r->changes);
 }
 
 /* Rank 0. Where a stage of the folder stays, or is gone on with, the folder's settings hold. */
@@ -395,5 +391,6 @@ cyf_status cyf_run_train(cyf_run *r, cyf_device *device) {
   CYF_TRY(run_jobs(r));
   CYF_TRY(cyf_comm_agree(comm, cyf_metrics_close(&r->metrics)));
   /* Also where no stage was left to run: config.yaml has the settings of the last command that was not refused. */
-  return cyf_comm_agree(comm, cyf_comm_rank(comm) == 0 ? cyf_write_text_file(r->config_path, r->config_text) : CYF_OK);
+  return cyf_comm_agree(comm,
+                        cyf_comm_rank(comm) == 0 ? cyf_settings_write_file(r->config_path, r->config_text) : CYF_OK);
 }
