@@ -127,17 +127,13 @@ static cyf_status choose_settings(addition *a) {
   const cyf_settings_said said = {.n_overrides = a->options->n_overrides, .overrides = a->options->overrides};
   cyf_setting_changes changes = {0};
   cyf_kept_stage kept = {.type = &cyf_stage_classifier, .is_run = true};
-  char *text = NULL;
   bool exists = false;
   CYF_TRY(cyf_checkpoint_reached(a->checkpoints, a->stem, &kept.steps, &kept.is_final));
   CYF_TRY(cyf_file_exists(a->config_path, &exists));
   if (!a->options->resume || !exists) return CYF_OK;
   cyf_settings_destroy(&a->settings);
-  CYF_TRY(cyf_read_text_file(a->config_path, &text));
-  cyf_status status = cyf_settings_load_text(a->config_path, text, &a->settings);
-  cyf_free(text);
-  if (status == CYF_OK)
-    status = cyf_settings_change(a->config_path, &said, &kept, kept.steps >= 0, &a->settings, &changes);
+  CYF_TRY(cyf_settings_read_file(a->config_path, &a->settings));
+  const cyf_status status = cyf_settings_change(a->config_path, &said, &kept, kept.steps >= 0, &a->settings, &changes);
   cyf_setting_changes_destroy(&changes);
   return status;
 }
@@ -259,7 +255,7 @@ static cyf_status write_model(addition *a) {
   const char *path = a->options->model;
   int64_t bytes = 0;
   int lock = -1;
-  CYF_TRY(cyf_write_text_file(a->config_path, a->config_text)); /* the classifier may have been finished before */
+  CYF_TRY(cyf_settings_write_file(a->config_path, a->config_text)); /* the classifier may have been finished before */
   CYF_TRY(cyf_model_lock(path, "train", cyf_comm_timeout_s(a->comm) / 2, &lock));
   const cyf_status status = replace_classifier(a);
   cyf_model_unlock(path, &lock);

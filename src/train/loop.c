@@ -352,7 +352,7 @@ static cyf_status resume_or_start(loop *l) {
     cyf_info("%s: going on from step %lld", l->stage->name, (long long)l->state.step);
   }
   cyf_status status = CYF_OK;
-  if (is_root(l)) status = cyf_write_text_file(l->env->config_path, l->env->config_text);
+  if (is_root(l)) status = cyf_settings_write_file(l->env->config_path, l->env->config_text);
   if (is_root(l) && status == CYF_OK) status = cyf_metrics_rewind(l->env->metrics, l->stage->name, l->state.step);
   CYF_TRY(cyf_comm_agree(l->env->comm, status));
   return l->stage->open(l->stage->context, l->state.cursor);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/run.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/inputs.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -15,7 +15,7 @@
 #include "train/run_record.h"
 #include "train/stage_common.h"
 
-struct cyf_run {
+typedef struct cyf_run {
   cyf_run_options options;
   cyf_comm *comm;
   cyf_device *device;
@@ -23,6 +23,7 @@ struct cyf_run {
   cyf_gradient_plane *plane;
   cyf_metrics metrics;
   char *checkpoints, *latents, *config_path, *config_text, *model_path;
+  cyf_inputs inputs; /* the configuration file, if any */
   cyf_settings settings;
   cyf_setting_changes changes; /* rank 0: against the folder's former settings */
   char *record;                /* rank 0: RUN/runs.jsonl with this command's line */
@@ -30,8 +31,7 @@ struct cyf_run {
   cyf_stage_job *jobs; /* [n_jobs] */
   int64_t n_jobs;
   int lock; /* rank 0: of the folder */
-};
-typedef struct cyf_run run;
+} run;
 
 /* ---- earlier files ---- */
 
@@ -161,7 +161,7 @@ static cyf_status write_model(const run *r) {
   CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
   CYF_TRY_CLEANUP(fill_model(r, model));
   CYF_TRY_CLEANUP(keep_added(r, r->model_path, model));
-  CYF_TRY_CLEANUP(cyf_write_text_file(r->config_path, r->config_text));
+  CYF_TRY_CLEANUP(cyf_settings_write_file(r->config_path, r->config_text));
   CYF_TRY_CLEANUP(cyf_model_save(model, r->model_path));
   CYF_TRY_CLEANUP(cyf_file_size_bytes(r->model_path, &bytes));
   cyf_info("wrote %s (%.1f MB)", r->model_path, (double)bytes / 1e6);
@@ -239,15 +239,11 @@ static cyf_status make_paths(run *r) {
 static cyf_status resume_settings(run *r, const cyf_kept_stage *kept, int64_t n_kept) {
   cyf_settings_said said = r->options.said;
   bool knows = false;
-  char *text = NULL;
   cyf_settings_destroy(&r->settings);
   if (said.config != NULL) CYF_TRY(cyf_run_record_knows_config(r->record, said.config, &knows));
   if (knows) said.config = NULL;
-  CYF_TRY(cyf_read_text_file(r->config_path, &text));
-  cyf_status status = cyf_settings_load_text(r->config_path, text, &r->settings);
-  cyf_free(text);
-  if (status == CYF_OK) status = cyf_settings_change(r->config_path, &said, kept, n_kept, &r->settings, &r->changes);
-  return status;
+  CYF_TRY(cyf_settings_read_file(r->config_path, &r->settings));
+  return cyf_settings_change(r->config_path, &said, kept, n_kept, &r->settings, &r->changes);
 }
 
 /* Rank 0. Where a stage of the folder stays, or is gone on with, the folder's settings hold. */
@@ -274,8 +270,9 @@ static cyf_status claim_folder(run *r) {
 
 static cyf_status open_run(run *r) {
   CYF_TRY(make_paths(r));
-  CYF_TRY(
-      cyf_settings_load(r->options.said.config, r->options.said.n_overrides, r->options.said.overrides, &r->settings));
+  const cyf_settings_said *said = &r->options.said;
+  CYF_TRY(cyf_inputs_add(&r->inputs, said->config));
+  CYF_TRY(cyf_settings_load(said->config, said->n_overrides, said->overrides, &r->settings));
   CYF_TRY(cyf_atlas_open(r->options.atlas, &r->atlas));
   CYF_TRY(cyf_stages_plan(r->options.stage, r->atlas, &r->jobs, &r->n_jobs));
   if (cyf_comm_rank(r->comm) != 0) return CYF_OK;
@@ -285,6 +282,7 @@ static cyf_status open_run(run *r) {
   CYF_TRY(claim_folder(r));
   CYF_TRY(check_settings(r));
   CYF_TRY(check_replaceable(r->model_path));
+  CYF_TRY(cyf_inputs_check(&r->inputs)); /* the settings are read, more than once */
   CYF_TRY(clear_planned(r));
   return cyf_config_to_text(cyf_settings_schema(), &r->settings, &r->config_text);
 }
@@ -294,6 +292,7 @@ void cyf_run_close(cyf_run **run_at) {
   run *r = *run_at;
   cyf_gradient_plane_destroy(&r->plane);
   (void)cyf_metrics_close(&r->metrics);
+  cyf_inputs_destroy(&r->inputs);
   cyf_atlas_close(&r->atlas);
   cyf_lock_release_folder(r->options.directory, &r->lock);
   cyf_settings_destroy(&r->settings);
@@ -360,9 +359,8 @@ static cyf_status begin_record(run *r) {
   CYF_TRY(status);
   cyf_free(r->record);
   r->record = longer;
-  for (int64_t i = 0; i < r->changes.n; i++)
-    cyf_info("%s: %s, was %s%s%s", r->changes.item[i].key, r->changes.item[i].to, r->changes.item[i].from,
-             r->changes.item[i].at[0] != '\0' ? " up to " : "", r->changes.item[i].at);
+  for (const cyf_setting_change *c = r->changes.item; c < r->changes.item + r->changes.n; c++)
+    cyf_info("%s: %s, was %s%s%s", c->key, c->to, c->from, c->at[0] != '\0' ? " up to " : "", c->at);
   return CYF_OK;
 }
 
@@ -393,5 +391,6 @@ cyf_status cyf_run_train(cyf_run *r, cyf_device *device) {
   CYF_TRY(run_jobs(r));
   CYF_TRY(cyf_comm_agree(comm, cyf_metrics_close(&r->metrics)));
   /* Also where no stage was left to run: config.yaml has the settings of the last command that was not refused. */
-  return cyf_comm_agree(comm, cyf_comm_rank(comm) == 0 ? cyf_write_text_file(r->config_path, r->config_text) : CYF_OK);
+  return cyf_comm_agree(comm,
+                        cyf_comm_rank(comm) == 0 ? cyf_settings_write_file(r->config_path, r->config_text) : CYF_OK);
 }

@@ -76,6 +76,20 @@ static void other_values_are_refused_before_anything_changes(void **state) {
   cli_expect(0, "grep 'ema_decay: 0.5' refused/config.yaml && grep 'learning_rate: 0.003' refused/config.yaml");
 }
 
+/* A byte that has changed is no setting that was meant. */
+static void damaged_settings_are_refused(void **state) {
+  (void)state;
+  cut("damaged");
+  cli_expect(0,
+             "cp damaged/config.yaml kept.yaml && sed -i 's/^  steps: 2/  steps: 3/' damaged/config.yaml && "
+             "! cmp -s damaged/config.yaml kept.yaml");
+  cli_expect(4, GO_ON "--out damaged");
+  cli_expect_text("damaged/config.yaml: is not what was written");
+  cli_expect_one_error("cytoforge: error");
+  cli_expect(0, "sed '$d' kept.yaml > damaged/config.yaml"); /* as older versions wrote it */
+  cli_expect(0, GO_ON "--out damaged && cmp damaged/config.yaml kept.yaml");
+}
+
 static void what_may_change_is_recorded_with_its_step(void **state) {
   (void)state;
   cut("changed");
@@ -144,6 +158,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(settings_need_not_be_repeated),
       cmocka_unit_test(other_values_are_refused_before_anything_changes),
+      cmocka_unit_test(damaged_settings_are_refused),
       cmocka_unit_test(what_may_change_is_recorded_with_its_step),
       cmocka_unit_test(fewer_steps_than_were_done_are_taken_as_they_are),
       cmocka_unit_test(provenance_is_never_rewritten),

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "data/tensors/safetensors.h"
 #include "data/tensors/safetensors_file.h"
 
 static char *path;
@@ -128,12 +129,47 @@ static void a_file_that_shrinks_is_found(void **state) {
   cyf_safetensors_close(&file);
 }
 
+/* Whichever byte of one of our files changes, it is refused, or what it holds is the same. */
+static void a_changed_byte_of_ours_is_found(void **state) {
+  (void)state;
+  cyf_named_tensor tensor = {.name = "a", .kind = CYF_TENSOR_PLAIN, .n_dims = 1, .shape = {5}, .count = 5};
+  const cyf_layout layout = {.tensors = &tensor, .n_tensors = 1, .total = 5};
+  const float flat[5] = {1, -2.5F, 0, 3e-7F, 4};
+  const cyf_safetensors_part part = {"m.", &layout, flat};
+  const cyf_safetensors_text text = {"settings", "steps: 4"};
+  unsigned char bytes[2048];
+  int64_t n_refused = 0;
+  assert_ok(cyf_safetensors_write(path, 1, &text, 1, &part));
+  const int64_t n = check_size(path);
+  FILE *stream = fopen(path, "rb");
+  assert_non_null(stream);
+  assert_int_equal(fread(bytes, 1, sizeof bytes, stream), n);
+  fclose(stream);
+  for (int64_t at = -1; at < n; at++) { /* at first as it was written */
+    cyf_safetensors_file *file = NULL;
+    float values[5] = {0};
+    if (at >= 0) bytes[at] ^= 1;
+    assert_ok(cyf_write_bytes_file(path, bytes, (size_t)n));
+    if (at >= 0) bytes[at] ^= 1;
+    const cyf_status status = cyf_safetensors_open(path, "m.", &file);
+    if (status == CYF_OK) {
+      assert_ok(cyf_safetensors_read_floats(file, 0, values));
+      assert_memory_equal(values, flat, sizeof flat);
+      assert_string_equal(cyf_safetensors_metadata(file, "settings"), "steps: 4");
+    }
+    n_refused += status != CYF_OK;
+    assert_true(at >= 0 || status == CYF_OK);
+    cyf_status_clear();
+    cyf_safetensors_close(&file);
+  }
+  assert_true(n_refused > n - 24); /* but for the checksum's own name */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_type_reads_exactly),
-      cmocka_unit_test(a_part_of_a_file_is_listed),
-      cmocka_unit_test(what_is_damaged_is_refused),
-      cmocka_unit_test(a_file_that_shrinks_is_found),
+      cmocka_unit_test(every_type_reads_exactly),        cmocka_unit_test(a_part_of_a_file_is_listed),
+      cmocka_unit_test(what_is_damaged_is_refused),      cmocka_unit_test(a_file_that_shrinks_is_found),
+      cmocka_unit_test(a_changed_byte_of_ours_is_found),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

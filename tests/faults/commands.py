@@ -25,12 +25,9 @@ class Command:
     inputs: dict = dataclasses.field(default_factory=dict)  # name in the folder: name in the fixture
     outputs: tuple = ()  # what is compared
     published: tuple = ()  # what must be right wherever it is there, also after a failure
-    resume: list = None  # the line that goes on after a kill; None: the same
+    resume: list = None  # the line that goes on after a kill, where it is another; what had not begun is begun again by `words`
     other: list = None  # a line with the same output and other values, for two runs at once
     told: bool = False  # its standard output is the result
-
-    def again(self):
-        return self.resume or self.words
 
 
 def _stage(name, stage, before):
@@ -63,6 +60,8 @@ COMMANDS = [
     _stage("denoiser", "denoiser", "run_encode"),
     _stage("classifier", "classifier:donor", "run_denoiser"),
     Command("train_model", TRAIN_MODEL, ONE_CLASSIFIER, ("model.h5",), resume=TRAIN_MODEL + ["--resume", "auto"]),
+    Command("train_replace", TRAIN_MODEL + ["--force", "--set", "seed=7"], {"model.h5": "model.h5", "atlas": "atlas"}, ("model.h5",),
+            resume=TRAIN_MODEL + ["--resume", "auto", "--set", "seed=7"]),
     _cells("encode_file", ["encode", "-m", "model.h5", "cells.h5ad", *ONE], MODEL_CELLS),
     Command("encode_atlas", ["encode", "-m", "model.h5", "atlas", "-o", "out", *ONE], {**MODEL, "atlas": "atlas"}, ("out",)),
     Command("encode_gzip", ["encode", "-m", "model.h5", "atlas", "-o", "out", *ONE], {**MODEL, "atlas": "atlas_gzip"}, ("out",)),

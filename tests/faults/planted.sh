@@ -25,7 +25,11 @@ plant() {
     missed=1
     return
   fi
-  (cd "$copy" && cmake --preset release >/dev/null && cmake --build --preset release --target cytoforge >/dev/null)
+  if ! (cd "$copy" && cmake --preset release && cmake --build --preset release --target cytoforge) >"$copy.log" 2>&1; then
+    echo "planted: $1: does not build, see $copy.log" >&2
+    missed=1
+    return
+  fi
   local plain=0 planted=0
   faults "$source/build/release/cytoforge" "$4" || plain=$?
   faults "$copy/build/release/cytoforge" "$4" || planted=$?
@@ -36,8 +40,9 @@ plant() {
   cp "$2" "$copy/$2"
 }
 
-plant "an ignored EIO" src/data/hdf5/hdf5_input_driver.c \
-  '/note_error(self->reads, errno);/{N;s/.*/      memset(buffer, 0, size);\n      return 0;/}' '^call/.*/1/read EIO/'
+plant "an ignored EIO" src/data/hdf5/hdf5_output_driver.c 's/sink->error = now < 0 ? errno : EIO;/(void)now;/' \
+  '^call/.*/1/write EIO/'
 plant "a skipped error of fsync" src/base/files.c 's/int error = outcome == 0 ? 0 : errno;/int error = 0;/' '^call/.*/1/fsync EIO/'
-rm -rf "$copy"
+plant "an unverified array" src/data/tensors/tensor_file.c 's/if (stored != checksum) {/if (false) {/' '^flip/model.h5/1/byte/[0-9]?[0-9]$'
+rm -rf "$copy" "$copy.log"
 exit $missed

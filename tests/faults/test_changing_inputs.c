@@ -80,12 +80,20 @@ static void an_atlas_that_changes_is_refused(void **state) {
       "/at/shard-00000.h5ad", 90, REWRITE("at/shard-00000.h5ad"), "out/checkpoints/autoencoder-final.h5");
 }
 
+static void settings_that_change_are_refused(void **state) {
+  (void)state;
+  cli_expect(0, "printf 'seed: 1\n' > settings.yaml");
+  refused("train -c settings.yaml --data atlas --out out --stage autoencoder", "/settings.yaml", 1,
+          REWRITE("settings.yaml"), "out/config.yaml");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(prepare_refuses_inputs_that_change),
       cmocka_unit_test(commands_on_cells_refuse_inputs_that_change),
       cmocka_unit_test(a_model_that_changes_is_refused),
       cmocka_unit_test(an_atlas_that_changes_is_refused),
+      cmocka_unit_test(settings_that_change_are_refused),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);
 }

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-build/fuzz}
 mkdir -p "$out"
-sources=(src/data/tensors/torch_*.c src/data/tensors/safetensors_file.c src/base/json_read.c src/base/names.c src/base/status.c src/base/memory.c src/base/memory_limit.c src/base/files.c src/base/checksum.c)
+sources=(src/data/tensors/torch_*.c src/data/tensors/safetensors_file.c src/data/tensors/safetensors_sum.c src/base/json_read.c src/base/names.c src/base/status.c src/base/memory.c src/base/memory_limit.c src/base/files.c src/base/checksum.c)
 for target in fuzz_pickle fuzz_torch_file fuzz_safetensors; do
   ${CLANG:-clang} -std=gnu11 -D_GNU_SOURCE -Isrc -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
     -o "$out/$target" "tests/fuzz/$target.c" "${sources[@]}" -lzip -lz

@@ -2,6 +2,7 @@
 #include "data/tensors/safetensors.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/partial.h"
+#include "data/tensors/safetensors_sum.h"
 
 enum { NAME_BYTES = 256 };
 
@@ -83,6 +85,7 @@ static cyf_status make_header(walk *w, char **ret_header, size_t *ret_size) {
   cyf_json_init(&w->json, stream, false);
   cyf_json_object_begin(&w->json, NULL);
   cyf_json_object_begin(&w->json, "__metadata__");
+  cyf_json_text(&w->json, CYF_SAFETENSORS_SUM, CYF_SAFETENSORS_NO_SUM);
   for (int i = 0; i < w->n_texts; i++) cyf_json_text(&w->json, w->texts[i].key, w->texts[i].value);
   cyf_json_object_end(&w->json);
   cyf_status status = visit_all(w, describe);
@@ -100,6 +103,15 @@ static cyf_status make_header(walk *w, char **ret_header, size_t *ret_size) {
   return status;
 }
 
+/* Sums what was written, and writes the sum's digits in place of the zeros. */
+static bool write_sum(walk *w, const char *path, int64_t digits_at) {
+  uint64_t sum = 0;
+  char digits[sizeof CYF_SAFETENSORS_NO_SUM];
+  if (fflush(w->file) != 0 || cyf_safetensors_sum(path, fileno(w->file), digits_at, &sum) != CYF_OK) return false;
+  snprintf(digits, sizeof digits, "%016" PRIx64, sum);
+  return fseek(w->file, digits_at, SEEK_SET) == 0 && fputs(digits, w->file) >= 0;
+}
+
 /* Takes the descriptor over. */
 static cyf_status write_file(walk *w, const char *path, int file) {
   char *header = NULL;
@@ -112,7 +124,8 @@ static cyf_status write_file(walk *w, const char *path, int file) {
   uint64_t length = size;
   well = well && fwrite(&length, sizeof length, 1, w->file) == 1 && fwrite(header, 1, size, w->file) == size;
   if (well) status = visit_all(w, write_values);
-  well = well && status == CYF_OK;
+  well = well && status == CYF_OK &&
+         write_sum(w, path, (int64_t)sizeof length + cyf_safetensors_find_sum(header, (int64_t)size));
   if (w->file != NULL && fclose(w->file) != 0) well = false;
   if (!well && (status == CYF_OK || status == CYF_ERR_IO))
     status = CYF_FAIL(CYF_ERR_IO, "cannot write %s: %s", path, strerror(errno));

@@ -24,7 +24,8 @@ typedef struct cyf_safetensors_text {
 
 /** Writes the tensors of parts[n_parts] to a file, which appears when it is whole. Shapes and the order of numbers are
  * PyTorch's. Parameters are written as float32 bit for bit, counters as int64 scalars. texts[n_texts] go to the
- * header's "__metadata__". Not collective. Errors: CYF_ERR_IO. */
+ * header's "__metadata__", behind a checksum of the whole file (safetensors_sum.h). Not collective. Errors: CYF_ERR_IO.
+ */
 cyf_status cyf_safetensors_write(const char *path, int n_texts, const cyf_safetensors_text *texts, int n_parts,
                                  const cyf_safetensors_part *parts);
 

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +13,7 @@
 #include "base/json_read.h"
 #include "base/memory.h"
 #include "base/names.h"
+#include "data/tensors/safetensors_sum.h"
 #include "data/tensors/torch_convert.h"
 
 /* The format's own bound on headers. */
@@ -60,6 +63,19 @@ bool cyf_safetensors_is_one(const char *path) {
   return whole && plausible(head, &length);
 }
 
+/* Where the file carries a checksum, as ours do, everything in it is what was written. */
+static cyf_status verify_sum(const cyf_safetensors_file *f, const char *header, int64_t n) {
+  const int64_t digits_at = cyf_safetensors_find_sum(header, n);
+  uint64_t sum = 0;
+  char digits[sizeof CYF_SAFETENSORS_NO_SUM];
+  if (digits_at < 0) return CYF_OK;
+  CYF_TRY(cyf_safetensors_sum(f->path, f->descriptor, LENGTH_BYTES + digits_at, &sum));
+  snprintf(digits, sizeof digits, "%016" PRIx64, sum);
+  if (memcmp(digits, header + digits_at, sizeof digits - 1) == 0) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: is damaged: its checksum is %s where %.16s was written", f->path, digits,
+                  header + digits_at);
+}
+
 static cyf_status read_header(cyf_safetensors_file *f) {
   uint8_t head[LENGTH_BYTES + 1];
   uint64_t length = 0;
@@ -77,6 +93,7 @@ static cyf_status read_header(cyf_safetensors_file *f) {
                     (long long)length, (long long)size);
   CYF_TRY(CYF_NEW(&text, length));
   cyf_status status = read_at(f, LENGTH_BYTES, (int64_t)length, text);
+  if (status == CYF_OK) status = verify_sum(f, text, (int64_t)length);
   if (status == CYF_OK) status = cyf_json_parse(f->path, text, length, &f->header);
   cyf_free(text);
   return status;

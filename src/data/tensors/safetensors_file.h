@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
  * Reading safetensors files (format: data/tensors/safetensors.h). The whole header is checked before any number is
- * read: tensors must fill the rest of the file without gaps or overlaps. Not collective. */
+ * read: tensors must fill the rest of the file without gaps or overlaps. A file that carries a checksum
+ * (safetensors_sum.h) is read once as a whole and verified. Not collective. */
 #ifndef CYF_DATA_TENSORS_SAFETENSORS_FILE_H
 #define CYF_DATA_TENSORS_SAFETENSORS_FILE_H
 
