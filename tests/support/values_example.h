@@ -18,6 +18,8 @@ typedef enum example_kind {
   EXAMPLE_LOG2,         /* log2(1 + that) */
   EXAMPLE_PLAIN_LOG,    /* ln(1 + count) */
   EXAMPLE_SIZE_FACTORS, /* ln(1 + count / a factor of the cell that is not its total) */
+  EXAMPLE_HALVES,       /* half of each count */
+  EXAMPLE_ROOTS,        /* the root of each count */
   EXAMPLE_SMOOTH,       /* no multiples of anything, all below 5 */
   EXAMPLE_SCALED,       /* some below 0 */
 } example_kind;
@@ -31,6 +33,7 @@ typedef struct values_example {
   int64_t n_smooth;     /* the first cells are SMOOTH instead */
   int64_t n_few;        /* the last cells have four distinct values, which are no multiples */
   double first_value;   /* of the first entry of the first cell that has one, instead of its own; 0: its own */
+  bool is_half;         /* of the digits of float16 */
   const char *prefix;   /* of cells' names; NULL: "c" */
 } values_example;
 
@@ -77,11 +80,21 @@ static inline float example_value(const values_example *e, int64_t cell, int64_t
       return (float)log1p(count);
     case EXAMPLE_SIZE_FACTORS:
       return (float)log1p(count / (0.5 + example_uniform(cell, 1000)));
+    case EXAMPLE_HALVES:
+      return (float)(count / 2);
+    case EXAMPLE_ROOTS:
+      return (float)sqrt(count);
     case EXAMPLE_SMOOTH:
       return (float)(0.3 + 4 * uniform);
     default:
       return (float)(count - 2.5);
   }
+}
+
+static inline float example_to_half(float value) {
+  int exponent = 0;
+  const float mantissa = frexpf(value, &exponent);
+  return ldexpf(rintf(ldexpf(mantissa, 11)), exponent - 11);
 }
 
 static inline void example_write(const values_example *e, const char *path) {
@@ -97,7 +110,7 @@ static inline void example_write(const values_example *e, const char *path) {
     float value[EXAMPLE_GENES];
     int64_t nnz = 0;
     for (int64_t g = 0; g < n_genes; g++) {
-      value[nnz] = example_value(e, i, g);
+      value[nnz] = e->is_half ? example_to_half(example_value(e, i, g)) : example_value(e, i, g);
       index[nnz] = (int32_t)g;
       nnz += value[nnz] != 0;
     }

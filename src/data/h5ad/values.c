@@ -19,6 +19,7 @@ enum {
 };
 static const double least_share = 0.95;                /* of voters that decide */
 static const double most_odd = 0.01;                   /* share of values that are no whole numbers among counts */
+static const double least_telling = 0.05;              /* share of voters that must be able to tell */
 static const double least_whole = 0.2;                 /* share of whole numbers in a cell of fractional counts */
 static const double least_resolved = 0.2;              /* units: values that are less certain say nothing */
 static const double roundings = 4;                     /* that a value went through on its way */
@@ -26,18 +27,23 @@ static const double same_sum = 1e-3, same_unit = 1e-3; /* relative spread of wha
 
 typedef enum transform { NONE, EXP, EXP2, N_TRANSFORMS } transform;
 
+/* What a cell's undone values say. Where they are multiples of something within a precision that lets most values be
+ * that, they say nothing. */
+typedef enum verdict { AGAINST, NOTHING, FITS } verdict;
+
 /* What the cells say. */
 typedef struct poll {
   bool knows_precision;
   double roundoff; /* relative, of a stored value */
   double step;     /* of decimals that values were rounded to; 0: none */
-  int64_t n_voters, n_fit[N_TRANSFORMS];
+  int64_t n_voters, n_fit[N_TRANSFORMS], n_against[N_TRANSFORMS];
   double *unit[N_TRANSFORMS];    /* of those that fit */
   double *fit_sum[N_TRANSFORMS]; /* of undone values of those that fit */
   int64_t n_sums;
   double *sum[N_TRANSFORMS];          /* [n_sums] of all cells, also of those that do not vote */
   int64_t n_cells, n_whole, n_partly; /* cells with values; of these: whole numbers alone; partly whole voters */
-  int64_t n_negative, n_roots;        /* values below 0; roots of whole numbers that are none themselves */
+  int64_t n_negative;                 /* values below 0 */
+  int64_t n_roots, n_squared;         /* roots of whole numbers, of values that are no whole numbers themselves */
   double *x, *y, *tol;                /* of one cell */
 } poll;
 
@@ -46,30 +52,35 @@ static double undo(transform t, double x) {
 }
 
 /* The uncertainty of an undone value. */
-static double uncertainty(const poll *p, transform t, double x, double y) {
+static double uncertainty(const poll *p, transform t, double step, double x, double y) {
   const double slope = t == NONE ? 0 : t == EXP ? (1 + y) * x : (1 + y) * x * M_LN2;
-  return roundings * p->roundoff * (y + slope) + p->step / 2 * (t == NONE ? 1 : t == EXP ? 1 + y : (1 + y) * M_LN2);
+  return roundings * p->roundoff * (y + slope) + step / 2 * (t == NONE ? 1 : t == EXP ? 1 + y : (1 + y) * M_LN2);
 }
 
-/* Whether n values, ascending, are multiples of the first over `parts`. */
-static bool are_multiples(const double *y, const double *tol, int64_t n, int parts) {
+/* Whether n values, ascending, are multiples of the first over `parts`. All are multiples of `step` whatever they are;
+ * 0: of none. */
+static verdict are_multiples(const double *y, const double *tol, int64_t n, int parts, double step) {
   const double unit = y[0] / parts, unit_tol = tol[0] / parts;
   double bits = 0;
   for (int64_t i = 0; i < n; i++) {
     const double ratio = y[i] / unit, times = rint(ratio), t = (tol[i] + times * unit_tol) / unit;
     if (t >= least_resolved) continue;
-    if (fabs(ratio - times) > t) return false;
-    if (i > 0) bits -= log2(2 * t);
+    if (fabs(ratio - times) > t) return AGAINST;
+    if (i > 0) bits -= log2(fmax(2 * t, fmin(step / unit, 1)));
   }
-  return bits >= LEAST_BITS;
+  return bits >= LEAST_BITS ? FITS : NOTHING;
 }
 
-/* The unit of which the values are multiples; 0: none is found. */
-static double find_unit(const double *y, const double *tol, int64_t n) {
-  if (!(y[0] > 0) || !isfinite(y[n - 1])) return 0;
-  for (int parts = 1; parts <= MOST_PARTS; parts++)
-    if (are_multiples(y, tol, n, parts)) return y[0] / parts;
-  return 0;
+/* Looks for the unit of which the values are multiples. */
+static verdict find_unit(const double *y, const double *tol, int64_t n, double step, double *ret_unit) {
+  verdict best = AGAINST;
+  if (!(y[0] > 0) || !isfinite(y[n - 1])) return AGAINST;
+  for (int parts = 1; parts <= MOST_PARTS && best != FITS; parts++) {
+    const verdict now = are_multiples(y, tol, n, parts, step);
+    if (now > best) best = now;
+    *ret_unit = y[0] / parts;
+  }
+  return best;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -94,24 +105,35 @@ static void add_sums(poll *p, const float *values, int64_t nnz) {
   p->n_sums++;
 }
 
+static verdict undo_and_find(poll *p, transform t, double step, int64_t n, double *ret_unit) {
+  for (int64_t i = 0; i < n; i++) {
+    p->y[i] = undo(t, p->x[i]);
+    p->tol[i] = uncertainty(p, t, step, p->x[i], p->y[i]);
+  }
+  return find_unit(p->y, p->tol, n, step > 0 ? 0 : p->step, ret_unit);
+}
+
 /* One voter, of distinct values x[n], whose sums were added last. */
 static void vote(poll *p, int64_t n) {
   for (int t = 0; t < N_TRANSFORMS; t++) {
-    for (int64_t i = 0; i < n; i++) {
-      p->y[i] = undo(t, p->x[i]);
-      p->tol[i] = uncertainty(p, t, p->x[i], p->y[i]);
-    }
-    const double unit = find_unit(p->y, p->tol, n);
-    if (!(unit > 0)) continue;
+    double unit = 0;
+    verdict says = undo_and_find(p, t, p->step, n, &unit);
+    /* 0.5, 1, 2.5: halves of counts look like values that were rounded to one decimal, but are exact */
+    if (t == NONE && p->step > 0 && says != FITS && undo_and_find(p, t, 0, n, &unit) == FITS) says = FITS;
+    p->n_against[t] += says == AGAINST;
+    if (says != FITS) continue;
     p->unit[t][p->n_fit[t]] = unit;
     p->fit_sum[t][p->n_fit[t]++] = p->sum[t][p->n_sums - 1];
   }
   p->n_voters++;
 }
 
-static bool is_root(float value) {
-  const double square = (double)value * (double)value;
-  return fabs(square - rint(square)) <= 1e-6 * square;
+/* Notes whether a value that is no whole number is the root of one, where the precision can tell. */
+static void note_root(poll *p, double value) {
+  const double square = value * value, tol = fmax(1e-6, 2 * p->roundoff) * square;
+  if (tol >= least_resolved) return;
+  p->n_squared++;
+  p->n_roots += fabs(square - rint(square)) <= tol;
 }
 
 /* Values may be of fewer digits than their type holds: float16 that became float32, or decimals of a table. */
@@ -155,7 +177,7 @@ static void add_cell(poll *p, int64_t cell, const int32_t *genes, const float *v
       n_whole++;
       continue;
     }
-    p->n_roots += is_root(value);
+    note_root(p, (double)value);
     if (found->n_odd++ > 0) continue;
     found->odd_cell = cell;
     found->odd_gene = genes[i];
@@ -237,9 +259,9 @@ static double median(double *numbers, int64_t n, double *ret_spread) {
   return middle;
 }
 
-/* The shortest number within `spread` of the sum. */
-static double round_target(double sum, double spread) {
-  const double close = spread > 2e-6 ? spread : 2e-6;
+/* The shortest number within `close` of the sum, relative to it. */
+static double round_target(double sum, double close) {
+  if (close < 2e-6) close = 2e-6;
   for (int digits = 1; digits <= MOST_DIGITS; digits++) {
     const double step = pow(10, floor(log10(sum)) - (digits - 1)), near = rint(sum / step) * step;
     if (fabs(near - sum) <= close * sum) return near;
@@ -248,14 +270,15 @@ static double round_target(double sum, double spread) {
 }
 
 /* What the undone values of each cell add up to; 0 where that is not one number. Where few cells vote, all are asked.
- */
-static double find_target(poll *p, transform t, double *ret_most) {
+ * `largest` is the largest value: an exponential makes that much more of a value's uncertainty. */
+static double find_target(poll *p, transform t, double largest, double *ret_most) {
   const bool few = p->n_fit[t] < FEW_VOTERS;
   const int64_t n = few ? p->n_sums : p->n_fit[t];
   double spread = 0, *sums = few ? p->sum[t] : p->fit_sum[t];
-  const double middle = median(sums, n, &spread), resolved = roundings * p->roundoff;
+  const double middle = median(sums, n, &spread), slope = t == NONE || largest < 1 ? 1 : largest;
+  const double resolved = fmax(same_sum, roundings * p->roundoff * slope);
   *ret_most = sums[n - 1];
-  return n > 1 && spread <= (resolved > same_sum ? resolved : same_sum) ? round_target(middle, spread) : 0;
+  return n > 1 && spread <= resolved ? round_target(middle, spread / sqrt((double)n)) : 0;
 }
 
 /* Whether the cells that fit have one unit in common, or small multiples of it, where a cell lacks the unit itself. */
@@ -271,18 +294,23 @@ static bool has_common_unit(poll *p, transform t, double *ret_unit) {
   return (double)n_common >= least_share * (double)n;
 }
 
-static bool decides(const poll *p, int64_t n) {
-  return p->n_voters > 0 && (double)n >= least_share * (double)p->n_voters;
+static bool decides(int64_t n, int64_t n_voters) {
+  return n_voters > 0 && (double)n >= least_share * (double)n_voters;
+}
+
+/* Whether most cells that can tell are multiples by this transform, and these are not a few of all. */
+static bool fits(const poll *p, transform t) {
+  return decides(p->n_fit[t], p->n_fit[t] + p->n_against[t]) && (double)p->n_fit[t] >= least_telling * p->n_voters;
 }
 
 /* The transform that makes multiples of the voters' values. Where precision leaves several, one whose sums are constant
  * comes first. */
-static transform find_transform(poll *p) {
+static transform find_transform(poll *p, double largest) {
   transform found = N_TRANSFORMS;
   for (int t = 0; t < N_TRANSFORMS; t++) {
     double most = 0;
-    if (!decides(p, p->n_fit[t])) continue;
-    if (find_target(p, t, &most) > 0) return t;
+    if (!fits(p, t)) continue;
+    if (find_target(p, t, largest, &most) > 0) return t;
     if (found == N_TRANSFORMS) found = t;
   }
   return found;
@@ -302,9 +330,10 @@ static void conclude(poll *p, cyf_values *found) {
     found->n_voters = found->n_agree = p->n_cells;
     return;
   }
-  const transform t = find_transform(p);
+  const bool are_roots = p->n_squared > 0 && (double)p->n_roots >= least_share * (double)p->n_squared;
+  const transform t = are_roots ? N_TRANSFORMS : find_transform(p, found->largest);
   if (t == N_TRANSFORMS) {
-    const bool partly = decides(p, p->n_partly) && (double)p->n_roots < least_share * (double)found->n_odd;
+    const bool partly = decides(p->n_partly, p->n_voters) && !are_roots;
     found->kind = partly ? CYF_VALUES_FRACTIONS : CYF_VALUES_UNKNOWN;
     found->n_agree = partly ? p->n_partly : 0;
     return;
@@ -312,7 +341,7 @@ static void conclude(poll *p, cyf_values *found) {
   double unit = 0;
   found->kind = kinds[t];
   found->n_agree = p->n_fit[t];
-  found->target = find_target(p, t, &found->most);
+  found->target = find_target(p, t, found->largest, &found->most);
   const bool common = has_common_unit(p, t, &unit);
   if (t == NONE && common && found->target == 0) found->kind = CYF_VALUES_FRACTIONS;
   found->is_plain_log = t != NONE && common && fabs(unit - 1) <= same_unit;

@@ -41,9 +41,9 @@ typedef struct cyf_values {
  *
  * What comes of counts is then, within a cell, a multiple of one unit within the precision it is stored in. The unit is
  * the smallest value or that over 2 to 8, so that a subset of the genes will do. Cells of fewer than 5 distinct values
- * do not vote; 95 % of the others decide, otherwise the kind is UNKNOWN. Up to max_cells cells from places spread over
- * the file are looked at. A kind that cytoforge wrote into the file settles what values do not tell. Errors:
- * CYF_ERR_INPUT on a read failure. */
+ * do not vote, nor do those that the precision leaves undecided; 95 % of the others decide, otherwise the kind is
+ * UNKNOWN. Up to max_cells cells from places spread over the file are looked at. A kind that cytoforge wrote into the
+ * file settles what values do not tell. Errors: CYF_ERR_INPUT on a read failure. */
 cyf_status cyf_h5ad_judge_values(cyf_h5ad *file, int64_t max_cells, cyf_values *ret_values);
 
 /** What values are, in words: "counts", "log-normalised (log2, target unknown)". Returns `text`. */

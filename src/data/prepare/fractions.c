@@ -77,17 +77,17 @@ static cyf_status describe(const cyf_prepare_job *job, const cyf_odd_values *odd
   cyf_h5ad *file = NULL;
   char *name = NULL;
   if ((double)odd->n > most_odd * (double)n_values && odd->n > 1)
-    return CYF_FAIL(CYF_ERR_INPUT,
-                    "%s: cell %lld has the value %g of gene %s among counts, and %lld of %lld values are no whole "
-                    "numbers; if they are fractional counts, say so (--values fractional-counts)",
-                    input->path, (long long)cell, odd->value, gene, (long long)odd->n, (long long)n_values);
+    return CYF_FAIL(
+        CYF_ERR_INPUT,
+        "%s: cell %lld has the value %g of gene %s among counts, and %lld values are no whole numbers; if they "
+        "are fractional counts, say so (--values fractional-counts)",
+        input->path, (long long)cell, odd->value, gene, (long long)odd->n);
   CYF_TRY(cyf_h5ad_open(input->path, job->options->matrix, &file));
   const cyf_status status = cyf_h5ad_read_ids(file, NULL, cell, 1, &name);
   if (status == CYF_OK)
     cyf_warn(
         "%s: cell %lld (%s) has the value %g of gene %s among counts; %lld of %lld values are no whole numbers, and "
-        "are "
-        "rounded up or down at random",
+        "are rounded up or down at random",
         input->path, (long long)cell, name, odd->value, gene, (long long)odd->n, (long long)n_values);
   cyf_free(name);
   cyf_h5ad_close(&file);
