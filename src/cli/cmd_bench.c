@@ -30,14 +30,14 @@ static const cyf_usage usage = {
     .groups = {{"data", "what is read"}, {"io", "how it is read"}, {"seconds", "the measurement"}}};
 
 typedef struct arguments {
-  const char *data, *io, *residency;
+  const char *data, *io, *residency, *verify;
   cyf_loader_options loader;
   int64_t threads, epochs, seed;
   double seconds;
   bool cold, json;
 } arguments;
 
-enum { N_OPTIONS = 14 };
+enum { N_OPTIONS = 15 };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OPTIONS] = {
@@ -53,6 +53,8 @@ static void list_options(arguments *a, cyf_option *o) {
        "atlas larger than memory, or where it is; else posix"},
       {"residency", 0, CYF_OPTION_TEXT, &a->residency, "WHERE",
        "stream (default) or host: keep the stored cells in memory"},
+      {"verify", 0, CYF_OPTION_TEXT, &a->verify, "WHEN",
+       "compare what is read with its checksums: first (default: the first time), always or never"},
       {"threads", 0, CYF_OPTION_INT, &a->threads, "N", "threads a rank (default: its share of the CPUs)"},
       {"seconds", 0, CYF_OPTION_REAL, &a->seconds, "S", "how long to measure (default 10)"},
       {"epochs", 0, CYF_OPTION_INT, &a->epochs, "N", "measure whole epochs instead (--cold: 3)"},
@@ -65,6 +67,7 @@ static void list_options(arguments *a, cyf_option *o) {
 
 static const arguments defaults = {.io = "auto",
                                    .residency = "stream",
+                                   .verify = "first",
                                    .seconds = 10,
                                    .loader = {.batch_cells = 4096,
                                               .n_lanes = 64,
@@ -181,7 +184,11 @@ static cyf_status bench(cyf_context *context, arguments *a, const cyf_texts *ext
   cyf_atlas *atlas = NULL;
   cyf_loader_bench measured = {0};
   cyf_status status = check(a, extra);
+  int verify = CYF_VERIFY_FIRST;
+  if (status == CYF_OK)
+    status = cyf_words_choose(usage.command, "verify", CYF_VERIFIES, cyf_verify_words, a->verify, &verify);
   if (status == CYF_OK) status = cyf_atlas_open(a->data, &atlas);
+  if (status == CYF_OK) atlas->verify = (cyf_verify)verify;
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
   a->loader.decode_threads = cyf_choose_threads(comm, a->threads);
   CYF_TRY_CLEANUP(cyf_loader_bench_run(comm, atlas, &a->loader, a->cold, a->seconds, a->epochs, &measured));

@@ -39,6 +39,7 @@ extern const cyf_command cyf_cmd_encode;
 extern const cyf_command cyf_cmd_decode;
 extern const cyf_command cyf_cmd_evaluate;
 extern const cyf_command cyf_cmd_info;
+extern const cyf_command cyf_cmd_verify;
 extern const cyf_command cyf_cmd_synth;
 extern const cyf_command cyf_cmd_config;
 extern const cyf_command cyf_cmd_import;

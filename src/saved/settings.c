@@ -73,6 +73,8 @@ static const cyf_config_field fields[] = {
     {"data.io", CYF_CONFIG_CHOICE, AT(data.io), "auto", UNBOUNDED, cyf_loader_io_words,
      "read stored chunks through the page cache, past it, or through HDF5's MPI-IO driver; auto: posix where a "
      "machine's cells fit its memory, else direct"},
+    {"data.verify", CYF_CONFIG_CHOICE, AT(data.verify), "first", UNBOUNDED, cyf_verify_words,
+     "when stored bytes are compared with the checksums of the atlas: the first time they are read, always, or never"},
     {"data.residency", CYF_CONFIG_CHOICE, AT(data.residency), "stream", UNBOUNDED, cyf_residency_words,
      "read cells from disk each epoch, keep a rank's cells in its memory, as stored, once they were read, or read them "
      "all into the memory of its GPU (without one: its own) first"},

@@ -61,6 +61,7 @@ typedef struct cyf_settings {
   struct {
     int64_t lanes, block_cells, window_blocks, prefetch_batches, decode_threads;
     cyf_loader_io io;
+    cyf_verify verify;
     cyf_residency residency;
     double validation;
     cyf_sampling balance;

@@ -158,6 +158,7 @@ static cyf_status open_addition(addition *a) {
   CYF_TRY(cyf_model_load(o->model, a->device, &a->model));
   CYF_TRY(cyf_settings_copy(&a->model->settings, o->n_overrides, o->overrides, &a->settings));
   CYF_TRY(cyf_atlas_open(o->atlas, &a->atlas));
+  a->atlas->verify = a->settings.data.verify;
   CYF_TRY(cyf_find_classifiable(a->atlas, o->attribute, &a->attribute));
   CYF_TRY(check_genes(&a->model->genes, a->atlas));
   CYF_TRY(cyf_model_atlas_rescaling(a->model, a->atlas, &a->rescaling));

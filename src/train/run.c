@@ -372,6 +372,7 @@ static cyf_status begin(run *r) {
 cyf_status cyf_run_train(cyf_run *r, cyf_device *device) {
   cyf_comm *comm = r->comm;
   r->device = device;
+  r->atlas->verify = r->settings.data.verify;
   CYF_TRY(cyf_comm_agree(comm, begin(r)));
   CYF_TRY(cyf_gradient_plane_create(comm, device, r->settings.comm.bucket_mb << 20, &r->plane));
   r->environment = (cyf_stage_environment){.loop = {.comm = comm,

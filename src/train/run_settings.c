@@ -45,8 +45,9 @@ static bool begins(const char *text, const char *start) {
 /* Settings that no result depends on but through how long a stage trains, and those that sampling can be told anew. */
 static bool may_change(const char *key) {
   static const char *const sections[] = {"log.", "checkpoint.", "comm.", "sample."};
-  static const char *const keys[] = {"device",  "precision",     "data.prefetch_batches", "data.decode_threads",
-                                     "data.io", "data.residency"};
+  static const char *const keys[] = {
+      "device",         "precision",  "data.prefetch_batches", "data.decode_threads", "data.io",
+      "data.residency", "data.verify"};
   static const char *const of_stages[] = {".steps", ".validate_every", ".patience"};
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
     if (begins(key, sections[i])) return true;

@@ -168,10 +168,28 @@ def check_file(path, manifest, genes, forms):
     return row, indices, data, codes
 
 
+def check_sums(path):
+    """The checksums of stored bytes beside a file of cells."""
+    sums, data = path.with_suffix(".sums").read_bytes(), path.read_bytes()
+    assert sums[:16] == b"cytoforge sums\n\0"
+    assert struct.unpack("<Q", sums[-8:])[0] == checksum(0, sums[:-8])
+    version, n_bytes, n = struct.unpack("<3Q", sums[16:40])
+    assert (version, n_bytes, len(sums)) == (1, len(data), 40 + 24 * n + 8)
+    at = n_chunks = 0
+    for address, size, stored in struct.iter_unpack("<3Q", sums[40:-8]):
+        is_chunk, size = size >> 63, size & MASK >> 1
+        assert address == at and (is_chunk or (size <= 65536))
+        assert checksum(0, data[at : at + size]) == stored, (path, address)
+        at += size
+        n_chunks += is_chunk
+    assert at == len(data)
+    return n_chunks
+
+
 def check_atlas(folder):
     forms = set()
     manifest = yaml.safe_load((folder / "manifest.yaml").read_text())
-    assert manifest["format"] == "cytoforge-atlas" and manifest["version"] == 1
+    assert manifest["format"] == "cytoforge-atlas" and manifest["version"] == 1 and manifest["sums"] == 1
     genes = [line.split("\t")[0] for line in (folder / manifest["genes"]).read_text().splitlines()]
     total = 0
     for gene in genes:
@@ -188,6 +206,9 @@ def check_atlas(folder):
     for shard in manifest["shards"]:
         path = folder / shard["file"]
         assert path.stat().st_size == shard["bytes"]
+        with h5py.File(path) as file:
+            n_chunks = sum(file[f"X/{name}"].id.get_num_chunks() for name in ("indices", "data"))
+        assert check_sums(path) == n_chunks
         row, indices, data, codes = check_file(path, manifest, genes, forms)
         n_cells = shard["n_cells"]
         assert data.size == shard["nnz"]
@@ -210,6 +231,7 @@ def check_atlas(folder):
     for name in ("heldout.h5ad", "train.h5ad"):
         if (folder / name).exists():
             check_file(folder / name, manifest, genes, forms)
+            assert check_sums(folder / name) == 0
     print(f"{folder}: {nnz} values of {first_cell} cells as anndata's; fingerprint and {n_verified} checksums of "
           f"{len(manifest['shards'])} shards; {', '.join(sorted(forms))}")
 

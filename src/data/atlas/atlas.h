@@ -33,6 +33,13 @@ typedef struct cyf_shard {
   cyf_file_identity identity; /**< of the file, when the atlas was opened; zeroed: not known */
 } cyf_shard;
 
+/** When the stored bytes of an atlas are compared with the checksums that `prepare` wrote beside them: the first time
+ * that a loader reads them, each time, or never. */
+typedef enum cyf_verify { CYF_VERIFY_FIRST, CYF_VERIFY_ALWAYS, CYF_VERIFY_NEVER, CYF_VERIFIES } cyf_verify;
+/** The words of cyf_verify, in its order. */
+static const char *const cyf_verify_words[] = {"first", "always", "never", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_verify_words) == CYF_VERIFIES, "a word for each");
+
 /** What the manifest says of an atlas; no cells. Everything is owned. */
 typedef struct cyf_atlas {
   char *directory;
@@ -47,6 +54,8 @@ typedef struct cyf_atlas {
   int64_t n_attributes;
   cyf_shard *shards;
   int64_t n_shards;
+  bool has_sums;     /**< a file of checksums stands beside each shard; atlases of cytoforge 0.1 have none */
+  cyf_verify verify; /**< FIRST from cyf_atlas_open; whoever opens the atlas may set it before cells are read */
 } cyf_atlas;
 
 /** How stored chunks are read.

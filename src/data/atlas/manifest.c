@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/partial.h"
+#include "data/atlas/file_sums.h"
 #include "data/tables/gene_list.h"
 #include "kernels/math/normalisation.h"
 
@@ -90,6 +91,7 @@ static void print_manifest(FILE *stream, const cyf_atlas *atlas, const cyf_atlas
   fprintf(stream, "seed: \"%" PRIu64 "\"\n", atlas->seed);
   print_text(stream, "fingerprint: ", atlas->fingerprint, "\n");
   fprintf(stream, "genes: genes.tsv\ngenes_checksum: \"%016" PRIx64 "\"\n", genes_checksum(&atlas->genes));
+  fprintf(stream, "sums: %d\n", CYF_SUMS_VERSION);
   print_attributes(stream, atlas);
   fputs("shards:\n", stream);
   for (int64_t s = 0; s < atlas->n_shards; s++) {
@@ -190,6 +192,17 @@ static cyf_status read_header(const manifest *file, cyf_atlas *atlas) {
   return cyf_strdup(text, &atlas->fingerprint);
 }
 
+/* The version of the files of checksums beside the shards. Atlases of 0.1 have none. */
+static cyf_status read_sums_version(const manifest *file, cyf_atlas *atlas) {
+  int64_t version = 0;
+  if (cyf_yaml_get(file->yaml, file->root, "sums").id == 0) return CYF_OK;
+  CYF_TRY(cyf_yaml_require_int(file->yaml, file->root, "sums", &version));
+  atlas->has_sums = version >= 1;
+  if (version <= CYF_SUMS_VERSION) return CYF_OK;
+  return CYF_FAIL(CYF_ERR_INPUT, "%s: its checksums have the version %lld; this cytoforge reads versions up to %d",
+                  file->path, (long long)version, CYF_SUMS_VERSION);
+}
+
 static cyf_status read_genes(const manifest *file, cyf_atlas *atlas) {
   const char *name = NULL, *checksum = NULL;
   CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "genes", &name));
@@ -282,6 +295,7 @@ cyf_status cyf_atlas_read_manifest(cyf_atlas *atlas) {
   file.path = path;
   file.root = cyf_yaml_root(file.yaml);
   CYF_TRY_CLEANUP(read_header(&file, atlas));
+  CYF_TRY_CLEANUP(read_sums_version(&file, atlas));
   CYF_TRY_CLEANUP(read_genes(&file, atlas));
   CYF_TRY_CLEANUP(read_attributes(&file, atlas));
   CYF_TRY_CLEANUP(read_shards(&file, atlas));

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "comm/comm.h"
 #include "data/atlas/atlas.h"
+#include "data/atlas/file_sums.h"
 #include "kernels/csr.h"
 
 /** How the numbers of an array stand in its stored chunks. */
@@ -67,6 +68,7 @@ typedef struct cyf_shard_part {
   int n_users;           /**< reads in progress: the descriptors stay open meanwhile */
   uint64_t last_used;    /**< the set's clock then: the part that was not used for longest is closed first */
   int64_t hdf5_file;     /**< the open file with io = MPIO, else -1 */
+  cyf_file_sums sums;    /**< of the whole shard; zeroed: stored bytes are not compared */
 } cyf_shard_part;
 
 /** The parts that hold this rank's cells, in the order of the cells. */
@@ -81,6 +83,13 @@ typedef struct cyf_shard_set {
   uint8_t *scratch; /**< row bounds or labels as they are stored */
   int64_t scratch_bytes;
 } cyf_shard_set;
+
+/** Writes the checksums of a shard at `path` to `sums_path`. Errors: CYF_ERR_INPUT where it is no shard, CYF_ERR_IO. */
+cyf_status cyf_shard_write_sums(char *path, const char *sums_path, int64_t n_cells, int64_t n_genes, int64_t nnz);
+/** Reads the checksums of the part's shard and, before HDF5 looks at the file, compares all that is no stored chunk:
+ * metadata, row bounds, labels and names. Does nothing where the atlas has no checksums (which is said once) or they
+ * are not wanted. Errors: CYF_ERR_INPUT naming file and place. */
+cyf_status cyf_shard_part_open_sums(const cyf_atlas *atlas, cyf_shard_part *part);
 
 /** Finds where the cells [first, end) lie, with HDF5's serial driver, and checks that the shards' label columns are
  * those of the manifest. `atlas` must outlive the set; the caller closes the set, also after an error. Errors:

@@ -162,6 +162,20 @@ static cyf_status fetch_runs(cyf_shard_set *set, cyf_block *block) {
   return CYF_OK;
 }
 
+/* Compares what was read with the checksums that were written with it. */
+static cyf_status compare_chunks(const cyf_shard_set *set, const cyf_block *block) {
+  for (int64_t p = 0; p < block->n_pieces; p++) {
+    cyf_shard_part *part = block->piece[p].part;
+    const int64_t end = p + 1 < block->n_pieces ? block->piece[p + 1].first_index_slot : block->n_chunks;
+    for (int64_t c = block->piece[p].first_index_slot; c < end && part->sums.n > 0; c++) {
+      const cyf_block_chunk *chunk = &block->chunk[c];
+      CYF_TRY(cyf_file_sums_compare_chunk(&part->sums, part->path, chunk->address, chunk->bytes,
+                                          block->bytes + chunk->at, set->atlas->verify == CYF_VERIFY_ALWAYS));
+    }
+  }
+  return CYF_OK;
+}
+
 cyf_status cyf_block_fetch(cyf_shard_set *set, cyf_block *block) {
   CYF_TRY(reserve(&block->bytes, 0, block->n_bytes, 1, &block->bytes_capacity));
   return cyf_block_fetch_to(set, block, block->bytes);
@@ -170,6 +184,7 @@ cyf_status cyf_block_fetch(cyf_shard_set *set, cyf_block *block) {
 cyf_status cyf_block_fetch_to(cyf_shard_set *set, cyf_block *block, uint8_t *bytes) {
   block->bytes = bytes;
   CYF_TRY(set->io == CYF_LOADER_MPIO ? fetch_mpio(set, block) : fetch_runs(set, block));
+  CYF_TRY(compare_chunks(set, block));
   for (int64_t c = 0; c < block->n_chunks; c++) block->chunk[c].entries = block->bytes + block->chunk[c].at;
   block->fetched = true;
   return CYF_OK;

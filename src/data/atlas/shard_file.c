@@ -76,6 +76,7 @@ void cyf_shard_set_close(cyf_shard_set *set) {
     cyf_free(part->codes);
     cyf_free(part->indices.run);
     cyf_free(part->data.run);
+    cyf_file_sums_destroy(&part->sums);
   }
   cyf_free(set->part);
   cyf_free(set->scratch);
@@ -153,7 +154,10 @@ static cyf_status read_plain(cyf_shard_set *set, cyf_shard_part *part, const cyf
     set->scratch_bytes = n_bytes;
   }
   CYF_TRY(cyf_shard_part_acquire(set, part));
-  cyf_status status = cyf_shard_read_bytes(part, array->address + first * array->width, n_bytes, set->scratch);
+  const int64_t address = array->address + first * array->width;
+  cyf_status status = cyf_shard_read_bytes(part, address, n_bytes, set->scratch);
+  if (status == CYF_OK && part->sums.n > 0 && set->atlas->verify == CYF_VERIFY_ALWAYS)
+    status = cyf_file_sums_compare_span(&part->sums, part->file, part->path, address, n_bytes);
   if (status == CYF_OK) status = cyf_shard_part_check(part);
   cyf_shard_part_release(set, part);
   return status;

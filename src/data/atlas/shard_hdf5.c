@@ -268,6 +268,7 @@ cyf_status cyf_shard_set_open(const cyf_atlas *atlas, int64_t first, int64_t end
     part->file = part->direct_file = -1;
     part->hdf5_file = -1;
     part->indices.hdf5_id = part->data.hdf5_id = -1;
+    CYF_TRY(cyf_shard_part_open_sums(atlas, part)); /* before HDF5 looks at the file */
     CYF_TRY(cyf_atlas_check_labels(atlas, s));
     cyf_hdf5_lock();
     const cyf_status status = open_part(atlas, shard, set->n_parts == 1, part);

@@ -6,6 +6,7 @@
 #include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
+#include "data/atlas/file_sums.h"
 #include "data/prepare/job.h"
 
 enum { APPEND_CELLS = 2048, APPEND_VALUES = 1 << 18 };
@@ -135,7 +136,7 @@ cyf_status cyf_prepare_write_heldout(const cyf_prepare_job *job, const cyf_spill
   const cyf_shard_sums wanted = cyf_prepare_input_sums(job, !train);
   file_cells cells = {.job = job, .spill = spill, .train = train};
   cyf_shard_sums read = {0};
-  char *path = NULL, *unverified = NULL;
+  char *path = NULL, *unverified = NULL, *sums = NULL;
   cyf_status status = CYF_OK;
   CYF_TRY_CLEANUP(cyf_path_join(job->partial, train ? "train.h5ad" : "heldout.h5ad", &path));
   CYF_TRY_CLEANUP(cyf_format(&unverified, "%s.unverified", path));
@@ -146,11 +147,15 @@ cyf_status cyf_prepare_write_heldout(const cyf_prepare_job *job, const cyf_spill
     status = CYF_FAIL(CYF_ERR_IO, CYF_NOT_OF_INPUTS, path);
     goto cleanup;
   }
+  CYF_TRY_CLEANUP(cyf_file_sums_path(path, &sums));
+  CYF_TRY_CLEANUP(
+      cyf_file_sums_write(unverified, sums, 0, NULL)); /* in blocks: nothing reads its chunks by themselves */
   CYF_TRY_CLEANUP(cyf_rename(unverified, path));
   cyf_spill_release_bin(spill, train ? cyf_bin_train(job) : cyf_bin_heldout(job));
 cleanup:
   cyf_h5ad_writer_abandon(&cells.writer);
   cells_destroy(&cells);
+  cyf_free(sums);
   cyf_free(unverified);
   cyf_free(path);
   return status;

@@ -75,24 +75,27 @@ static cyf_status remove_entries(const cyf_prepare_job *job, bool (*remove)(cons
   return status;
 }
 
-static bool is_h5ad(const char *name) {
-  return strstr(name, ".h5ad") != NULL; /* also of NAME.h5ad.partial.XXXXXXXX */
+static bool is_cells(const char *name) { /* or their checksums; also of NAME.h5ad.partial.XXXXXXXX */
+  return strstr(name, ".h5ad") != NULL || strstr(name, ".sums") != NULL;
 }
 
 static bool is_of_files(const char *name) {
   for (int i = 0; i < N_FILE_FOLDERS; i++)
     if (strcmp(name, work_folders[i + 1]) == 0) return true;
-  return is_h5ad(name);
+  return is_cells(name);
 }
 
 static bool is_no_lock(const char *name) {
   return strcmp(name, lock_name) != 0;
 }
 
+static bool ends_in(const char *name, const char *suffix) {
+  const size_t length = strlen(name), n = strlen(suffix);
+  return length > n && strcmp(name + length - n, suffix) == 0;
+}
+
 static bool is_work(const char *name) {
-  static const char suffix[] = ".h5ad";
-  const size_t length = strlen(name);
-  const bool whole = length >= sizeof(suffix) && strcmp(name + length - (sizeof(suffix) - 1), suffix) == 0;
+  const bool whole = ends_in(name, ".h5ad") || ends_in(name, ".sums");
   return !whole && is_no_lock(name) && strcmp(name, "genes.tsv") != 0 && strcmp(name, "manifest.yaml") != 0;
 }
 

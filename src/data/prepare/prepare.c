@@ -28,13 +28,16 @@ static cyf_status is_atlas(const char *directory, bool *ret_is) {
 
 /* What `prepare` itself puts into an atlas. */
 static bool is_atlas_file(const char *name) {
-  static const char *const others[] = {"manifest.yaml", "genes.tsv", "heldout.h5ad", "train.h5ad", "lock"};
+  static const char *const others[] = {"manifest.yaml", "genes.tsv",  "heldout.h5ad", "train.h5ad",
+                                       "heldout.sums",  "train.sums", "lock"};
   for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
     if (strcmp(name, others[i]) == 0) return true;
   long long shard = -1;
   char again[32];
   if (sscanf(name, "shard-%lld", &shard) != 1 || shard < 0) return false;
   cyf_atlas_shard_name(shard, again);
+  if (strcmp(name, again) == 0) return true;
+  memcpy(again + strlen(again) - strlen("h5ad"), "sums", sizeof "sums");
   return strcmp(name, again) == 0;
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/atlas/manifest.h"
+#include "data/atlas/shard.h"
 #include "data/h5ad/writer.h"
 #include "data/prepare/job.h"
 
@@ -182,7 +183,7 @@ static cyf_status write_shard(shard_work *work, int64_t shard) {
   cyf_prepare_job *job = work->job;
   const int64_t first = shard * job->plan.shard_cells, left = job->summary.n_cells_train - first;
   const int64_t n_cells = left < job->plan.shard_cells ? left : job->plan.shard_cells;
-  char name[32], *path = NULL, *unverified = NULL;
+  char name[32], *path = NULL, *unverified = NULL, *sums = NULL;
   int64_t bytes = 0;
   cyf_shard_sums written = {0}, read = {0};
   cyf_status status = CYF_OK;
@@ -193,11 +194,14 @@ static cyf_status write_shard(shard_work *work, int64_t shard) {
   CYF_TRY_CLEANUP(cyf_prepare_read_back(job, unverified, first, n_cells, written.nnz, work->gene_old, &read));
   CYF_TRY_CLEANUP(compare_sums(path, &written, &read));
   CYF_TRY_CLEANUP(cyf_file_size_bytes(unverified, &bytes));
+  CYF_TRY_CLEANUP(cyf_file_sums_path(path, &sums));
+  CYF_TRY_CLEANUP(cyf_shard_write_sums(unverified, sums, n_cells, job->atlas_genes.n, written.nnz));
   const int64_t numbers[SHARD_NUMBERS] = {first, n_cells, read.nnz, bytes, read.checksum, read.sum};
   CYF_TRY_CLEANUP(cyf_prepare_store_result(job, "shards", shard, numbers, SHARD_NUMBERS));
   CYF_TRY_CLEANUP(cyf_rename(unverified, path));
   cyf_spill_release_bin(work->spill, shard);
 cleanup:
+  cyf_free(sums);
   cyf_free(unverified);
   cyf_free(path);
   return status;

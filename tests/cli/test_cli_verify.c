@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* verify: what cytoforge wrote, whole, damaged, of an older version, and of others. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+
+static int setup(void **state) {
+  if (cli_setup(state) != 0) return -1;
+  const int code = cli_run(
+      "$cytoforge synth -o cells.h5ad --cells 300 --genes 30 --types 2 --counts 300 && "
+      "$cytoforge prepare cells.h5ad -o atlas --label cell_type --min-genes 1 --holdout 0.2 --shard-cells 100 && "
+      "$cytoforge train --data atlas --out run --set autoencoder.hidden=[8] --set autoencoder.latent=4 "
+      "--set denoiser.hidden=[8,4] --set classifier.hidden=[4,4,4] --set autoencoder.steps=4 --set denoiser.steps=4 "
+      "--set classifier.steps=4 && $cytoforge encode -m run/model.h5 atlas -o latents");
+  if (code != 0) print_error("%s\n", cli_output);
+  return code == 0 ? 0 : -1;
+}
+
+static void change(const char *path, int64_t at) {
+  struct stat before;
+  unsigned char byte = 0;
+  const int file = open(path, O_RDWR);
+  assert_true(file >= 0 && fstat(file, &before) == 0);
+  if (at < 0) at = before.st_size / 2;
+  assert_int_equal(pread(file, &byte, 1, (off_t)at), 1);
+  byte ^= 4;
+  assert_int_equal(pwrite(file, &byte, 1, (off_t)at), 1);
+  const struct timespec times[2] = {before.st_atim, before.st_mtim};
+  assert_int_equal(futimens(file, times), 0);
+  close(file);
+}
+
+static void what_is_whole_passes_on_any_ranks(void **state) {
+  (void)state;
+  for (int n = 1; n <= 3; n++) {
+    cli_expect(0, "mpirun -n %d $cytoforge verify atlas run run/model.h5 latents", n);
+    cli_expect_text("atlas: 7 files as written"); /* manifest, genes, 3 shards, held-out and training cells */
+    cli_expect_text("run/model.h5: 1 file as written");
+  }
+}
+
+/* Each file in turn; the others are still looked at. */
+static void each_damaged_file_is_named(void **state) {
+  (void)state;
+  static const struct {
+    const char *path, *given;
+  } files[] = {{"atlas/shard-00000.h5ad", "atlas"},
+               {"atlas/shard-00002.h5ad", "atlas"},
+               {"atlas/shard-00001.sums", "atlas"},
+               {"atlas/heldout.h5ad", "atlas"},
+               {"atlas/train.h5ad", "atlas"},
+               {"atlas/genes.tsv", "atlas"},
+               {"run/model.h5", "run"},
+               {"run/model.h5", "run/model.h5"},
+               {"run/config.yaml", "run"},
+               {"run/latents/latents-00000.h5ad", "run"},
+               {"run/checkpoints/denoiser-final.h5", "run"},
+               {"latents/latents-00001.h5ad", "latents"}};
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    change(files[i].path, -1);
+    for (int n = 1; n <= 2; n++) {
+      const int code = cli_run("mpirun -n %d $cytoforge verify %s", n, files[i].given);
+      if (code != 4) fail_msg("%s damaged: exit %d\n%s", files[i].path, code, cli_output);
+      cli_expect_text(files[i].path);
+    }
+    change(files[i].path, -1);
+    cli_expect(0, "$cytoforge verify %s", files[i].given);
+  }
+}
+
+/* A damaged shard is neither trained on nor encoded. */
+static void damaged_shards_are_not_used(void **state) {
+  (void)state;
+  change("atlas/shard-00001.h5ad", -1);
+  static const char *const commands[] = {
+      "train --data atlas --out other --stage autoencoder --set autoencoder.hidden=[8] --set autoencoder.steps=50",
+      "encode -m run/model.h5 atlas -o other", "bench loader --data atlas --epochs 1",
+      "bench loader --data atlas --epochs 1 --io mpio", "bench loader --data atlas --epochs 1 --residency host"};
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    cli_expect(4, "$cytoforge %s", commands[i]);
+    cli_expect_text("atlas/shard-00001.h5ad: damaged: bytes");
+    cli_expect(0, "rm -rf other");
+  }
+  change("atlas/shard-00001.h5ad", -1);
+  cli_expect(0, "$cytoforge bench loader --data atlas --epochs 1");
+}
+
+static void what_cannot_be_verified_is_not_right(void **state) {
+  (void)state;
+  cli_expect(4, "$cytoforge verify '%s/tests/files-0.1/atlas'", test_source());
+  cli_expect_text("cannot be verified");
+  cli_expect(4, "$cytoforge verify cells.h5ad");
+  cli_expect(4, "mkdir empty && $cytoforge verify empty");
+  cli_expect_text("no atlas, run or latents there");
+  cli_expect(4, "$cytoforge verify nowhere");
+  cli_expect(2, "$cytoforge verify");
+  cli_expect(0, "$cytoforge bench loader --data '%s/tests/files-0.1/atlas' --epochs 1", test_source());
+  cli_expect_one_error("was prepared before atlases had checksums");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_is_whole_passes_on_any_ranks), cmocka_unit_test(each_damaged_file_is_named),
+      cmocka_unit_test(damaged_shards_are_not_used), cmocka_unit_test(what_cannot_be_verified_is_not_right)};
+  return cmocka_run_group_tests(tests, setup, cli_teardown);
+}
