@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers planted into a file's arrays, with the checksum made to fit where there is one: as if the program itself had
- * written them. */
+/* Numbers planted into a file's arrays, with checksum and seal made to fit where there are any: as if the program
+ * itself had written them. */
 #ifndef CYF_TESTS_PLANT_H
 #define CYF_TESTS_PLANT_H
 
+#include <fcntl.h>
 #include <hdf5.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/checksum.h"
 #include "check.h"
+#include "data/hdf5/hdf5_seal.h"
 
 /* Makes change(element, by) of element `index` (negative: from the end) of the float array NAME of the file. */
 static inline void plant_change(const char *path, const char *name, int64_t index, float (*change)(float, float),
                                 float by) {
+  bool is_sealed = false;
+  assert_ok(cyf_h5_seal_verify(path, &is_sealed));
   hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
   hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(dataset);
   assert_true(dataset >= 0);
@@ -33,6 +38,10 @@ static inline void plant_change(const char *path, const char *name, int64_t inde
   H5Sclose(space);
   H5Dclose(dataset);
   assert_true(H5Fclose(file) >= 0);
+  if (!is_sealed) return;
+  const int sealed = open(path, O_RDWR);
+  assert_ok(cyf_h5_seal_write(sealed, path));
+  close(sealed);
 }
 
 static inline float plant_replaced(float old, float by) {
