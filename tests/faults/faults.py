@@ -44,6 +44,7 @@ def arguments():
     parser.add_argument("--shim", default=os.environ.get("CYTOFORGE_FAULTS") or os.path.join(build, "tests", "libcyf_faults.so"))
     parser.add_argument("--state", help="the state file (default: build/faults/PROGRAM.jsonl)")
     parser.add_argument("--fresh", action="store_true", help="forget the state file")
+    parser.add_argument("--again", action="store_true", help="forget what went wrong, and run that again")
     parser.add_argument("-v", "--verbose", action="store_true", help="a line a case")
     given = parser.parse_args()
     given.program, given.shim = os.path.abspath(given.program), os.path.abspath(given.shim)
@@ -156,7 +157,7 @@ def main():
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     if given.fresh and os.path.exists(path):
         os.remove(path)
-    done = read_state(path)
+    done = {key: row for key, row in read_state(path).items() if not (given.again and row["outcome"] in BAD)}
     if not given.table:
         with tempfile.TemporaryDirectory(prefix="cytoforge-faults-") as scratch, open(path, "a", encoding="utf-8") as state:
             Session(given, done, state).run(scratch)

@@ -206,7 +206,7 @@ def run_two(bench, baselines, one, seed):
     note = f"{between:.2f} s apart, exit {codes[0]} and {codes[1]}"
     for code, log in zip(codes, logs):
         with open(log, encoding="utf-8", errors="replace") as stream:
-            if code not in (0, 4, 5) or (code != 0 and "cytoforge: " not in stream.read()):
+            if code != 0 and (code not in CODES or "cytoforge: " not in stream.read()):
                 return 1, "wrong", note
     if not done:
         return 1, "wrong", f"{note}: neither is done"

@@ -170,8 +170,8 @@ def refused(ended):
     """Whether it ended with a code and a line; else what is wrong, in words."""
     if ended.code not in CODES:
         return f"exit {ended.code}"
-    lines = [line for line in ended.text.splitlines() if line.startswith(("cytoforge: error", "cytoforge: ")) or " ERROR " in line]
-    return None if lines else f"exit {ended.code} without a line"
+    # Not at a line's beginning: what was told before may still be in the other stream.
+    return None if re.search(r"cytoforge: (error|stopped)", ended.text) else f"exit {ended.code} without a line"
 
 
 def judge(bench, command, wanted, ended, must_tell=False, but=None):
