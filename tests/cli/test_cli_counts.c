@@ -109,7 +109,9 @@ static void what_cannot_be_is_said(void **state) {
   (void)state;
   cli_expect(2, "$cytoforge sample -m run/model.h5 -n 5 --output raw -o x.h5ad");
   cli_expect_text("--output wants one of 'counts', 'log', 'mean', not 'raw' (the file to write is -o)");
-  cli_expect(3, "$cytoforge train --data atlas --out run --stage autoencoder --resume auto " SMALL);
+  cli_expect(3,
+             "$cytoforge train --data atlas --out run --stage autoencoder --resume auto "
+             "--set autoencoder.likelihood=mse " SMALL);
   cli_expect_text("autoencoder.likelihood");
   cli_expect(
       0, "$cytoforge train --data atlas --out plain --threads 1 --stage autoencoder --set autoencoder.steps=5 " SMALL

@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "data/hdf5/hdf5_lock.h"
+#include "plant.h"
 #include "values_example.h"
 
 static int setup(void **state) {
@@ -235,6 +236,7 @@ static void an_older_model_means_the_usual_target(void **state) {
   assert_true(H5Ldelete(file, "expression_target", H5P_DEFAULT) >= 0);
   H5Fclose(file);
   cyf_hdf5_unlock();
+  plant_seal("older.h5");
   cli_expect(0, "$cytoforge encode -m older.h5 counts.h5ad -o older.h5ad");
   cli_expect_one_error("older.h5: says nothing of the target of its logarithms, which was 1e4");
   cli_expect(0, "$cytoforge info older.h5");

@@ -6,8 +6,8 @@
 
 #include "check.h"
 #include "data/hdf5/hdf5_lock.h"
-#include "data/hdf5/hdf5_seal.h"
 #include "data/tensors/tensor_file.h"
+#include "plant.h"
 #include "reference_file.h"
 
 static char *path; /* of the file that most tests write */
@@ -201,14 +201,6 @@ static void scalars_and_lists_are_read_back(void **state) {
   cyf_names_destroy(&names);
 }
 
-/* Seals the file again, as if it had been written as it is now. */
-static void seal(void) {
-  const int file = open(path, O_RDWR);
-  assert_true(file >= 0);
-  assert_ok(cyf_h5_seal_write(file, path));
-  close(file);
-}
-
 /* Inverts one byte of a dataset's stored values, before the file is sealed. */
 static void damage(const char *dataset, int64_t at) {
   cyf_hdf5_lock();
@@ -225,7 +217,7 @@ static void damage(const char *dataset, int64_t at) {
   assert_int_equal(fseek(bytes, (long)address + (long)at, SEEK_SET), 0);
   assert_int_equal(fputc(byte ^ 4, bytes), byte ^ 4);
   assert_int_equal(fclose(bytes), 0);
-  seal();
+  plant_seal(path);
 }
 
 /* Values that were wrong when the file was sealed, as by a fault of memory: the message names the tensor. */
@@ -271,7 +263,7 @@ static void unsuitable_files_are_refused(void **state) {
   H5Dclose(step);
   H5Fclose(id);
   cyf_hdf5_unlock();
-  seal();
+  plant_seal(path);
   assert_ok(cyf_tensor_file_open(path, &file));
   assert_fails(cyf_tensor_file_read_int(file, "step", &value), CYF_ERR_INPUT, "'step' has no checksum");
   cyf_tensor_file_close(&file);
@@ -284,7 +276,7 @@ static void unsuitable_files_are_refused(void **state) {
   H5Aclose(version);
   H5Fclose(id);
   cyf_hdf5_unlock();
-  seal();
+  plant_seal(path);
   assert_fails(cyf_tensor_file_open(path, &file), CYF_ERR_INPUT,
                "has format version 1000; this cytoforge reads versions 1 to 1");
   assert_null(file);

@@ -13,6 +13,14 @@
 #include "check.h"
 #include "data/hdf5/hdf5_seal.h"
 
+/* Seals a file again, as if it had been written as it is now. */
+static inline void plant_seal(const char *path) {
+  const int file = open(path, O_RDWR);
+  assert_true(file >= 0);
+  assert_ok(cyf_h5_seal_write(file, path));
+  close(file);
+}
+
 /* Makes change(element, by) of element `index` (negative: from the end) of the float array NAME of the file. */
 static inline void plant_change(const char *path, const char *name, int64_t index, float (*change)(float, float),
                                 float by) {
@@ -38,10 +46,7 @@ static inline void plant_change(const char *path, const char *name, int64_t inde
   H5Sclose(space);
   H5Dclose(dataset);
   assert_true(H5Fclose(file) >= 0);
-  if (!is_sealed) return;
-  const int sealed = open(path, O_RDWR);
-  assert_ok(cyf_h5_seal_write(sealed, path));
-  close(sealed);
+  if (is_sealed) plant_seal(path);
 }
 
 static inline float plant_replaced(float old, float by) {
