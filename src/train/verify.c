@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/atlas/atlas.h"
-#include "data/atlas/file_sums.h"
+#include "data/hdf5/file_sums.h"
 #include "data/hdf5/hdf5_seal.h"
 #include "saved/settings.h"
 

@@ -86,6 +86,25 @@ static void damaged_shards_are_not_used(void **state) {
   cli_expect(0, "$cytoforge bench loader --data atlas --epochs 1");
 }
 
+/* Held-out cells are compared whole when they are read as cells. */
+static void damaged_held_out_cells_are_not_used(void **state) {
+  (void)state;
+  static const char *const commands[] = {
+      "info atlas/heldout.h5ad", "encode -m run/model.h5 atlas/heldout.h5ad -o other.h5ad",
+      "evaluate --real atlas/heldout.h5ad --synthetic cells.h5ad", "prepare atlas/heldout.h5ad -o other"};
+  struct stat info;
+  assert_int_equal(stat("atlas/heldout.h5ad", &info), 0);
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    const int64_t at = (int64_t)info.st_size * (int64_t)(2 * i + 1) / 8;
+    change("atlas/heldout.h5ad", at);
+    cli_expect(4, "$cytoforge %s", commands[i]);
+    cli_expect_text("atlas/heldout.h5ad: damaged: bytes");
+    change("atlas/heldout.h5ad", at);
+  }
+  cli_expect(0, "$cytoforge info atlas/heldout.h5ad");
+  cli_expect(0, "cp atlas/heldout.h5ad away.h5ad && echo of another program >away.sums && $cytoforge info away.h5ad");
+}
+
 static void what_cannot_be_verified_is_not_right(void **state) {
   (void)state;
   cli_expect(4, "$cytoforge verify '%s/tests/files-0.1/atlas'", test_source());
@@ -102,6 +121,7 @@ static void what_cannot_be_verified_is_not_right(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_whole_passes_on_any_ranks), cmocka_unit_test(each_damaged_file_is_named),
-      cmocka_unit_test(damaged_shards_are_not_used), cmocka_unit_test(what_cannot_be_verified_is_not_right)};
+      cmocka_unit_test(damaged_shards_are_not_used), cmocka_unit_test(damaged_held_out_cells_are_not_used),
+      cmocka_unit_test(what_cannot_be_verified_is_not_right)};
   return cmocka_run_group_tests(tests, setup, cli_teardown);
 }

@@ -6,8 +6,8 @@
 
 #include "atlas_forms.h"
 #include "base/checksum.h"
-#include "data/atlas/file_sums.h"
 #include "data/atlas/shard.h"
+#include "data/hdf5/file_sums.h"
 #include "data/loader/loader.h"
 
 enum { N_FLIPS = 200 };

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/partial.h"
-#include "data/atlas/file_sums.h"
+#include "data/hdf5/file_sums.h"
 #include "data/tables/gene_list.h"
 #include "kernels/math/normalisation.h"
 

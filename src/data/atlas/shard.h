@@ -16,7 +16,7 @@
 #include "base/status.h"
 #include "comm/comm.h"
 #include "data/atlas/atlas.h"
-#include "data/atlas/file_sums.h"
+#include "data/hdf5/file_sums.h"
 #include "kernels/csr.h"
 
 /** How the numbers of an array stand in its stored chunks. */

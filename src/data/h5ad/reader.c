@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "data/h5ad/other_format.h"
 #include "data/h5ad/reader_internal.h"
+#include "data/hdf5/file_sums.h"
 #include "data/hdf5/hdf5_seal.h"
 #include "data/hdf5/hdf5_types.h"
 #include "data/tables/gene_list.h"
@@ -46,6 +47,7 @@ static cyf_status open_file(const char *path, const char *matrix, cyf_h5ad **ret
   CYF_TRY_CLEANUP(cyf_strdup(path, &file->path));
   CYF_TRY_CLEANUP(cyf_other_format_check(path));
   CYF_TRY_CLEANUP(cyf_h5_seal_verify(path, &is_sealed)); /* a part of latents may be given as cells */
+  CYF_TRY_CLEANUP(cyf_file_sums_compare_cells(path));
   CYF_TRY_CLEANUP(cyf_h5_open_file(path, &file->file));
   CYF_TRY_CLEANUP(cyf_h5ad_matrix_open(file, matrix ? matrix : "X"));
   CYF_TRY_CLEANUP(cyf_h5ad_frame_open(file, "obs", file->n_cells, &file->obs));

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "data/h5ad/other_format.h"
 #include "data/h5ad/reader_internal.h"
+#include "data/hdf5/file_sums.h"
 #include "data/hdf5/hdf5_seal.h"
 
 static herr_t add_layer(hid_t group, const char *name, const H5L_info_t *info, void *names) {
@@ -53,6 +54,7 @@ static cyf_status open_tables(const char *path, cyf_h5ad *file) {
   file->layout = CYF_LAYOUT_DENSE;
   CYF_TRY(cyf_other_format_check(path));
   CYF_TRY(cyf_h5_seal_verify(path, &is_sealed)); /* a part of latents may be given as cells */
+  CYF_TRY(cyf_file_sums_compare_cells(path));
   CYF_TRY(cyf_h5_open_file(path, &file->file));
   CYF_TRY(cyf_h5ad_check_layout(file));
   CYF_TRY(cyf_h5ad_frame_open(file, "obs", -1, &file->obs));

@@ -6,7 +6,7 @@
 #include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
-#include "data/atlas/file_sums.h"
+#include "data/hdf5/file_sums.h"
 #include "data/prepare/job.h"
 
 enum { APPEND_CELLS = 2048, APPEND_VALUES = 1 << 18 };

@@ -2,8 +2,8 @@
 /** @file
  * Checksums of a file's bytes as they are stored, range by range, in a file beside it (docs/atlas-format.md). A reader
  * that knows them finds a damaged byte when it reads the range, and not after a week of training. Not collective. */
-#ifndef CYF_DATA_ATLAS_FILE_SUMS_H
-#define CYF_DATA_ATLAS_FILE_SUMS_H
+#ifndef CYF_DATA_HDF5_FILE_SUMS_H
+#define CYF_DATA_HDF5_FILE_SUMS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,6 +47,10 @@ void cyf_file_sums_destroy(cyf_file_sums *sums);
 /** Reads the file and compares all ranges, or all but the chunks, and marks them as seen. *ret_bytes: what was read;
  * may be NULL. Errors: CYF_ERR_INPUT naming file and place, CYF_ERR_IO. */
 cyf_status cyf_file_sums_compare_file(cyf_file_sums *sums, const char *path, bool chunks_too, int64_t *ret_bytes);
+/** Before a file is read as cells: compares heldout.h5ad or train.h5ad of an atlas whole, which have the checksums of
+ * their blocks beside them. Does nothing for other files, shards included, whose chunks are compared as they are read.
+ * Errors: as cyf_file_sums_read and cyf_file_sums_compare_file. */
+cyf_status cyf_file_sums_compare_cells(const char *path);
 /** Compares a chunk that was read to bytes[n]. It is passed over where it was seen and `again` is false. Several
  * threads may compare chunks. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_file_sums_compare_chunk(cyf_file_sums *sums, const char *path, int64_t address, int64_t n,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "data/atlas/file_sums.h"
+#include "data/hdf5/file_sums.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -204,6 +204,41 @@ cyf_status cyf_file_sums_compare_file(cyf_file_sums *sums, const char *path, boo
                     (long long)sums->file_bytes);
   const cyf_status status = go_through(sums, path, chunks_too, true, &read);
   if (ret_bytes) *ret_bytes += read;
+  return status;
+}
+
+/* Whether a file of that name is one of checksums of ours. */
+static cyf_status is_ours(const char *sums_path, bool *ret_is) {
+  char begin[sizeof magic] = "";
+  bool exists = false;
+  *ret_is = false;
+  CYF_TRY(cyf_file_exists(sums_path, &exists));
+  const int file = exists ? cyf_open_file(sums_path, O_RDONLY) : -1;
+  if (file < 0) return CYF_OK; /* of others, that we may not read */
+  *ret_is = pread(file, begin, sizeof begin, 0) == (ssize_t)sizeof begin && memcmp(begin, magic, sizeof magic) == 0;
+  close(file); /* was only read */
+  return CYF_OK;
+}
+
+static bool has_chunks(const cyf_file_sums *sums) {
+  for (int64_t r = 0; r < sums->n; r++)
+    if (sums->range[r].is_chunk) return true;
+  return false;
+}
+
+cyf_status cyf_file_sums_compare_cells(const char *path) {
+  char *sums_path = NULL;
+  cyf_file_sums sums = {0};
+  bool is = false;
+  cyf_status status;
+  CYF_TRY_CLEANUP(cyf_file_sums_path(path, &sums_path));
+  CYF_TRY_CLEANUP(is_ours(sums_path, &is));
+  if (!is) goto cleanup;
+  CYF_TRY_CLEANUP(cyf_file_sums_read(sums_path, &sums));
+  if (!has_chunks(&sums)) status = cyf_file_sums_compare_file(&sums, path, true, NULL);
+cleanup:
+  cyf_file_sums_destroy(&sums);
+  cyf_free(sums_path);
   return status;
 }
 
