@@ -122,7 +122,7 @@ FLIPPED = {
     "compressed shard": (["atlas/shard-00000.h5ad", "atlas/shard-00001.h5ad"], [BY_NAME["encode_gzip"]]),
     "manifest.yaml": (["atlas/manifest.yaml"], [BY_NAME["train_autoencoder"], BY_NAME["encode_atlas"]]),
     "genes.tsv": (["atlas/genes.tsv"], [BY_NAME["train_autoencoder"], BY_NAME["encode_atlas"]]),
-    "heldout.h5ad": (["heldout.h5ad"], [BY_NAME["evaluate"]]),
+    "heldout.h5ad": (["heldout.h5ad", "train.h5ad"], [BY_NAME["evaluate"]]),
     "safetensors": (["weights/model.safetensors"], [BY_NAME["import"]]),
     "config.yaml": (["out/config.yaml"], [RESUME]),
 }  # yapf: disable

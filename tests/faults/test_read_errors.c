@@ -5,40 +5,40 @@
 
 static void a_failed_read_of_the_cells_is_told(void **state) {
   (void)state;
-  every_call(&info, "read", "EIO", "/cells.h5ad", 13, CODE_IO);
-  every_call(&prepare, "read", "EIO", "/cells.h5ad", 43, CODE_IO);
-  every_call(&encode, "read", "EIO", "/cells.h5ad", 11, CODE_IO);
+  every_call(&info, "read", "EIO", "/cells.h5ad", 53, CODE_IO);
+  every_call(&prepare, "read", "EIO", "/cells.h5ad", 173, CODE_IO);
+  every_call(&encode, "read", "EIO", "/cells.h5ad", 45, CODE_IO);
 }
 
 static void a_failed_read_of_a_model_is_told(void **state) {
   (void)state;
-  every_call(&encode, "read", "EIO", "/run/model.h5", 53, CODE_IO);
+  every_call(&encode, "read", "EIO", "/run/model.h5", 213, CODE_IO);
 }
 
 static void a_file_that_ends_early_is_told(void **state) {
   (void)state;
-  every_call(&info, "read", "eof", "/cells.h5ad", 25, CODE_IO);
-  every_call(&prepare, "read", "eof", "/cells.h5ad", 53, CODE_IO);
+  every_call(&info, "read", "eof", "/cells.h5ad", 101, CODE_IO);
+  every_call(&prepare, "read", "eof", "/cells.h5ad", 213, CODE_IO);
 }
 
 static void short_and_interrupted_reads_are_gone_on_with(void **state) {
   (void)state;
-  every_call(&info, "read", "short", "/cells.h5ad", 37, 0);
-  every_call(&info, "read", "EINTR", "/cells.h5ad", 37, 0);
-  every_call(&prepare, "read", "EINTR", "*", 131, 0);
-  every_call(&prepare, "read", "short", "*", 131, 0);
+  every_call(&info, "read", "short", "/cells.h5ad", 149, 0);
+  every_call(&info, "read", "EINTR", "/cells.h5ad", 149, 0);
+  every_call(&prepare, "read", "EINTR", "*", 525, 0);
+  every_call(&prepare, "read", "short", "*", 525, 0);
 }
 
 static void what_cannot_be_looked_up_is_not_absent(void **state) {
   (void)state;
-  every_call(&prepare, "stat", "EIO", "*", 17, CODE_IO);
-  every_call(&prepare, "list", "EIO", "*", 29, CODE_IO);
-  every_call(&encode, "stat", "EIO", "*", 5, CODE_IO);
+  every_call(&prepare, "stat", "EIO", "*", 69, CODE_IO);
+  every_call(&prepare, "list", "EIO", "*", 117, CODE_IO);
+  every_call(&encode, "stat", "EIO", "*", 21, CODE_IO);
 }
 
 static void a_failed_read_of_what_was_written_is_told(void **state) {
   (void)state;
-  every_call(&prepare, "read", "EIO", "/out.partial/*", 47, CODE_IO);
+  every_call(&prepare, "read", "EIO", "/out.partial/*", 189, CODE_IO);
 }
 
 int main(void) {

@@ -5,42 +5,42 @@
 
 static void a_full_disk_is_told(void **state) {
   (void)state;
-  every_call(&prepare, "write", "ENOSPC", "/out*", 29, CODE_IO);
-  every_call(&encode, "write", "EDQUOT", "/out*", 23, CODE_IO);
-  every_call(&train, "write", "ENOSPC", "/out/*", 997, CODE_IO);
+  every_call(&prepare, "write", "ENOSPC", "/out*", 117, CODE_IO);
+  every_call(&encode, "write", "EDQUOT", "/out*", 93, CODE_IO);
+  every_call(&train, "write", "ENOSPC", "/out/*", 3989, CODE_IO);
 }
 
 static void a_failed_write_is_told(void **state) {
   (void)state;
-  every_call(&prepare, "write", "EIO", "/out*", 53, CODE_IO);
-  every_call(&encode, "write", "EIO", "/out*", 31, CODE_IO);
+  every_call(&prepare, "write", "EIO", "/out*", 213, CODE_IO);
+  every_call(&encode, "write", "EIO", "/out*", 125, CODE_IO);
 }
 
 static void what_closing_and_flushing_find_is_told(void **state) {
   (void)state;
-  every_call(&prepare, "fsync", "EIO", "*", 7, CODE_IO);
-  every_call(&prepare, "close", "EIO", "/out*", 13, CODE_IO);
+  every_call(&prepare, "fsync", "EIO", "*", 29, CODE_IO);
+  every_call(&prepare, "close", "EIO", "/out*", 53, CODE_IO);
   every_call(&encode, "fsync", "EIO", "*", 1, CODE_IO);
   every_call(&encode, "close", "EIO", "/out*", 1, CODE_IO);
-  every_call(&train, "close", "EIO", "/out/*", 31, CODE_IO);
-  every_call(&train, "fsync", "EIO", "/out/*", 31, CODE_IO);
+  every_call(&train, "close", "EIO", "/out/*", 125, CODE_IO);
+  every_call(&train, "fsync", "EIO", "/out/*", 125, CODE_IO);
 }
 
 static void a_failed_renaming_or_opening_is_told(void **state) {
   (void)state;
   every_call(&prepare, "rename", "EIO", "*", 2, CODE_IO);
   every_call(&encode, "rename", "EACCES", "*", 1, CODE_IO);
-  every_call(&prepare, "open", "EMFILE", "/out*", 23, CODE_IO);
+  every_call(&prepare, "open", "EMFILE", "/out*", 93, CODE_IO);
 }
 
 static void short_and_interrupted_calls_are_gone_on_with(void **state) {
   (void)state;
-  every_call(&prepare, "write", "short", "/out*", 67, 0);
-  every_call(&prepare, "write", "EINTR", "/out*", 67, 0);
-  every_call(&encode, "write", "short", "/out*", 31, 0);
-  every_call(&prepare, "fsync", "EINTR", "*", 11, 0);
-  every_call(&prepare, "close", "EINTR", "*", 61, 0);
-  every_call(&prepare, "open", "EINTR", "*", 61, 0);
+  every_call(&prepare, "write", "short", "/out*", 269, 0);
+  every_call(&prepare, "write", "EINTR", "/out*", 269, 0);
+  every_call(&encode, "write", "short", "/out*", 125, 0);
+  every_call(&prepare, "fsync", "EINTR", "*", 45, 0);
+  every_call(&prepare, "close", "EINTR", "*", 245, 0);
+  every_call(&prepare, "open", "EINTR", "*", 245, 0);
 }
 
 static void standard_output_on_a_full_disk_is_told(void **state) {
