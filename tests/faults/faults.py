@@ -79,7 +79,7 @@ def spread(cases, seed):
     return sorted(cases, key=lambda one: places[one["id"]])
 
 
-class Session:
+class Batch:
     """The cases that are left, handed out to workers so that each kind gets its share of the time."""
 
     def __init__(self, given, done, state):
@@ -160,7 +160,7 @@ def main():
     done = {key: row for key, row in read_state(path).items() if not (given.again and row["outcome"] in BAD)}
     if not given.table:
         with tempfile.TemporaryDirectory(prefix="cytoforge-faults-") as scratch, open(path, "a", encoding="utf-8") as state:
-            Session(given, done, state).run(scratch)
+            Batch(given, done, state).run(scratch)
     rows = [row for row in done.values() if re.search(given.only, row["id"])]
     print(table.of(rows))
     bad = [row for row in rows if row["outcome"] in BAD]
