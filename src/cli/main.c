@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/launcher.h"
 #include "cli/version.h"
+#include "data/hdf5/hdf5_file.h"
 
 static const cyf_command *const commands[] = {
     &cyf_cmd_prepare, &cyf_cmd_train,    &cyf_cmd_sample, &cyf_cmd_interpolate, &cyf_cmd_encode,
@@ -44,7 +45,8 @@ static void print_help(FILE *stream) {
       "\n`cytoforge COMMAND --help` shows each command's options and an example; `cytoforge --version` what was "
       "compiled in.\n"
       "Common to all: --log-ranks all (every rank logs), --log-level %s,\n"
-      "               --timeout S (how many seconds a rank waits for another one before all end).\n\n"
+      "               --timeout S (how many seconds a rank waits for another one before all end),\n"
+      "               --follow-links (read what an input's links and views lead to in other files).\n\n"
       "exit codes: 0 done, 1 internal error, 2 usage, 3 configuration, 4 input data, 5 reading or writing\n"
       "            failed, 6 out of memory, 7 a peer rank failed or timed out, 8 a number is not finite, 9 no usable "
       "GPU or "
@@ -78,6 +80,7 @@ typedef struct common_options {
   bool log_all;
   cyf_log_level level;
   double timeout_s; /* 0: not given */
+  bool follow_links;
 } common_options;
 
 static cyf_status set_log_ranks(const char *value, common_options *options) {
@@ -112,6 +115,10 @@ static cyf_status take_common_options(int *argc, char **argv, common_options *op
   int out = 1;
   *options = (common_options){.level = CYF_LOG_INFO};
   for (int i = 1; i < *argc; i++) {
+    if (strcmp(argv[i], "--follow-links") == 0) {
+      options->follow_links = true;
+      continue;
+    }
     int k = 0;
     while (k < N_KNOWN && strcmp(argv[i], known[k].name) != 0) k++;
     if (k == N_KNOWN) {
@@ -193,6 +200,7 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, cons
     cyf_print(stderr, "cytoforge: error: %s\n", cyf_status_message());
     MPI_Abort(MPI_COMM_WORLD, status);
   }
+  cyf_h5_follow_links(options->follow_links);
   if (options->timeout_s > 0) cyf_comm_fix_timeout(context.comm, options->timeout_s);
   cyf_log_setup(cyf_comm_rank(context.comm), cyf_comm_size(context.comm), options->log_all, options->level);
   status = command->writes ? cyf_launcher_check(cyf_comm_size(context.comm)) : CYF_OK;

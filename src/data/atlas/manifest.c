@@ -203,12 +203,19 @@ static cyf_status read_sums_version(const manifest *file, cyf_atlas *atlas) {
                   file->path, (long long)version, CYF_SUMS_VERSION);
 }
 
+/* Files of an atlas lie in its folder: a manifest of another's making leads nowhere else. */
+static cyf_status own_file(const manifest *file, const char *directory, const char *name, char **ret_path) {
+  if (name[0] == '\0' || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: names the file '%s', which is not in the atlas' folder", file->path, name);
+  return cyf_path_join(directory, name, ret_path);
+}
+
 static cyf_status read_genes(const manifest *file, cyf_atlas *atlas) {
   const char *name = NULL, *checksum = NULL;
   CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "genes", &name));
   CYF_TRY(cyf_yaml_require_text(file->yaml, file->root, "genes_checksum", &checksum));
   char *path = NULL;
-  CYF_TRY(cyf_path_join(atlas->directory, name, &path));
+  CYF_TRY(own_file(file, atlas->directory, name, &path));
   cyf_status status = cyf_gene_list_read_back(path, &atlas->genes);
   if (status == CYF_OK &&
       (atlas->genes.n != atlas->n_genes || genes_checksum(&atlas->genes) != strtoull(checksum, NULL, 16)))
@@ -250,7 +257,7 @@ static cyf_status read_shard(const manifest *file, cyf_yaml_node node, const cha
   const char *name = NULL;
   bool exists = false;
   CYF_TRY(cyf_yaml_require_text(file->yaml, node, "file", &name));
-  CYF_TRY(cyf_path_join(directory, name, &shard->path));
+  CYF_TRY(own_file(file, directory, name, &shard->path));
   CYF_TRY(cyf_yaml_require_int(file->yaml, node, "n_cells", &shard->n_cells));
   CYF_TRY(cyf_yaml_require_int(file->yaml, node, "nnz", &shard->nnz));
   CYF_TRY(cyf_yaml_require_int(file->yaml, node, "bytes", &shard->bytes));

@@ -43,6 +43,10 @@ cyf_status cyf_h5_end_reads(hid_t object, const char *where, cyf_status status);
 
 /* ---- objects ---- */
 
+/** Says for the whole process whether what lies in other files is read: external links, external storage and virtual
+ * datasets of other files. At first it is refused by name, by the functions below. */
+void cyf_h5_follow_links(bool follow);
+
 /** @{ */
 /** Whether "a/b/c" exists below the location, a group: false also where "a" is missing or no group, and where a link
  * leads nowhere. That HDF5 cannot tell is no absence. Errors: CYF_ERR_INPUT where the file is damaged; those of
