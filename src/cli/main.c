@@ -16,7 +16,9 @@
 #include "cli/command.h"
 #include "cli/launcher.h"
 #include "cli/version.h"
+#include "cli/walker.h"
 #include "data/hdf5/hdf5_file.h"
+#include "data/hdf5/hdf5_walk.h"
 
 static const cyf_command *const commands[] = {
     &cyf_cmd_prepare, &cyf_cmd_train,    &cyf_cmd_sample, &cyf_cmd_interpolate, &cyf_cmd_encode,
@@ -201,6 +203,7 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, cons
     MPI_Abort(MPI_COMM_WORLD, status);
   }
   cyf_h5_follow_links(options->follow_links);
+  cyf_h5_set_walker(cyf_walker_walk);
   if (options->timeout_s > 0) cyf_comm_fix_timeout(context.comm, options->timeout_s);
   cyf_log_setup(cyf_comm_rank(context.comm), cyf_comm_size(context.comm), options->log_all, options->level);
   status = command->writes ? cyf_launcher_check(cyf_comm_size(context.comm)) : CYF_OK;
@@ -217,6 +220,8 @@ static int run_under_mpi(const cyf_command *command, int argc, char **argv, cons
 }
 
 int main(int argc, char **argv) {
+  int code = 0;
+  if (cyf_walker_is_asked(argc, argv, &code)) return code;
   common_options options;
   if (take_common_options(&argc, argv, &options) != CYF_OK) {
     cyf_print(stderr, "cytoforge: error: %s\n", cyf_status_message());

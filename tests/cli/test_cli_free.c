@@ -95,7 +95,8 @@ static void what_is_missing_is_said(void **state) {
   cli_expect_text("names 'donor' twice");
   cli_expect(3, "$cytoforge train --data atlas --out run --stage denoiser --resume auto " SMALL
                 "--set denoiser.steps=4000 --set denoiser.conditions='[donor]'");
-  cli_expect_text("denoiser.conditions cell_type, donor and this run has donor");
+  cli_expect_text(
+      "denoiser was trained with denoiser.conditions [\"cell_type\", \"donor\"], and this command says [\"donor\"]");
 }
 
 int main(void) {

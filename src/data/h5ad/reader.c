@@ -8,8 +8,6 @@
 #include "base/memory.h"
 #include "data/h5ad/other_format.h"
 #include "data/h5ad/reader_internal.h"
-#include "data/hdf5/file_sums.h"
-#include "data/hdf5/hdf5_seal.h"
 #include "data/hdf5/hdf5_types.h"
 #include "data/tables/gene_list.h"
 
@@ -41,13 +39,11 @@ static const char *var_path(const cyf_h5ad *file) {
 static cyf_status open_file(const char *path, const char *matrix, cyf_h5ad **ret_file) {
   cyf_status status = CYF_OK;
   cyf_h5ad *file = NULL;
-  bool is_sealed = false;
   CYF_TRY(CYF_NEW(&file, 1));
   file->file = file->values = file->indices = file->obs.object = file->var.object = H5I_INVALID_HID;
   CYF_TRY_CLEANUP(cyf_strdup(path, &file->path));
   CYF_TRY_CLEANUP(cyf_other_format_check(path));
-  CYF_TRY_CLEANUP(cyf_h5_seal_verify(path, &is_sealed)); /* a part of latents may be given as cells */
-  CYF_TRY_CLEANUP(cyf_file_sums_compare_cells(path));
+  CYF_TRY_CLEANUP(cyf_h5ad_look_first(path));
   CYF_TRY_CLEANUP(cyf_h5_open_file(path, &file->file));
   CYF_TRY_CLEANUP(cyf_h5ad_matrix_open(file, matrix ? matrix : "X"));
   CYF_TRY_CLEANUP(cyf_h5ad_frame_open(file, "obs", file->n_cells, &file->obs));

@@ -154,4 +154,8 @@ cyf_status cyf_h5ad_column_to_labels(const cyf_column *column, const char *name,
 cyf_status cyf_h5ad_frame_names(const cyf_h5ad *file, const cyf_h5ad_frame *frame, int64_t first, int64_t n,
                                 char **ret_names);
 
+/** What comes before HDF5 looks at a file of cells: files of ours are compared with their checksums, those of other
+ * programs are walked by another process. Errors: CYF_ERR_INPUT naming the file. */
+cyf_status cyf_h5ad_look_first(const char *path);
+
 #endif

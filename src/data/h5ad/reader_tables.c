@@ -6,8 +6,6 @@
 #include "base/memory.h"
 #include "data/h5ad/other_format.h"
 #include "data/h5ad/reader_internal.h"
-#include "data/hdf5/file_sums.h"
-#include "data/hdf5/hdf5_seal.h"
 
 static herr_t add_layer(hid_t group, const char *name, const H5L_info_t *info, void *names) {
   (void)group;
@@ -37,6 +35,7 @@ static cyf_status list_matrices(hid_t file, const char *path, cyf_names *ret_mat
 cyf_status cyf_h5ad_list_matrices(const char *path, cyf_names *ret_matrices) {
   hid_t file = H5I_INVALID_HID;
   *ret_matrices = (cyf_names){0};
+  CYF_TRY(cyf_h5ad_look_first(path));
   cyf_hdf5_lock();
   cyf_status status = cyf_h5_open_file(path, &file);
   if (status == CYF_OK) status = cyf_h5_end_reads(file, path, list_matrices(file, path, ret_matrices));
@@ -48,13 +47,11 @@ cyf_status cyf_h5ad_list_matrices(const char *path, cyf_names *ret_matrices) {
 
 /* obs and var of this file open as ones of a matrix of their size, which is not read. */
 static cyf_status open_tables(const char *path, cyf_h5ad *file) {
-  bool is_sealed = false;
   CYF_TRY(cyf_strdup(path, &file->path));
   CYF_TRY(cyf_strdup("X", &file->matrix));
   file->layout = CYF_LAYOUT_DENSE;
   CYF_TRY(cyf_other_format_check(path));
-  CYF_TRY(cyf_h5_seal_verify(path, &is_sealed)); /* a part of latents may be given as cells */
-  CYF_TRY(cyf_file_sums_compare_cells(path));
+  CYF_TRY(cyf_h5ad_look_first(path));
   CYF_TRY(cyf_h5_open_file(path, &file->file));
   CYF_TRY(cyf_h5ad_check_layout(file));
   CYF_TRY(cyf_h5ad_frame_open(file, "obs", -1, &file->obs));

@@ -226,16 +226,16 @@ static bool has_chunks(const cyf_file_sums *sums) {
   return false;
 }
 
-cyf_status cyf_file_sums_compare_cells(const char *path) {
+cyf_status cyf_file_sums_compare_cells(const char *path, bool *ret_is_ours) {
   char *sums_path = NULL;
   cyf_file_sums sums = {0};
-  bool is = false;
   cyf_status status;
+  *ret_is_ours = false;
   CYF_TRY_CLEANUP(cyf_file_sums_path(path, &sums_path));
-  CYF_TRY_CLEANUP(is_ours(sums_path, &is));
-  if (!is) goto cleanup;
+  CYF_TRY_CLEANUP(is_ours(sums_path, ret_is_ours));
+  if (!*ret_is_ours) goto cleanup;
   CYF_TRY_CLEANUP(cyf_file_sums_read(sums_path, &sums));
-  if (!has_chunks(&sums)) status = cyf_file_sums_compare_file(&sums, path, true, NULL);
+  status = cyf_file_sums_compare_file(&sums, path, !has_chunks(&sums), NULL);
 cleanup:
   cyf_file_sums_destroy(&sums);
   cyf_free(sums_path);

@@ -48,9 +48,9 @@ void cyf_file_sums_destroy(cyf_file_sums *sums);
  * may be NULL. Errors: CYF_ERR_INPUT naming file and place, CYF_ERR_IO. */
 cyf_status cyf_file_sums_compare_file(cyf_file_sums *sums, const char *path, bool chunks_too, int64_t *ret_bytes);
 /** Before a file is read as cells: compares heldout.h5ad or train.h5ad of an atlas whole, which have the checksums of
- * their blocks beside them. Does nothing for other files, shards included, whose chunks are compared as they are read.
- * Errors: as cyf_file_sums_read and cyf_file_sums_compare_file. */
-cyf_status cyf_file_sums_compare_cells(const char *path);
+ * their blocks beside them. Chunks of shards are compared as they are read, and the rest of them here. *ret_is_ours:
+ * whether the file has checksums. Errors: as cyf_file_sums_read and cyf_file_sums_compare_file. */
+cyf_status cyf_file_sums_compare_cells(const char *path, bool *ret_is_ours);
 /** Compares a chunk that was read to bytes[n]. It is passed over where it was seen and `again` is false. Several
  * threads may compare chunks. Errors: CYF_ERR_INPUT. */
 cyf_status cyf_file_sums_compare_chunk(cyf_file_sums *sums, const char *path, int64_t address, int64_t n,
