@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* verify: what cytoforge wrote, whole, damaged, of an older version, and of others. */
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include "cli.h"
+#include "damage.h"
 
 static int setup(void **state) {
   if (cli_setup(state) != 0) return -1;
@@ -15,20 +13,6 @@ static int setup(void **state) {
       "--set classifier.steps=4 && $cytoforge encode -m run/model.h5 atlas -o latents");
   if (code != 0) print_error("%s\n", cli_output);
   return code == 0 ? 0 : -1;
-}
-
-static void change(const char *path, int64_t at) {
-  struct stat before;
-  unsigned char byte = 0;
-  const int file = open(path, O_RDWR);
-  assert_true(file >= 0 && fstat(file, &before) == 0);
-  if (at < 0) at = before.st_size / 2;
-  assert_int_equal(pread(file, &byte, 1, (off_t)at), 1);
-  byte ^= 4;
-  assert_int_equal(pwrite(file, &byte, 1, (off_t)at), 1);
-  const struct timespec times[2] = {before.st_atim, before.st_mtim};
-  assert_int_equal(futimens(file, times), 0);
-  close(file);
 }
 
 static void what_is_whole_passes_on_any_ranks(void **state) {
@@ -58,13 +42,13 @@ static void each_damaged_file_is_named(void **state) {
                {"run/checkpoints/denoiser-final.h5", "run"},
                {"latents/latents-00001.h5ad", "latents"}};
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-    change(files[i].path, -1);
+    damage_byte(files[i].path, damage_size(files[i].path) / 2, 4);
     for (int n = 1; n <= 2; n++) {
       const int code = cli_run("mpirun -n %d $cytoforge verify %s", n, files[i].given);
       if (code != 4) fail_msg("%s damaged: exit %d\n%s", files[i].path, code, cli_output);
       cli_expect_text(files[i].path);
     }
-    change(files[i].path, -1);
+    damage_byte(files[i].path, damage_size(files[i].path) / 2, 4);
     cli_expect(0, "$cytoforge verify %s", files[i].given);
   }
 }
@@ -72,7 +56,7 @@ static void each_damaged_file_is_named(void **state) {
 /* A damaged shard is neither trained on nor encoded. */
 static void damaged_shards_are_not_used(void **state) {
   (void)state;
-  change("atlas/shard-00001.h5ad", -1);
+  damage_byte("atlas/shard-00001.h5ad", damage_size("atlas/shard-00001.h5ad") / 2, 4);
   static const char *const commands[] = {
       "train --data atlas --out other --stage autoencoder --set autoencoder.hidden=[8] --set autoencoder.steps=50",
       "encode -m run/model.h5 atlas -o other", "bench loader --data atlas --epochs 1",
@@ -82,7 +66,7 @@ static void damaged_shards_are_not_used(void **state) {
     cli_expect_text("atlas/shard-00001.h5ad: damaged: bytes");
     cli_expect(0, "rm -rf other");
   }
-  change("atlas/shard-00001.h5ad", -1);
+  damage_byte("atlas/shard-00001.h5ad", damage_size("atlas/shard-00001.h5ad") / 2, 4);
   cli_expect(0, "$cytoforge bench loader --data atlas --epochs 1");
 }
 
@@ -92,14 +76,13 @@ static void damaged_held_out_cells_are_not_used(void **state) {
   static const char *const commands[] = {
       "info atlas/heldout.h5ad", "encode -m run/model.h5 atlas/heldout.h5ad -o other.h5ad",
       "evaluate --real atlas/heldout.h5ad --synthetic cells.h5ad", "prepare atlas/heldout.h5ad -o other"};
-  struct stat info;
-  assert_int_equal(stat("atlas/heldout.h5ad", &info), 0);
+  const int64_t bytes = damage_size("atlas/heldout.h5ad");
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-    const int64_t at = (int64_t)info.st_size * (int64_t)(2 * i + 1) / 8;
-    change("atlas/heldout.h5ad", at);
+    const int64_t at = bytes * (int64_t)(2 * i + 1) / 8;
+    damage_byte("atlas/heldout.h5ad", at, 4);
     cli_expect(4, "$cytoforge %s", commands[i]);
     cli_expect_text("atlas/heldout.h5ad: damaged: bytes");
-    change("atlas/heldout.h5ad", at);
+    damage_byte("atlas/heldout.h5ad", at, 4);
   }
   cli_expect(0, "$cytoforge info atlas/heldout.h5ad");
   cli_expect(0, "cp atlas/heldout.h5ad away.h5ad && echo of another program >away.sums && $cytoforge info away.h5ad");

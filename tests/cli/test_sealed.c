@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Files of our own of which any one byte is another, or that end early: refused before HDF5 looks at them, never taken
  * for right. */
-#include <fcntl.h>
 #include <glob.h>
-#include <sys/stat.h>
 
 #include "base/checksum.h"
 #include "cli.h"
+#include "damage.h"
 #include "data/hdf5/hdf5_seal.h"
 
 enum { N_FLIPS = 200, N_CUTS = 40 };
@@ -23,28 +22,9 @@ static int setup(void **state) {
   return code == 0 ? 0 : -1;
 }
 
-static int64_t size_of(const char *path) {
-  struct stat info;
-  assert_int_equal(stat(path, &info), 0);
-  return (int64_t)info.st_size;
-}
-
-/* Changes one byte of the file, which keeps its time of change: a disk that lost a bit tells nobody. */
-static void change(const char *path, int64_t at, unsigned char by) {
-  struct stat before;
-  unsigned char byte = 0;
-  const int file = open(path, O_RDWR);
-  assert_true(file >= 0 && fstat(file, &before) == 0 && pread(file, &byte, 1, (off_t)at) == 1);
-  byte ^= by;
-  assert_int_equal(pwrite(file, &byte, 1, (off_t)at), 1);
-  const struct timespec times[2] = {before.st_atim, before.st_mtim};
-  assert_int_equal(futimens(file, times), 0);
-  close(file);
-}
-
 /* Every byte of the seal, and as many places behind it; each bit at some of them. */
 static void expect_every_change_found(const char *path) {
-  const int64_t bytes = size_of(path);
+  const int64_t bytes = damage_size(path);
   uint64_t place = 7;
   bool is_sealed = false;
   assert_ok(cyf_h5_seal_verify(path, &is_sealed));
@@ -54,15 +34,15 @@ static void expect_every_change_found(const char *path) {
     const int64_t behind = CYF_H5_SEAL_BYTES + (int64_t)(place % (uint64_t)(bytes - CYF_H5_SEAL_BYTES));
     const int64_t at = i < CYF_H5_SEAL_BYTES ? i : behind;
     const unsigned char by = i % 9 == 8 ? 0xFF : (unsigned char)(1 << i % 9);
-    change(path, at, by);
+    damage_byte(path, at, by);
     assert_fails(cyf_h5_seal_verify(path, &is_sealed), CYF_ERR_INPUT, "damaged");
-    change(path, at, by);
+    damage_byte(path, at, by);
   }
   assert_ok(cyf_h5_seal_verify(path, &is_sealed));
 }
 
 static void expect_every_cut_found(const char *path) {
-  const int64_t bytes = size_of(path);
+  const int64_t bytes = damage_size(path);
   bool is_sealed = false;
   cli_expect(0, "cp %s whole", path);
   for (int i = 0; i < N_CUTS; i++) {
@@ -98,17 +78,17 @@ static void every_cut_is_found(void **state) {
 /* Through the commands: an error that names the file, and no other result; latents are encoded anew. */
 static void commands_refuse_or_mend(void **state) {
   (void)state;
-  const int64_t bytes = size_of("run/model.h5"), part_bytes = size_of("run/latents/latents-00000.h5ad");
+  const int64_t bytes = damage_size("run/model.h5"), part_bytes = damage_size("run/latents/latents-00000.h5ad");
   cli_expect(0, "$cytoforge encode -m run/model.h5 cells.h5ad -o right.h5ad && cp -r run kept");
   for (int i = 0; i < 12; i++) {
     const int64_t at = bytes * (2 * i + 1) / 24;
-    change("run/model.h5", at, 0x10);
+    damage_byte("run/model.h5", at, 0x10);
     cli_expect(4, "$cytoforge sample -m run/model.h5 -n 2 --steps 2 -o out.h5ad");
     cli_expect_one_error("error: run/model.h5: damaged");
     cli_expect(4, "$cytoforge info run/model.h5");
     cli_expect_one_error("error: run/model.h5: damaged");
-    change("run/model.h5", at, 0x10);
-    change("run/latents/latents-00000.h5ad", part_bytes * (2 * i + 1) / 24, 0x10);
+    damage_byte("run/model.h5", at, 0x10);
+    damage_byte("run/latents/latents-00000.h5ad", part_bytes * (2 * i + 1) / 24, 0x10);
     cli_expect(
         0,
         "rm -rf run/checkpoints/denoiser* && $cytoforge train --data atlas --out run --resume auto --stage denoiser");
@@ -125,13 +105,13 @@ static void damaged_checkpoints_are_never_gone_on_from(void **state) {
   assert_int_equal(glob("run/checkpoints/*-final.h5", 0, NULL, &found), 0);
   assert_true(found.gl_pathc >= 3);
   for (size_t i = 0; i < found.gl_pathc; i++) {
-    const int64_t at = size_of(found.gl_pathv[i]) / 2;
-    change(found.gl_pathv[i], at, 1);
+    const int64_t at = damage_size(found.gl_pathv[i]) / 2;
+    damage_byte(found.gl_pathv[i], at, 1);
     const int code = cli_run("$cytoforge train --data atlas --out run --resume auto");
     if (code != 4 && code != 0) fail_msg("%s: exit %d\n%s", found.gl_pathv[i], code, cli_output);
     if (code == 4) {
       cli_expect_text("damaged");
-      change(found.gl_pathv[i], at, 1);
+      damage_byte(found.gl_pathv[i], at, 1);
     }
   }
   globfree(&found);

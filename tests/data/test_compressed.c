@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Atlases under gzip give the same batches, bit for bit, as those that are not compressed, and damage is an error. */
-#include <fcntl.h>
 #include <hdf5.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "atlas_forms.h"
+#include "damage.h"
 #include "data/atlas/shard.h"
 #include "data/hdf5/deflate.h"
 #include "data/hdf5/hdf5_lock.h"
@@ -87,19 +86,6 @@ static void find_chunk(const char *path, const char *name, hsize_t chunk, haddr_
   cyf_hdf5_unlock();
 }
 
-/* Inverts the bits of one byte of a file, which keeps its time of change, as where a disk has lost a bit. */
-static void damage(const char *path, haddr_t at) {
-  unsigned char byte = 0;
-  struct stat before;
-  const int file = open(path, O_RDWR);
-  assert_true(file >= 0 && fstat(file, &before) == 0 && pread(file, &byte, 1, (off_t)at) == 1);
-  byte = (unsigned char)~byte;
-  assert_int_equal(pwrite(file, &byte, 1, (off_t)at), 1);
-  const struct timespec times[2] = {before.st_atim, before.st_mtim};
-  assert_int_equal(futimens(file, times), 0);
-  close(file);
-}
-
 static cyf_status read_all(const cyf_atlas *atlas) {
   cyf_shard_set set = {0};
   cyf_block block = {0};
@@ -130,9 +116,9 @@ static void damaged_bytes_are_an_error(void **state) {
       find_chunk(path, names[a], c, &address, &bytes, &n);
       for (int k = 0; k <= 12; k++, n_damaged++) {
         const haddr_t at = address + (bytes - 1) * (hsize_t)k / 12;
-        damage(path, at);
+        damage_byte(path, (int64_t)at, 0xFF);
         assert_fails(read_all(atlas[1]), CYF_ERR_INPUT, names[a]);
-        damage(path, at);
+        damage_byte(path, (int64_t)at, 0xFF);
       }
     }
   }
@@ -153,7 +139,7 @@ static void the_loader_tells_of_damage(void **state) {
   const char *path = atlas[1]->shards[1].path;
   find_chunk(path, "X/data", 1, &address, &bytes, &n);
   assert_ok(cyf_comm_barrier(shared->comm));
-  if (shared->rank == 0) damage(path, address + bytes / 2);
+  if (shared->rank == 0) damage_byte(path, (int64_t)(address + bytes / 2), 0xFF);
   assert_ok(cyf_comm_barrier(shared->comm));
   for (int io = 0; io < 2; io++) {
     cyf_loader_options options = loader_options();

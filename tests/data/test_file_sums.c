@@ -1,35 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Any byte of a shard that is another is found when its cells are read, in every form of stored numbers. */
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "atlas_forms.h"
 #include "base/checksum.h"
+#include "damage.h"
 #include "data/atlas/shard.h"
 #include "data/hdf5/file_sums.h"
 #include "data/loader/loader.h"
 
 enum { N_FLIPS = 200 };
-
-/* Changes one byte, and leaves the file's time of change: a disk that lost a bit tells nobody. */
-static void change(const char *path, int64_t at, unsigned char by) {
-  struct stat before;
-  unsigned char byte = 0;
-  const int file = open(path, O_RDWR);
-  assert_true(file >= 0 && fstat(file, &before) == 0 && pread(file, &byte, 1, (off_t)at) == 1);
-  byte ^= by;
-  assert_int_equal(pwrite(file, &byte, 1, (off_t)at), 1);
-  const struct timespec times[2] = {before.st_atim, before.st_mtim};
-  assert_int_equal(futimens(file, times), 0);
-  close(file);
-}
-
-static int64_t size_of(const char *path) {
-  struct stat info;
-  assert_int_equal(stat(path, &info), 0);
-  return (int64_t)info.st_size;
-}
 
 /* Reads all cells and labels. */
 static cyf_status read_all(const cyf_atlas *atlas) {
@@ -54,11 +34,11 @@ static void every_changed_byte_is_found_when_it_is_read(void **state) {
       for (int i = 0; i < N_FLIPS; i++) {
         place = cyf_checksum(place, &i, sizeof i); /* as good as random */
         const char *path = atlas[packed]->shards[place % (uint64_t)atlas[packed]->n_shards].path;
-        const int64_t at = (int64_t)(place / 7 % (uint64_t)size_of(path));
+        const int64_t at = (int64_t)(place / 7 % (uint64_t)damage_size(path));
         const unsigned char by = (unsigned char)(1 << i % 8);
-        change(path, at, by);
+        damage_byte(path, at, by);
         assert_fails(read_all(atlas[packed]), CYF_ERR_INPUT, "damaged: ");
-        change(path, at, by);
+        damage_byte(path, at, by);
       }
       assert_ok(read_all(atlas[packed]));
       cyf_atlas_close(&atlas[packed]);
@@ -75,11 +55,11 @@ static void damaged_checksums_are_told(void **state) {
   assert_true(atlas[0]->n_shards >= 2);
   assert_ok(cyf_file_sums_path(atlas[0]->shards[0].path, &sums));
   assert_ok(cyf_file_sums_path(atlas[0]->shards[1].path, &other));
-  const int64_t bytes = size_of(sums);
+  const int64_t bytes = damage_size(sums);
   for (int64_t at = 0; at < bytes; at += bytes / N_FLIPS + 1) {
-    change(sums, at, 0x40);
+    damage_byte(sums, at, 0x40);
     assert_fails(read_all(atlas[0]), CYF_ERR_INPUT, ".sums: damaged");
-    change(sums, at, 0x40);
+    damage_byte(sums, at, 0x40);
   }
   snprintf(command, sizeof command, "cp %s %s.kept && cp %s %s", sums, sums, other, sums);
   assert_int_equal(system(command), 0);
@@ -107,7 +87,7 @@ static cyf_status two_epochs(const fixture *shared, cyf_atlas *atlas, cyf_loader
                                       .io = io};
   cyf_loader *loader = NULL;
   const char *path = atlas->shards[0].path;
-  const int64_t at = size_of(path) / 2;
+  const int64_t at = damage_size(path) / 2;
   cyf_status status = CYF_OK;
   atlas->verify = verify;
   assert_ok(cyf_loader_create(shared->comm, atlas, &options, (cyf_cursor){0, 0}, &loader));
@@ -116,11 +96,11 @@ static cyf_status two_epochs(const fixture *shared, cyf_atlas *atlas, cyf_loader
     cyf_batch batch;
     if (b == n) {
       usleep(200000); /* the threads have read ahead what they may, and rest: none sees the file's time between two */
-      change(path, at, 1);
+      damage_byte(path, at, 1);
     }
     status = cyf_loader_next(loader, &batch);
   }
-  change(path, at, 1);
+  damage_byte(path, at, 1);
   cyf_loader_destroy(&loader);
   cyf_status_clear();
   return status;
