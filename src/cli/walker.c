@@ -88,5 +88,7 @@ cyf_status cyf_walker_walk(const char *path) {
     return CYF_FAIL(CYF_ERR_INPUT, "%s: damaged: HDF5 cannot walk it (no progress for %d s)", path, STILL_MS / 1000);
   if (WIFSIGNALED(outcome))
     return CYF_FAIL(CYF_ERR_INPUT, "%s: damaged: HDF5 cannot walk it (%s)", path, strsignal(WTERMSIG(outcome)));
+  if (WIFEXITED(outcome) && WEXITSTATUS(outcome) == CYF_H5_WALK_OVERRUNS)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: damaged: HDF5 cannot walk it (a text is longer than its stored length)", path);
   return CYF_OK;
 }

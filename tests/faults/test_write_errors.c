@@ -5,15 +5,15 @@
 
 static void a_full_disk_is_told(void **state) {
   (void)state;
-  every_call(&prepare, "write", "ENOSPC", "/out*", 117, CODE_IO);
-  every_call(&encode, "write", "EDQUOT", "/out*", 93, CODE_IO);
-  every_call(&train, "write", "ENOSPC", "/out/*", 3989, CODE_IO);
+  every_call(&prepare, "write", "ENOSPC", "/out*", 29, CODE_IO);
+  every_call(&encode, "write", "EDQUOT", "/out*", 23, CODE_IO);
+  every_call(&train, "write", "ENOSPC", "/out/*", 997, CODE_IO);
 }
 
 static void a_failed_write_is_told(void **state) {
   (void)state;
-  every_call(&prepare, "write", "EIO", "/out*", 213, CODE_IO);
-  every_call(&encode, "write", "EIO", "/out*", 125, CODE_IO);
+  every_call(&prepare, "write", "EIO", "/out*", 53, CODE_IO);
+  every_call(&encode, "write", "EIO", "/out*", 31, CODE_IO);
 }
 
 static void what_closing_and_flushing_find_is_told(void **state) {

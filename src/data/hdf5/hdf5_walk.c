@@ -8,15 +8,26 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "data/hdf5/hdf5_heap.h"
 #include "data/hdf5/lzf_filter.h"
 
 /* ---- in the process that walks ---- */
 
-enum { TEXTS_AT_ONCE = 4096, TEXT_BYTES_MAX = 1 << 26 };
+#if H5_VERSION_GE(1, 12, 0)
+typedef H5O_info1_t object_info;
+#else
+typedef H5O_info_t object_info;
+#endif
+
+enum { TEXTS_AT_ONCE = 4096, TEXT_BYTES_MAX = 1 << 26, DEPTH_MAX = 64 };
 
 typedef struct walking {
+  const char *path;
   int progress;
   bool is_wrong; /* HDF5 said so */
+  int depth;
+  haddr_t within[DEPTH_MAX]; /* addresses of the groups that are being walked */
+  bool overruns;             /* HDF5 would not say so */
 } walking;
 
 static void step(walking *w, bool well) {
@@ -76,7 +87,10 @@ static void walk_dataset(walking *w, hid_t dataset) {
       step(w, H5Dget_chunk_info(dataset, space, c, offset, &mask, &address, &bytes) >= 0);
     }
   }
-  if (type >= 0 && space >= 0 && is_text(type)) walk_texts(w, dataset, type, space);
+  if (type >= 0 && space >= 0 && !cyf_h5_texts_fit(dataset, w->path))
+    w->overruns = true;
+  else if (type >= 0 && space >= 0 && is_text(type))
+    walk_texts(w, dataset, type, space);
   H5Pclose(creation);
   H5Sclose(space);
   H5Tclose(type);
@@ -102,31 +116,51 @@ static herr_t walk_attribute(hid_t object, const char *name, const H5A_info_t *i
   return 0;
 }
 
-static herr_t walk_object(hid_t root, const char *name, const H5O_info_t *info, void *context) {
+/* A group within a group that is being walked: links may lead round in a circle. */
+static bool is_within(const walking *w, const object_info *info) {
+  for (int i = 0; i < w->depth; i++)
+    if (w->within[i] == info->addr) return true;
+  return w->depth == DEPTH_MAX;
+}
+
+static herr_t walk_link(hid_t group, const char *name, const H5L_info_t *link, void *context);
+
+static void walk_object(walking *w, hid_t object) {
+  object_info info;
+  const bool well = H5Oget_info2(object, &info, H5O_INFO_BASIC) >= 0;
+  step(w, well);
+  H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, walk_attribute, w);
+  if (well && info.type == H5O_TYPE_DATASET) walk_dataset(w, object);
+  if (!well || info.type != H5O_TYPE_GROUP || is_within(w, &info)) return;
+  w->within[w->depth++] = info.addr;
+  step(w, H5Literate(object, H5_INDEX_NAME, H5_ITER_INC, NULL, walk_link, w) >= 0);
+  w->depth--;
+}
+
+/* What cannot be opened is passed over: a reader may ask for the others. */
+static herr_t walk_link(hid_t group, const char *name, const H5L_info_t *link, void *context) {
   walking *w = context;
-  hid_t object = H5Oopen(root, name, H5P_DEFAULT);
+  if (link->type != H5L_TYPE_HARD) return 0;
+  hid_t object = H5Oopen(group, name, H5P_DEFAULT);
   step(w, object >= 0);
   if (object < 0) return 0;
-  H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, walk_attribute, w);
-  if (info->type == H5O_TYPE_DATASET) walk_dataset(w, object);
+  walk_object(w, object);
   H5Oclose(object);
   return 0;
 }
 
 int cyf_h5_walk(const char *path, int progress) {
-  walking w = {.progress = progress};
+  walking w = {.path = path, .progress = progress};
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   (void)cyf_lzf_register();
   hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
   if (file < 0) return 1;
-#if H5_VERSION_GE(1, 12, 0)
-  const herr_t visited = H5Ovisit1(file, H5_INDEX_NAME, H5_ITER_INC, walk_object, &w);
-#else
-  const herr_t visited = H5Ovisit(file, H5_INDEX_NAME, H5_ITER_INC, walk_object, &w);
-#endif
-  step(&w, visited >= 0);
+  hid_t root = H5Gopen2(file, "/", H5P_DEFAULT);
+  step(&w, root >= 0);
+  if (root >= 0) walk_object(&w, root);
+  if (root >= 0) H5Gclose(root);
   H5Fclose(file);
-  return w.is_wrong ? 1 : 0;
+  return w.overruns ? CYF_H5_WALK_OVERRUNS : w.is_wrong ? 1 : 0;
 }
 
 /* ---- in the process that asks ---- */

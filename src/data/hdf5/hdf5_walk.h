@@ -7,10 +7,13 @@
 
 #include "base/status.h"
 
+/** The exit code of a walk that found a text which HDF5 would copy beyond its room. */
+enum { CYF_H5_WALK_OVERRUNS = 2 };
+
 /** Walks all that HDF5 keeps of a file but values of matrices: groups, types, attributes, indexes of chunks, texts.
  * Writes a byte to `progress`, a descriptor, every now and then. Returns the exit code for the process that walks: 0,
- * or 1 where HDF5 says that something is wrong, which the reader will say better. For that process alone: it may loop
- * or crash. */
+ * CYF_H5_WALK_OVERRUNS, or 1 where HDF5 says that something is wrong, which the reader will say better. For that
+ * process alone: it may loop or crash. */
 int cyf_h5_walk(const char *path, int progress);
 
 /** Has foreign files walked by `walk` before this process opens them, once each. It returns CYF_OK where a file can be
