@@ -30,8 +30,9 @@ typedef struct addition {
   cyf_metrics metrics;
   char *directory, *checkpoints, *latents, *config_path, *config_text, *replaces_path;
   char stem[CYF_STAGE_STEM_MAX];
-  char *replaced; /* provenance of the model's classifier at the start; "": it had none */
-  int lock;       /* rank 0: of the folder */
+  char *replaced;          /* provenance of the model's classifier at the start; "": it had none */
+  int lock;                /* rank 0: of the folder */
+  cyf_inputs latent_parts; /* rank 0 */
   cyf_stage_environment environment;
 } addition;
 
@@ -182,6 +183,7 @@ static cyf_status open_addition(addition *a) {
 static void close_addition(addition *a) {
   cyf_gradient_plane_destroy(&a->plane);
   (void)cyf_metrics_close(&a->metrics);
+  cyf_inputs_destroy(&a->latent_parts);
   cyf_atlas_close(&a->atlas);
   cyf_model_destroy(&a->model);
   cyf_settings_destroy(&a->settings);
@@ -281,6 +283,7 @@ static cyf_status run(addition *a) {
                                            .atlas = a->atlas,
                                            .device = a->device,
                                            .latents_directory = a->latents,
+                                           .latent_parts = &a->latent_parts,
                                            .autoencoder_checksum = a->environment.autoencoder_checksum};
   CYF_TRY(cyf_encode_parts(a->comm, a->device, a->atlas, &a->rescaling, a->model->autoencoder,
                            a->environment.autoencoder_checksum, a->settings.latents.type, a->latents));

@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "base/partial.h"
 #include "saved/model_file.h"
-#include "saved/parameters_file.h"
+#include "train/run_added.h"
 #include "train/run_record.h"
 #include "train/stage_common.h"
 
@@ -23,7 +23,8 @@ typedef struct cyf_run {
   cyf_gradient_plane *plane;
   cyf_metrics metrics;
   char *checkpoints, *latents, *config_path, *config_text, *model_path;
-  cyf_inputs inputs; /* the configuration file, if any */
+  cyf_inputs inputs;       /* the configuration file, if any */
+  cyf_inputs latent_parts; /* rank 0 */
   cyf_settings settings;
   cyf_setting_changes changes; /* rank 0: against the folder's former settings */
   char *record;                /* rank 0: RUN/runs.jsonl with this command's line */
@@ -112,45 +113,6 @@ static cyf_status fill_model(const run *r, cyf_model *model) {
   return collect_stages(r, model);
 }
 
-/* *ret_shares: a classifier of one model can guide the other, since both have the same latents, noised the same way. */
-static cyf_status shares_latents(cyf_model *a, cyf_model *b, bool *ret_shares) {
-  uint64_t ours = 0, theirs = 0;
-  CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(a->autoencoder), &ours));
-  CYF_TRY(cyf_parameters_checksum(cyf_autoencoder_parameters(b->autoencoder), &theirs));
-  *ret_shares = ours == theirs && a->latent_scale == b->latent_scale &&
-                a->settings.diffusion.timesteps == b->settings.diffusion.timesteps &&
-                a->settings.diffusion.betas == b->settings.diffusion.betas;
-  return CYF_OK;
-}
-
-/* Keeps classifiers that were added to RUN/model.h5 (train -m), for attributes for which this run has none. */
-static cyf_status keep_added(const run *r, const char *path, cyf_model *model) {
-  cyf_model *old = NULL;
-  bool shares = false;
-  bool exists = false;
-  CYF_TRY(cyf_file_exists(path, &exists));
-  if (!exists) return CYF_OK;
-  cyf_status status = cyf_model_load(path, r->device, &old);
-  if (status == CYF_ERR_INPUT) { /* it is about to be replaced anyway */
-    cyf_warn("%s", cyf_status_message());
-    cyf_status_clear();
-    return CYF_OK;
-  }
-  CYF_TRY_CLEANUP(status);
-  CYF_TRY_CLEANUP(shares_latents(model, old, &shares));
-  for (int64_t i = 0; i < old->n_attributes && shares; i++) {
-    cyf_model_attribute *place = NULL, *added = &old->attributes[i];
-    if (added->provenance == NULL || cyf_model_has_classifier(model, added->name)) continue;
-    CYF_TRY_CLEANUP(cyf_model_make_place(model, added->name, &place));
-    *place = *added;
-    *added = (cyf_model_attribute){0};
-    cyf_info("model.h5 keeps the classifier of %s that was added to it", place->name);
-  }
-cleanup:
-  cyf_model_destroy(&old);
-  return status;
-}
-
 /* Writes model.h5, and config.yaml with the same settings: no stage may have run that would have written it. */
 static cyf_status write_model(const run *r) {
   cyf_model *model = NULL;
@@ -160,7 +122,7 @@ static cyf_status write_model(const run *r) {
   CYF_TRY(cyf_model_lock(r->model_path, "train", cyf_comm_timeout_s(r->comm) / 2, &lock));
   CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
   CYF_TRY_CLEANUP(fill_model(r, model));
-  CYF_TRY_CLEANUP(keep_added(r, r->model_path, model));
+  CYF_TRY_CLEANUP(cyf_added_keep(r->model_path, model));
   CYF_TRY_CLEANUP(cyf_settings_write_file(r->config_path, r->config_text));
   CYF_TRY_CLEANUP(cyf_model_save(model, r->model_path));
   CYF_TRY_CLEANUP(cyf_file_size_bytes(r->model_path, &bytes));
@@ -211,12 +173,15 @@ static cyf_status run_jobs(run *r) {
   return CYF_OK;
 }
 
-/* A model.h5 that cannot be replaced is an error before the training, not after it. */
-static cyf_status check_replaceable(const char *path) {
+/* A model.h5 that cannot be replaced, or read, is an error before anything is changed, not after the training. */
+static cyf_status check_replaceable(const run *r) {
   char *target = NULL;
-  const cyf_status status = cyf_output_target(path, &target);
+  bool updates = false;
+  const cyf_status status = cyf_output_target(r->model_path, &target);
   cyf_free(target);
-  return status;
+  CYF_TRY(status);
+  for (int64_t i = 0; i < r->n_jobs; i++) updates = updates || r->jobs[i].type->updates_model;
+  return updates ? cyf_added_check(r->model_path) : CYF_OK;
 }
 
 static cyf_status check_settings(const run *r) {
@@ -281,7 +246,7 @@ static cyf_status open_run(run *r) {
   if (!is_directory) CYF_TRY(check_settings(r)); /* lest a folder is made for nothing */
   CYF_TRY(claim_folder(r));
   CYF_TRY(check_settings(r));
-  CYF_TRY(check_replaceable(r->model_path));
+  CYF_TRY(check_replaceable(r));
   CYF_TRY(cyf_inputs_check(&r->inputs)); /* the settings are read, more than once */
   CYF_TRY(clear_planned(r));
   return cyf_config_to_text(cyf_settings_schema(), &r->settings, &r->config_text);
@@ -293,6 +258,7 @@ void cyf_run_close(cyf_run **run_at) {
   cyf_gradient_plane_destroy(&r->plane);
   (void)cyf_metrics_close(&r->metrics);
   cyf_inputs_destroy(&r->inputs);
+  cyf_inputs_destroy(&r->latent_parts);
   cyf_atlas_close(&r->atlas);
   cyf_lock_release_folder(r->options.directory, &r->lock);
   cyf_settings_destroy(&r->settings);
@@ -330,7 +296,7 @@ static cyf_status begin_with_model(run *r) {
   CYF_TRY(cyf_file_exists(r->model_path, &exists));
   if (r->record[0] != '\0' || !exists) return CYF_OK;
   cyf_status status = cyf_model_load(r->model_path, r->device, &model);
-  if (status == CYF_ERR_INPUT) { /* told when it is replaced */
+  if (status == CYF_ERR_INPUT) { /* no stage of this command replaces it */
     cyf_status_clear();
     return CYF_OK;
   }
@@ -385,7 +351,8 @@ cyf_status cyf_run_train(cyf_run *r, cyf_device *device) {
                                                     .resume = r->options.resume},
                                            .atlas = r->atlas,
                                            .device = device,
-                                           .latents_directory = r->latents};
+                                           .latents_directory = r->latents,
+                                           .latent_parts = &r->latent_parts};
   cyf_info("atlas %s: %lld cells x %lld genes, %s; %d ranks x %d threads", r->options.atlas,
            (long long)r->atlas->n_cells, (long long)r->atlas->n_genes, cyf_expression_kind_name(r->atlas->kind),
            cyf_comm_size(comm), device->n_threads);

@@ -26,9 +26,7 @@ static cyf_status sum_over_ranks(void *context, double *values, int64_t count) {
 static cyf_status open_loader(classifier_stage *s, cyf_split split, cyf_cursor start, cyf_latent_loader **loader) {
   cyf_loader_options options = cyf_stage_loader_options(s->env, &s->env->loop.settings->classifier.stage, split);
   options.sampling = CYF_SAMPLING_PLAIN; /* classes are weighted in the loss instead (classifier.balance) */
-  cyf_latent_loader_destroy(loader);
-  return cyf_latent_loader_create(s->env->loop.comm, s->env->atlas, s->env->latents_directory,
-                                  s->env->autoencoder_checksum, &options, s->attribute, start, loader);
+  return cyf_stage_open_latents(s->env, &options, s->attribute, start, loader);
 }
 
 static cyf_status open_stream(void *context, cyf_cursor start) {

@@ -201,3 +201,17 @@ cyf_loader_options cyf_stage_loader_options(const cyf_stage_environment *environ
                               .seed = (uint64_t)settings->seed,
                               .io = settings->data.io};
 }
+
+cyf_status cyf_stage_open_latents(const cyf_stage_environment *environment, const cyf_loader_options *options,
+                                  int64_t label_attribute, cyf_cursor start, cyf_latent_loader **loader) {
+  static const char *const parts[] = {".h5ad", NULL};
+  cyf_comm *comm = environment->loop.comm;
+  const bool is_root = cyf_comm_rank(comm) == 0;
+  cyf_latent_loader_destroy(loader);
+  cyf_status status =
+      is_root ? cyf_inputs_add_folder(environment->latent_parts, environment->latents_directory, parts) : CYF_OK;
+  CYF_TRY(cyf_comm_agree(comm, status));
+  CYF_TRY(cyf_latent_loader_create(comm, environment->atlas, environment->latents_directory,
+                                   environment->autoencoder_checksum, options, label_attribute, start, loader));
+  return cyf_comm_agree(comm, is_root ? cyf_inputs_check(environment->latent_parts) : CYF_OK);
+}

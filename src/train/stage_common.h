@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "data/atlas/atlas.h"
+#include "data/latents/latent_loader.h"
 #include "data/loader/loader.h"
 #include "model/denoiser.h"
 #include "train/stages.h"
@@ -58,6 +59,12 @@ void cyf_stage_identity_add_widths(const char *key, const cyf_config_ints *width
  * with. */
 cyf_loader_options cyf_stage_loader_options(const cyf_stage_environment *environment, const cyf_stage_settings *stage,
                                             cyf_split split);
+
+/** Opens a loader of the stored latents (cyf_latent_loader_create), in place of *loader, which may be NULL. What was
+ * read of one file by several loaders and stages is of one state of that file. Collective. Errors: those of
+ * cyf_latent_loader_create; CYF_ERR_INPUT naming a file that has changed since it was first read. */
+cyf_status cyf_stage_open_latents(const cyf_stage_environment *environment, const cyf_loader_options *options,
+                                  int64_t label_attribute, cyf_cursor start, cyf_latent_loader **loader);
 
 /** Loads the finished autoencoder for inference and gives the checksum of its weights. The caller frees it with
  * cyf_autoencoder_destroy. Stands in stage_autoencoder.c. Not collective. Errors: CYF_ERR_USAGE when it is not

@@ -21,9 +21,7 @@ typedef struct denoiser_stage {
 
 static cyf_status open_loader(denoiser_stage *s, cyf_split split, cyf_cursor start, cyf_latent_loader **loader) {
   cyf_loader_options options = cyf_stage_loader_options(s->env, &s->env->loop.settings->denoiser.stage, split);
-  cyf_latent_loader_destroy(loader);
-  return cyf_latent_loader_create(s->env->loop.comm, s->env->atlas, s->env->latents_directory,
-                                  s->env->autoencoder_checksum, &options, -1, start, loader);
+  return cyf_stage_open_latents(s->env, &options, -1, start, loader);
 }
 
 static cyf_status open_stream(void *context, cyf_cursor start) {

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/inputs.h"
 #include "base/names.h"
 #include "data/atlas/atlas.h"
 #include "kernels/device.h"
@@ -23,6 +24,7 @@ typedef struct cyf_stage_environment {
   const cyf_atlas *atlas;
   cyf_device *device;
   const char *latents_directory;
+  cyf_inputs *latent_parts;      /**< rank 0's: the files there that were read, as they were at first */
   uint64_t autoencoder_checksum; /**< of the weights that gave the latents there; set by whoever encodes */
 } cyf_stage_environment;
 

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "cli.h"
+#include "damage.h"
 #include "data/h5ad/reader.h"
 #include "data/h5ad/writer.h"
 #include "dense_rows.h"
@@ -124,6 +125,23 @@ static void a_run_keeps_what_was_added_to_its_model(void **state) {
   cli_expect(0,
              "$cytoforge sample -m kept/model.h5 -n 5 --where donor=donor_1 --where cell_type=type_2 --steps 2 -o "
              "kept.h5ad");
+}
+
+/* A model.h5 that cannot be read may hold added classifiers: it is not replaced, and the run is as it was. */
+static void a_run_replaces_no_model_that_it_cannot_read(void **state) {
+  (void)state;
+  static const char again[] = "$cytoforge train --data atlas --out held --stage classifier:donor ";
+  cli_expect(0, "cp -r kept held"); /* it has checkpoints of that classifier, which --force would remove */
+  damage_byte("held/model.h5", damage_size("held/model.h5") / 2, 0x10);
+  cli_expect(0, "find held -type f | sort | xargs cksum > held.before");
+  for (int k = 0; k < 2; k++) {
+    cli_expect(4, "%s%s%s" BACKBONE CLASSIFIER, k ? "mpirun -n 2 " : "", again, k ? "--force " : "--resume auto ");
+    cli_expect_one_error("held/model.h5: damaged");
+    cli_expect_text("move the file away");
+    cli_expect(0, "find held -type f | sort | xargs cksum | cmp - held.before");
+  }
+  cli_expect(0, "mv held/model.h5 away.h5 && %s--resume auto " BACKBONE CLASSIFIER, again);
+  cli_expect(0, "$cytoforge sample -m held/model.h5 -n 5 --where donor=donor_1 --steps 2 -o held.h5ad");
 }
 
 static void what_cannot_be_added_is_refused(void **state) {
@@ -472,6 +490,7 @@ int main(void) {
       cmocka_unit_test(adding_classifiers_leaves_the_rest_bit_for_bit),
       cmocka_unit_test(a_classifier_is_replaced_on_demand),
       cmocka_unit_test(a_run_keeps_what_was_added_to_its_model),
+      cmocka_unit_test(a_run_replaces_no_model_that_it_cannot_read),
       cmocka_unit_test(what_cannot_be_added_is_refused),
       cmocka_unit_test(each_attribute_has_its_own_guidance),
       cmocka_unit_test(a_table_of_requests_is_one_run),

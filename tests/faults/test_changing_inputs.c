@@ -80,6 +80,35 @@ static void an_atlas_that_changes_is_refused(void **state) {
       "/at/shard-00000.h5ad", 90, REWRITE("at/shard-00000.h5ad"), "out/checkpoints/autoencoder-final.h5");
 }
 
+/* Training reads the stored latents more than once: for its batches, for validation, and stage after stage. */
+static void latents_that_change_are_refused(void **state) {
+  (void)state;
+  static const char part[] = "/again/latents/latents-00000.h5ad";
+  static const char clear[] =
+      "rm -rf again && cp -r run again && rm again/model.h5 again/checkpoints/denoiser* again/checkpoints/classifier*";
+  static const char *const commands[] = {"train --data atlas --out again --resume auto",
+                                         "train --data atlas --out again --resume auto --stage denoiser"};
+  static const char *const changes[] = {
+      "cp -p again/latents/latents-00000.h5ad copy && mv copy again/latents/latents-00000.h5ad",
+      "touch again/latents/latents-00000.h5ad"};
+  for (int c = 0; c < 2; c++) {
+    const fault counted = {"open", "EIO", part, 0, 0, NULL};
+    const fault_outcome all = fault_run(&counted, clear, "", commands[c]);
+    assert_int_equal(all.code, 0);
+    assert_true(all.matched > 3);
+    for (int k = 0; k < 4; k++) {
+      const fault f = {"open", "run", part, all.matched - k % 2, 1, changes[k / 2]};
+      const fault_outcome outcome = fault_run(&f, clear, c ? "mpirun -n 2" : "", commands[c]);
+      assert_int_equal(outcome.hit, 1);
+      if (outcome.code != CODE_INPUT) print_error("%s: exit %d\n%s\n", changes[k / 2], outcome.code, cli_output);
+      assert_int_equal(outcome.code, CODE_INPUT);
+      cli_expect_one_error("cytoforge: error");
+      cli_expect_text("latents-00000.h5ad: has changed while it was read");
+      cli_expect(0, "! ls again/checkpoints/%s-final.h5", c ? "denoiser" : "classifier-0");
+    }
+  }
+}
+
 static void settings_that_change_are_refused(void **state) {
   (void)state;
   cli_expect(0, "printf 'seed: 1\n' > settings.yaml");
@@ -93,6 +122,7 @@ int main(void) {
       cmocka_unit_test(commands_on_cells_refuse_inputs_that_change),
       cmocka_unit_test(a_model_that_changes_is_refused),
       cmocka_unit_test(an_atlas_that_changes_is_refused),
+      cmocka_unit_test(latents_that_change_are_refused),
       cmocka_unit_test(settings_that_change_are_refused),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);
