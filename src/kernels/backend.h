@@ -42,8 +42,8 @@ typedef struct cyf_adamw {
   double gradient_scale; /**< multiplies the gradient first; 1 for none */
   /** Clipping on the device, so that the host need not wait for the norm. square_sum (device scalar; NULL: no clipping
    * and no check) is the gradient's sum of squares: norm = sqrt(*square_sum) * gradient_scale. Where norm exceeds
-   * clip_norm (0: never), the gradient is also scaled by clip_norm / norm. Where norm is not finite, the gradient is
-   * zeroed and nothing else changes. */
+   * clip_norm (0: never), the gradient is also scaled by clip_norm / norm. Where norm is not finite,
+   * nothing changes, and the gradient stays to tell which tensor's it is. */
   const double *square_sum;
   double clip_norm;
 } cyf_adamw;

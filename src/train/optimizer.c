@@ -5,6 +5,8 @@
 
 #include "base/memory.h"
 #include "kernels/backend.h"
+#include "kernels/finite.h"
+#include "saved/parameters_file.h"
 
 cyf_status cyf_optimizer_create(cyf_parameters *parameters, const cyf_stage_settings *settings,
                                 cyf_optimizer **ret_optimizer) {
@@ -69,6 +71,26 @@ double cyf_ema_decay(const cyf_stage_settings *settings, int64_t n) {
   return fmin(settings->ema_decay, (1.0 + (double)n) / (10.0 + (double)n));
 }
 
+/* Names the tensor behind which the backward pass, which goes from the last to the first, has no finite gradient. */
+static cyf_status fail_not_finite(const cyf_optimizer *optimizer, int64_t update) {
+  const cyf_layout *layout = &optimizer->parameters->layout;
+  const char *name = "";
+  int64_t n = 0;
+  float *gradient = NULL;
+  CYF_TRY(cyf_floats_to_host(optimizer->device, optimizer->parameters->gradient, layout->total, &gradient));
+  for (int64_t i = 0; i < layout->n_tensors; i++) {
+    const cyf_named_tensor *tensor = &layout->tensors[i];
+    if (cyf_find_not_finite(tensor->count, gradient + tensor->offset) < 0) continue;
+    name = tensor->name;
+    n++;
+  }
+  cyf_free(gradient);
+  return CYF_FAIL(CYF_ERR_NUMERIC,
+                  "the gradient is not finite at step %lld: that of %s, the last of %lld such tensors of %lld; lower "
+                  "the learning rate or set clip_norm",
+                  (long long)update, name, (long long)n, (long long)layout->n_tensors);
+}
+
 /* Waits for the gradient's norm in square_sum_host[slot], if one is awaited, and fails where it is not finite. */
 static cyf_status check_norm(cyf_optimizer *optimizer, int slot) {
   const int64_t update = optimizer->awaited[slot];
@@ -78,8 +100,7 @@ static cyf_status check_norm(cyf_optimizer *optimizer, int slot) {
   CYF_TRY(device->ops->event_synchronize(device, optimizer->norm_known[slot]));
   optimizer->gradient_norm = sqrt(optimizer->square_sum_host[slot]) / (double)optimizer->settings.accumulate;
   if (isfinite(optimizer->gradient_norm)) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_NUMERIC, "the gradient is not finite at step %lld; lower the learning rate or set clip_norm",
-                  (long long)update);
+  return fail_not_finite(optimizer, update);
 }
 
 static cyf_status update_range(cyf_optimizer *o, const cyf_adamw *adamw, int64_t first, int64_t count) {

@@ -39,10 +39,10 @@ double cyf_learning_rate(const cyf_stage_settings *settings, int64_t step);
 double cyf_ema_decay(const cyf_stage_settings *settings, int64_t n);
 
 /** One update from parameters->gradient, which is summed over ranks: scales it by 1 / accumulate, clips it, moves the
- * weights, and zeroes it. An update whose gradient is not finite changes no weight. The host does not wait for the
- * device, so it learns of such a gradient with the next update, or in cyf_optimizer_settle. Where the device's memory
- * is the host's it learns of it at once. The same on every rank. Errors: CYF_ERR_NUMERIC naming the update whose
- * gradient was not finite, CYF_ERR_DEVICE. */
+ * weights, and zeroes it. An update whose gradient is not finite changes nothing, the gradient included. The host does
+ * not wait for the device, so it learns of such a gradient with the next update, or in cyf_optimizer_settle. Where the
+ * device's memory is the host's it learns of it at once. The same on every rank. Errors: CYF_ERR_NUMERIC naming the
+ * update and the tensor whose gradient was not finite, CYF_ERR_DEVICE. */
 cyf_status cyf_optimizer_update(cyf_optimizer *optimizer);
 
 /** @{ */

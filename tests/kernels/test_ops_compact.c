@@ -146,7 +146,7 @@ static void dense_rows_become_sparse(void **state) {
 }
 
 /* Clipping by a norm in device memory is the same bits as by a scale computed from it, and a norm that is not finite
- * leaves everything but the gradient. */
+ * leaves everything. */
 static void adamw_clips_by_a_device_norm(void **state) {
   (void)state;
   enum { COUNT = 1003, ARRAYS = 5 };
@@ -178,11 +178,7 @@ static void adamw_clips_by_a_device_norm(void **state) {
       assert_true(norm > clip_norms[k]);
       s.gradient_scale *= clip_norms[k] / norm;
     }
-    if (k < 3) {
-      assert_ok(device->ops->adamw(device, COUNT, &s, b[0], b[1], b[2], b[3], b[4], 0.9));
-    } else {
-      memset(b[1], 0, COUNT * sizeof(float));
-    }
+    if (k < 3) assert_ok(device->ops->adamw(device, COUNT, &s, b[0], b[1], b[2], b[3], b[4], 0.9));
     for (int i = 0; i < ARRAYS; ++i) {
       assert_memory_equal(a[i], b[i], COUNT * sizeof(float));
       free(a[i]);

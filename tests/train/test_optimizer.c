@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Learning-rate schedules, the EMA's decay, clipping and the order of an update. */
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "check.h"
@@ -41,10 +42,11 @@ static void ema_decay_warms_up(void **state) {
   assert_true(cyf_ema_decay(&s, 1) == 0.9999);
 }
 
-/* A parameter set of one tensor [4] on the CPU. */
+/* A parameter set of two tensors, w [4] and b [2], on the CPU. */
 static void make_parameters(cyf_device *device, cyf_parameters *p) {
   *p = (cyf_parameters){0};
   assert_int_equal(cyf_layout_add(&p->layout, "w", CYF_TENSOR_PLAIN, 1, 4, 0, NULL), CYF_OK);
+  assert_int_equal(cyf_layout_add(&p->layout, "b", CYF_TENSOR_PLAIN, 1, 2, 0, NULL), CYF_OK);
   assert_int_equal(cyf_parameters_allocate(p, device, 1), CYF_OK);
   for (int i = 0; i < 4; i++) p->value[i] = 1;
 }
@@ -74,6 +76,7 @@ static void gradients_are_clipped_to_their_norm(void **state) {
   assert_int_equal(optimizer->step, 1);
   p.gradient[3] = NAN;
   assert_int_equal(cyf_optimizer_update(optimizer), CYF_ERR_NUMERIC);
+  assert_non_null(strstr(cyf_status_message(), "at step 2: that of w, the last of 1 such tensors of 2"));
   cyf_status_clear();
   cyf_optimizer_swap_ema(optimizer);
   assert_true(fabsf(p.value[0]) < 1e-5f);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* AdamW and the moving average in one pass over memory, whose speed is the limit. */
-#include <string.h>
-
 #include "kernels/coefficients.h"
 #include "kernels/cpu/cpu_kernels.h"
 
@@ -11,10 +9,7 @@ cyf_status cyf_cpu_adamw(cyf_device *d, int64_t count, const cyf_adamw *settings
   if (settings->square_sum) {
     int finite;
     gradient_scale = cyf_clipped_scale(*settings->square_sum, gradient_scale, settings->clip_norm, &finite);
-    if (!finite) {
-      memset(gradient, 0, (size_t)count * sizeof *gradient);
-      return CYF_OK;
-    }
+    if (!finite) return CYF_OK;
   }
   const cyf_adamw_coefficients k = cyf_adamw_coefficients_of(settings, gradient_scale, ema_decay);
   const int threads = cyf_cpu_threads_for(d, count);

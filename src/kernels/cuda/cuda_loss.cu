@@ -177,15 +177,11 @@ static __device__ inline void adamw_one(const cyf_adamw_coefficients *c, float *
 /* Four parameters a turn; all arrays start at multiples of 16 bytes. The rest of count / 4 goes by ones. */
 static __global__ void adamw_by_four(int64_t count, adamw f) {
   cyf_adamw_coefficients c;
-  const bool finite = f.clip(&c);
+  if (!f.clip(&c)) return;
   const int64_t stride = (int64_t)gridDim.x * blockDim.x, first = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   const float4 zero = {0.0f, 0.0f, 0.0f, 0.0f};
   for (int64_t k = first; k < count / 4; k += stride) {
     float4 *gradient = (float4 *)f.gradient + k;
-    if (!finite) {
-      *gradient = zero;
-      continue;
-    }
     float4 p = ((float4 *)f.parameter)[k], m = ((float4 *)f.first_moment)[k], v = ((float4 *)f.second_moment)[k];
     float4 g = *gradient, e = f.ema ? ((float4 *)f.ema)[k] : zero;
     adamw_one(&c, &p.x, &m.x, &v.x, &g.x, &e.x);
@@ -198,26 +194,14 @@ static __global__ void adamw_by_four(int64_t count, adamw f) {
     *gradient = g;
     if (f.ema) ((float4 *)f.ema)[k] = e;
   }
-  for (int64_t j = count / 4 * 4 + first; j < count; j += stride) {
-    if (finite) {
-      f.update(&c, j);
-    } else {
-      f.gradient[j] = 0.0f;
-    }
-  }
+  for (int64_t j = count / 4 * 4 + first; j < count; j += stride) f.update(&c, j);
 }
 
 static __global__ void adamw_by_one(int64_t count, adamw f) {
   cyf_adamw_coefficients c;
-  const bool finite = f.clip(&c);
+  if (!f.clip(&c)) return;
   const int64_t stride = (int64_t)gridDim.x * blockDim.x;
-  for (int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; j < count; j += stride) {
-    if (finite) {
-      f.update(&c, j);
-    } else {
-      f.gradient[j] = 0.0f;
-    }
-  }
+  for (int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; j < count; j += stride) f.update(&c, j);
 }
 
 cyf_status cyf_cuda_adamw(cyf_device *device, int64_t count, const cyf_adamw *settings, float *parameter,
