@@ -82,9 +82,9 @@ static void help(FILE *stream) {
   cyf_option options[N_OPTIONS];
   list_options(&a, options);
   cyf_options_print_help(&usage, options, N_OPTIONS, stream);
-  fprintf(stream, "\n");
+  cyf_print(stream, "\n");
   cyf_bench_train_help(stream);
-  fprintf(stream, "\n");
+  cyf_print(stream, "\n");
   cyf_bench_sample_help(stream);
 }
 

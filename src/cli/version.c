@@ -2,6 +2,7 @@
 #include "cli/version.h"
 
 #include "base/config/yaml_doc.h"
+#include "base/terminal.h"
 #include "comm/comm.h"
 #include "data/hdf5/hdf5_file.h"
 #include "data/tensors/torch_zip.h"
@@ -22,26 +23,26 @@ void cyf_print_version(FILE *stream) {
 #endif
   cyf_mpi_version(mpi, sizeof mpi);
   cyf_hdf5_version(hdf5, sizeof hdf5);
-  fprintf(stream, "cytoforge %s\n", CYF_VERSION);
-  fprintf(stream, "  compiler   %s, %s build\n", COMPILER, CYF_BUILD_TYPE);
-  fprintf(stream, "  MPI        %s\n", mpi);
-  fprintf(stream, "  HDF5       %s\n", hdf5);
-  fprintf(stream, "  BLAS       %s, kernels for %s\n", cyf_blas_version(), cyf_blas_core());
-  fprintf(stream, "  libyaml    %s\n", cyf_yaml_version());
-  fprintf(stream, "  libzip     %s\n", cyf_torch_zip_version());
-  fprintf(stream, "  random     Philox4x32-10 (Random123)\n");
+  cyf_print(stream, "cytoforge %s\n", CYF_VERSION);
+  cyf_print(stream, "  compiler   %s, %s build\n", COMPILER, CYF_BUILD_TYPE);
+  cyf_print(stream, "  MPI        %s\n", mpi);
+  cyf_print(stream, "  HDF5       %s\n", hdf5);
+  cyf_print(stream, "  BLAS       %s, kernels for %s\n", cyf_blas_version(), cyf_blas_core());
+  cyf_print(stream, "  libyaml    %s\n", cyf_yaml_version());
+  cyf_print(stream, "  libzip     %s\n", cyf_torch_zip_version());
+  cyf_print(stream, "  random     Philox4x32-10 (Random123)\n");
 #if CYF_HAVE_CUDA
   const char *reason = "";
   const int n_gpus = cyf_cuda_device_count(&reason);
   cyf_nccl_version(nccl, sizeof nccl);
-  fprintf(stream, "  CUDA       ");
+  cyf_print(stream, "  CUDA       ");
   if (n_gpus > 0)
-    fprintf(stream, "built in, %d GPU%s here\n", n_gpus, n_gpus > 1 ? "s" : "");
+    cyf_print(stream, "built in, %d GPU%s here\n", n_gpus, n_gpus > 1 ? "s" : "");
   else
-    fprintf(stream, "built in, %s\n", reason);
-  fprintf(stream, "  NCCL       %s\n", nccl[0] != '\0' ? nccl : "not built in");
-  fprintf(stream, "  backends   cpu, cuda\n");
+    cyf_print(stream, "built in, %s\n", reason);
+  cyf_print(stream, "  NCCL       %s\n", nccl[0] != '\0' ? nccl : "not built in");
+  cyf_print(stream, "  backends   cpu, cuda\n");
 #else
-  fprintf(stream, "  backends   cpu (built without CUDA)\n");
+  cyf_print(stream, "  backends   cpu (built without CUDA)\n");
 #endif
 }

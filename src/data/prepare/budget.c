@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 #include "data/prepare/inputs.h"
 
 enum { SAMPLE_INPUTS_MAX = 32, SAMPLE_BLOCKS = 3, SAMPLE_CELLS = 1024 };
@@ -165,28 +166,29 @@ static void print_plan(const cyf_prepare_job *job, const cyf_prepare_sizes *size
    * shards are written. */
   const int64_t larger = plan->spill_bytes > plan->atlas_bytes ? plan->spill_bytes : plan->atlas_bytes;
   const int64_t needed = larger + plan->heldout_bytes + plan->atlas_bytes / 8;
-  printf("cells       %" PRId64 " in %" PRId64 " file%s", sizes->n_cells, sizes->n_inputs,
-         sizes->n_inputs == 1 ? "" : "s");
-  if (sizes->n_kept < sizes->n_cells) printf(", of which %" PRId64 " are wanted", sizes->n_kept);
-  printf("\n");
-  printf("genes       %" PRId64 "\n", sizes->n_genes);
-  printf("values      %.4g, %.1f a cell (sampled)\n", sizes->values_per_cell * (double)sizes->n_kept,
-         sizes->values_per_cell);
-  printf("spill       %.3f GB, while it works\n", (double)plan->spill_bytes / 1e9);
-  printf("atlas       %s%.3f GB in %" PRId64 " shard%s of up to %" PRId64 " cells%s\n",
-         sizes->compressed ? "about " : "", (double)plan->atlas_bytes / 1e9, plan->n_shards,
-         plan->n_shards == 1 ? "" : "s", plan->shard_cells, sizes->compressed ? ", compressed" : "");
+  cyf_print(stdout, "cells       %" PRId64 " in %" PRId64 " file%s", sizes->n_cells, sizes->n_inputs,
+            sizes->n_inputs == 1 ? "" : "s");
+  if (sizes->n_kept < sizes->n_cells) cyf_print(stdout, ", of which %" PRId64 " are wanted", sizes->n_kept);
+  cyf_print(stdout, "\n");
+  cyf_print(stdout, "genes       %" PRId64 "\n", sizes->n_genes);
+  cyf_print(stdout, "values      %.4g, %.1f a cell (sampled)\n", sizes->values_per_cell * (double)sizes->n_kept,
+            sizes->values_per_cell);
+  cyf_print(stdout, "spill       %.3f GB, while it works\n", (double)plan->spill_bytes / 1e9);
+  cyf_print(stdout, "atlas       %s%.3f GB in %" PRId64 " shard%s of up to %" PRId64 " cells%s\n",
+            sizes->compressed ? "about " : "", (double)plan->atlas_bytes / 1e9, plan->n_shards,
+            plan->n_shards == 1 ? "" : "s", plan->shard_cells, sizes->compressed ? ", compressed" : "");
   if (sizes->n_heldout > 0)
-    printf("evaluation  %.3f GB, heldout.h5ad of %" PRId64 " cells and train.h5ad of the others\n",
-           (double)plan->heldout_bytes / 1e9, sizes->n_heldout);
-  printf("disk        %.3f GB free, about %.3f GB needed at most: %s\n", (double)free_bytes / 1e9, (double)needed / 1e9,
-         free_bytes < 0        ? "unknown"
-         : free_bytes > needed ? "enough"
-                               : "NOT ENOUGH");
-  printf("memory      %.2f GB a rank at most, of %.2f GB allowed\n", (double)plan->peak_bytes / 1e9,
-         (double)plan->budget_bytes / 1e9);
-  printf("time        about %s on %d rank%s (%.0f cells/s read by one)\n", duration, job->size,
-         job->size == 1 ? "" : "s", cells_per_s);
+    cyf_print(stdout, "evaluation  %.3f GB, heldout.h5ad of %" PRId64 " cells and train.h5ad of the others\n",
+              (double)plan->heldout_bytes / 1e9, sizes->n_heldout);
+  cyf_print(stdout, "disk        %.3f GB free, about %.3f GB needed at most: %s\n", (double)free_bytes / 1e9,
+            (double)needed / 1e9,
+            free_bytes < 0        ? "unknown"
+            : free_bytes > needed ? "enough"
+                                  : "NOT ENOUGH");
+  cyf_print(stdout, "memory      %.2f GB a rank at most, of %.2f GB allowed\n", (double)plan->peak_bytes / 1e9,
+            (double)plan->budget_bytes / 1e9);
+  cyf_print(stdout, "time        about %s on %d rank%s (%.0f cells/s read by one)\n", duration, job->size,
+            job->size == 1 ? "" : "s", cells_per_s);
 }
 
 cyf_status cyf_prepare_print_plan(cyf_prepare_job *job) {
