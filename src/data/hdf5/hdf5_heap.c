@@ -10,24 +10,20 @@
 
 #include "base/files.h"
 
-/* An element of a dataset: the text's length, the address of its heap, and its number there. Of a heap: a head, and
- * objects that each have a head. With addresses and sizes of 8 bytes. */
-enum {
-  ELEMENT_BYTES = 16,
-  HEAP_HEAD_BYTES = 16,
-  OBJECT_HEAD_BYTES = 16,
-  HEAP_BYTES_MAX = 1 << 26,
-  ELEMENTS_AT_ONCE = 4096
-};
+/* An element of a dataset or an attribute: the text's length, the address of its heap, and its number there. Of a heap:
+ * a head, and objects that each have a head. With addresses and sizes of 8 bytes. */
+enum { ELEMENT_BYTES = 16, HEAP_HEAD_BYTES = 16, OBJECT_HEAD_BYTES = 16, HEAP_BYTES_MAX = 1 << 26 };
 
-/* The heap that was read last: texts of a dataset lie in few, one after the other. */
-typedef struct heap {
+struct cyf_text_heap {
   int file;
   uint64_t base; /* of addresses */
+  /* The heap that was read last: texts of a dataset lie in few, one after the other. */
   uint64_t address;
   uint8_t *bytes;
   uint64_t n_bytes; /* 0: cannot be read, which HDF5 will say */
-} heap;
+  uint64_t last;    /* where the object lies that was asked for last */
+};
+typedef cyf_text_heap heap;
 
 static uint64_t number(const uint8_t *bytes, int n) {
   uint64_t value = 0;
@@ -39,6 +35,7 @@ static void read_heap(heap *h, uint64_t address) {
   uint8_t head[HEAP_HEAD_BYTES];
   h->address = address;
   h->n_bytes = 0;
+  h->last = HEAP_HEAD_BYTES;
   if (pread(h->file, head, sizeof head, (off_t)(h->base + address)) != (ssize_t)sizeof head) return;
   const uint64_t n = number(head + 8, 8);
   if (memcmp(head, "GCOL", 4) != 0 || n < HEAP_HEAD_BYTES || n > HEAP_BYTES_MAX) return;
@@ -48,63 +45,139 @@ static void read_heap(heap *h, uint64_t address) {
   if (pread(h->file, bytes, n, (off_t)(h->base + address)) == (ssize_t)n) h->n_bytes = n;
 }
 
-/* Whether an object of the heap lies within it and takes no more than `room` bytes; also where there is none. */
-static bool object_fits(const heap *h, uint64_t index, uint64_t room) {
-  for (uint64_t at = HEAP_HEAD_BYTES; at + OBJECT_HEAD_BYTES <= h->n_bytes;) {
+/* Looks for an object of the heap from `from` on, and before `end`. *ret_fits: whether it lies within the heap and
+ * takes no more than `room` bytes. */
+static bool find_object(heap *h, uint64_t index, uint64_t room, uint64_t from, uint64_t end, bool *ret_fits) {
+  for (uint64_t at = from; at < end && at + OBJECT_HEAD_BYTES <= h->n_bytes;) {
     const uint64_t size = number(h->bytes + at + 8, 8), found = number(h->bytes + at, 2);
-    if (found == 0) break; /* the free space at the end */
-    if (found == index) return size <= room && size <= h->n_bytes - at - OBJECT_HEAD_BYTES;
-    if (size > h->n_bytes) break;
+    if (found == 0 || (found != index && size > h->n_bytes)) break; /* the free space at the end, or damage */
+    if (found == index) {
+      *ret_fits = size <= room && size <= h->n_bytes - at - OBJECT_HEAD_BYTES;
+      h->last = at;
+      return true;
+    }
     at += OBJECT_HEAD_BYTES + (size + 7) / 8 * 8;
   }
-  return true;
+  return false;
 }
 
-static bool element_fits(heap *h, const uint8_t *element) {
+/* True also where there is no such object. Texts mostly lie in the order in which they are asked for. */
+static bool object_fits(heap *h, uint64_t index, uint64_t room) {
+  bool fits = true;
+  const uint64_t last = h->last;
+  if (!find_object(h, index, room, last, h->n_bytes, &fits))
+    (void)find_object(h, index, room, HEAP_HEAD_BYTES, last, &fits);
+  return fits;
+}
+
+/* unit: bytes of what the length counts. */
+static bool element_fits(heap *h, const uint8_t *element, uint64_t unit) {
   const uint64_t length = number(element, 4), address = number(element + 4, 8), index = number(element + 12, 4);
   if (length == 0 || address == 0) return true;
   if (address != h->address) read_heap(h, address);
-  return object_fits(h, index, length);
+  return object_fits(h, index, length * unit);
 }
 
-static bool elements_fit(heap *h, uint64_t address, uint64_t n) {
-  static uint8_t elements[ELEMENTS_AT_ONCE * ELEMENT_BYTES]; /* one thread walks */
-  for (uint64_t first = 0; first < n; first += ELEMENTS_AT_ONCE) {
-    const uint64_t now = n - first < ELEMENTS_AT_ONCE ? n - first : ELEMENTS_AT_ONCE;
-    const ssize_t bytes = (ssize_t)(now * ELEMENT_BYTES);
-    if (pread(h->file, elements, (size_t)bytes, (off_t)(address + first * ELEMENT_BYTES)) != bytes) return true;
-    for (uint64_t i = 0; i < now; i++)
-      if (!element_fits(h, elements + i * ELEMENT_BYTES)) return false;
+/* ---- elements as they are stored ---- */
+
+/* HDF5 undoes layouts and filters, and then converts what is stored into pointers. This takes the place of the latter:
+ * the bytes stay. */
+static herr_t keep_as_stored(hid_t from, hid_t to, H5T_cdata_t *conversion, size_t n, size_t stride,
+                             size_t background_stride, void *elements, void *background, hid_t list) {
+  (void)n, (void)stride, (void)background_stride, (void)elements, (void)background, (void)list;
+  if (conversion->command != H5T_CONV_INIT) return 0;
+  conversion->need_bkg = H5T_BKG_NO;
+  return H5Tget_size(from) == ELEMENT_BYTES && H5Tget_size(to) == ELEMENT_BYTES ? 0 : -1;
+}
+
+static bool learn_conversion(void) {
+  hid_t from = H5Tvlen_create(H5T_NATIVE_CHAR), to = H5Tcreate(H5T_OPAQUE, ELEMENT_BYTES);
+  const bool learnt = H5Tregister(H5T_PERS_SOFT, "as stored", from, to, keep_as_stored) >= 0;
+  H5Tclose(from);
+  H5Tclose(to);
+  return learnt;
+}
+
+/* Bytes of what the lengths of a type count; 0: it has none, or texts within texts. */
+static uint64_t unit_of(hid_t type) {
+  if (H5Tis_variable_str(type) > 0) return 1;
+  if (H5Tget_class(type) != H5T_VLEN) return 0;
+  hid_t base = H5Tget_super(type);
+  const bool is_plain = H5Tdetect_class(base, H5T_VLEN) == 0 && H5Tis_variable_str(base) == 0;
+  const uint64_t bytes = is_plain ? H5Tget_size(base) : 0;
+  H5Tclose(base);
+  return bytes;
+}
+
+/* A compound of the members that have texts. */
+static void take_members(hid_t type, hid_t stored, cyf_stored_texts *texts) {
+  const int n = H5Tget_nmembers(type);
+  for (int i = 0; i < n && texts->n < CYF_STORED_TEXTS_MAX; i++) {
+    hid_t member = H5Tget_member_type(type, (unsigned)i);
+    const uint64_t unit = unit_of(member);
+    char *name = unit > 0 ? H5Tget_member_name(type, (unsigned)i) : NULL;
+    if (name && H5Tinsert(texts->type, name, (size_t)texts->n * ELEMENT_BYTES, stored) >= 0)
+      texts->unit[texts->n++] = unit;
+    H5free_memory(name);
+    H5Tclose(member);
   }
+  if (texts->n > 0) H5Tset_size(texts->type, (size_t)texts->n * ELEMENT_BYTES);
+}
+
+void cyf_stored_texts_of(hid_t type, cyf_stored_texts *ret_texts) {
+  *ret_texts = (cyf_stored_texts){.type = H5I_INVALID_HID};
+  hid_t stored = H5Tcreate(H5T_OPAQUE, ELEMENT_BYTES);
+  const uint64_t unit = unit_of(type);
+  if (unit > 0) {
+    ret_texts->type = H5Tcopy(stored);
+    ret_texts->unit[ret_texts->n++] = unit;
+  } else if (H5Tget_class(type) == H5T_COMPOUND) {
+    ret_texts->type = H5Tcreate(H5T_COMPOUND, CYF_STORED_TEXTS_MAX * ELEMENT_BYTES);
+    take_members(type, stored, ret_texts);
+  }
+  ret_texts->bytes = (size_t)ret_texts->n * ELEMENT_BYTES;
+  H5Tclose(stored);
+}
+
+void cyf_stored_texts_destroy(cyf_stored_texts *texts) {
+  if (texts->type >= 0) H5Tclose(texts->type);
+}
+
+bool cyf_stored_texts_fit(cyf_text_heap *h, const cyf_stored_texts *texts, uint64_t n, const uint8_t *elements) {
+  for (uint64_t i = 0; i < n; i++)
+    for (int k = 0; k < texts->n; k++, elements += ELEMENT_BYTES)
+      if (!element_fits(h, elements, texts->unit[k])) return false;
   return true;
 }
 
+/* ---- the file ---- */
+
 /* Addresses are counted from behind a user block, and of 8 bytes in all files but very old ones. */
-static bool describe_file(hid_t dataset, uint64_t *ret_base) {
+static bool describe_file(hid_t file, uint64_t *ret_base) {
   size_t address_bytes = 0, size_bytes = 0;
   hsize_t user_block = 0;
-  hid_t file = H5Iget_file_id(dataset), creation = H5Fget_create_plist(file);
+  hid_t creation = H5Fget_create_plist(file);
   const bool known = H5Pget_sizes(creation, &address_bytes, &size_bytes) >= 0 && address_bytes == 8 &&
                      size_bytes == 8 && H5Pget_userblock(creation, &user_block) >= 0;
   *ret_base = user_block;
   H5Pclose(creation);
-  H5Fclose(file);
   return known;
 }
 
-bool cyf_h5_texts_fit(hid_t dataset, const char *path) {
-  heap h = {.file = -1, .address = UINT64_MAX};
-  hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
-  const haddr_t address = H5Dget_offset(dataset); /* undefined where it is in chunks */
-  const hssize_t n = H5Sget_simple_extent_npoints(space);
-  bool fit = true;
-  if (H5Tis_variable_str(type) > 0 && address != HADDR_UNDEF && n > 0 && describe_file(dataset, &h.base)) {
-    h.file = cyf_open_file(path, O_RDONLY);
-    if (h.file >= 0) fit = elements_fit(&h, address, (uint64_t)n);
-    if (h.file >= 0) close(h.file);
-  }
-  free(h.bytes);
-  H5Sclose(space);
-  H5Tclose(type);
-  return fit;
+cyf_text_heap *cyf_text_heap_open(hid_t file, const char *path) {
+  heap *h = calloc(1, sizeof *h);
+  if (!h) return NULL;
+  h->address = UINT64_MAX;
+  h->file = describe_file(file, &h->base) && learn_conversion() ? cyf_open_file(path, O_RDONLY) : -1;
+  if (h->file >= 0) return h;
+  free(h);
+  return NULL;
+}
+
+void cyf_text_heap_close(cyf_text_heap **h) {
+  if (!*h) return;
+  close((*h)->file);
+  free((*h)->bytes);
+  free(*h);
+  *h = NULL;
 }

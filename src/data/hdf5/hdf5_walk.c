@@ -19,10 +19,11 @@ typedef H5O_info1_t object_info;
 typedef H5O_info_t object_info;
 #endif
 
-enum { TEXTS_AT_ONCE = 4096, TEXT_BYTES_MAX = 1 << 26, DEPTH_MAX = 64 };
+/* A chunk of texts is read block after block; the cache keeps it from being unpacked each time. */
+enum { TEXTS_AT_ONCE = 4096, TEXT_BYTES_MAX = 1 << 26, DEPTH_MAX = 64, CACHE_SLOTS = 521, CACHE_BYTES = 1 << 26 };
 
 typedef struct walking {
-  const char *path;
+  cyf_text_heap *heap; /* NULL: texts are not looked at before they are read */
   int progress;
   bool is_wrong; /* HDF5 said so */
   int depth;
@@ -41,21 +42,41 @@ static bool is_text(hid_t type) {
          (H5Tget_class(type) == H5T_COMPOUND && H5Tdetect_class(type, H5T_STRING) > 0);
 }
 
+/* Reads elements of a dataset, or of an attribute, as they are stored, and finds whether each text has its room. What
+ * cannot be read HDF5 tells when it is read as texts. */
+static bool texts_fit(walking *w, hid_t object, hid_t type, hid_t memory, hid_t space, hsize_t n) {
+  cyf_stored_texts stored;
+  bool fit = true;
+  if (!w->heap || n == 0) return true;
+  cyf_stored_texts_of(type, &stored);
+  uint8_t *elements = stored.n > 0 && n < TEXT_BYTES_MAX / stored.bytes ? malloc(n * stored.bytes) : NULL;
+  if (elements && (space == H5I_INVALID_HID ? H5Aread(object, stored.type, elements)
+                                            : H5Dread(object, stored.type, memory, space, H5P_DEFAULT, elements)) >= 0)
+    fit = cyf_stored_texts_fit(w->heap, &stored, n, elements);
+  free(elements);
+  cyf_stored_texts_destroy(&stored);
+  if (!fit) w->overruns = true;
+  return fit;
+}
+
 /* Reads the elements [first, first + n) of a dataset of texts and frees what HDF5 allocated. */
-static bool read_texts(hid_t dataset, hid_t type, hid_t space, hsize_t first, hsize_t n, char *elements) {
+static bool read_texts(walking *w, hid_t dataset, hid_t type, hid_t space, hsize_t first, hsize_t n, char *elements) {
   hid_t memory = H5Screate_simple(1, &n, NULL);
-  bool well = H5Sselect_hyperslab(space, H5S_SELECT_SET, &first, NULL, &n, NULL) >= 0 &&
-              H5Dread(dataset, type, memory, space, H5P_DEFAULT, elements) >= 0;
-  if (well) well = H5Dvlen_reclaim(type, memory, H5P_DEFAULT, elements) >= 0;
+  bool well = H5Sselect_hyperslab(space, H5S_SELECT_SET, &first, NULL, &n, NULL) >= 0;
+  if (well && texts_fit(w, dataset, type, memory, space, n)) {
+    well = H5Dread(dataset, type, memory, space, H5P_DEFAULT, elements) >= 0;
+    if (well) well = H5Dvlen_reclaim(type, memory, H5P_DEFAULT, elements) >= 0;
+  }
   H5Sclose(memory);
   return well;
 }
 
 /* Where a block cannot be read, each of its texts: a reader that begins elsewhere may meet another first. */
 static void walk_block(walking *w, hid_t dataset, hid_t type, hid_t space, hsize_t first, hsize_t n, char *elements) {
-  const bool well = read_texts(dataset, type, space, first, n, elements);
+  const bool well = read_texts(w, dataset, type, space, first, n, elements);
   step(w, well);
-  for (hsize_t i = 0; !well && i < n; i++) step(w, read_texts(dataset, type, space, first + i, 1, elements));
+  for (hsize_t i = 0; !well && !w->overruns && i < n; i++)
+    step(w, read_texts(w, dataset, type, space, first + i, 1, elements));
 }
 
 static void walk_texts(walking *w, hid_t dataset, hid_t type, hid_t space) {
@@ -66,10 +87,12 @@ static void walk_texts(walking *w, hid_t dataset, hid_t type, hid_t space) {
   char *elements = calloc(at_once, size);
   if (!elements) return;
   if (H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, &n, NULL) == 1) {
-    for (hsize_t first = 0; first < n; first += at_once)
+    for (hsize_t first = 0; first < n && !w->overruns; first += at_once)
       walk_block(w, dataset, type, space, first, n - first < at_once ? n - first : at_once, elements);
-  } else if (H5Sget_simple_extent_npoints(space) == 1) {
-    step(w, H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, elements) >= 0);
+  } else {
+    const hssize_t all = H5Sget_simple_extent_npoints(space);
+    if (all > 0 && texts_fit(w, dataset, type, H5S_ALL, H5S_ALL, (hsize_t)all) && all == 1)
+      step(w, H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, elements) >= 0);
   }
   free(elements);
 }
@@ -87,10 +110,7 @@ static void walk_dataset(walking *w, hid_t dataset) {
       step(w, H5Dget_chunk_info(dataset, space, c, offset, &mask, &address, &bytes) >= 0);
     }
   }
-  if (type >= 0 && space >= 0 && !cyf_h5_texts_fit(dataset, w->path))
-    w->overruns = true;
-  else if (type >= 0 && space >= 0 && is_text(type))
-    walk_texts(w, dataset, type, space);
+  if (type >= 0 && space >= 0 && is_text(type)) walk_texts(w, dataset, type, space);
   H5Pclose(creation);
   H5Sclose(space);
   H5Tclose(type);
@@ -104,11 +124,11 @@ static herr_t walk_attribute(hid_t object, const char *name, const H5A_info_t *i
   const size_t size = H5Tget_size(type);
   bool well = id >= 0 && type >= 0 && n >= 0;
   void *value = well && n > 0 && size > 0 && (size_t)n < TEXT_BYTES_MAX / size ? calloc((size_t)n, size) : NULL;
-  if (value) {
+  if (value && texts_fit(w, id, type, H5I_INVALID_HID, H5I_INVALID_HID, (hsize_t)n)) {
     well = H5Aread(id, type, value) >= 0;
     if (well) H5Dvlen_reclaim(type, space, H5P_DEFAULT, value);
-    free(value);
   }
+  free(value);
   step(w, well);
   H5Sclose(space);
   H5Tclose(type);
@@ -150,15 +170,20 @@ static herr_t walk_link(hid_t group, const char *name, const H5L_info_t *link, v
 }
 
 int cyf_h5_walk(const char *path, int progress) {
-  walking w = {.path = path, .progress = progress};
+  walking w = {.progress = progress};
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   (void)cyf_lzf_register();
-  hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_cache(access, 0, CACHE_SLOTS, CACHE_BYTES, 1.0);
+  hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access);
+  H5Pclose(access);
   if (file < 0) return 1;
+  w.heap = cyf_text_heap_open(file, path);
   hid_t root = H5Gopen2(file, "/", H5P_DEFAULT);
   step(&w, root >= 0);
   if (root >= 0) walk_object(&w, root);
   if (root >= 0) H5Gclose(root);
+  cyf_text_heap_close(&w.heap);
   H5Fclose(file);
   return w.overruns ? CYF_H5_WALK_OVERRUNS : w.is_wrong ? 1 : 0;
 }
