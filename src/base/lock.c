@@ -26,9 +26,9 @@ static const double look_every_s = 0.05;
 static void warn_of_no_locks(int error) {
   static atomic_bool warned;
   if (atomic_exchange(&warned, true)) return;
-  cyf_log_any_rank(CYF_LOG_WARN,
-                   "this file system has no locks (%s): see to it yourself that no two runs write the same output",
-                   strerror(error));
+  /* Rank 0 locks whatever a command writes, so that ranks need not all tell of the file system that they share. */
+  cyf_warn("this file system has no locks (%s): see to it yourself that no two runs write the same output",
+           strerror(error));
 }
 
 cyf_lock_outcome cyf_lock_try(int file) {

@@ -12,7 +12,7 @@ import time
 import commands
 import values
 
-CALLS = ("read", "write", "open", "close", "fsync", "rename", "stat", "list")  # in the order of shim.c's counter
+CALLS = ("read", "write", "open", "close", "fsync", "rename", "stat", "list", "lock")  # in the order of shim.c's counter
 CODES = {2, 3, 4, 5, 6, 7, 8, 9, 75}  # that a refusal may have; 1 is a fault of cytoforge
 SIGNAL = re.compile(r"exited on signal|\*\*\* Process received signal|terminated by signal|AddressSanitizer")
 
@@ -122,11 +122,11 @@ class Bench:
     def _read_counter(self, ended):
         try:
             with open(os.path.join(self.scratch, "counter"), "rb") as file:
-                numbers = struct.unpack("<66q", file.read(66 * 8))
+                numbers = struct.unpack("<74q", file.read(74 * 8))
         except (OSError, struct.error):
             return
         ended.hit = numbers[1]
-        ended.counts = [dict(zip(CALLS, numbers[2 + 8 * rank:10 + 8 * rank])) for rank in range(2)]
+        ended.counts = [dict(zip(CALLS, numbers[2 + len(CALLS) * rank:2 + len(CALLS) * (rank + 1)])) for rank in range(2)]
 
     def result(self, command, ended, but=None):
         """What the command has made; without the file `but`."""

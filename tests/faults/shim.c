@@ -2,9 +2,10 @@
 /* Faults of files, injected. Loaded before a program (LD_PRELOAD), this library stands between it and the C library's
  * calls on files. It lets one of them fail or fall short. From the environment:
  *
- *   CYF_FAULT_CALL     Which call: read, write, open, close, fsync, rename, stat or list (a folder).
+ *   CYF_FAULT_CALL     Which call: read, write, open, close, fsync, rename, stat, list (a folder) or lock.
  *                      "all" hits nothing, and counts every one of them.
- *   CYF_FAULT_KIND     How it fails. An errno by name: EIO, ENOSPC, EDQUOT, EINTR, EACCES, EMFILE or ENOMEM.
+ *   CYF_FAULT_KIND     How it fails. An errno by name: EIO, ENOSPC, EDQUOT, EINTR, EACCES, EMFILE, ENOMEM,
+ *                      ENOLCK, ENOSYS or EOPNOTSUPP.
  *                      "short" moves half of what was asked for. "eof" ends the file, or the list of a folder.
  *                      "run" lets CYF_FAULT_COMMAND, a line for the shell, do its work first, and then the call go on.
  *                      "kill" ends the process, as kill -9 does.
@@ -15,7 +16,7 @@
  *   CYF_FAULT_RANK     The only rank under mpirun that is hit and counted. Default: all.
  *   CYF_FAULT_COUNTER  A file, made where it is absent, of 64-bit numbers of this machine. The first two tell how many
  *                      calls matched and how many were hit, over all processes that share it. Then come the calls that
- *                      matched by rank (of 8) and call (of 8, in the order above).
+ *                      matched by rank (of 8) and call (of 9, in the order above).
  *
  * Whoever runs a program so looks at the second number afterwards: an injection that was never reached shows nothing.
  *
@@ -36,6 +37,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -52,7 +54,7 @@
   }
 
 enum { KIND_SHORT = -1, KIND_EOF = -2, KIND_RUN = -3, KIND_KILL = -4 };
-enum { N_CALLS = 8, N_RANKS = 8 };
+enum { N_CALLS = 9, N_RANKS = 8 };
 
 typedef struct counter {
   _Atomic int64_t matched, hit, by[N_RANKS][N_CALLS];
@@ -71,9 +73,10 @@ static int kind_of(const char *name) {
   static const struct {
     const char *name;
     int number;
-  } kinds[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EINTR", EINTR},
-               {"EACCES", EACCES}, {"EMFILE", EMFILE}, {"ENOMEM", ENOMEM}, {"short", KIND_SHORT},
-               {"eof", KIND_EOF},  {"run", KIND_RUN},  {"kill", KIND_KILL}};
+  } kinds[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC},         {"EDQUOT", EDQUOT},    {"EINTR", EINTR},
+               {"EACCES", EACCES}, {"EMFILE", EMFILE},         {"ENOMEM", ENOMEM},    {"ENOLCK", ENOLCK},
+               {"ENOSYS", ENOSYS}, {"EOPNOTSUPP", EOPNOTSUPP}, {"short", KIND_SHORT}, {"eof", KIND_EOF},
+               {"run", KIND_RUN},  {"kill", KIND_KILL}};
   for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
     if (strcmp(kinds[i].name, name) == 0) return kinds[i].number;
   fprintf(stderr, "faults: CYF_FAULT_KIND is '%s'\n", name);
@@ -137,7 +140,8 @@ static void run_command(void) {
 }
 
 static int number_of_call(const char *call) {
-  static const char *const calls[N_CALLS] = {"read", "write", "open", "close", "fsync", "rename", "stat", "list"};
+  static const char *const calls[N_CALLS] = {"read",   "write", "open", "close", "fsync",
+                                             "rename", "stat",  "list", "lock"};
   int i = 0;
   while (i + 1 < N_CALLS && strcmp(calls[i], call) != 0) i++;
   return i;
@@ -315,6 +319,32 @@ int renameat(int from_folder, const char *from, int to_folder, const char *to) {
   REAL(int, renameat, int, const char *, int, const char *)
   return strikes_path("rename", to_folder, to) ? failure() : real_renameat(from_folder, from, to_folder, to);
 }
+
+/* ---- locking ---- */
+
+int flock(int file, int operation) {
+  REAL(int, flock, int, int)
+  return strikes_file("lock", file) ? failure() : real_flock(file, operation);
+}
+
+static bool is_lock(int command) {
+  return command == F_SETLK || command == F_SETLKW || command == F_GETLK || command == F_OFD_SETLK ||
+         command == F_OFD_SETLKW || command == F_OFD_GETLK;
+}
+
+/* The third argument is a number or an address, and none at all where the command takes none. */
+#define CONTROLS(name)                                                    \
+  int name(int file, int command, ...) {                                  \
+    REAL(int, name, int, int, ...)                                        \
+    va_list arguments;                                                    \
+    va_start(arguments, command);                                         \
+    void *argument = va_arg(arguments, void *);                           \
+    va_end(arguments);                                                    \
+    if (is_lock(command) && strikes_file("lock", file)) return failure(); \
+    return real_##name(file, command, argument);                          \
+  }
+CONTROLS(fcntl)
+CONTROLS(fcntl64)
 
 /* ---- looking at files and folders ---- */
 
