@@ -11,6 +11,7 @@
 #include "cli/device_options.h"
 #include "cli/resources.h"
 #include "cli/sampling_options.h"
+#include "data/h5ad/look_together.h"
 #include "data/h5ad/other_format.h"
 #include "kernels/backend.h"
 #include "kernels/finite.h"
@@ -293,6 +294,7 @@ static cyf_status convert(cyf_context *context, const cyf_usage *usage, bool enc
   CYF_TRY(cyf_comm_agree(comm, check(usage, a, inputs)));
   conversion c = {.encodes = encodes, .arguments = a, .input = inputs->item[0]};
   CYF_TRY(cyf_comm_agree(comm, note_inputs(&c, &context->inputs)));
+  CYF_TRY(cyf_h5ad_look_together(comm, 1, &c.input));
   CYF_TRY(cyf_open_wished_device(comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &c.device));
   cyf_status status;
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, open_conversion(&c)));

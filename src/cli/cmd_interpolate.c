@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/device_options.h"
 #include "cli/sampling_options.h"
+#include "data/h5ad/look_together.h"
 #include "sample/cells_out.h"
 #include "sample/path.h"
 
@@ -252,6 +253,7 @@ static cyf_status interpolate(cyf_context *context, const arguments *a, const cy
   cyf_status status;
   CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
   CYF_TRY(cyf_comm_agree(context->comm, note_inputs(a, &context->inputs)));
+  CYF_TRY(cyf_h5ad_look_together(context->comm, 1, &a->start));
   CYF_TRY_CLEANUP(open_all(context, &p));
   const cyf_generator *g = &p.generator;
   cyf_info("interpolating %s %s: %lld points of %lld cells, %s, %d steps, guidance %g; %d ranks x %d threads",

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/device_options.h"
 #include "cli/sampling_options.h"
+#include "data/h5ad/look_together.h"
 #include "sample/cells_out.h"
 #include "sample/generator.h"
 
@@ -166,6 +167,7 @@ static cyf_status sample(cyf_context *context, const arguments *a, const cyf_tex
   cyf_status status;
   CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
   CYF_TRY(cyf_comm_agree(context->comm, note_inputs(a, &context->inputs)));
+  CYF_TRY(cyf_h5ad_look_together(context->comm, 1, &a->like));
   CYF_TRY(cyf_open_wished_device(context->comm, &a->compute, CYF_DEVICE_AUTO, CYF_PRECISION_BF16, &s.device));
   CYF_TRY_CLEANUP(cyf_comm_agree(context->comm, open_sampling(&s)));
   const cyf_generator *g = &s.generator;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "base/memory.h"
 #include "data/hdf5/hdf5_heap.h"
 #include "data/hdf5/lzf_filter.h"
 
@@ -190,27 +191,51 @@ int cyf_h5_walk(const char *path, int progress) {
 
 /* ---- in the process that asks ---- */
 
-enum { REMEMBERED = 64 };
-
 static struct {
   pthread_mutex_t lock;
   cyf_status (*walk)(const char *path);
-  cyf_file_identity walked[REMEMBERED]; /* the last ones */
-  int n;
+  cyf_file_identity *walked; /* kept to the end of the process */
+  int64_t n, capacity;
 } walker = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void cyf_h5_set_walker(cyf_status (*walk)(const char *path)) {
   walker.walk = walk;
 }
 
+/* The caller holds the lock, here and below. */
 static bool was_walked(const cyf_file_identity *now) {
-  for (int i = 0; i < walker.n && i < REMEMBERED; i++) {
+  for (int64_t i = 0; i < walker.n; i++) {
     const cyf_file_identity *then = &walker.walked[i];
     if (then->device == now->device && then->inode == now->inode && then->bytes == now->bytes &&
         then->changed_s == now->changed_s && then->changed_ns == now->changed_ns)
       return true;
   }
   return false;
+}
+
+static cyf_status note(const cyf_file_identity *file) {
+  if (was_walked(file)) return CYF_OK;
+  if (walker.n == walker.capacity) {
+    const int64_t capacity = walker.capacity ? 2 * walker.capacity : 64;
+    CYF_TRY(cyf_realloc((void **)&walker.walked, (size_t)capacity, sizeof *walker.walked));
+    walker.capacity = capacity;
+  }
+  walker.walked[walker.n++] = *file;
+  return CYF_OK;
+}
+
+bool cyf_h5_was_walked(const cyf_file_identity *file) {
+  pthread_mutex_lock(&walker.lock);
+  const bool was = was_walked(file);
+  pthread_mutex_unlock(&walker.lock);
+  return was;
+}
+
+cyf_status cyf_h5_note_walked(const cyf_file_identity *file) {
+  pthread_mutex_lock(&walker.lock);
+  const cyf_status status = note(file);
+  pthread_mutex_unlock(&walker.lock);
+  return status;
 }
 
 cyf_status cyf_h5_walk_first(const char *path) {
@@ -222,7 +247,7 @@ cyf_status cyf_h5_walk_first(const char *path) {
   cyf_status status = CYF_OK;
   if (!was_walked(&now)) {
     status = walker.walk(path);
-    if (status == CYF_OK) walker.walked[walker.n++ % REMEMBERED] = now;
+    if (status == CYF_OK) status = note(&now);
   }
   pthread_mutex_unlock(&walker.lock);
   return status;

@@ -5,6 +5,9 @@
 #ifndef CYF_DATA_HDF5_HDF5_WALK_H
 #define CYF_DATA_HDF5_HDF5_WALK_H
 
+#include <stdbool.h>
+
+#include "base/files.h"
 #include "base/status.h"
 
 /** The exit code of a walk that found a text which HDF5 would copy beyond its room. */
@@ -23,5 +26,12 @@ void cyf_h5_set_walker(cyf_status (*walk)(const char *path));
 /** Called before a file of another program is opened. Does nothing where there is no walker, or where the file was
  * walked and is still the same. Errors: the walker's. */
 cyf_status cyf_h5_walk_first(const char *path);
+
+/** @{ */
+/** Whether a file was walked as it is now; and notes that it was, by another process. Thread-safe. Errors:
+ * CYF_ERR_MEMORY. */
+bool cyf_h5_was_walked(const cyf_file_identity *file);
+cyf_status cyf_h5_note_walked(const cyf_file_identity *file);
+/** @} */
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/atlas/manifest.h"
+#include "data/h5ad/look_together.h"
 #include "data/prepare/job.h"
 
 /* Ranks' shares of a pass differ by files and blocks, so waiting hours for a slower rank is no failure here. */
@@ -249,6 +250,7 @@ static cyf_status run(cyf_prepare_job *job) {
   CYF_TRY(cyf_comm_agree(job->comm, check_options(job->options)));
   CYF_TRY(cyf_comm_agree(job->comm, make_paths(job)));
   CYF_TRY(cyf_comm_agree(job->comm, job->rank == 0 ? claim_output(job) : CYF_OK));
+  CYF_TRY(cyf_h5ad_look_together(job->comm, job->options->n_inputs, job->options->inputs));
   CYF_TRY(cyf_comm_agree(job->comm, cyf_prepare_open_inputs(job)));
   CYF_TRY(cyf_prepare_filter_cells(job));
   CYF_TRY(cyf_prepare_detect_kind(job));
