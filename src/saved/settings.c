@@ -79,7 +79,8 @@ static const cyf_config_field fields[] = {
      "read cells from disk each epoch, keep a rank's cells in its memory, as stored, once they were read, or read them "
      "all into the memory of its GPU (without one: its own) first"},
     {"data.balance", CYF_CONFIG_CHOICE, AT(data.balance), "none", UNBOUNDED, cyf_sampling_words,
-     "the autoencoder and the denoiser see cells by 1/sqrt(n) or 1/n of their data.balance_label, n its cells"},
+     "the autoencoder and the denoiser see cells by 1/sqrt(n) or 1/n of their data.balance_label, n its cells; gentle: "
+     "by 1/sqrt(n), but at most four times as often as without"},
     {"data.balance_label", CYF_CONFIG_STRING, AT(data.balance_label), "", UNBOUNDED, NULL,
      "label column for data.balance"},
     {"data.validation", CYF_CONFIG_REAL, AT(data.validation), "0.05", 0, 0.5, NULL,

@@ -17,6 +17,38 @@ static cyf_status no_such_label(const cyf_atlas *atlas, const char *name) {
                   atlas->n_attributes ? list : "none");
 }
 
+static double by_size(cyf_sampling sampling, double n_k) {
+  if (n_k == 0) return 0;
+  return sampling == CYF_SAMPLING_UNIFORM ? 1 / n_k : 1 / sqrt(n_k);
+}
+
+/* How often a cell of a small category may be emitted for once without weights. Ten cells that are seen more often are
+ * learnt by heart, and generated cells are then copies of them (benchmarks/results/rare.md). */
+static const double MOST_GENTLE = 4;
+
+/* Scales weight[n] so that an epoch has as many cells as without them, none of them above `most`. What is cut off goes
+ * to the other categories, which may bring one more of them to `most`: each round does so to one at least. */
+static void scale_weights(const cyf_attribute *attribute, double most, double *weight) {
+  const int64_t n = attribute->categories.n;
+  bool cuts = true;
+  for (int64_t round = 0; round <= n && cuts; round++) {
+    double n_free = 0, n_weighted = 0;
+    cuts = false;
+    for (int64_t k = 0; k < n; k++) {
+      const double n_k = (double)attribute->n_cells[k];
+      n_free += weight[k] < most ? n_k : n_k * (1 - most);
+      if (weight[k] < most) n_weighted += n_k * weight[k];
+    }
+    for (int64_t k = 0; k < n && n_weighted > 0; k++) {
+      if (weight[k] >= most) continue;
+      weight[k] *= n_free / n_weighted;
+      if (weight[k] < most) continue;
+      weight[k] = most;
+      cuts = true;
+    }
+  }
+}
+
 cyf_status cyf_balance_make(const cyf_atlas *atlas, const cyf_loader_options *options, cyf_cell_weights *ret_balance) {
   *ret_balance = (cyf_cell_weights){.attribute = -1};
   if (options->sampling == CYF_SAMPLING_PLAIN) return CYF_OK;
@@ -26,14 +58,9 @@ cyf_status cyf_balance_make(const cyf_atlas *atlas, const cyf_loader_options *op
   const cyf_attribute *attribute = &atlas->attributes[a];
   const int64_t n = attribute->categories.n;
   CYF_TRY(CYF_NEW(&ret_balance->weight, n + 1));
-  double n_cells = 0, n_weighted = 0;
-  for (int64_t k = 0; k < n; k++) {
-    const double n_k = (double)attribute->n_cells[k];
-    ret_balance->weight[k + 1] = n_k == 0 ? 0 : options->sampling == CYF_SAMPLING_UNIFORM ? 1 / n_k : 1 / sqrt(n_k);
-    n_cells += n_k;
-    n_weighted += n_k * ret_balance->weight[k + 1];
-  }
-  for (int64_t k = 0; k < n && n_weighted > 0; k++) ret_balance->weight[k + 1] *= n_cells / n_weighted;
+  for (int64_t k = 0; k < n; k++)
+    ret_balance->weight[k + 1] = by_size(options->sampling, (double)attribute->n_cells[k]);
+  scale_weights(attribute, options->sampling == CYF_SAMPLING_GENTLE ? MOST_GENTLE : INFINITY, ret_balance->weight + 1);
   ret_balance->weight[0] = 1;
   ret_balance->attribute = a;
   ret_balance->key = cyf_rng_key_make(options->seed, CYF_RNG_BALANCE);

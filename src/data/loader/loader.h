@@ -17,9 +17,15 @@
 typedef enum cyf_split { CYF_SPLIT_TRAIN, CYF_SPLIT_VALIDATION, CYF_SPLIT_ALL } cyf_split;
 
 /** How often an epoch gives a cell: once, or by the size of the cell's category (balance.h). */
-typedef enum cyf_sampling { CYF_SAMPLING_PLAIN, CYF_SAMPLING_SQRT, CYF_SAMPLING_UNIFORM, CYF_SAMPLINGS } cyf_sampling;
+typedef enum cyf_sampling {
+  CYF_SAMPLING_PLAIN,
+  CYF_SAMPLING_SQRT,
+  CYF_SAMPLING_UNIFORM,
+  CYF_SAMPLING_GENTLE,
+  CYF_SAMPLINGS
+} cyf_sampling;
 /** The words of cyf_sampling, in its order. */
-static const char *const cyf_sampling_words[] = {"none", "sqrt", "uniform", NULL};
+static const char *const cyf_sampling_words[] = {"none", "sqrt", "uniform", "gentle", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_sampling_words) == CYF_SAMPLINGS, "a word for each sampling");
 /** Where cells stay between epochs: on disk; as stored in this rank's memory, once they were read; or as integers in
  * the memory of its device, from the start. */
