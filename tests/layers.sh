@@ -33,8 +33,9 @@ room train     base kernels comm data model saved train
 room figures   base figures
 room sample    base kernels comm data model saved sample
 room evaluate  base kernels data figures evaluate
+room calibrate base kernels comm data model saved sample evaluate calibrate
 room bench     base kernels comm data model saved train sample figures bench
-room cli       base kernels comm data model saved train figures sample evaluate bench cli
+room cli       base kernels comm data model saved train figures sample evaluate calibrate bench cli
 order data     tables hdf5 source h5ad,tensors formats atlas loader,prepare,synth latents
 vendor MPI        mpi\.h                  MPI_.*                 comm/.*|cli/main\.c
 by_symbol MPI     data/atlas/shard_hdf5\.c

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "calibrate/calibrate.h"
 #include "cli/command.h"
 #include "cli/device_options.h"
 #include "cli/resources.h"
@@ -119,6 +121,18 @@ static cyf_status list_overrides(const arguments *a, double timeout_s, char *own
   return CYF_OK;
 }
 
+/* The run may have had other stages to do than those that make a model. */
+static cyf_status calibrate(cyf_comm *comm, cyf_device *device, const cyf_run_options *options) {
+  char *path = NULL;
+  bool exists = false;
+  cyf_status status = cyf_path_join(options->directory, "model.h5", &path);
+  if (status == CYF_OK) status = cyf_file_exists(path, &exists);
+  status = cyf_comm_agree(comm, status);
+  if (status == CYF_OK && exists) status = cyf_calibrate(comm, device, path, options->atlas);
+  cyf_free(path);
+  return status;
+}
+
 static cyf_status run_stages(cyf_context *context, const arguments *a, const cyf_run_options *options) {
   cyf_run *run = NULL;
   cyf_device *device = NULL;
@@ -128,6 +142,7 @@ static cyf_status run_stages(cyf_context *context, const arguments *a, const cyf
   cyf_comm_set_timeout(context->comm, settings->comm.timeout_s);
   CYF_TRY_CLEANUP(cyf_open_wished_device(context->comm, &a->compute, settings->device, settings->precision, &device));
   CYF_TRY_CLEANUP(cyf_run_train(run, device));
+  CYF_TRY_CLEANUP(calibrate(context->comm, device, options));
   status = cyf_report_resources(context->comm);
 cleanup:
   cyf_run_close(&run);

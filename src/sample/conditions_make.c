@@ -102,7 +102,7 @@ cleanup:
 /* Gives the cells of each condition its attribute's strength of guidance. With a table the rows have theirs already. */
 static cyf_status set_weights(const cyf_model *model, const cyf_conditions_asked *asked, cyf_conditions *c) {
   cyf_guidance guidance = {0};
-  CYF_TRY(cyf_guidance_make(model, asked->guidance, &guidance));
+  CYF_TRY(cyf_guidance_make(model, asked->guidance, asked->by_classifiers, &guidance));
   cyf_status status = CYF_OK;
   for (int64_t a = 0; a < model->n_attributes && status == CYF_OK; a++) {
     const cyf_condition *condition = NULL;
@@ -115,7 +115,8 @@ static cyf_status set_weights(const cyf_model *model, const cyf_conditions_asked
                         model->attributes[a].name, model->attributes[a].name);
     if (condition == NULL || c->request != NULL) continue;
     for (int64_t i = 0; i < c->n_cells; i++)
-      condition->weight[i] = condition->code[i] < 0 || condition->is_of_all ? 0 : (float)cyf_guidance_of(&guidance, a);
+      condition->weight[i] =
+          condition->code[i] < 0 || condition->is_of_all ? 0 : (float)cyf_guidance_of(&guidance, a, condition->code[i]);
   }
   cyf_guidance_destroy(&guidance);
   return status;

@@ -7,17 +7,17 @@
 
 #include "base/memory.h"
 
-static const double PUBLISHED_GUIDANCE = 2;
+static const double PUBLISHED_GUIDANCE = 2, FREE_GUIDANCE = 1.5;
 
-cyf_status cyf_guidance_create(const cyf_model *model, cyf_guidance *ret_guidance) {
-  *ret_guidance = (cyf_guidance){.common = PUBLISHED_GUIDANCE};
+cyf_status cyf_guidance_create(const cyf_model *model, bool by_classifiers, cyf_guidance *ret_guidance) {
+  *ret_guidance = (cyf_guidance){.model = model, .by_classifiers = by_classifiers, .common = NAN};
   CYF_TRY(CYF_NEW(&ret_guidance->of, model->n_attributes));
   for (int64_t i = 0; i < model->n_attributes; i++) ret_guidance->of[i] = NAN;
   return CYF_OK;
 }
 
 cyf_status cyf_guidance_copy(const cyf_model *model, const cyf_guidance *from, cyf_guidance *ret_guidance) {
-  CYF_TRY(cyf_guidance_create(model, ret_guidance));
+  CYF_TRY(cyf_guidance_create(model, from->by_classifiers, ret_guidance));
   ret_guidance->common = from->common;
   memcpy(ret_guidance->of, from->of, sizeof(double) * (size_t)model->n_attributes);
   return CYF_OK;
@@ -78,10 +78,11 @@ cyf_status cyf_guidance_read(const cyf_model *model, const char *text, cyf_guida
   return status;
 }
 
-cyf_status cyf_guidance_make(const cyf_model *model, const cyf_texts *texts, cyf_guidance *ret_guidance) {
+cyf_status cyf_guidance_make(const cyf_model *model, const cyf_texts *texts, bool by_classifiers,
+                             cyf_guidance *ret_guidance) {
   bool *said = NULL;
   cyf_status status;
-  CYF_TRY(cyf_guidance_create(model, ret_guidance));
+  CYF_TRY(cyf_guidance_create(model, by_classifiers, ret_guidance));
   CYF_TRY_CLEANUP(CYF_NEW(&said, model->n_attributes));
   for (int64_t i = 0; i < texts->n; i++) CYF_TRY_CLEANUP(read_all(model, texts->item[i], said, ret_guidance));
 cleanup:
@@ -90,6 +91,15 @@ cleanup:
   return status;
 }
 
-double cyf_guidance_of(const cyf_guidance *guidance, int64_t attribute) {
-  return isnan(guidance->of[attribute]) ? guidance->common : guidance->of[attribute];
+/* A calibration is of the guide that cyf_choose_guide takes by itself. */
+static double usual(const cyf_guidance *guidance, int64_t attribute, int64_t code) {
+  const cyf_model_attribute *a = &guidance->model->attributes[attribute];
+  const bool is_told = cyf_model_condition(guidance->model, a->name) >= 0;
+  if (a->guidance != NULL && code >= 0 && !(is_told && guidance->by_classifiers)) return (double)a->guidance[code];
+  return is_told && !guidance->by_classifiers ? FREE_GUIDANCE : PUBLISHED_GUIDANCE;
+}
+
+double cyf_guidance_of(const cyf_guidance *guidance, int64_t attribute, int64_t code) {
+  if (!isnan(guidance->of[attribute])) return guidance->of[attribute];
+  return isnan(guidance->common) ? usual(guidance, attribute, code) : guidance->common;
 }

@@ -32,6 +32,12 @@ static void write_attribute(cyf_json *json, const cyf_model_attribute *attribute
   cyf_json_array_begin(json, "n_cells");
   for (int64_t i = 0; i < attribute->categories.n; i++) cyf_json_int(json, NULL, attribute->n_cells[i]);
   cyf_json_array_end(json);
+  if (attribute->guidance != NULL) {
+    cyf_json_array_begin(json, "guidance_hundredths");
+    for (int64_t i = 0; i < attribute->categories.n; i++)
+      cyf_json_int(json, NULL, llround(attribute->guidance[i] * 100));
+    cyf_json_array_end(json);
+  }
   cyf_json_bool(json, "classifier", attribute->classifier != NULL);
   if (attribute->provenance != NULL) cyf_json_text(json, "provenance", attribute->provenance);
   cyf_json_object_end(json);
@@ -165,16 +171,34 @@ static cyf_status names_of(const reader *r, int64_t object, const char *key, cyf
   return CYF_FAIL(CYF_ERR_INPUT, "%s: the description of its model has a name twice among its '%s'", r->name, key);
 }
 
-static cyf_status read_attribute(const reader *r, int64_t at, cyf_model_attribute *to, bool *ret_classifier) {
+/* *ret_numbers [number of the array's values], freed with cyf_free also after an error. */
+static cyf_status ints_of(const reader *r, int64_t at, const char *key, int64_t **ret_numbers, int64_t *ret_n) {
   const cyf_json_value *value = r->document.value;
-  int64_t cells = 0, n = 0;
+  int64_t array = 0, n = 0;
+  CYF_TRY(array_of(r, at, key, &array));
+  *ret_n = value[array].count;
+  CYF_TRY(CYF_NEW(ret_numbers, *ret_n));
+  for (int64_t i = value[array].first; i >= 0; i = value[i].next)
+    if (!cyf_json_int_of(&r->document, i, &(*ret_numbers)[n++])) return lacks(r, key);
+  return CYF_OK;
+}
+
+static cyf_status read_guidance(const reader *r, int64_t at, cyf_model_attribute *to) {
+  int64_t *hundredths = NULL, n = 0;
+  if (cyf_json_get(&r->document, at, "guidance_hundredths") < 0) return CYF_OK;
+  cyf_status status = ints_of(r, at, "guidance_hundredths", &hundredths, &n);
+  if (status == CYF_OK) status = cyf_model_set_guidance(n, hundredths, r->name, to);
+  cyf_free(hundredths);
+  return status;
+}
+
+static cyf_status read_attribute(const reader *r, int64_t at, cyf_model_attribute *to, bool *ret_classifier) {
+  int64_t n = 0;
   CYF_TRY(copy_of(r, at, "name", &to->name));
   CYF_TRY(names_of(r, at, "categories", &to->categories));
-  CYF_TRY(array_of(r, at, "n_cells", &cells));
-  CYF_TRY(CYF_NEW(&to->n_cells, to->categories.n));
-  if (value[cells].count != to->categories.n) return lacks(r, "n_cells");
-  for (int64_t i = value[cells].first; i >= 0; i = value[i].next)
-    if (!cyf_json_int_of(&r->document, i, &to->n_cells[n++])) return lacks(r, "n_cells");
+  CYF_TRY(ints_of(r, at, "n_cells", &to->n_cells, &n));
+  if (n != to->categories.n) return lacks(r, "n_cells");
+  CYF_TRY(read_guidance(r, at, to));
   CYF_TRY(bool_of(r, at, "classifier", ret_classifier));
   return cyf_json_get(&r->document, at, "provenance") >= 0 ? copy_of(r, at, "provenance", &to->provenance) : CYF_OK;
 }

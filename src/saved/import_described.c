@@ -250,6 +250,7 @@ static cyf_status fill_foreign_classifier(const import *m, int64_t k, cyf_model 
     CYF_TRY(CYF_NEW(&to->n_cells, to->categories.n));
   } else {
     to = &model->attributes[at];
+    if (cyf_model_condition(model, to->name) < 0) cyf_free(to->guidance); /* was of the classifier that goes */
   }
   cyf_warn("%s carries no settings: those of %s are taken (latents times %.9g, classifiers below t = %lld)",
            m->from[k].weights, m->description_path, model->latent_scale,

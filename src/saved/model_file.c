@@ -17,6 +17,19 @@ enum { PATH_MAX_TEXT = 128 };
 
 /* ---- writing ---- */
 
+/* Strengths are multiples of 0.01, which whole numbers keep exactly. */
+static cyf_status write_guidance(cyf_tensor_file *file, const char *group, const cyf_model_attribute *attribute) {
+  char path[PATH_MAX_TEXT];
+  int64_t *hundredths = NULL;
+  if (attribute->guidance == NULL) return CYF_OK;
+  CYF_TRY(CYF_NEW(&hundredths, attribute->categories.n));
+  for (int64_t c = 0; c < attribute->categories.n; c++) hundredths[c] = llround(attribute->guidance[c] * 100);
+  snprintf(path, sizeof path, "%s/guidance_hundredths", group);
+  const cyf_status status = cyf_tensor_file_write_ints(file, path, hundredths, attribute->categories.n);
+  cyf_free(hundredths);
+  return status;
+}
+
 static cyf_status write_attribute(cyf_tensor_file *file, int64_t index, const cyf_model_attribute *attribute) {
   char group[64], path[PATH_MAX_TEXT];
   snprintf(group, sizeof group, "attributes/%lld", (long long)index);
@@ -26,6 +39,7 @@ static cyf_status write_attribute(cyf_tensor_file *file, int64_t index, const cy
   CYF_TRY(cyf_tensor_file_write_names(file, path, &attribute->categories));
   snprintf(path, sizeof path, "%s/n_cells", group);
   CYF_TRY(cyf_tensor_file_write_ints(file, path, attribute->n_cells, attribute->categories.n));
+  CYF_TRY(write_guidance(file, group, attribute));
   snprintf(path, sizeof path, "%s/has_classifier", group);
   CYF_TRY(cyf_tensor_file_write_int(file, path, attribute->classifier != NULL));
   if (attribute->classifier == NULL) return CYF_OK;
@@ -123,6 +137,33 @@ static cyf_status read_hidden(cyf_tensor_file *file, const char *group, cyf_clas
   return CYF_FAIL(CYF_ERR_INPUT, "%s: %s has %lld widths, not three", cyf_tensor_file_path(file), path, (long long)n);
 }
 
+cyf_status cyf_model_set_guidance(int64_t n, const int64_t *hundredths, const char *source,
+                                  cyf_model_attribute *attribute) {
+  enum { MOST_HUNDREDTHS = 10000 };
+  bool fits = n == attribute->categories.n;
+  for (int64_t c = 0; c < n && fits; c++) fits = hundredths[c] >= 0 && hundredths[c] <= MOST_HUNDREDTHS;
+  if (!fits)
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: attribute '%s' has no strength of guidance from 0 to 100 for each category",
+                    source, attribute->name);
+  CYF_TRY(CYF_NEW(&attribute->guidance, n));
+  for (int64_t c = 0; c < n; c++) attribute->guidance[c] = (double)hundredths[c] / 100;
+  return CYF_OK;
+}
+
+/* Models that were not calibrated, as those from before there was a calibration, have none. */
+static cyf_status read_guidance(cyf_tensor_file *file, const char *group, cyf_model_attribute *attribute) {
+  char path[PATH_MAX_TEXT];
+  int64_t *hundredths = NULL, n = 0;
+  bool has = false;
+  snprintf(path, sizeof path, "%s/guidance_hundredths", group);
+  CYF_TRY(cyf_tensor_file_has(file, path, &has));
+  if (!has) return CYF_OK;
+  CYF_TRY(cyf_tensor_file_read_ints(file, path, &hundredths, &n));
+  const cyf_status status = cyf_model_set_guidance(n, hundredths, cyf_tensor_file_path(file), attribute);
+  cyf_free(hundredths);
+  return status;
+}
+
 static cyf_status read_attribute(cyf_tensor_file *file, int64_t index, cyf_model *model) {
   cyf_model_attribute *attribute = &model->attributes[index];
   char group[64], path[PATH_MAX_TEXT];
@@ -137,6 +178,7 @@ static cyf_status read_attribute(cyf_tensor_file *file, int64_t index, cyf_model
   if (n != attribute->categories.n)
     return CYF_FAIL(CYF_ERR_INPUT, "%s: attribute '%s' has %lld categories and %lld counts", cyf_tensor_file_path(file),
                     attribute->name, (long long)attribute->categories.n, (long long)n);
+  CYF_TRY(read_guidance(file, group, attribute));
   snprintf(path, sizeof path, "%s/has_classifier", group);
   CYF_TRY(cyf_tensor_file_read_int(file, path, &has_classifier));
   if (!has_classifier) return CYF_OK;
@@ -252,6 +294,7 @@ void cyf_model_attribute_destroy(cyf_model_attribute *attribute) {
   cyf_free(attribute->name);
   cyf_names_destroy(&attribute->categories);
   cyf_free(attribute->n_cells);
+  cyf_free(attribute->guidance);
   cyf_free(attribute->provenance);
   cyf_classifier_destroy(&attribute->classifier);
 }

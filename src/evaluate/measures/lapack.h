@@ -13,6 +13,10 @@ void dsyevr_(const char *jobz, const char *range, const char *uplo, const int *n
              double *z, const int *ldz, int *isuppz, double *work, const int *lwork, int *iwork, const int *liwork,
              int *info, size_t jobz_length, size_t range_length, size_t uplo_length);
 
+/** Solves a system with a symmetric positive definite matrix, for several right-hand sides. */
+void dposv_(const char *uplo, const int *n, const int *n_sides, double *a, const int *lda, double *b, const int *ldb,
+            int *info, size_t uplo_length);
+
 /** @{ */
 /** LQ factorisation, and the rows of its Q. */
 void dgelqf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work, const int *lwork,
