@@ -58,7 +58,7 @@ static void list_options(arguments *a, cyf_option *o) {
       {"by", 0, CYF_OPTION_TEXT, &a->by, "ATTR", "the column of --like"},
       {"requests", 0, CYF_OPTION_TEXT, &a->requests, "TABLE", "CSV of what to sample: attributes, count, guidance"},
       {"guidance", 0, CYF_OPTION_LIST, &a->guidance, "W|ATTR=W,..",
-       "strength of guidance, one for all or one each (default 2, as published)"},
+       "strength of guidance, one for all or one each (default 2 with a classifier, 1.5 where the denoiser is told)"},
       {"guidance-mode", 0, CYF_OPTION_TEXT, &a->guidance_mode, "auto|classifier|free",
        "by classifiers, or by a denoiser that is told labels (auto: so where it is)"},
       cyf_output_option(&a->kind),
@@ -101,16 +101,22 @@ static cyf_status note_inputs(const arguments *a, cyf_inputs *inputs) {
 static cyf_status open_sampling(sampling *s) {
   const arguments *a = s->arguments;
   cyf_generator *g = &s->generator;
+  cyf_guidance_mode mode = CYF_GUIDANCE_AUTO;
+  CYF_TRY(cyf_guidance_mode_parse(usage.command, a->guidance_mode, &mode));
   const cyf_conditions_asked conditions = {.where = &a->where,
                                            .like = a->like,
                                            .by = a->by,
                                            .requests = a->requests,
                                            .guidance = &a->guidance,
+                                           .by_classifiers = mode == CYF_GUIDANCE_CLASSIFIER,
                                            .n_cells = a->n_cells,
                                            .seed = (uint64_t)a->reverse.seed};
-  cyf_generator_asked asked = {
-      .command = usage.command, .conditions = &conditions, .reverse = a->reverse, .t_last = -1, .output = a->kind};
-  CYF_TRY(cyf_guidance_mode_parse(usage.command, a->guidance_mode, &asked.mode));
+  const cyf_generator_asked asked = {.command = usage.command,
+                                     .conditions = &conditions,
+                                     .mode = mode,
+                                     .reverse = a->reverse,
+                                     .t_last = -1,
+                                     .output = a->kind};
   CYF_TRY(cyf_generator_load(a->model, s->device, g));
   CYF_TRY(cyf_generator_open(g, &asked));
   CYF_TRY(cyf_conditions_describe_guidance(g->model, &g->conditions, &s->guidance));

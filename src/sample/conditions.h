@@ -32,6 +32,7 @@ typedef struct cyf_conditions_asked {
   const char *like, *by;        /**< path of an h5ad file, and an attribute; NULL: neither */
   const char *requests;         /**< path of a table (sample/requests.h); NULL: none */
   const cyf_texts *guidance;    /**< as sample/guidance.h reads it */
+  bool by_classifiers;          /**< classifiers guide, also where the denoiser is told the label */
   const char *guided_otherwise; /**< an attribute that may have guidance but no condition; NULL: none */
   int64_t n_cells;              /**< 0: not said */
   uint64_t seed;

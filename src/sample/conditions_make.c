@@ -102,7 +102,7 @@ cleanup:
 /* Gives the cells of each condition its attribute's strength of guidance. With a table the rows have theirs already. */
 static cyf_status set_weights(const cyf_model *model, const cyf_conditions_asked *asked, cyf_conditions *c) {
   cyf_guidance guidance = {0};
-  CYF_TRY(cyf_guidance_make(model, asked->guidance, &guidance));
+  CYF_TRY(cyf_guidance_make(model, asked->guidance, asked->by_classifiers, &guidance));
   cyf_status status = CYF_OK;
   for (int64_t a = 0; a < model->n_attributes && status == CYF_OK; a++) {
     const cyf_condition *condition = NULL;

@@ -7,24 +7,33 @@
 
 #include "base/memory.h"
 
-static const double PUBLISHED_GUIDANCE = 2;
+static const double PUBLISHED_GUIDANCE = 2, FREE_GUIDANCE = 1.5;
 
-cyf_status cyf_guidance_create(const cyf_model *model, cyf_guidance *ret_guidance) {
-  *ret_guidance = (cyf_guidance){.common = PUBLISHED_GUIDANCE};
-  CYF_TRY(CYF_NEW(&ret_guidance->of, model->n_attributes));
-  for (int64_t i = 0; i < model->n_attributes; i++) ret_guidance->of[i] = NAN;
-  return CYF_OK;
+cyf_status cyf_guidance_create(const cyf_model *model, bool by_classifiers, cyf_guidance *ret_guidance) {
+  *ret_guidance = (cyf_guidance){.common = NAN};
+  cyf_status status = CYF_NEW(&ret_guidance->of, model->n_attributes);
+  if (status == CYF_OK) status = CYF_NEW(&ret_guidance->usual, model->n_attributes);
+  for (int64_t i = 0; i < model->n_attributes && status == CYF_OK; i++) {
+    const bool is_told = !by_classifiers && cyf_model_condition(model, model->attributes[i].name) >= 0;
+    ret_guidance->of[i] = NAN;
+    ret_guidance->usual[i] = is_told ? FREE_GUIDANCE : PUBLISHED_GUIDANCE;
+  }
+  if (status != CYF_OK) cyf_guidance_destroy(ret_guidance);
+  return status;
 }
 
 cyf_status cyf_guidance_copy(const cyf_model *model, const cyf_guidance *from, cyf_guidance *ret_guidance) {
-  CYF_TRY(cyf_guidance_create(model, ret_guidance));
+  CYF_TRY(cyf_guidance_create(model, false, ret_guidance));
   ret_guidance->common = from->common;
+  memcpy(ret_guidance->usual, from->usual, sizeof(double) * (size_t)model->n_attributes);
   memcpy(ret_guidance->of, from->of, sizeof(double) * (size_t)model->n_attributes);
   return CYF_OK;
 }
 
 void cyf_guidance_destroy(cyf_guidance *guidance) {
-  if (guidance != NULL) cyf_free(guidance->of);
+  if (guidance == NULL) return;
+  cyf_free(guidance->of);
+  cyf_free(guidance->usual);
 }
 
 static cyf_status read_weight(const char *whole, const char *text, double *ret_weight) {
@@ -78,10 +87,11 @@ cyf_status cyf_guidance_read(const cyf_model *model, const char *text, cyf_guida
   return status;
 }
 
-cyf_status cyf_guidance_make(const cyf_model *model, const cyf_texts *texts, cyf_guidance *ret_guidance) {
+cyf_status cyf_guidance_make(const cyf_model *model, const cyf_texts *texts, bool by_classifiers,
+                             cyf_guidance *ret_guidance) {
   bool *said = NULL;
   cyf_status status;
-  CYF_TRY(cyf_guidance_create(model, ret_guidance));
+  CYF_TRY(cyf_guidance_create(model, by_classifiers, ret_guidance));
   CYF_TRY_CLEANUP(CYF_NEW(&said, model->n_attributes));
   for (int64_t i = 0; i < texts->n; i++) CYF_TRY_CLEANUP(read_all(model, texts->item[i], said, ret_guidance));
 cleanup:
@@ -91,5 +101,6 @@ cleanup:
 }
 
 double cyf_guidance_of(const cyf_guidance *guidance, int64_t attribute) {
-  return isnan(guidance->of[attribute]) ? guidance->common : guidance->of[attribute];
+  if (!isnan(guidance->of[attribute])) return guidance->of[attribute];
+  return isnan(guidance->common) ? guidance->usual[attribute] : guidance->common;
 }

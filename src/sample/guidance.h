@@ -12,15 +12,17 @@
 
 /** The strength of guidance, of each attribute. */
 typedef struct cyf_guidance {
-  double common;   /**< of each attribute that has none of its own */
-  bool has_common; /**< the user gave `common`; false: it is the default */
+  double common;   /**< of each attribute that has none of its own; NAN: each has its usual one */
+  bool has_common; /**< the user gave `common` */
   double *of;      /**< [n_attributes of the model] of each attribute, NAN: it has none of its own; owned */
+  double *usual;   /**< [n_attributes of the model] of each attribute, where nothing is said; owned */
 } cyf_guidance;
 
 /** @{ */
-/** Makes a guidance of 2, the published default, for every attribute, or a copy of another one, in which has_common is
- * false. The caller frees it with cyf_guidance_destroy. Errors: CYF_ERR_MEMORY. */
-cyf_status cyf_guidance_create(const cyf_model *model, cyf_guidance *ret_guidance);
+/** Makes the usual guidance, or a copy of another one, in which has_common is false. Usual is 2 with a classifier, as
+ * published, and 1.5 where the denoiser is told the label, unless by_classifiers. benchmarks/results/defaults.md has
+ * figures. The caller frees it with cyf_guidance_destroy. Errors: CYF_ERR_MEMORY. */
+cyf_status cyf_guidance_create(const cyf_model *model, bool by_classifiers, cyf_guidance *ret_guidance);
 cyf_status cyf_guidance_copy(const cyf_model *model, const cyf_guidance *from, cyf_guidance *ret_guidance);
 /** @} */
 
@@ -32,7 +34,8 @@ cyf_status cyf_guidance_read(const cyf_model *model, const char *text, cyf_guida
 
 /** Reads all texts of a repeated option, as cyf_guidance_read does, over the default. The caller frees the result with
  * cyf_guidance_destroy. Errors: CYF_ERR_USAGE, CYF_ERR_MEMORY. */
-cyf_status cyf_guidance_make(const cyf_model *model, const cyf_texts *texts, cyf_guidance *ret_guidance);
+cyf_status cyf_guidance_make(const cyf_model *model, const cyf_texts *texts, bool by_classifiers,
+                             cyf_guidance *ret_guidance);
 /** The strength for an attribute, given by its place in the model. */
 double cyf_guidance_of(const cyf_guidance *guidance, int64_t attribute);
 

@@ -39,7 +39,7 @@ void cyf_path_choose_start(cyf_path *path, const cyf_model *model, int64_t t_ini
 cyf_status cyf_path_choose_weight(cyf_path *path, const cyf_model *model, const cyf_texts *guidance) {
   const int64_t attribute = path->classes.attribute;
   cyf_guidance said = {0};
-  CYF_TRY(cyf_guidance_make(model, guidance, &said));
+  CYF_TRY(cyf_guidance_make(model, guidance, false, &said));
   const bool is_said = said.has_common || !isnan(said.of[attribute]);
   path->weight = is_said ? cyf_guidance_of(&said, attribute) : DEFAULT_PATH_GUIDANCE;
   cyf_guidance_destroy(&said);

@@ -114,7 +114,7 @@ static cyf_status row_guidance(const table *t, int64_t row, const cyf_conditions
   const char *text = column < 0 ? "" : field(t, row, column);
   if (text[0] == '\0') return CYF_OK;
   cyf_guidance said = {0};
-  CYF_TRY(cyf_guidance_create(t->model, &said));
+  CYF_TRY(cyf_guidance_create(t->model, false, &said));
   cyf_status status = cyf_guidance_read(t->model, text, &said);
   if (status == CYF_OK) status = check_guidance(t, &said, c, cell);
   if (status == CYF_OK && said.has_common) guidance->common = said.common;
@@ -153,7 +153,7 @@ static cyf_status read_table(table *t, const cyf_conditions_asked *asked, cyf_co
   CYF_TRY(read_counts(t, c));
   CYF_TRY(add_columns(t, c));
   for (int64_t i = 0; i < asked->where->n; i++) CYF_TRY(add_where(t, asked->where->item[i], c));
-  CYF_TRY(cyf_guidance_make(t->model, asked->guidance, &t->guidance));
+  CYF_TRY(cyf_guidance_make(t->model, asked->guidance, asked->by_classifiers, &t->guidance));
   int64_t first = 0;
   for (int64_t r = 0; r < t->csv.n_rows; r++) {
     CYF_TRY(at_line(t, r, fill_row(t, r, first, c)));
