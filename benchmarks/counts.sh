@@ -20,7 +20,7 @@ mkdir -p "$work" "$results"
 [ -e "$work/atlas" ] || $cytoforge prepare "$raw" -o "$work/atlas" --label "$label" --holdout 0.2 --seed 0
 for seed in $seeds; do
   run=$work/run_$seed
-  [ -e "$run/model.h5" ] || mpirun -n 2 $cytoforge train -c configs/counts.yaml --set seed="$seed" --data "$work/atlas" --out "$run" --resume auto
+  [ -e "$run/model.h5" ] || mpirun -n 2 $cytoforge train -c benchmarks/counts.yaml --set seed="$seed" --data "$work/atlas" --out "$run" --resume auto
   mpirun -n 2 $cytoforge sample -m "$run/model.h5" --like "$work/atlas/heldout.h5ad" --by "$label" --seed "$seed" -o "$work/cells_$seed.h5ad" --force
   $cytoforge evaluate --real "$work/atlas/heldout.h5ad" --train "$work/atlas/train.h5ad" --synthetic "$work/cells_$seed.h5ad" --label "$label" \
     -o "$work/cells_$seed.json" --force > "$work/cells_$seed.txt"
@@ -45,7 +45,7 @@ cpu=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
 {
   echo "# Drawn counts on $(basename "$raw")"
   echo
-  echo "Made by \`benchmarks/counts.sh\` on $(date -u +%F): $cpu, $(nproc) cores. \`configs/counts.yaml\`, default sampler; a model and a sample a seed."
+  echo "Made by \`benchmarks/counts.sh\` on $(date -u +%F): $cpu, $(nproc) cores. \`benchmarks/counts.yaml\`, default sampler; a model and a sample a seed."
   echo
   echo "| seed | measure | drawn counts | ceiling | aim | met |"
   echo "|---|---|---|---|---|---|"

@@ -18,7 +18,7 @@ real=$work/atlas/heldout.h5ad train=$work/atlas/train.h5ad
 if [ ! -f "$work/free/model.h5" ]; then
   mkdir -p "$work/free/checkpoints"
   cp "$work"/run/checkpoints/autoencoder-* "$work/free/checkpoints/"
-  mpirun -n 2 $cytoforge train -c configs/counts.yaml --set denoiser.conditions="[$label]" --stage denoiser --data "$work/atlas" --out "$work/free"
+  mpirun -n 2 $cytoforge train -c benchmarks/counts.yaml --set denoiser.conditions="[$label]" --stage denoiser --data "$work/atlas" --out "$work/free"
 fi
 {
   echo "# Guidance"

@@ -21,7 +21,7 @@ if [ ! -f "$work/run/model.h5" ]; then
   raw=$(real_data_file pbmc_facs.h5ad)
   $cytoforge prepare "$raw" -o "$work/atlas" --label "$label" \
     --holdout 0.2 --seed 0
-  mpirun -n 2 $cytoforge train -c configs/counts.yaml --data "$work/atlas" --out "$work/run"
+  mpirun -n 2 $cytoforge train -c benchmarks/counts.yaml --data "$work/atlas" --out "$work/run"
 fi
 real=$work/atlas/heldout.h5ad
 
@@ -78,7 +78,7 @@ cpu=$(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)
   echo "# Quality against steps"
   echo
   echo "Made by \`benchmarks/steps.sh\` on $(date -u +%F): $cpu, $(nproc) cores. $(awk 'END {print NR}' "$runs") runs, mean and standard deviation"
-  echo "over seeds $seeds of sampling. Model of counts (\`configs/counts.yaml\`), classifier guidance 2. Steps N are even in time, lambdaN in the log"
+  echo "over seeds $seeds of sampling. Model of counts (\`benchmarks/counts.yaml\`), classifier guidance 2. Steps N are even in time, lambdaN in the log"
   echo "signal-to-noise ratio. AUC: that of a random forest which tells real from drawn cells. \"Within noise\": no further above the mean of ddpm over"
   echo "all timesteps than two standard errors of the difference."
   echo

@@ -18,7 +18,7 @@ mkdir -p "$work/free/checkpoints" "$results"
 pairs=("donor=d101,cell_type=B cells" "donor=d1015,cell_type=NK cells" "donor=d1244,cell_type=CD14+ Monocytes"
   "donor=d1488,cell_type=CD4 T cells" "donor=d1256,cell_type=FCGR3A+ Monocytes")
 # Three times the cells of pbmc_facs.
-settings=(-c configs/counts.yaml --set autoencoder.steps=1500 --set denoiser.steps=3000 --set classifier.steps=1500)
+settings=(-c benchmarks/counts.yaml --set autoencoder.steps=1500 --set denoiser.steps=3000 --set classifier.steps=1500)
 
 $python benchmarks/split.py "$donors" "$work/seen.h5ad" "$work/held.h5ad" "${pairs[@]}"
 [ -e "$work/atlas" ] || $cytoforge prepare "$work/seen.h5ad" -o "$work/atlas" --label donor --label cell_type
@@ -41,7 +41,7 @@ table() { # NAME MODEL MODE GUIDANCE title
 {
   echo "# Pairs of labels never seen together"
   echo
-  echo "Made by \`benchmarks/unseen.sh\` on $(date -u +%F), settings \`configs/counts.yaml\` with more steps: Kang et al. 2018, 8 donors x 8 types, five pairs held out,"
+  echo "Made by \`benchmarks/unseen.sh\` on $(date -u +%F), settings \`benchmarks/counts.yaml\` with more steps: Kang et al. 2018, 8 donors x 8 types, five pairs held out,"
   echo "200 cells drawn of each, default sampler. Labels are judged by logistic regressions (all genes, classes weighted equally). They were fitted to the real"
   echo "cells of the seen pairs and to one half of the held-out ones; \"real\" is their accuracy on the other half. Distances are over latents. Strengths of"
   echo "guidance were set beforehand."

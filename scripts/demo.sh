@@ -18,8 +18,8 @@ run $cytoforge synth -o demo/cells.h5ad --cells 4000 --genes 2000 --types 5
 say "make an atlas, one fifth held out"
 run $cytoforge prepare demo/cells.h5ad -o demo/atlas --label cell_type --label donor --holdout 0.2
 
-say "train on 2 ranks"
-run mpirun -n 2 $cytoforge train -c configs/quickstart.yaml --data demo/atlas --out demo/run
+say "train on 2 ranks, with settings that the atlas chooses"
+run mpirun -n 2 $cytoforge train --data demo/atlas --out demo/run --effort quick
 
 say "sample as many cells as were held out, in their proportions"
 run mpirun -n 2 $cytoforge sample -m demo/run/model.h5 --like demo/atlas/heldout.h5ad --by cell_type -o demo/synthetic.h5ad

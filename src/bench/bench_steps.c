@@ -121,7 +121,9 @@ static cyf_status make_autoencoder(cyf_bench_steps *s) {
 }
 
 static cyf_status make_denoiser(cyf_bench_steps *s) {
-  const cyf_denoiser_config config = cyf_settings_denoiser(s->settings, NULL);
+  int64_t n_classes[CYF_DENOISER_CONDITIONS_MAX];
+  for (int k = 0; k < CYF_DENOISER_CONDITIONS_MAX; k++) n_classes[k] = s->shape.n_classes;
+  const cyf_denoiser_config config = cyf_settings_denoiser(s->settings, n_classes);
   CYF_TRY(cyf_denoiser_create(s->device, &config, 1, &s->denoiser));
   s->parameters = cyf_denoiser_parameters(s->denoiser);
   CYF_TRY(cyf_denoiser_init(s->denoiser, 0));

@@ -85,7 +85,7 @@ static cyf_status make_model(const arguments *a, cyf_device *device, cyf_model *
   cyf_settings *settings = &model->settings;
   cyf_model_attribute *attribute = NULL;
   for (int k = 0; k < CYF_DENOISER_CONDITIONS_MAX; k++) n_classes[k] = a->n_classes;
-  CYF_TRY(cyf_settings_load(NULL, a->overrides.n, (const char *const *)a->overrides.item, settings));
+  CYF_TRY(cyf_settings_load_fixed(a->overrides.n, (const char *const *)a->overrides.item, settings));
   const cyf_denoiser_config denoiser = cyf_settings_denoiser(settings, n_classes);
   const cyf_classifier_config classifier = cyf_settings_classifier(settings, a->n_classes);
   model->device = device;

@@ -220,7 +220,7 @@ static cyf_status load_settings(const arguments *a, cyf_settings *ret_settings) 
   for (int64_t i = 0; i < n; i++) items[i] = a->overrides.item[i];
   snprintf(residency, sizeof residency, "data.residency=%s", a->residency != NULL ? a->residency : "");
   items[n] = residency;
-  const cyf_status status = cyf_settings_load(NULL, n + (a->residency != NULL), items, ret_settings);
+  const cyf_status status = cyf_settings_load_fixed(n + (a->residency != NULL), items, ret_settings);
   cyf_free(items);
   return status;
 }

@@ -9,7 +9,7 @@ static const cyf_usage usage = {
         "Prints the resolved configuration: every key, its value here, its default, its range and its meaning.\n"
         "The output is itself a configuration file. Without CONFIG.yaml, the defaults.",
     .examples =
-        "  cytoforge config configs/quickstart.yaml --set denoiser.steps=1000\n"
+        "  cytoforge config configs/paper.yaml --set denoiser.steps=1000\n"
         "  cytoforge config > my.yaml\n"};
 
 typedef struct arguments {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "bench/run_time.h"
 #include "calibrate/calibrate.h"
 #include "cli/command.h"
 #include "cli/device_options.h"
@@ -14,41 +16,50 @@
 
 static const cyf_usage usage = {
     .command = "train",
-    .arguments = "--data ATLAS (-c CONFIG.yaml --out RUN | -m MODEL --stage classifier:COLUMN) [options]",
+    .arguments = "--data ATLAS (--out RUN [-c CONFIG.yaml] | -m MODEL --stage classifier:COLUMN) [options]",
     .text =
         "Trains the autoencoder, encodes the atlas, trains the denoiser and one classifier for each label column, and "
         "writes\n"
-        "RUN/model.h5. Checkpoints go to RUN/checkpoints; SIGTERM or SIGINT ends the run after one more.\n"
+        "RUN/model.h5. What is not set is chosen by the atlas: the likelihood by its values, widths, steps and rates "
+        "by "
+        "its cells,\n"
+        "and the denoiser is told its labels. The log says what was chosen and why, and how long the run will take; "
+        "RUN/config.yaml\n"
+        "keeps it. Checkpoints go to RUN/checkpoints; SIGTERM or SIGINT ends the run after one more.\n"
         "With -m, a classifier is added to a finished model, which otherwise stays as it is; the atlas may be another "
         "one of the same\n"
         "genes.",
     .examples =
-        "  mpirun -n 2 cytoforge train -c configs/quickstart.yaml --data atlas --out runs/first\n"
-        "  mpirun -n 4 cytoforge train -c configs/quickstart.yaml --data atlas --out runs/first --resume auto\n"
+        "  mpirun -n 2 cytoforge train --data atlas --out runs/first\n"
+        "  mpirun -n 4 cytoforge train --data atlas --out runs/first --resume auto\n"
+        "  mpirun -n 2 cytoforge train --data atlas --out runs/long --effort long --set seed=1\n"
         "  cytoforge train -c my.yaml --data atlas --out runs/b --stage classifier:donor --set "
         "classifier.steps=5000\n"
         "  cytoforge train --stage classifier:donor --data atlas -m runs/first/model.h5\n",
     .groups = {{"config", "what to train"}, {"resume", "going on and overriding"}, {"device", "computing"}}};
 
 typedef struct arguments {
-  const char *config, *data, *out, *model, *stage, *resume;
+  const char *config, *data, *out, *model, *stage, *resume, *effort;
   cyf_texts overrides;
   cyf_device_options compute;
   bool force;
   char stage_help[CYF_NAMES_LIST_BYTES + 32];
 } arguments;
 
-enum { N_OF_SETTINGS = 8, N_OPTIONS = N_OF_SETTINGS + CYF_DEVICE_OPTIONS };
+enum { N_OF_SETTINGS = 9, N_OPTIONS = N_OF_SETTINGS + CYF_DEVICE_OPTIONS };
 
 static void list_options(arguments *a, cyf_option *o) {
   char stages[CYF_NAMES_LIST_BYTES];
   snprintf(a->stage_help, sizeof a->stage_help, "one of %s (default 'all')", cyf_stages_text(stages));
   const cyf_option table[N_OF_SETTINGS] = {
-      {"config", 'c', CYF_OPTION_TEXT, &a->config, "CONFIG", "YAML configuration (default: the built-in defaults)"},
+      {"config", 'c', CYF_OPTION_TEXT, &a->config, "CONFIG",
+       "YAML configuration; what it leaves out is chosen by the atlas"},
       {"data", 0, CYF_OPTION_TEXT, &a->data, "ATLAS", "directory made by cytoforge prepare"},
       {"out", 0, CYF_OPTION_TEXT, &a->out, "RUN", "directory of the run"},
       {"model", 'm', CYF_OPTION_TEXT, &a->model, "MODEL",
        "add the classifier to this model (--out: where latents and checkpoints stay; default: beside it, removed)"},
+      {"effort", 0, CYF_OPTION_TEXT, &a->effort, "quick|normal|long",
+       "how many cells the stages see where their steps are not set: a quarter, the usual number, four times as many"},
       {"stage", 0, CYF_OPTION_TEXT, &a->stage, "STAGE", a->stage_help},
       {"resume", 0, CYF_OPTION_TEXT, &a->resume, "auto", "go on from the newest checkpoints; finished stages are kept"},
       {"set", 0, CYF_OPTION_LIST, &a->overrides, "KEY=VALUE", "override one key of the configuration; may be repeated"},
@@ -72,11 +83,16 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   CYF_TRY(cyf_device_options_check(&a->compute));
   if (a->resume != NULL && strcmp(a->resume, "auto") != 0)
     return CYF_FAIL(CYF_ERR_USAGE, "train: --resume wants auto, not '%s'", a->resume);
+  int effort = 0;
+  if (a->effort != NULL)
+    CYF_TRY(cyf_words_choose(usage.command, "effort", CYF_EFFORTS, cyf_effort_words, a->effort, &effort));
   if (a->resume != NULL && a->force && a->model == NULL)
     return CYF_FAIL(CYF_ERR_USAGE, "train: --resume and --force contradict each other");
   if (a->model == NULL) return CYF_OK;
   if (cyf_stage_column(&cyf_stage_classifier, a->stage) == NULL)
     return CYF_FAIL(CYF_ERR_USAGE, "train: -m adds a classifier to a model: --stage classifier:COLUMN is needed");
+  if (a->effort != NULL)
+    return CYF_FAIL(CYF_ERR_USAGE, "train: --effort is for whole runs; with -m, --set classifier.steps=N");
   if (a->config != NULL)
     return CYF_FAIL(CYF_ERR_USAGE,
                     "train: with -m the settings are the model's; --set classifier.KEY=VALUE changes the classifier's");
@@ -101,15 +117,16 @@ static cyf_status add_classifier(cyf_context *context, const arguments *a) {
   return status;
 }
 
-enum { N_KEYS = 3 };
+enum { N_KEYS = 4 };
 
 /* Options that belong to the run's settings: overrides[n + N_KEYS] are those of --set with these behind. */
 static cyf_status list_overrides(const arguments *a, double timeout_s, char *own[N_KEYS], const char ***ret_overrides,
                                  int64_t *ret_n) {
   char timeout[32];
   snprintf(timeout, sizeof timeout, "%.17g", timeout_s);
-  const char *const keys[N_KEYS] = {"device", "precision", "comm.timeout_s"};
-  const char *const values[N_KEYS] = {a->compute.device, a->compute.precision, timeout_s > 0 ? timeout : NULL};
+  const char *const keys[N_KEYS] = {"effort", "device", "precision", "comm.timeout_s"};
+  const char *const values[N_KEYS] = {a->effort, a->compute.device, a->compute.precision,
+                                      timeout_s > 0 ? timeout : NULL};
   CYF_TRY(CYF_NEW(ret_overrides, a->overrides.n + N_KEYS));
   for (int64_t i = 0; i < a->overrides.n; i++) (*ret_overrides)[i] = a->overrides.item[i];
   *ret_n = a->overrides.n;
@@ -134,6 +151,7 @@ static cyf_status calibrate(cyf_comm *comm, cyf_device *device, const cyf_run_op
 }
 
 static cyf_status run_stages(cyf_context *context, const arguments *a, const cyf_run_options *options) {
+  const double start_s = cyf_clock_s();
   cyf_run *run = NULL;
   cyf_device *device = NULL;
   cyf_status status;
@@ -141,8 +159,12 @@ static cyf_status run_stages(cyf_context *context, const arguments *a, const cyf
   const cyf_settings *settings = cyf_run_settings(run);
   cyf_comm_set_timeout(context->comm, settings->comm.timeout_s);
   CYF_TRY_CLEANUP(cyf_open_wished_device(context->comm, &a->compute, settings->device, settings->precision, &device));
+  CYF_TRY_CLEANUP(cyf_bench_tell_run_time(context->comm, device, run, options->atlas));
   CYF_TRY_CLEANUP(cyf_run_train(run, device));
   CYF_TRY_CLEANUP(calibrate(context->comm, device, options));
+  char took[16];
+  cyf_clock_duration(cyf_clock_s() - start_s, took, sizeof took);
+  cyf_info("done in %s", took);
   status = cyf_report_resources(context->comm);
 cleanup:
   cyf_run_close(&run);

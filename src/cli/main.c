@@ -56,7 +56,7 @@ static void print_help(FILE *stream) {
       "            75 stopped by a signal (--resume auto goes on)\n\n"
       "example:\n"
       "  cytoforge prepare cells.h5ad -o atlas --label cell_type\n"
-      "  mpirun -n 2 cytoforge train -c configs/quickstart.yaml --data atlas --out runs/first\n"
+      "  mpirun -n 2 cytoforge train --data atlas --out runs/first\n"
       "  mpirun -n 2 cytoforge sample -m runs/first/model.h5 -n 1000 --where cell_type=\"B cell\" -o cells_b.h5ad\n",
       levels);
 }

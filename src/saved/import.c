@@ -140,7 +140,7 @@ static cyf_status make_settings(const import *m, cyf_settings *ret_settings) {
     cyf_widths_text(3, m->classifier_config[0].hidden, widths, sizeof widths);
     CYF_TRY_CLEANUP(cyf_format(&text[n++], "classifier.hidden=%s", widths));
   }
-  CYF_TRY_CLEANUP(cyf_settings_load(NULL, n, (const char *const *)text, ret_settings));
+  CYF_TRY_CLEANUP(cyf_settings_load_fixed(n, (const char *const *)text, ret_settings));
 cleanup:
   for (int i = 0; i < N_MAX; i++) cyf_free(text[i]);
   return status;

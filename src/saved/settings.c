@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "saved/settings.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/checksum.h"
-#include "base/files.h"
 #include "base/memory.h"
-#include "base/partial.h"
 #include "data/latents/latents.h"
 #include "data/loader/loader.h"
 #include "model/diffusion/methods.h"
@@ -29,19 +25,19 @@ _Static_assert(sizeof(cyf_loader_io) == sizeof(int), "an enumeration is as large
  * defaults. */
 #define STAGE_FIELD(section, key, TYPE, DEFAULT, LEAST, MOST, HELP) \
   { #section "." #key, CYF_CONFIG_##TYPE, AT(section.stage.key), DEFAULT, LEAST, MOST, NULL, HELP }
-#define STAGE_FIELDS(section, STEPS, BATCH, RATE, DECAY, SCHEDULE, EMA, EMA_WARMUP)                                 \
-  STAGE_FIELD(section, steps, INT, STEPS, 1, 1e12, "parameter updates"),                                            \
-      STAGE_FIELD(section, batch_cells, INT, BATCH, 1, 1e9,                                                         \
+#define STAGE_FIELDS(section, DECAY, EMA, EMA_WARMUP)                                                               \
+  STAGE_FIELD(section, steps, INT, "auto", 1, 1e12, "parameter updates"),                                           \
+      STAGE_FIELD(section, batch_cells, INT, "auto", 1, 1e9,                                                        \
                   "cells of one batch over all ranks; a multiple of data.lanes"),                                   \
       STAGE_FIELD(section, accumulate, INT, "1", 1, 1e6, "batches whose gradients are averaged into one update"),   \
-      STAGE_FIELD(section, learning_rate, REAL, RATE, 1e-12, 10, "AdamW's peak learning rate"),                     \
+      STAGE_FIELD(section, learning_rate, REAL, "auto", 1e-12, 10, "AdamW's peak learning rate"),                   \
       STAGE_FIELD(section, weight_decay, REAL, DECAY, 0, 10, "AdamW's decoupled weight decay, on every parameter"), \
       STAGE_FIELD(section, beta1, REAL, "0.9", 0, 0.999999, "AdamW's first-moment decay"),                          \
       STAGE_FIELD(section, beta2, REAL, "0.999", 0, 0.999999, "AdamW's second-moment decay"),                       \
       {#section ".rate_schedule",                                                                                   \
        CYF_CONFIG_CHOICE,                                                                                           \
        AT(section.stage.rate_schedule),                                                                             \
-       SCHEDULE,                                                                                                    \
+       "auto",                                                                                                      \
        UNBOUNDED,                                                                                                   \
        cyf_rate_schedule_words,                                                                                     \
        "learning rate after the warm-up: held, or down to zero at the last step"},                                  \
@@ -50,12 +46,14 @@ _Static_assert(sizeof(cyf_loader_io) == sizeof(int), "an enumeration is as large
       STAGE_FIELD(section, ema_decay, REAL, EMA, 0, 0.99999999,                                                     \
                   "decay of the averaged weights, which are the ones used; 0: none"),                               \
       STAGE_FIELD(section, ema_warmup, BOOL, EMA_WARMUP, 1, 0, "use min(ema_decay, (1+n)/(10+n)) at update n"),     \
-      STAGE_FIELD(section, validate_every, INT, "500", 0, 1e12, "steps between validations; 0: never"),             \
+      STAGE_FIELD(section, validate_every, INT, "auto", 0, 1e12, "steps between validations; 0: never"),            \
       STAGE_FIELD(section, patience, INT, "0", 0, 1e9,                                                              \
                   "stop after this many validations without a better one and take the best; 0: never stop early")
 
 static const cyf_config_field fields[] = {
     {"seed", CYF_CONFIG_INT, AT(seed), "0", 0, 9e18, NULL, "seed of everything random in the run"},
+    {"effort", CYF_CONFIG_CHOICE, AT(effort), "normal", UNBOUNDED, cyf_effort_words,
+     "how many cells a stage sees where its steps are auto: a quarter, the usual number, or four times as many"},
     {"device", CYF_CONFIG_CHOICE, AT(device), "auto", UNBOUNDED, cyf_device_wish_words,
      "what to train on unless --device says otherwise; auto: a GPU where there is one"},
     {"precision", CYF_CONFIG_CHOICE, AT(precision), "bf16", UNBOUNDED, cyf_precision_words,
@@ -90,18 +88,18 @@ static const cyf_config_field fields[] = {
      "seconds a rank waits for its peers before the run ends"},
     {"comm.bucket_mb", CYF_CONFIG_INT, AT(comm.bucket_mb), "2", 1, 1024, NULL, "MiB of gradients summed at a time"},
 
-    {"autoencoder.hidden", CYF_CONFIG_INT_LIST, AT(autoencoder.hidden), "[1024, 1024, 1024]", 1, 65536, NULL,
+    {"autoencoder.hidden", CYF_CONFIG_INT_LIST, AT(autoencoder.hidden), "auto", 1, 65536, NULL,
      "encoder widths; the decoder mirrors them"},
-    {"autoencoder.latent", CYF_CONFIG_INT, AT(autoencoder.latent), "128", 2, 65536, NULL, "latent coordinates"},
-    {"autoencoder.likelihood", CYF_CONFIG_CHOICE, AT(autoencoder.likelihood), "mse", UNBOUNDED, cyf_likelihood_words,
+    {"autoencoder.latent", CYF_CONFIG_INT, AT(autoencoder.latent), "auto", 2, 65536, NULL, "latent coordinates"},
+    {"autoencoder.likelihood", CYF_CONFIG_CHOICE, AT(autoencoder.likelihood), "auto", UNBOUNDED, cyf_likelihood_words,
      "squared error of log-normalised expression, as published, or a negative binomial of raw counts, which sampling "
-     "can draw"},
+     "can draw; auto: nb where the atlas holds counts"},
     {"autoencoder.sync_batch_norm", CYF_CONFIG_BOOL, AT(autoencoder.sync_batch_norm), "true", UNBOUNDED, NULL,
      "batch statistics over all ranks (false: each rank's own, and results depend on the number of ranks)"},
     {"autoencoder.init", CYF_CONFIG_STRING, AT(autoencoder.init), "", UNBOUNDED, NULL,
      "SCimilarity directory (encoder.ckpt, decoder.ckpt, gene_order.tsv) whose weights training starts from; \"\": "
      "none"},
-    STAGE_FIELDS(autoencoder, "20_000", "128", "5e-4", "0.01", "constant", "0", "true"),
+    STAGE_FIELDS(autoencoder, "0.01", "0", "true"),
 
     {"latents.type", CYF_CONFIG_CHOICE, AT(latents.type), "float16", UNBOUNDED, cyf_latent_type_words,
      "how encoded cells are stored"},
@@ -116,20 +114,20 @@ static const cyf_config_field fields[] = {
     {"diffusion.guide_below", CYF_CONFIG_INT, AT(diffusion.guide_below), "1000", 0, 100000, NULL,
      "classifiers are trained on and guide timesteps below this"},
 
-    {"denoiser.hidden", CYF_CONFIG_INT_LIST, AT(denoiser.hidden), "[512, 512, 256, 128]", 1, 65536, NULL,
+    {"denoiser.hidden", CYF_CONFIG_INT_LIST, AT(denoiser.hidden), "auto", 1, 65536, NULL,
      "widths down; mirrored up with skip sums"},
-    {"denoiser.conditions", CYF_CONFIG_TEXT_LIST, AT(denoiser.conditions), "[]", UNBOUNDED, NULL,
-     "label columns the denoiser itself is told, for classifier-free guidance; []: none"},
+    {"denoiser.conditions", CYF_CONFIG_TEXT_LIST, AT(denoiser.conditions), "auto", UNBOUNDED, NULL,
+     "label columns the denoiser itself is told, for classifier-free guidance; []: none; auto: all, at most 8"},
     {"denoiser.label_dropout", CYF_CONFIG_REAL, AT(denoiser.label_dropout), "0.1", 0, 1, NULL,
      "rate at which a training cell loses one of these labels, and at which it loses them all"},
-    STAGE_FIELDS(denoiser, "50_000", "128", "1e-4", "1e-4", "linear", "0.9999", "true"),
+    STAGE_FIELDS(denoiser, "1e-4", "auto", "true"),
 
-    {"classifier.hidden", CYF_CONFIG_INT_LIST, AT(classifier.hidden), "[512, 512, 256]", 1, 65536, NULL,
+    {"classifier.hidden", CYF_CONFIG_INT_LIST, AT(classifier.hidden), "auto", 1, 65536, NULL,
      "three widths of each attribute's classifier"},
     {"classifier.dropout", CYF_CONFIG_REAL, AT(classifier.dropout), "0.1", 0, 0.95, NULL, "dropout rate"},
     {"classifier.balance", CYF_CONFIG_CHOICE, AT(classifier.balance), "none", UNBOUNDED, cyf_balance_words,
      "weight of a class in the loss: 1, its frequency to the power -1/2, or -1"},
-    STAGE_FIELDS(classifier, "20_000", "128", "3e-4", "0", "constant", "0", "true"),
+    STAGE_FIELDS(classifier, "0", "0", "true"),
 
     {"sample.method", CYF_CONFIG_CHOICE, AT(sample.method), "dpm++", UNBOUNDED, cyf_sampler_method_words,
      "reverse process of sampling unless --method says otherwise"},
@@ -150,16 +148,21 @@ const cyf_config_schema *cyf_settings_schema(void) {
   return &schema;
 }
 
+/* What is at auto is chosen to agree with the other values (train/auto_settings.h), and checked once it is. */
+static bool is_auto(int64_t value) {
+  return value == INT64_MIN;
+}
+
 static cyf_status check_stage(const char *name, const cyf_settings *settings, const cyf_stage_settings *stage) {
   int64_t lanes = settings->data.lanes;
-  if (stage->batch_cells % lanes != 0) {
+  if (!is_auto(stage->batch_cells) && stage->batch_cells % lanes != 0) {
     int64_t up = (stage->batch_cells / lanes + 1) * lanes;
     return CYF_FAIL(
         CYF_ERR_CONFIG,
         "%s.batch_cells is %lld, which is not a multiple of data.lanes (%lld); the next valid number is %lld", name,
         (long long)stage->batch_cells, (long long)lanes, (long long)up);
   }
-  if (stage->warmup_steps > stage->steps)
+  if (!is_auto(stage->steps) && stage->warmup_steps > stage->steps)
     return CYF_FAIL(CYF_ERR_CONFIG, "%s.warmup_steps (%lld) is more than %s.steps (%lld)", name,
                     (long long)stage->warmup_steps, name, (long long)stage->steps);
   if (stage->patience > 0 && (stage->validate_every == 0 || settings->data.validation == 0))
@@ -208,9 +211,10 @@ cyf_status cyf_settings_check(const cyf_settings *settings) {
   CYF_TRY(check_stage("classifier", settings, &settings->classifier.stage));
   CYF_TRY(check_latent_scale(settings));
   CYF_TRY(check_sampling(settings));
-  if (settings->autoencoder.hidden.n < 1)
+  if (settings->autoencoder.hidden.n == 0)
     return CYF_FAIL(CYF_ERR_CONFIG, "autoencoder.hidden needs at least one width");
-  if (settings->denoiser.hidden.n < 2) return CYF_FAIL(CYF_ERR_CONFIG, "denoiser.hidden needs at least two widths");
+  if (settings->denoiser.hidden.n == 0 || settings->denoiser.hidden.n == 1)
+    return CYF_FAIL(CYF_ERR_CONFIG, "denoiser.hidden needs at least two widths");
   const cyf_config_texts *conditions = &settings->denoiser.conditions;
   if (conditions->n > CYF_DENOISER_CONDITIONS_MAX)
     return CYF_FAIL(CYF_ERR_CONFIG, "denoiser.conditions names %d label columns; at most %d are possible",
@@ -219,7 +223,7 @@ cyf_status cyf_settings_check(const cyf_settings *settings) {
     for (int k = 0; k < i; k++)
       if (strcmp(conditions->value[i], conditions->value[k]) == 0)
         return CYF_FAIL(CYF_ERR_CONFIG, "denoiser.conditions names '%s' twice", conditions->value[i]);
-  if (settings->classifier.hidden.n != 3)
+  if (settings->classifier.hidden.n >= 0 && settings->classifier.hidden.n != 3)
     return CYF_FAIL(CYF_ERR_CONFIG, "classifier.hidden needs three widths, not %d", settings->classifier.hidden.n);
   if (settings->diffusion.guide_below > settings->diffusion.timesteps)
     return CYF_FAIL(CYF_ERR_CONFIG, "diffusion.guide_below (%lld) is more than diffusion.timesteps (%lld)",
@@ -232,56 +236,6 @@ cyf_status cyf_settings_load(const char *path, int64_t n_overrides, const char *
   CYF_TRY(cyf_config_defaults(&schema, ret_settings));
   cyf_status status = CYF_OK;
   if (path != NULL) status = cyf_config_read(&schema, path, ret_settings);
-  for (int64_t i = 0; status == CYF_OK && i < n_overrides; i++)
-    status = cyf_config_set(&schema, overrides[i], ret_settings);
-  if (status == CYF_OK) status = cyf_settings_check(ret_settings);
-  if (status != CYF_OK) cyf_settings_destroy(ret_settings);
-  return status;
-}
-
-cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settings *ret_settings) {
-  CYF_TRY(cyf_config_defaults(&schema, ret_settings));
-  cyf_status status = cyf_config_read_text(&schema, name, text, ret_settings);
-  if (status == CYF_OK) status = cyf_settings_check(ret_settings);
-  if (status != CYF_OK) cyf_settings_destroy(ret_settings);
-  return status;
-}
-
-static const char sum_line[] = "# checksum of the lines above: ";
-
-cyf_status cyf_settings_write_file(const char *path, const char *text) {
-  char *whole = NULL;
-  CYF_TRY(cyf_format(&whole, "%s%s%016" PRIx64 "\n", text, sum_line, cyf_checksum(0, text, strlen(text))));
-  const cyf_status status = cyf_write_text_file(path, whole);
-  cyf_free(whole);
-  return status;
-}
-
-static cyf_status verify_file(const char *path, const char *text) {
-  const char *line = strstr(text, sum_line);
-  if (line == NULL) return CYF_OK;
-  if (strtoull(line + sizeof sum_line - 1, NULL, 16) == cyf_checksum(0, text, (size_t)(line - text))) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_INPUT,
-                  "%s: is not what was written, by its checksum; where it was changed on purpose, remove its last line",
-                  path);
-}
-
-cyf_status cyf_settings_read_file(const char *path, cyf_settings *ret_settings) {
-  char *text = NULL;
-  CYF_TRY(cyf_read_text_file(path, &text));
-  cyf_status status = verify_file(path, text);
-  if (status == CYF_OK) status = cyf_settings_load_text(path, text, ret_settings);
-  cyf_free(text);
-  return status;
-}
-
-cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, const char *const *overrides,
-                             cyf_settings *ret_settings) {
-  char *text = NULL;
-  CYF_TRY(cyf_config_to_text(&schema, from, &text));
-  cyf_status status = cyf_settings_load_text("settings", text, ret_settings);
-  cyf_free(text);
-  CYF_TRY(status);
   for (int64_t i = 0; status == CYF_OK && i < n_overrides; i++)
     status = cyf_config_set(&schema, overrides[i], ret_settings);
   if (status == CYF_OK) status = cyf_settings_check(ret_settings);

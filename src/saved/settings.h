@@ -38,6 +38,12 @@ typedef enum cyf_balance { CYF_BALANCE_NONE, CYF_BALANCE_SQRT, CYF_BALANCE_UNIFO
 static const char *const cyf_balance_words[] = {"none", "sqrt", "uniform", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_balance_words) == CYF_BALANCES, "a word for each balance");
 
+/** How many cells the stages see where their steps are auto (train/auto_settings.h). */
+typedef enum cyf_effort { CYF_EFFORT_QUICK, CYF_EFFORT_NORMAL, CYF_EFFORT_LONG, CYF_EFFORTS } cyf_effort;
+/** The words of cyf_effort, in its order. */
+static const char *const cyf_effort_words[] = {"quick", "normal", "long", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_effort_words) == CYF_EFFORTS, "a word for each effort");
+
 /** How one stage is trained. The autoencoder, the denoiser and the classifiers each have a copy. */
 typedef struct cyf_stage_settings {
   int64_t steps;       /**< parameter updates */
@@ -56,6 +62,7 @@ typedef struct cyf_stage_settings {
 /** All settings of a run, by the sections of its file. `cytoforge config` explains each key. Owns its texts. */
 typedef struct cyf_settings {
   int64_t seed;
+  cyf_effort effort;
   cyf_device_wish device;
   cyf_precision precision;
   struct {
@@ -116,10 +123,14 @@ typedef struct cyf_settings {
 /** The table of all keys, for printing, reading and writing settings; static. */
 const cyf_config_schema *cyf_settings_schema(void);
 /** Takes the defaults, then the file (path NULL: none), then each override "KEY=VALUE", and checks the values against
- * each other. The caller frees the result with cyf_settings_destroy. Errors: CYF_ERR_CONFIG. */
+ * each other. Some are left at auto (base/config/config.h) for train/auto_settings.h to choose; nothing else takes such
+ * settings. The caller frees the result with cyf_settings_destroy. Errors: CYF_ERR_CONFIG. */
 cyf_status cyf_settings_load(const char *path, int64_t n_overrides, const char *const *overrides,
                              cyf_settings *ret_settings);
-/** As cyf_settings_load, from the text that a run or a model file keeps. name: what messages call it. */
+/** As cyf_settings_load, for what has no atlas to choose by: keys whose default is auto have their former default, the
+ * published value but for the steps. Errors: CYF_ERR_CONFIG, also where an override says auto. */
+cyf_status cyf_settings_load_fixed(int64_t n_overrides, const char *const *overrides, cyf_settings *ret_settings);
+/** The same from the text that a run or a model file keeps. name: what messages call it. */
 cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settings *ret_settings);
 /** @{ */
 /** The file of settings that a run keeps: the text of cyf_config_to_text and a last line, a comment, with its checksum.
@@ -130,8 +141,8 @@ cyf_status cyf_settings_read_file(const char *path, cyf_settings *ret_settings);
 /** @} */
 /** Checks the values against each other, which no one key can show. Errors: CYF_ERR_CONFIG. */
 cyf_status cyf_settings_check(const cyf_settings *settings);
-/** Copies settings and applies each override "KEY=VALUE". The caller frees the copy with cyf_settings_destroy. Errors:
- * CYF_ERR_CONFIG. */
+/** Copies settings without any auto and applies each override "KEY=VALUE". The caller frees the copy with
+ * cyf_settings_destroy. Errors: CYF_ERR_CONFIG, also where an override says auto. */
 cyf_status cyf_settings_copy(const cyf_settings *from, int64_t n_overrides, const char *const *overrides,
                              cyf_settings *ret_settings);
 /** Frees what the settings hold, not the struct. NULL-safe. */

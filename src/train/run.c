@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/partial.h"
 #include "saved/model_file.h"
+#include "train/auto_settings.h"
 #include "train/run_added.h"
 #include "train/run_record.h"
 #include "train/stage_common.h"
@@ -29,7 +30,8 @@ typedef struct cyf_run {
   cyf_setting_changes changes; /* rank 0: against the folder's former settings */
   char *record;                /* rank 0: RUN/runs.jsonl with this command's line */
   cyf_stage_environment environment;
-  cyf_stage_job *jobs; /* [n_jobs] */
+  cyf_stage_job *jobs;   /* [n_jobs] */
+  int64_t *updates_left; /* [n_jobs] */
   int64_t n_jobs;
   int lock; /* rank 0: of the folder */
 } run;
@@ -240,16 +242,28 @@ static cyf_status open_run(run *r) {
   CYF_TRY(cyf_settings_load(said->config, said->n_overrides, said->overrides, &r->settings));
   CYF_TRY(cyf_atlas_open(r->options.atlas, &r->atlas));
   CYF_TRY(cyf_stages_plan(r->options.stage, r->atlas, &r->jobs, &r->n_jobs));
+  CYF_TRY(CYF_NEW(&r->updates_left, r->n_jobs));
   if (cyf_comm_rank(r->comm) != 0) return CYF_OK;
   bool is_directory = false;
   CYF_TRY(cyf_is_directory(r->options.directory, &is_directory));
-  if (!is_directory) CYF_TRY(check_settings(r)); /* lest a folder is made for nothing */
+  if (!is_directory) { /* lest a folder is made for nothing */
+    CYF_TRY(cyf_auto_settings_for_atlas(r->atlas, &r->settings));
+    CYF_TRY(check_settings(r));
+  }
   CYF_TRY(claim_folder(r));
+  CYF_TRY(cyf_auto_settings_for_atlas(r->atlas, &r->settings));
   CYF_TRY(check_settings(r));
   CYF_TRY(check_replaceable(r));
   CYF_TRY(cyf_inputs_check(&r->inputs)); /* the settings are read, more than once */
   CYF_TRY(clear_planned(r));
+  CYF_TRY(cyf_count_updates_left(r->checkpoints, &r->settings, r->jobs, r->n_jobs, r->updates_left));
   return cyf_config_to_text(cyf_settings_schema(), &r->settings, &r->config_text);
+}
+
+/* Gives rank 0's settings and counts to all ranks. Collective. */
+static cyf_status share(run *r) {
+  CYF_TRY(cyf_settings_share(r->comm, &r->config_text, &r->settings));
+  return cyf_comm_broadcast(r->comm, r->updates_left, (int64_t)sizeof(int64_t) * r->n_jobs, 0);
 }
 
 void cyf_run_close(cyf_run **run_at) {
@@ -270,6 +284,7 @@ void cyf_run_close(cyf_run **run_at) {
   cyf_free(r->config_text);
   cyf_free(r->model_path);
   cyf_free(r->jobs);
+  cyf_free(r->updates_left);
   cyf_free(*run_at);
 }
 
@@ -279,7 +294,7 @@ cyf_status cyf_run_open(cyf_comm *comm, const cyf_run_options *options, cyf_run 
   CYF_TRY(cyf_comm_agree(comm, CYF_NEW(&r, 1)));
   *r = (run){.options = *options, .comm = comm, .lock = -1};
   cyf_status status = cyf_comm_agree(comm, open_run(r));
-  if (status == CYF_OK) status = cyf_settings_share(comm, &r->config_text, &r->settings);
+  if (status == CYF_OK) status = share(r);
   if (status != CYF_OK) cyf_run_close(&r);
   *ret_run = r;
   return status;
@@ -287,6 +302,17 @@ cyf_status cyf_run_open(cyf_comm *comm, const cyf_run_options *options, cyf_run 
 
 const cyf_settings *cyf_run_settings(const cyf_run *r) {
   return &r->settings;
+}
+
+int64_t cyf_run_n_cells(const cyf_run *r) {
+  return r->atlas->n_cells;
+}
+
+int64_t cyf_run_updates_left(const cyf_run *r, const cyf_stage_type *type) {
+  int64_t left = 0;
+  for (int64_t i = 0; i < r->n_jobs; i++)
+    if (r->jobs[i].type == type) left += r->updates_left[i];
+  return left;
 }
 
 /* A folder from before there were records: its model tells of the command that made it. */

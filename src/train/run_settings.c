@@ -36,6 +36,23 @@ cyf_status cyf_kept_stages_find(const char *checkpoints, int64_t n_attributes, b
   return CYF_OK;
 }
 
+cyf_status cyf_count_updates_left(const char *checkpoints, const cyf_settings *settings, const cyf_stage_job *jobs,
+                                  int64_t n_jobs, int64_t *ret_left) {
+  char stem[CYF_STAGE_STEM_MAX];
+  for (int64_t i = 0; i < n_jobs; i++) {
+    const cyf_stage_type *type = jobs[i].type;
+    bool is_final = false;
+    int64_t done = 0;
+    ret_left[i] = 0;
+    if (type->identity == NULL) continue;
+    cyf_stage_stem(type, jobs[i].attribute, stem);
+    CYF_TRY(cyf_checkpoint_reached(checkpoints, stem, &done, &is_final));
+    const int64_t steps = cyf_stage_settings_of(type, settings)->steps;
+    ret_left[i] = done > steps ? 0 : done > 0 ? steps - done : steps;
+  }
+  return CYF_OK;
+}
+
 /* ---- what may change ---- */
 
 static bool begins(const char *text, const char *start) {
@@ -178,6 +195,10 @@ cyf_status cyf_settings_change(const char *path, const cyf_settings_said *said, 
   cyf_status status = CYF_OK;
   if (said->config != NULL) CYF_TRY_CLEANUP(cyf_config_read(schema, said->config, settings));
   for (int64_t i = 0; i < said->n_overrides; i++) CYF_TRY_CLEANUP(cyf_config_set(schema, said->overrides[i], settings));
+  /* What was at auto was chosen at the start, and stays. */
+  for (size_t i = 0; i < schema->n_fields; i++)
+    if (cyf_config_is_auto(&schema->fields[i], settings))
+      CYF_TRY_CLEANUP(cyf_config_copy_value(&schema->fields[i], &before, settings));
   raise_steps(kept, n_kept, settings);
   CYF_TRY_CLEANUP(cyf_settings_check(settings));
   for (size_t i = 0; i < schema->n_fields; i++)

@@ -26,6 +26,11 @@ typedef struct cyf_kept_stage {
 cyf_status cyf_kept_stages_find(const char *checkpoints, int64_t n_attributes, bool force, const cyf_stage_job *jobs,
                                 int64_t n_jobs, cyf_kept_stage **ret_kept, int64_t *ret_n);
 
+/** Counts the updates that each of the jobs[n_jobs] has left to do, by its checkpoints, into ret_left[n_jobs]: 0 where
+ * it makes none. Not collective. Errors: CYF_ERR_INPUT (a damaged file), CYF_ERR_IO. */
+cyf_status cyf_count_updates_left(const char *checkpoints, const cyf_settings *settings, const cyf_stage_job *jobs,
+                                  int64_t n_jobs, int64_t *ret_left);
+
 /** What a command line says of the settings. */
 typedef struct cyf_settings_said {
   const char *config; /**< file, or NULL */

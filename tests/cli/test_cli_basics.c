@@ -86,7 +86,7 @@ static void wrong_words_end_with_2_and_the_nearest_right_one(void **state) {
   cli_expect_text("--cells wants a whole number, not 'ten'");
   cli_expect(2, "$cytoforge sample -n 5 -o x.h5ad");
   cli_expect_text("-m MODEL is needed");
-  cli_expect(2, "$cytoforge train --out");
+  cli_expect(2, "$cytoforge train $fixed --out");
   cli_expect_text("--out wants a value");
 }
 
@@ -98,7 +98,7 @@ static void config_prints_every_key_and_reads_its_own_output(void **state) {
   cli_expect_text("latent_scale");
   cli_expect_text("AdamW's peak learning rate");
   cli_expect(0,
-             "for c in quickstart paper atlas-22m; do $cytoforge config $CYTOFORGE_SOURCE/configs/$c.yaml > $c.yaml || "
+             "for c in paper atlas-22m; do $cytoforge config $CYTOFORGE_SOURCE/configs/$c.yaml > $c.yaml || "
              "exit 9; done");
 }
 

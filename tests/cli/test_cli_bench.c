@@ -129,7 +129,7 @@ static void sampling_is_timed(void **state) {
       assert_true(json_number("flops_per_cell") == 5 * (denoiser + (ranks - 1) * classifier));
     }
   cli_expect(0,
-             "$cytoforge train --data atlas --out sampled --device cpu --set 'autoencoder.hidden=[16]' --set "
+             "$cytoforge train $fixed --data atlas --out sampled --device cpu --set 'autoencoder.hidden=[16]' --set "
              "autoencoder.latent=8 --set 'denoiser.hidden=[16, 8]' --set 'classifier.hidden=[16, 16, 8]' --set "
              "autoencoder.steps=3 --set denoiser.steps=3 --set classifier.steps=3 --set autoencoder.batch_cells=64 "
              "--set denoiser.batch_cells=64 --set classifier.batch_cells=64");
@@ -151,12 +151,12 @@ static void wrong_requests_get_one_line(void **state) {
   cli_expect(3, "$cytoforge bench loader --data atlas --batch 100");
   cli_expect_text("64 or 128 is valid");
   cli_expect(4, "$cytoforge bench loader --data nothing");
-  cli_expect(3, "$cytoforge train --data atlas --out run --set data.residency=tape");
+  cli_expect(3, "$cytoforge train $fixed --data atlas --out run --set data.residency=tape");
   cli_expect_text("data.residency");
-  cli_expect(3, "$cytoforge train --data atlas --out run --set data.balance=uniform");
+  cli_expect(3, "$cytoforge train $fixed --data atlas --out run --set data.balance=uniform");
   cli_expect_text("needs data.balance_label");
   cli_expect(3,
-             "mpirun -n 2 $cytoforge train --data atlas --out run --set data.balance=uniform --set "
+             "mpirun -n 2 $cytoforge train $fixed --data atlas --out run --set data.balance=uniform --set "
              "data.balance_label=donor --stage autoencoder");
   cli_expect_text("'donor' is no label of atlas, which has: cell_type");
 }
@@ -166,7 +166,7 @@ static void runs_take_balance_and_residency(void **state) {
   (void)state;
   cli_expect(
       0,
-      "mpirun -n 2 $cytoforge train -c $CYTOFORGE_SOURCE/configs/quickstart.yaml --data atlas --out run "
+      "mpirun -n 2 $cytoforge train $fixed --data atlas --out run "
       "--stage autoencoder --set data.balance=sqrt --set data.balance_label=cell_type --set "
       "data.residency=host --set data.decode_threads=2 --set autoencoder.steps=12 --set autoencoder.hidden=[16]");
   cli_expect_text("autoencoder: done after 12 steps");

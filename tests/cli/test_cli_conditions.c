@@ -24,8 +24,8 @@ static int setup(void **state) {
       "$cytoforge synth -o cells.h5ad --cells 1500 --genes 200 --types 3 --counts 1500 && "
       "$cytoforge prepare cells.h5ad -o atlas --label cell_type --label donor --label pseudotime --bins "
       "pseudotime=0.25,0.5,0.75 --holdout 0.2 && "
-      "$cytoforge train --data atlas --out run --stage autoencoder " BACKBONE
-      "&& $cytoforge train --data atlas --out run --stage denoiser " BACKBONE
+      "$cytoforge train $fixed --data atlas --out run --stage autoencoder " BACKBONE
+      "&& $cytoforge train $fixed --data atlas --out run --stage denoiser " BACKBONE
       "&& cp run/model.h5 model.h5 && "
       "$cytoforge train --data atlas -m model.h5 --stage classifier:cell_type " CLASSIFIER
       "&& $cytoforge train --data atlas -m model.h5 --stage classifier:donor " CLASSIFIER
@@ -120,7 +120,7 @@ static void a_classifier_is_replaced_on_demand(void **state) {
 static void a_run_keeps_what_was_added_to_its_model(void **state) {
   (void)state;
   cli_expect(0, "cp -r run kept && cp model.h5 kept/model.h5");
-  cli_expect(0, "$cytoforge train --data atlas --out kept --stage classifier:donor " BACKBONE CLASSIFIER);
+  cli_expect(0, "$cytoforge train $fixed --data atlas --out kept --stage classifier:donor " BACKBONE CLASSIFIER);
   cli_expect_text("keeps the classifier of cell_type");
   cli_expect(0,
              "$cytoforge sample -m kept/model.h5 -n 5 --where donor=donor_1 --where cell_type=type_2 --steps 2 -o "
@@ -255,7 +255,7 @@ static void what_all_cells_have_can_be_asked_for(void **state) {
              "sorted,type_1,yes\\nsorted,type_2,yes\\nsorted,type_3,\\n' > names.csv && "
              "$cytoforge prepare cells.h5ad -o one --label cell_type --label tissue=cell_type --label "
              "sorted=cell_type --label-map names.csv && "
-             "$cytoforge train --data one --out one_run --threads 1 --set autoencoder.hidden='[16]' --set "
+             "$cytoforge train $fixed --data one --out one_run --threads 1 --set autoencoder.hidden='[16]' --set "
              "autoencoder.latent=8 --set denoiser.hidden='[16, 8]' --set classifier.hidden='[8, 8, 8]' --set "
              "autoencoder.steps=20 --set denoiser.steps=20 --set classifier.steps=20 --set data.lanes=16");
   cli_expect(0, "$cytoforge sample -m one_run/model.h5 -n 9 --where tissue=blood -o one.h5ad");

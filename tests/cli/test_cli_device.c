@@ -18,7 +18,7 @@ static int make_model(void **state) {
 static void auto_computes_on_the_cpu_and_says_why(void **state) {
   (void)state;
   for (int ranks = 1; ranks <= 2; ranks++) {
-    cli_expect(0, "mpirun -n %d $cytoforge train --data atlas --out run%d %s", ranks, ranks, SMALL);
+    cli_expect(0, "mpirun -n %d $cytoforge train $fixed --data atlas --out run%d %s", ranks, ranks, SMALL);
     cli_expect_one_error("device: cpu (");
     assert_true(strstr(cli_output, "device: cpu (no CUDA driver)") != NULL ||
                 strstr(cli_output, "device: cpu (built without CUDA)") != NULL ||
@@ -26,7 +26,7 @@ static void auto_computes_on_the_cpu_and_says_why(void **state) {
   }
   cli_expect(0, "$cytoforge sample -m run1/model.h5 -n 4 -o sampled.h5ad --device auto --precision fp32");
   cli_expect_one_error("device: cpu (");
-  cli_expect(0, "$cytoforge train --data atlas --out run3 --device cpu --set device=cuda %s", SMALL);
+  cli_expect(0, "$cytoforge train $fixed --data atlas --out run3 --device cpu --set device=cuda %s", SMALL);
   cli_expect_one_error("device: cpu\n"); /* the option counts */
 }
 
@@ -44,7 +44,7 @@ static void a_gpu_that_is_not_there_is_an_error(void **state) {
     cli_expect(9, "mpirun -n 2 $cytoforge %s --device cuda", commands[i]);
     cli_expect_one_error("cytoforge: error: device cuda cannot be used: ");
   }
-  cli_expect(9, "$cytoforge train --data atlas --out none --set device=cuda");
+  cli_expect(9, "$cytoforge train $fixed --data atlas --out none --set device=cuda");
   cli_expect_text("device cuda cannot be used: ");
 }
 
@@ -54,11 +54,11 @@ static void wrong_words_get_one_line(void **state) {
   cli_expect_text("--device wants one of 'auto', 'cpu', 'cuda', not 'gpu'");
   cli_expect(2, "$cytoforge sample -m run1/model.h5 -n 4 -o none.h5ad --precision half");
   cli_expect_text("--precision wants one of 'fp32', 'tf32', 'bf16', not 'half'");
-  cli_expect(2, "$cytoforge train --data atlas --out none --device gpu");
+  cli_expect(2, "$cytoforge train $fixed --data atlas --out none --device gpu");
   cli_expect_text("--device wants one of 'auto', 'cpu', 'cuda', not 'gpu'");
-  cli_expect(2, "$cytoforge train --data atlas --out none --device cpu --share-gpu");
+  cli_expect(2, "$cytoforge train $fixed --data atlas --out none --device cpu --share-gpu");
   cli_expect_text("contradict");
-  cli_expect(3, "$cytoforge train --data atlas --out none --set device=gpu");
+  cli_expect(3, "$cytoforge train $fixed --data atlas --out none --set device=gpu");
   cli_expect_text("device");
 }
 

@@ -107,7 +107,7 @@ static void a_full_disk_leaves_nothing_behind(void **state) {
   cli_expect_one_error("cytoforge: error");
   cli_expect(
       0, ON_A_DISK_OF("200k",
-                      "mpirun -n 2 $cytoforge train --data atlas --out full/run --stage autoencoder "
+                      "mpirun -n 2 $cytoforge train $fixed --data atlas --out full/run --stage autoencoder "
                       "--set autoencoder.steps=3 --set data.validation=0; echo code=\\$?; ls full/run/checkpoints"));
   cli_expect_text("code=5");
   cli_expect_one_error("cytoforge: error");
@@ -122,8 +122,9 @@ static void steps_in_the_wrong_order_are_refused(void **state) {
 
 static void too_many_ranks_for_the_lanes_are_refused(void **state) {
   (void)state;
-  cli_expect(3,
-             "timeout 60 mpirun -n 3 $cytoforge train --data atlas --out few --set data.lanes=2 --stage autoencoder");
+  cli_expect(
+      3,
+      "timeout 60 mpirun -n 3 $cytoforge train $fixed --data atlas --out few --set data.lanes=2 --stage autoencoder");
   cli_expect_text("lanes");
   cli_expect_one_error("cytoforge: error");
 }

@@ -16,8 +16,8 @@ static int setup(void **state) {
   return cli_run(
       "$cytoforge synth -o cells.h5ad --cells 1200 --genes 200 --types 3 --counts 500 && "
       "$cytoforge prepare cells.h5ad -o atlas --label cell_type --label donor --holdout 0.2 && "
-      "$cytoforge train --data atlas --out run --threads 1 --stage autoencoder " SMALL
-      " && $cytoforge train --data atlas --out run --threads 1 --stage denoiser " SMALL
+      "$cytoforge train $fixed --data atlas --out run --threads 1 --stage autoencoder " SMALL
+      " && $cytoforge train $fixed --data atlas --out run --threads 1 --stage denoiser " SMALL
       "--set denoiser.steps=4000 --set denoiser.conditions='[cell_type, donor]'");
 }
 
@@ -88,12 +88,12 @@ static void what_is_missing_is_said(void **state) {
   cli_expect_text("wants one of 'auto', 'classifier', 'free', not 'both'");
   cli_expect(2, "$cytoforge sample -m run/model.h5 -n 5 --method euler -o x.h5ad");
   cli_expect_text("wants one of 'ddpm', 'ddim', 'dpm++', not 'euler'");
-  cli_expect(3, "$cytoforge train --data atlas --out other " SMALL "--set denoiser.conditions='[celltype]'");
+  cli_expect(3, "$cytoforge train $fixed --data atlas --out other " SMALL "--set denoiser.conditions='[celltype]'");
   cli_expect_text(
       "denoiser.conditions names 'celltype', which is no label column of the atlas atlas; it has: 'cell_type'");
-  cli_expect(3, "$cytoforge train --data atlas --out other " SMALL "--set denoiser.conditions='[donor, donor]'");
+  cli_expect(3, "$cytoforge train $fixed --data atlas --out other " SMALL "--set denoiser.conditions='[donor, donor]'");
   cli_expect_text("names 'donor' twice");
-  cli_expect(3, "$cytoforge train --data atlas --out run --stage denoiser --resume auto " SMALL
+  cli_expect(3, "$cytoforge train $fixed --data atlas --out run --stage denoiser --resume auto " SMALL
                 "--set denoiser.steps=4000 --set denoiser.conditions='[donor]'");
   cli_expect_text(
       "denoiser was trained with denoiser.conditions [\"cell_type\", \"donor\"], and this command says [\"donor\"]");

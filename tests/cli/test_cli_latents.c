@@ -12,7 +12,7 @@ static int make_model(void **state) {
   return cli_run(
       "$cytoforge synth -o cells.h5ad --cells 2500 --genes 300 --types 3 && "
       "$cytoforge prepare cells.h5ad -o atlas --label cell_type --label donor --min-cells 0 --shard-cells 1100 && "
-      "$cytoforge train -c $CYTOFORGE_SOURCE/configs/quickstart.yaml --data atlas --out run "
+      "$cytoforge train $fixed --data atlas --out run "
       "--set denoiser.steps=5 --set classifier.steps=5 --set autoencoder.steps=20 --set autoencoder.hidden=[32,32] "
       "--set autoencoder.latent=16 && test -f "
       "run/model.h5");

@@ -15,7 +15,7 @@ static int setup(void **state) {
   cli_expect(0,
              "$cytoforge synth -o cells.h5ad --cells 300 --genes 40 --types 2 --counts 100 && "
              "$cytoforge prepare cells.h5ad -o atlas --label cell_type --label donor --min-genes 0 --min-cells 0 && "
-             "$cytoforge train --data atlas --out whole " START);
+             "$cytoforge train $fixed --data atlas --out whole " START);
   return 0;
 }
 
@@ -72,7 +72,8 @@ static void other_values_are_refused_before_anything_changes(void **state) {
   }
   /* Stages that have not begun are free, and so is what is started over. */
   cli_expect(0, GO_ON "--out refused --set classifier.learning_rate=1e-2 --set classifier.hidden='[8, 8, 8]'");
-  cli_expect(0, "$cytoforge train --data atlas --out refused --stage denoiser --force --set denoiser.ema_decay=0.5");
+  cli_expect(
+      0, "$cytoforge train $fixed --data atlas --out refused --stage denoiser --force --set denoiser.ema_decay=0.5");
   cli_expect(0, "grep 'ema_decay: 0.5' refused/config.yaml && grep 'learning_rate: 0.003' refused/config.yaml");
 }
 

@@ -12,7 +12,7 @@ static int setup(void **state) {
   return cli_run(
       "$cytoforge synth -o cells.h5ad --cells 1200 --genes 200 --types 3 --counts 500 && "
       "$cytoforge prepare cells.h5ad -o atlas --label cell_type --label donor --holdout 0.2 && "
-      "$cytoforge train --data atlas --out run --threads 2 --set autoencoder.hidden='[64, 48]' --set "
+      "$cytoforge train $fixed --data atlas --out run --threads 2 --set autoencoder.hidden='[64, 48]' --set "
       "autoencoder.latent=16 "
       "--set autoencoder.steps=600 --set denoiser.hidden='[64, 48, 32]' --set denoiser.steps=4000 --set "
       "denoiser.learning_rate=1e-3 "

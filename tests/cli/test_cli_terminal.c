@@ -33,7 +33,8 @@ static void every_command_prints_names_without_their_commands(void **state) {
   (void)state;
 #define SMALL                                                                                                    \
   "--set autoencoder.hidden=[8] --set autoencoder.latent=4 --set denoiser.hidden=[8,4] --set data.validation=0 " \
-  "--set classifier.hidden=[4,4,4] --set autoencoder.steps=3 --set denoiser.steps=3 --set classifier.steps=3"
+  "--set classifier.hidden=[4,4,4] --set autoencoder.steps=3 --set denoiser.steps=3 --set classifier.steps=3 "   \
+  "--set autoencoder.likelihood=mse --set denoiser.conditions=[]"
   static const struct {
     int code;
     const char *arguments;

@@ -278,16 +278,18 @@ static void training_starts_from_scimilarity(void **state) {
       "cells.h5ad -o atlas --min-genes 0 --min-cells 0 && mkdir start && cp $fixtures/scimilarity/*.ckpt start && "
       "{ seq -f GENE%%06g 40 -1 11; seq -f other%%g 1 %lld; } > start/gene_order.tsv",
       (long long)n_genes - 30);
-  cli_expect(0,
-             "mpirun -n 2 $cytoforge train --data atlas --out run --stage autoencoder --set autoencoder.steps=20 --set "
-             "autoencoder.init=start --set autoencoder.latent=%lld --set autoencoder.hidden='%s'",
-             (long long)n_latent, hidden);
+  cli_expect(
+      0,
+      "mpirun -n 2 $cytoforge train $fixed --data atlas --out run --stage autoencoder --set autoencoder.steps=20 --set "
+      "autoencoder.init=start --set autoencoder.latent=%lld --set autoencoder.hidden='%s'",
+      (long long)n_latent, hidden);
   snprintf(text, sizeof text, "30 of 40 genes are among its %lld and keep their weights, 10 are new",
            (long long)n_genes);
   cli_expect_text(text);
-  cli_expect(3,
-             "mpirun -n 2 $cytoforge train --data atlas --out other --stage autoencoder --set autoencoder.init=start "
-             "--set autoencoder.hidden='[8]'");
+  cli_expect(
+      3,
+      "mpirun -n 2 $cytoforge train $fixed --data atlas --out other --stage autoencoder --set autoencoder.init=start "
+      "--set autoencoder.hidden='[8]'");
   cli_expect_one_error("cytoforge: error");
   cli_expect_text("set autoencoder.hidden and autoencoder.latent to the former");
 }

@@ -57,10 +57,13 @@ static void curves_agree(const char *rate, double tolerance) {
     snprintf(first_1, sizeof first_1, "first_%s_1", rate);
     snprintf(all, sizeof all, "curve_%s_%d", rate, ranks);
     snprintf(all_1, sizeof all_1, "curve_%s_1", rate);
-    cli_expect(0, "mpirun -n %d $cytoforge train --data atlas --out %s --stage autoencoder --threads 1 " SMALL "%s",
+    cli_expect(0,
+               "mpirun -n %d $cytoforge train $fixed --data atlas --out %s --stage autoencoder --threads 1 " SMALL "%s",
                ranks, first, rates);
     cli_expect(
-        0, "cp -r %s %s && mpirun -n %d $cytoforge train --data atlas --out %s --resume auto --threads 1 " SMALL "%s",
+        0,
+        "cp -r %s %s && mpirun -n %d $cytoforge train $fixed --data atlas --out %s --resume auto --threads 1 " SMALL
+        "%s",
         first_1, all, ranks, all, rates);
     double difference =
         fmax(stage_difference(first, first_1, stages[0], N_STEPS), curve_difference(all, all_1, N_STEPS));
@@ -105,28 +108,28 @@ static void losses_go_down(void **state) {
 
 static void a_killed_run_goes_on_on_other_ranks(void **state) {
   (void)state;
-  cli_expect(0, "$cytoforge train --data atlas --out whole --threads 2 " SMALL SLOW);
-  int code = cli_run("mpirun -n 2 $cytoforge train --data atlas --out killed --threads 1 " SMALL SLOW
+  cli_expect(0, "$cytoforge train $fixed --data atlas --out whole --threads 2 " SMALL SLOW);
+  int code = cli_run("mpirun -n 2 $cytoforge train $fixed --data atlas --out killed --threads 1 " SMALL SLOW
                      "& " SIGNAL_AT("[ -e killed/checkpoints/denoiser-00000020.h5 ]", "KILL"));
   assert_int_not_equal(code, 0);
   assert_int_not_equal(access("killed/model.h5", F_OK), 0);
   /* Without --resume the run is refused, not overwritten. */
-  cli_expect(5, "$cytoforge train --data atlas --out killed " SMALL SLOW);
+  cli_expect(5, "$cytoforge train $fixed --data atlas --out killed " SMALL SLOW);
   cli_expect_text("--resume auto");
-  cli_expect(0, "mpirun -n 3 $cytoforge train --data atlas --out killed --resume auto --threads 1 " SMALL SLOW);
+  cli_expect(0, "mpirun -n 3 $cytoforge train $fixed --data atlas --out killed --resume auto --threads 1 " SMALL SLOW);
   cli_expect_text("going on from step");
   double difference = curve_difference("killed", "whole", N_STEPS);
   print_message("killed on 2 ranks and resumed on 3: curves differ by at most %.2g (tolerance 1e-3)\n", difference);
   assert_true(difference <= 1e-3);
   /* All finished: a further resume has nothing to do. */
-  cli_expect(0, "$cytoforge train --data atlas --out killed --resume auto --threads 1 " SMALL SLOW);
+  cli_expect(0, "$cytoforge train $fixed --data atlas --out killed --resume auto --threads 1 " SMALL SLOW);
   cli_expect_text("already finished");
 }
 
 static void sigterm_ends_a_run_after_a_checkpoint(void **state) {
   (void)state;
   const char *more = "--set denoiser.steps=100_000 --set checkpoint.every=50_000 --set denoiser.validate_every=0";
-  int code = cli_run("mpirun -n 2 $cytoforge train --data atlas --out stopped --threads 1 " SMALL
+  int code = cli_run("mpirun -n 2 $cytoforge train $fixed --data atlas --out stopped --threads 1 " SMALL
                      "%s & " SIGNAL_AT("grep -q denoiser stopped/metrics.jsonl", "TERM"),
                      more);
   assert_int_equal(code, 75);
@@ -139,7 +142,8 @@ static void sigterm_ends_a_run_after_a_checkpoint(void **state) {
 static void a_signal_to_mpirun_stops_cleanly(void **state) {
   (void)state;
   cli_run(
-      "mpirun --mca odls_base_sigkill_timeout 5 -n 2 $cytoforge train --data atlas --out stopped_mpirun --threads "
+      "mpirun --mca odls_base_sigkill_timeout 5 -n 2 $cytoforge train $fixed --data atlas --out stopped_mpirun "
+      "--threads "
       "1 " SMALL
       "--set denoiser.steps=100_000 --set checkpoint.every=50_000 --set denoiser.validate_every=0 & "
       "pid=$!; for i in $(seq 1200); do grep -q denoiser stopped_mpirun/metrics.jsonl 2>/dev/null && break; sleep "
@@ -159,7 +163,7 @@ static void a_damaged_checkpoint_is_passed_over(void **state) {
       "cp -r curve_5e-4_1 damaged && cd damaged && rm model.h5 checkpoints/denoiser-final.h5 checkpoints/classifier* "
       "&& "
       "printf 'xxxxxxxxxxxxxxxx' | dd of=checkpoints/denoiser-00000060.h5 bs=1 seek=60000 conv=notrunc status=none");
-  cli_expect(0, "$cytoforge train --data atlas --out damaged --resume auto --threads 1 " SMALL "%s", rates);
+  cli_expect(0, "$cytoforge train $fixed --data atlas --out damaged --resume auto --threads 1 " SMALL "%s", rates);
   cli_expect_text("checkpoint passed over");
   cli_expect_text("going on from step 50");
   assert_true(curve_difference("damaged", "curve_5e-4_1", N_STEPS) <= 1e-3);
@@ -168,7 +172,7 @@ static void a_damaged_checkpoint_is_passed_over(void **state) {
 static void a_changed_stream_is_refused(void **state) {
   (void)state;
   cli_expect(0, "cp -r curve_5e-4_1 changed && rm changed/checkpoints/denoiser-final.h5");
-  cli_expect(3, "mpirun -n 2 $cytoforge train --data atlas --out changed --resume auto --stage denoiser " SMALL
+  cli_expect(3, "mpirun -n 2 $cytoforge train $fixed --data atlas --out changed --resume auto --stage denoiser " SMALL
                 "--set seed=7");
   cli_expect_text("was trained with seed 0, and this command says 7");
   cli_expect_one_error("cytoforge: error");
@@ -179,7 +183,8 @@ static void a_changed_stream_is_refused(void **state) {
 static void changed_diffusion_settings_are_refused(void **state) {
   (void)state;
   cli_expect(0, "cp -r curve_5e-4_1 rescaled && cp rescaled/config.yaml before.yaml");
-  cli_expect(3, "$cytoforge train --data atlas --out rescaled --resume auto " SMALL "--set diffusion.latent_scale=1");
+  cli_expect(
+      3, "$cytoforge train $fixed --data atlas --out rescaled --resume auto " SMALL "--set diffusion.latent_scale=1");
   cli_expect_text("was trained with diffusion.latent_scale \"auto\", and this command says \"1\"");
   cli_expect(0, "cmp rescaled/config.yaml before.yaml");
 }
@@ -188,17 +193,18 @@ static void changed_diffusion_settings_are_refused(void **state) {
 static void config_yaml_is_the_models(void **state) {
   (void)state;
   cli_expect(0, "cp -r curve_5e-4_1 finished && cp finished/config.yaml wanted.yaml && cp finished/model.h5 model.h5");
-  cli_expect(3,
-             "$cytoforge train --data atlas --out finished --resume auto " SMALL "--set denoiser.learning_rate=2e-4");
+  cli_expect(3, "$cytoforge train $fixed --data atlas --out finished --resume auto " SMALL
+                "--set denoiser.learning_rate=2e-4");
   cli_expect_text("denoiser was trained with denoiser.learning_rate 0.0005, and this command says 0.0002");
   cli_expect(0, "cmp finished/config.yaml wanted.yaml && cmp finished/model.h5 model.h5");
-  cli_expect(0, "$cytoforge train --data atlas --out finished --resume auto " SMALL);
+  cli_expect(0, "$cytoforge train $fixed --data atlas --out finished --resume auto " SMALL);
   cli_expect_text("denoiser: already finished");
   cli_expect(0, "cmp finished/config.yaml wanted.yaml");
   /* A stage without a model of its own says so too; one that is refused does not. */
-  cli_expect(0, "$cytoforge train --data atlas --out finished --stage encode --resume auto " SMALL "--set log.every=7");
+  cli_expect(
+      0, "$cytoforge train $fixed --data atlas --out finished --stage encode --resume auto " SMALL "--set log.every=7");
   cli_expect(0, "grep 'every: 7' finished/config.yaml && cp finished/config.yaml before.yaml");
-  cli_expect(5, "$cytoforge train --data atlas --out finished --stage denoiser " SMALL "--set log.every=9");
+  cli_expect(5, "$cytoforge train $fixed --data atlas --out finished --stage denoiser " SMALL "--set log.every=9");
   cli_expect(0, "cmp before.yaml finished/config.yaml");
 }
 
@@ -207,16 +213,17 @@ static void stale_stages_do_not_enter_the_model(void **state) {
   (void)state;
   cli_expect(0,
              "cp -r curve_5e-4_1 stale && rm stale/model.h5 && "
-             "$cytoforge train --data atlas --out stale --stage autoencoder --force --threads 1 " SMALL
+             "$cytoforge train $fixed --data atlas --out stale --stage autoencoder --force --threads 1 " SMALL
              "--set autoencoder.learning_rate=1e-3");
-  cli_expect(3, "$cytoforge train --data atlas --out stale --stage classifier:cell_type --force --threads 1 " SMALL);
+  cli_expect(
+      3, "$cytoforge train $fixed --data atlas --out stale --stage classifier:cell_type --force --threads 1 " SMALL);
   cli_expect_text("latents of another autoencoder");
   assert_int_not_equal(access("stale/model.h5", F_OK), 0);
 }
 
 static void divergence_is_an_error_on_every_rank(void **state) {
   (void)state;
-  cli_expect(8, "mpirun -n 2 $cytoforge train --data atlas --out diverged --stage autoencoder --threads 1 " SMALL
+  cli_expect(8, "mpirun -n 2 $cytoforge train $fixed --data atlas --out diverged --stage autoencoder --threads 1 " SMALL
                 "--set autoencoder.learning_rate=10 --set autoencoder.weight_decay=10 --set autoencoder.steps=100000");
   cli_expect_text("is not finite");
 }
@@ -226,14 +233,14 @@ static void few_cells_train_without_validation(void **state) {
   cli_expect(0,
              "$cytoforge synth -o few.h5ad --cells 20 --genes 100 --types 2 --counts 500 && "
              "$cytoforge prepare few.h5ad -o few_atlas --label cell_type --min-cells 1");
-  cli_expect(
-      0, "mpirun -n 2 $cytoforge train --data few_atlas --out few --threads 1 " SMALL "--set data.validation=0.001");
+  cli_expect(0, "mpirun -n 2 $cytoforge train $fixed --data few_atlas --out few --threads 1 " SMALL
+                "--set data.validation=0.001");
   cli_expect_text("training without validation");
 }
 
 static void patience_stops_early_with_the_best(void **state) {
   (void)state;
-  cli_expect(0, "$cytoforge train --data atlas --out early --stage autoencoder --threads 2 " SMALL
+  cli_expect(0, "$cytoforge train $fixed --data atlas --out early --stage autoencoder --threads 2 " SMALL
                 "--set autoencoder.patience=2 --set autoencoder.validate_every=5 --set autoencoder.steps=3000 --set "
                 "autoencoder.learning_rate=0.05");
   cli_expect_text("no better validation loss for 2 validations");
@@ -241,7 +248,7 @@ static void patience_stops_early_with_the_best(void **state) {
 
 static void accumulation_and_clipping_train(void **state) {
   (void)state;
-  cli_expect(0, "mpirun -n 2 $cytoforge train --data atlas --out accumulated --threads 1 " SMALL
+  cli_expect(0, "mpirun -n 2 $cytoforge train $fixed --data atlas --out accumulated --threads 1 " SMALL
                 "--set denoiser.accumulate=3 --set denoiser.clip_norm=0.5 --set denoiser.warmup_steps=10 --set "
                 "denoiser.rate_schedule=cosine "
                 "--set classifier.balance=uniform");

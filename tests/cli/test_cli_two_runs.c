@@ -24,7 +24,7 @@ static int setup(void **state) {
   cli_expect(0,
              "$cytoforge synth -o cells.h5ad --cells 300 --genes 40 --types 2 --counts 100 && "
              "$cytoforge prepare cells.h5ad -o atlas --label cell_type --label donor --min-genes 0 --min-cells 0 && "
-             "$cytoforge train --data atlas --out made " SMALL);
+             "$cytoforge train $fixed --data atlas --out made " SMALL);
   return 0;
 }
 
@@ -40,10 +40,10 @@ static void expect_second_refused(const char *first, const char *second, const c
 static void a_second_training_in_a_folder_is_refused(void **state) {
   (void)state;
   static const char command[] =
-      "$cytoforge train --data atlas --out run --resume auto " SMALL "--set denoiser.steps=300";
+      "$cytoforge train $fixed --data atlas --out run --resume auto " SMALL "--set denoiser.steps=300";
   expect_second_refused(command, command, "run/checkpoints/autoencoder*", "run: another run of train (process ");
-  expect_second_refused("$cytoforge train --data atlas --out run2 " SMALL "--set denoiser.steps=300",
-                        "mpirun -n 2 $cytoforge train --data atlas --out run2 --force " SMALL,
+  expect_second_refused("$cytoforge train $fixed --data atlas --out run2 " SMALL "--set denoiser.steps=300",
+                        "mpirun -n 2 $cytoforge train $fixed --data atlas --out run2 --force " SMALL,
                         "run2/checkpoints/autoencoder*", "run2: another run of train (process ");
   cli_expect(0, "$cytoforge sample -m run/model.h5 -n 3 -o of_run.h5ad");
 }
@@ -51,11 +51,11 @@ static void a_second_training_in_a_folder_is_refused(void **state) {
 /* A killed run's lock goes with it. */
 static void a_killed_run_locks_nothing(void **state) {
   (void)state;
-  cli_expect(0, "$cytoforge train --data atlas --out killed " SMALL
+  cli_expect(0, "$cytoforge train $fixed --data atlas --out killed " SMALL
                 "--set denoiser.steps=1000000 & pid=$!; until ls killed/checkpoints/denoiser*; do kill -0 $pid || "
                 "exit 99; done; kill -KILL $pid; wait $pid; test -f killed/lock");
   cli_expect(75,
-             "$cytoforge train --data atlas --out killed --resume auto " SMALL
+             "$cytoforge train $fixed --data atlas --out killed --resume auto " SMALL
              "--set denoiser.steps=1000000 & pid=$!; until test -s killed/lock && grep -q $pid killed/lock; do kill "
              "-0 $pid || exit 99; done; sleep 0.3; kill -TERM $pid; wait $pid");
   cli_expect(0, "! ls killed/lock");
@@ -77,9 +77,9 @@ static void two_classifiers_do_not_lose_each_other(void **state) {
   (void)state;
   static const char add[] = "$cytoforge train -m added.h5 --data atlas --threads 1 --set checkpoint.every=10 ";
   char first[512], second[512];
-  cli_expect(
-      0, "for stage in autoencoder encode denoiser; do $cytoforge train --data atlas --out bare --stage $stage " SMALL
-         "|| exit; done; cp bare/model.h5 added.h5 && cp added.h5 other.h5");
+  cli_expect(0,
+             "for stage in autoencoder encode denoiser; do $cytoforge train $fixed --data atlas --out bare --stage "
+             "$stage " SMALL "|| exit; done; cp bare/model.h5 added.h5 && cp added.h5 other.h5");
   snprintf(first, sizeof first, "%s --stage classifier:donor --set classifier.steps=300", add);
   snprintf(second, sizeof second, "%s --stage classifier:cell_type", add);
   expect_second_refused(first, second, "added-classifier/checkpoints/classifier*",
@@ -112,7 +112,7 @@ static void readers_need_no_lock(void **state) {
   (void)state;
   cli_expect(0,
              "cp -r atlas read_only && cp made/model.h5 read_only && chmod -R a-w read_only; "
-             "for i in 0 1 2 3 4 5 6 7 8 9; do $cytoforge train --data read_only --out reader_$i " SMALL
+             "for i in 0 1 2 3 4 5 6 7 8 9; do $cytoforge train $fixed --data read_only --out reader_$i " SMALL
              " >reader_$i.log 2>&1 & pids=\"$pids $!\"; "
              "$cytoforge sample -m read_only/model.h5 -n 5 -o reader_$i.h5ad --threads 1 >>sampled.log 2>&1 & "
              "pids=\"$pids $!\"; done; "

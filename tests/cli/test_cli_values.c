@@ -120,7 +120,9 @@ static void fractional_counts_are_trained_on(void **state) {
              "$cytoforge prepare counts.h5ad -o whole --min-genes 0");
   cli_expect(0, "$cytoforge info kept");
   cli_expect_text("60 cells x 80 genes, fractional counts\n");
-  cli_expect(0, "$cytoforge train --data kept --out kept_run %s && $cytoforge train --data whole --out whole_run %s",
+  cli_expect(0,
+             "$cytoforge train $fixed --data kept --out kept_run %s && $cytoforge train $fixed --data whole --out "
+             "whole_run %s",
              small, small);
   long steps[64];
   double kept[64], whole[64];
@@ -129,7 +131,7 @@ static void fractional_counts_are_trained_on(void **state) {
   assert_true(n > 0);
   for (int i = 0; i < n; i++)
     assert_true(fabs(kept[i] - whole[i]) < 1e-4 * whole[i]); /* shares of the total are equal */
-  cli_expect(3, "$cytoforge train --data kept --out nb_run --set autoencoder.likelihood=nb %s", small);
+  cli_expect(3, "$cytoforge train $fixed --data kept --out nb_run --set autoencoder.likelihood=nb %s", small);
   cli_expect_text("the atlas kept holds fractional counts");
 }
 
@@ -156,10 +158,10 @@ static void expect_same_latents(const char *one, const char *two) {
 }
 
 static void train_model(const char *run, const char *inputs) {
-  cli_expect(
-      0,
-      "$cytoforge prepare %s -o %s_atlas --min-genes 0 --min-cells 0 && $cytoforge train --data %s_atlas --out %s %s",
-      inputs, run, run, run, small);
+  cli_expect(0,
+             "$cytoforge prepare %s -o %s_atlas --min-genes 0 --min-cells 0 && $cytoforge train $fixed --data %s_atlas "
+             "--out %s %s",
+             inputs, run, run, run, small);
 }
 
 static void expect_encoded_alike(const char *run) {

@@ -8,7 +8,7 @@ static int setup(void **state) {
   const int code = cli_run(
       "$cytoforge synth -o cells.h5ad --cells 300 --genes 30 --types 2 --counts 300 && "
       "$cytoforge prepare cells.h5ad -o atlas --label cell_type --min-genes 1 --holdout 0.2 --shard-cells 100 && "
-      "$cytoforge train --data atlas --out run --set autoencoder.hidden=[8] --set autoencoder.latent=4 "
+      "$cytoforge train $fixed --data atlas --out run --set autoencoder.hidden=[8] --set autoencoder.latent=4 "
       "--set denoiser.hidden=[8,4] --set classifier.hidden=[4,4,4] --set autoencoder.steps=4 --set denoiser.steps=4 "
       "--set classifier.steps=4 && $cytoforge encode -m run/model.h5 atlas -o latents");
   if (code != 0) print_error("%s\n", cli_output);

@@ -127,7 +127,8 @@ static void assert_same_cells(const fixture *shared, const char *name) {
   "data.validation=0.1 --set autoencoder.validate_every=6 --set denoiser.validate_every=6 --set "                     \
   "classifier.validate_every=6 --set classifier.balance=sqrt --set autoencoder.clip_norm=0.05 --set "                 \
   "denoiser.accumulate=2 --set denoiser.ema_decay=0.9 --set diffusion.timesteps=50 --set diffusion.guide_below=50 "   \
-  "--set autoencoder.ema_decay=0.8 --set classifier.patience=20 "
+  "--set autoencoder.ema_decay=0.8 --set classifier.patience=20 --set autoencoder.likelihood=mse "                    \
+  "--set denoiser.conditions=[] "
 
 static void data_are_made(void **state) {
   const fixture *shared = *state;

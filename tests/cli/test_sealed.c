@@ -15,7 +15,7 @@ static int setup(void **state) {
   const int code = cli_run(
       "$cytoforge synth -o cells.h5ad --cells 300 --genes 30 --types 2 --counts 300 && "
       "$cytoforge prepare cells.h5ad -o atlas --label cell_type --min-genes 1 && "
-      "$cytoforge train --data atlas --out run --set autoencoder.hidden=[8] --set autoencoder.latent=4 "
+      "$cytoforge train $fixed --data atlas --out run --set autoencoder.hidden=[8] --set autoencoder.latent=4 "
       "--set denoiser.hidden=[8,4] --set classifier.hidden=[4,4,4] --set autoencoder.steps=6 --set denoiser.steps=6 "
       "--set classifier.steps=6 --set checkpoint.every=2 && $cytoforge info run/checkpoints/*.h5 >listed");
   if (code != 0) print_error("%s\n", cli_output);
@@ -89,9 +89,9 @@ static void commands_refuse_or_mend(void **state) {
     cli_expect_one_error("error: run/model.h5: damaged");
     damage_byte("run/model.h5", at, 0x10);
     damage_byte("run/latents/latents-00000.h5ad", part_bytes * (2 * i + 1) / 24, 0x10);
-    cli_expect(
-        0,
-        "rm -rf run/checkpoints/denoiser* && $cytoforge train --data atlas --out run --resume auto --stage denoiser");
+    cli_expect(0,
+               "rm -rf run/checkpoints/denoiser* && $cytoforge train $fixed --data atlas --out run --resume auto "
+               "--stage denoiser");
     cli_expect(0, "$cytoforge info run/model.h5 && cmp run/latents/latents-00000.h5ad kept/latents/latents-00000.h5ad");
   }
   cli_expect(0, "test ! -e out.h5ad");
@@ -107,7 +107,7 @@ static void damaged_checkpoints_are_never_gone_on_from(void **state) {
   for (size_t i = 0; i < found.gl_pathc; i++) {
     const int64_t at = damage_size(found.gl_pathv[i]) / 2;
     damage_byte(found.gl_pathv[i], at, 1);
-    const int code = cli_run("$cytoforge train --data atlas --out run --resume auto");
+    const int code = cli_run("$cytoforge train $fixed --data atlas --out run --resume auto");
     if (code != 4 && code != 0) fail_msg("%s: exit %d\n%s", found.gl_pathv[i], code, cli_output);
     if (code == 4) {
       cli_expect_text("damaged");

@@ -20,7 +20,7 @@ static int set_up(void **state) {
   const char *const overrides[] = {"autoencoder.latent=8",   "denoiser.hidden=[12,8]",   "classifier.hidden=[12,12,8]",
                                    "diffusion.timesteps=30", "diffusion.guide_below=20", "denoiser.warmup_steps=3"};
   (void)state;
-  assert_ok(cyf_settings_load(NULL, 6, overrides, &settings));
+  assert_ok(cyf_settings_load_fixed(6, overrides, &settings));
   return 0;
 }
 static int tear_down(void **state) {

@@ -84,7 +84,7 @@ static void data_are_made(void **state) {
   "denoiser.hidden=[24,16,8] --set classifier.hidden=[16,16,8] --set data.lanes=16 --set autoencoder.batch_cells=64 "  \
   "--set denoiser.batch_cells=64 --set classifier.batch_cells=64 --set data.validation=0.1 --set "                     \
   "diffusion.timesteps=50 --set diffusion.guide_below=50 --set autoencoder.steps=5 --set denoiser.steps=4 --set "      \
-  "classifier.steps=4 "
+  "classifier.steps=4 --set autoencoder.likelihood=mse --set denoiser.conditions=[] "
 
 static void training_is_near_the_cpus(void **state) {
   const fixture *shared = *state;

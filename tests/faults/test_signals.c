@@ -5,14 +5,14 @@
 #define SMALL                                                                                                 \
   "--set autoencoder.hidden=[8] --set autoencoder.latent=4 --set denoiser.hidden=[8,4] "                      \
   "--set classifier.hidden=[4,4,4] --set data.validation=0 --set autoencoder.steps=3 --set denoiser.steps=3 " \
-  "--set classifier.steps=3"
+  "--set classifier.steps=3 --set autoencoder.likelihood=mse --set denoiser.conditions=[]"
 
 static int setup(void **state) {
   if (cli_setup(state) != 0) return -1;
   const int code = cli_run(
       "$cytoforge synth -o cells.h5ad --cells 60 --genes 30 --types 2 --counts 300 && "
       "$cytoforge prepare cells.h5ad -o atlas --label cell_type --min-genes 1 && "
-      "$cytoforge train --data atlas --out run " SMALL
+      "$cytoforge train $fixed --data atlas --out run " SMALL
       " && "
       "$cytoforge encode -m run/model.h5 cells.h5ad -o latents.h5ad && $cytoforge export -m run/model.h5 --format "
       "safetensors -o exported");
@@ -85,7 +85,7 @@ static void a_hang_up_is_a_request_to_stop(void **state) {
   (void)state;
   static const place train = {"train --data atlas --out out " SMALL, "read", "/atlas/*", 3, true};
   assert_int_equal(run_with(&train, "true", "kill -HUP $PPID"), 75);
-  cli_expect(0, "$cytoforge train --data atlas --out out --resume auto && $cytoforge info out/model.h5");
+  cli_expect(0, "$cytoforge train $fixed --data atlas --out out --resume auto && $cytoforge info out/model.h5");
   const char *library = test_variable_of_ctest("CYTOFORGE_FAULTS");
   cli_expect(0,
              "rm -rf out counter; trap '' HUP; LD_PRELOAD='%s' CYF_FAULT_CALL=read CYF_FAULT_KIND=run CYF_FAULT_AT=3 "

@@ -17,7 +17,8 @@ static int setup(void **state) {
   return cli_run(
       "$cytoforge synth -o cells.h5ad --cells 400 --genes %d --types 3 --counts 200 && "
       "$cytoforge prepare cells.h5ad -o atlas --label cell_type --min-genes 0 --min-cells 0 && "
-      "$cytoforge train --data atlas --out guided " SMALL "&& $cytoforge train --data atlas --out conditioned " SMALL
+      "$cytoforge train $fixed --data atlas --out guided " SMALL
+      "&& $cytoforge train $fixed --data atlas --out conditioned " SMALL
       "--set autoencoder.likelihood=nb --set denoiser.conditions='[cell_type]'",
       N_GENES);
 }

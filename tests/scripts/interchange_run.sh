@@ -17,7 +17,7 @@ cd "$work"
 $cytoforge synth -o cells.h5ad --cells 900 --genes 150 --types 3 --counts 400
 mpirun -n 2 $cytoforge prepare cells.h5ad -o atlas --label cell_type --label donor --holdout 0.2 --shard-cells 300 --min-genes 0
 $cytoforge prepare cells.h5ad -o compressed --label cell_type --label donor --holdout 0.2 --shard-cells 300 --min-genes 0 --compress gzip
-$cytoforge train --data atlas --out run --set autoencoder.hidden='[32, 32]' --set autoencoder.latent=8 --set autoencoder.steps=50 \
+$cytoforge train -c "$CYTOFORGE_SOURCE/tests/support/fixed.yaml" --data atlas --out run --set autoencoder.hidden='[32, 32]' --set autoencoder.latent=8 --set autoencoder.steps=50 \
   --set denoiser.hidden='[32, 16]' --set denoiser.steps=50 --set classifier.hidden='[16, 16, 16]' --set classifier.steps=50
 mpirun -n 2 $cytoforge sample -m run/model.h5 -n 300 --where cell_type=type_1 --steps 10 -o sampled.h5ad
 mpirun -n 2 $cytoforge encode -m run/model.h5 atlas/heldout.h5ad -o encoded.h5ad

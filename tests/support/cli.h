@@ -28,11 +28,13 @@ static inline void cli_read_output(void) {
   if (file != NULL) fclose(file);
 }
 
-/* Runs a shell command in the scratch folder with $cytoforge set; returns its exit status, 128 + signal if one ended
- * it. */
+/* Runs a shell command in the scratch folder with $cytoforge set, and $fixed to the option for
+ * tests/support/fixed.yaml; returns its exit status, 128 + signal if one ended it. */
 __attribute__((format(printf, 1, 2))) static inline int cli_run(const char *format, ...) {
   char command[4096];
-  int n = snprintf(command, sizeof command, "exec > output.txt 2>&1; cytoforge='%s'; ", test_binary());
+  int n = snprintf(command, sizeof command,
+                   "exec > output.txt 2>&1; cytoforge='%s'; fixed=\"-c $CYTOFORGE_SOURCE/tests/support/fixed.yaml\"; ",
+                   test_binary());
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(command + n, sizeof command - (size_t)n, format, arguments);

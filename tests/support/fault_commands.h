@@ -35,7 +35,8 @@ static inline void read_latents(const char *path, float **ret_latents) {
 #define TRAIN                                                                                              \
   "train --data atlas --out %s --set autoencoder.steps=2 --set denoiser.steps=2 --set classifier.steps=2 " \
   "--set data.validation=0 --set log.every=1 --set autoencoder.hidden=[8] --set autoencoder.latent=4 "     \
-  "--set denoiser.hidden=[8,4] --set classifier.hidden=[4,4,4]"
+  "--set denoiser.hidden=[8,4] --set classifier.hidden=[4,4,4] --set autoencoder.likelihood=mse "          \
+  "--set denoiser.conditions=[]"
 static char prepare_arguments[256], train_arguments[512];
 
 static inline int setup(void **state) {

@@ -101,7 +101,7 @@ static void precision_is_for_gpus(void **state) {
   for (int i = 0; i < 4; i++) {
     cyf_settings settings;
     char text[16];
-    assert_int_equal(cyf_settings_load(NULL, 1, &asked[i], &settings), CYF_OK);
+    assert_int_equal(cyf_settings_load_fixed(1, &asked[i], &settings), CYF_OK);
     assert_int_equal(settings.precision, wanted[i]);
     cyf_settings_describe_precision(&settings, device, text);
     assert_string_equal(text, "cpu, fp32");

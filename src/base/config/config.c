@@ -104,6 +104,36 @@ cleanup:
   return status;
 }
 
+cyf_status cyf_config_copy_value(const cyf_config_field *field, const void *from, void *to) {
+  const void *source = (const char *)from + field->offset;
+  void *member = cyf_config_member(field, to);
+  if (field->type == CYF_CONFIG_STRING) {
+    char *copy = NULL;
+    const char *text = *(char *const *)source;
+    CYF_TRY(cyf_strdup(text != NULL ? text : "", &copy));
+    cyf_free_at(member);
+    *(char **)member = copy;
+    return CYF_OK;
+  }
+  if (field->type != CYF_CONFIG_TEXT_LIST) {
+    memcpy(member, source, member_bytes(field->type));
+    return CYF_OK;
+  }
+  const cyf_config_texts *texts = source;
+  cyf_config_texts copy = {0};
+  cyf_status status = CYF_OK;
+  for (; copy.n < texts->n && status == CYF_OK; copy.n += status == CYF_OK)
+    status = cyf_strdup(texts->value[copy.n], &copy.value[copy.n]);
+  if (status != CYF_OK) {
+    cyf_config_texts_free(&copy);
+    return status;
+  }
+  if (texts->n < 0) copy.n = texts->n; /* auto */
+  cyf_config_texts_free(member);
+  *(cyf_config_texts *)member = copy;
+  return CYF_OK;
+}
+
 void cyf_config_destroy_strings(const cyf_config_schema *schema, void *settings) {
   if (!schema || !settings) return;
   for (size_t i = 0; i < schema->n_fields; ++i) {

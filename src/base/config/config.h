@@ -9,6 +9,7 @@
 #ifndef CYF_BASE_CONFIG_CONFIG_H
 #define CYF_BASE_CONFIG_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -44,8 +45,11 @@ typedef struct cyf_config_texts {
 typedef struct cyf_config_field {
   const char *path; /**< dotted, e.g. "autoencoder.batch_cells"; at most three levels */
   cyf_config_type type;
-  size_t offset;              /**< of the member in the settings structure */
-  const char *default_text;   /**< as it would stand in YAML; "" is the empty string; lists as "[512, 512]" */
+  size_t offset; /**< of the member in the settings structure */
+  /** As it would stand in YAML; "" is the empty string; lists as "[512, 512]". Where it is "auto",
+   * the key takes "auto" beside its values, and the caller chooses one in the end (cyf_config_is_auto). That is not so
+   * of a STRING, a BOOL, or a CHOICE with that word. */
+  const char *default_text;
   double least, most;         /**< inclusive bounds of numbers and of list elements; least > most: unbounded */
   const char *const *choices; /**< the words of a CHOICE (base/words.h), else NULL */
   const char *help;           /**< one line: meaning and unit */
@@ -81,6 +85,16 @@ cyf_status cyf_config_to_text(const cyf_config_schema *schema, const void *setti
 
 /** One field's value as it stands in YAML, freed with cyf_free. Errors: CYF_ERR_MEMORY. */
 cyf_status cyf_config_value_text(const cyf_config_field *field, const void *settings, char **ret_text);
+
+/** Whether the key takes "auto" beside its values. */
+bool cyf_config_takes_auto(const cyf_config_field *field);
+/** Whether the setting is at "auto". Its member then holds no value: INT64_MIN, NAN, a choice of -1 or a list of -1
+ * elements. */
+bool cyf_config_is_auto(const cyf_config_field *field, const void *settings);
+/** Copies one field's value between settings of the same table. Errors: CYF_ERR_MEMORY, the value being as before. */
+cyf_status cyf_config_copy_value(const cyf_config_field *field, const void *from, void *to);
+/** The field with exactly this path, NULL when there is none. */
+const cyf_config_field *cyf_config_find(const cyf_config_schema *schema, const char *path);
 
 /** Frees the strings inside settings and sets them to NULL. The structure itself is the caller's. NULL-safe. */
 void cyf_config_destroy_strings(const cyf_config_schema *schema, void *settings);

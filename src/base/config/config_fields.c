@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Looking up fields, and what is said of a key that is none. */
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "base/config/config_internal.h"
 #include "base/memory.h"
 #include "base/names.h"
+#include "base/words.h"
 
 cyf_status cyf_config_complain(const cyf_config_place *place, const char *format, ...) {
   char reason[1024];
@@ -22,6 +24,33 @@ const cyf_config_field *cyf_config_find(const cyf_config_schema *schema, const c
     if (strcmp(schema->fields[i].path, path) == 0) return &schema->fields[i];
   }
   return NULL;
+}
+
+bool cyf_config_takes_auto(const cyf_config_field *field) {
+  if (strcmp(field->default_text, CYF_CONFIG_AUTO) != 0) return false;
+  if (field->type == CYF_CONFIG_STRING || field->type == CYF_CONFIG_BOOL) return false;
+  return field->type != CYF_CONFIG_CHOICE || cyf_words_find(field->choices, CYF_CONFIG_AUTO) < 0;
+}
+
+bool cyf_config_is_auto(const cyf_config_field *field, const void *settings) {
+  const void *member = (const char *)settings + field->offset;
+  if (!cyf_config_takes_auto(field)) return false;
+  switch (field->type) {
+    case CYF_CONFIG_INT:
+      return *(const int64_t *)member == INT64_MIN;
+    case CYF_CONFIG_REAL:
+      return isnan(*(const double *)member);
+    case CYF_CONFIG_CHOICE:
+      return *(const int *)member < 0;
+    case CYF_CONFIG_INT_LIST:
+      return ((const cyf_config_ints *)member)->n < 0;
+    case CYF_CONFIG_TEXT_LIST:
+      return ((const cyf_config_texts *)member)->n < 0;
+    case CYF_CONFIG_BOOL:
+    case CYF_CONFIG_STRING:
+      break;
+  }
+  return false;
 }
 
 bool cyf_config_lies_below(const cyf_config_field *field, const char *path, size_t length) {

@@ -24,8 +24,6 @@ cyf_status cyf_config_complain(const cyf_config_place *place, const char *format
 
 /** True when the first `length` characters of path, followed by a dot, begin the field's path. */
 bool cyf_config_lies_below(const cyf_config_field *field, const char *path, size_t length);
-/** The field with exactly this path, NULL when there is none. */
-const cyf_config_field *cyf_config_find(const cyf_config_schema *schema, const char *path);
 /** The first field below the section `path`, NULL when there is no such section. */
 const cyf_config_field *cyf_config_find_section(const cyf_config_schema *schema, const char *path);
 /** Fails: the path is neither a field nor a section; names the nearest key, or the keys that would be valid there. */
@@ -35,6 +33,9 @@ cyf_status cyf_config_unknown_key(const cyf_config_schema *schema, const cyf_con
 static inline void *cyf_config_member(const cyf_config_field *field, void *settings) {
   return (char *)settings + field->offset;
 }
+
+/** The text for a value that the caller chooses. */
+#define CYF_CONFIG_AUTO "auto"
 
 /** "an integer", "true or false", "one of a|b|c" ... */
 const char *cyf_config_type_name(const cyf_config_field *field);

@@ -27,8 +27,13 @@ static void print_texts(const cyf_config_texts *list, FILE *stream) {
   fputc(']', stream);
 }
 
-static void print_value(const cyf_config_field *field, const void *member, FILE *stream) {
+static void print_value(const cyf_config_field *field, const void *settings, FILE *stream) {
+  const void *member = (const char *)settings + field->offset;
   char number[CYF_CONFIG_NUMBER_BYTES];
+  if (cyf_config_is_auto(field, settings)) {
+    fputs(CYF_CONFIG_AUTO, stream);
+    return;
+  }
   switch (field->type) {
     case CYF_CONFIG_BOOL:
       fputs(*(const bool *)member ? "true" : "false", stream);
@@ -66,7 +71,7 @@ static void print_help(const cyf_config_field *field, FILE *stream) {
   if (field->choices) {
     char words[CYF_WORDS_TEXT_MAX];
     cyf_words_text(field->choices, words);
-    fprintf(stream, ", one of %s", words);
+    fprintf(stream, ", one of %s%s", cyf_config_takes_auto(field) ? CYF_CONFIG_AUTO "|" : "", words);
   }
   fputs(")", stream);
 }
@@ -106,7 +111,7 @@ static char *line_text(const cyf_config_field *field, const void *settings) {
     if (*c == '.') ++level, name = c + 1;
   }
   fprintf(stream, "%*s%s: ", 2 * level, "", name);
-  print_value(field, (const char *)settings + field->offset, stream);
+  print_value(field, settings, stream);
   const bool failed = ferror(stream);
   if (fclose(stream) != 0 || failed) {
     free(line);

@@ -119,7 +119,8 @@ static cyf_status check_range(const cyf_config_field *field, const cyf_config_pl
 
 static cyf_status wrong_type(const cyf_config_field *field, const cyf_config_place *place, const char *text,
                              bool plain) {
-  return cyf_config_complain(place, "'%s' must be %s, not %s'%s'", field->path, cyf_config_type_name(field),
+  return cyf_config_complain(place, "'%s' must be %s%s, not %s'%s'", field->path, cyf_config_type_name(field),
+                             cyf_config_takes_auto(field) ? " or " CYF_CONFIG_AUTO : "",
                              plain ? "" : "the quoted text ", text);
 }
 
@@ -146,8 +147,9 @@ static cyf_status set_choice(const cyf_config_field *field, const cyf_config_pla
   char valid[CYF_NAMES_LIST_BYTES];
   int64_t n = 0;
   while (field->choices[n] != NULL) n++;
-  return cyf_config_complain(place, "'%s' cannot be '%s'; valid: %s", field->path, text,
-                             cyf_list_names(n, field->choices, valid, sizeof valid));
+  return cyf_config_complain(place, "'%s' cannot be '%s'; valid: %s%s", field->path, text,
+                             cyf_list_names(n, field->choices, valid, sizeof valid),
+                             cyf_config_takes_auto(field) ? ", '" CYF_CONFIG_AUTO "'" : "");
 }
 
 static cyf_status set_bool(const cyf_config_field *field, const cyf_config_place *place, const char *text, bool plain,
@@ -176,8 +178,24 @@ static cyf_status set_int(const cyf_config_field *field, const cyf_config_place 
   return CYF_OK;
 }
 
+/* Sets what stands for "auto". *ret_is: the text says so, and the field takes it. */
+static void set_auto(const cyf_config_field *field, const char *text, bool plain, void *member, bool *ret_is) {
+  *ret_is = plain && strcmp(text, CYF_CONFIG_AUTO) == 0 && cyf_config_takes_auto(field);
+  if (!*ret_is) return;
+  if (field->type == CYF_CONFIG_INT) *(int64_t *)member = INT64_MIN;
+  if (field->type == CYF_CONFIG_REAL) *(double *)member = NAN;
+  if (field->type == CYF_CONFIG_CHOICE) *(int *)member = -1;
+  if (field->type == CYF_CONFIG_INT_LIST) ((cyf_config_ints *)member)->n = -1;
+  if (field->type != CYF_CONFIG_TEXT_LIST) return;
+  cyf_config_texts_free(member);
+  ((cyf_config_texts *)member)->n = -1;
+}
+
 cyf_status cyf_config_parse_scalar(const cyf_config_field *field, const cyf_config_place *place, const char *text,
                                    bool plain, void *member) {
+  bool is_auto = false;
+  set_auto(field, text, plain, member, &is_auto);
+  if (is_auto) return CYF_OK;
   if (plain && is_null(text) && field->type != CYF_CONFIG_STRING)
     return cyf_config_complain(place, "'%s' has no value; it must be %s", field->path, cyf_config_type_name(field));
   switch (field->type) {
@@ -269,6 +287,9 @@ cleanup:
 
 cyf_status cyf_config_parse_text(const cyf_config_field *field, const cyf_config_place *place, const char *text,
                                  void *member) {
+  bool is_auto = false;
+  if (cyf_config_is_list(field)) set_auto(field, text, true, member, &is_auto);
+  if (is_auto) return CYF_OK;
   if (cyf_config_is_list(field)) return parse_list(field, place, text, member);
   if (field->type == CYF_CONFIG_STRING) return set_string(text, true, member); /* verbatim, spaces and all */
   char *copy = NULL;
