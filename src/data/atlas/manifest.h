@@ -31,7 +31,7 @@ typedef struct cyf_atlas_provenance {
 /** File name of a shard within the atlas, "shard-00012.h5ad"; text[32]. */
 void cyf_atlas_shard_name(int64_t shard, char text[32]);
 
-/** Fingerprint of genes, categories, kind and shard checksums as 16 hexadecimal digits; the caller frees *ret_text with
+/** Fingerprint of genes, categories, kind, target and shard checksums as 16 hexadecimal digits; the caller frees *ret_text with
  * cyf_free. */
 cyf_status cyf_atlas_make_fingerprint(const cyf_atlas *atlas, const uint64_t *shard_checksums, char **ret_text);
 
