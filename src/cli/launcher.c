@@ -32,19 +32,22 @@ static bool stands_alone(size_t launcher) {
   return beside[0] != NULL && read_number(beside[0]) >= slurm_own_steps;
 }
 
-cyf_status cyf_launcher_check(int n_ranks) {
-  const char *variable = NULL;
-  long n_tasks = -1;
-  if (n_ranks != 1) return CYF_OK;
+static const char *variable; /* that told of the tasks */
+static long n_tasks = -1;    /* at least so many; -1: no launcher told */
+
+void cyf_launcher_note(void) {
   for (size_t i = 0; i < sizeof launchers / sizeof *launchers && n_tasks < 0; i++) {
     variable = launchers[i].tasks;
     n_tasks = stands_alone(i) ? -1 : read_number(variable);
   }
   if (n_tasks < 0) { /* PMIx tells a task its rank alone */
     variable = "PMIX_RANK";
-    n_tasks = read_number(variable) + 1;
+    n_tasks = read_number(variable) < 0 ? -1 : read_number(variable) + 1;
   }
-  if (n_tasks <= 1) return CYF_OK;
+}
+
+cyf_status cyf_launcher_check(int n_ranks) {
+  if (n_ranks != 1 || n_tasks <= 1) return CYF_OK;
   return CYF_FAIL(
       CYF_ERR_USAGE,
       "the launcher has started at least %ld tasks (%s), but MPI joins none of them to this one: each would do "

@@ -189,6 +189,7 @@ static cyf_status finish_output(void) {
 
 static int run_under_mpi(const cyf_command *command, int argc, char **argv, const common_options *options) {
   int provided = 0;
+  cyf_launcher_note();
   if (MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS) {
     cyf_print(stderr, "cytoforge: error: MPI could not be started\n");
     return CYF_ERR_COMM;

@@ -47,6 +47,9 @@ static cyf_status check_asked(const cyf_class_path_asked *asked) {
 static cyf_status make(const cyf_model *model, const cyf_class_path_asked *asked, cyf_class_path *path) {
   CYF_TRY(check_asked(asked));
   CYF_TRY(cyf_model_find_attribute(model, asked->attribute, &path->attribute));
+  if (model->attributes[path->attribute].classifier == NULL && !cyf_model_has_classes(model, path->attribute))
+    return CYF_FAIL(CYF_ERR_USAGE, "no path leads along '%s': the model's cells have fewer than two values of it",
+                    asked->attribute);
   if (model->attributes[path->attribute].classifier == NULL)
     return CYF_FAIL(CYF_ERR_USAGE,
                     "the model has no classifier for '%s', which would guide along the path; add one: train -m MODEL "

@@ -12,6 +12,11 @@ cyf_status cyf_conditions_add(const cyf_model *model, int64_t attribute, cyf_con
   for (int64_t i = 0; i < c->n; i++)
     if (c->item[i].attribute == attribute) return CYF_FAIL(CYF_ERR_USAGE, "'%s' is asked for twice", a->name);
   const bool is_guided = a->classifier != NULL || cyf_model_condition(model, a->name) >= 0;
+  if (!is_guided && cyf_model_common_value(model, attribute) < 0 && !cyf_model_has_classes(model, attribute))
+    return CYF_FAIL(CYF_ERR_USAGE,
+                    "'%s' cannot be asked for: the model's cells have one value of it or none, so that no classifier "
+                    "can learn it; prepare an atlas of the cells that have it (--keep), or leave it out",
+                    a->name);
   if (!is_guided && cyf_model_common_value(model, attribute) < 0)
     return CYF_FAIL(CYF_ERR_USAGE,
                     "the model has no classifier for '%s' and its denoiser is not told it, so it cannot be asked for; "

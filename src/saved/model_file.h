@@ -84,6 +84,9 @@ int cyf_model_condition(const cyf_model *model, const char *attribute);
 /** The code of the one value that all cells of the atlas have; -1 where there is none. There is none where several
  * values have cells, or some cells are known to have no label. */
 int64_t cyf_model_common_value(const cyf_model *model, int64_t attribute);
+/** Whether a classifier could learn to tell the attribute's values apart: cells of the atlas have two of them, or that
+ * is not known. */
+bool cyf_model_has_classes(const cyf_model *model, int64_t attribute);
 /** The code of an attribute's value, given as text. Errors: CYF_ERR_USAGE naming the nearest value and all known ones.
  */
 cyf_status cyf_model_find_value(const cyf_model_attribute *attribute, const char *value, int64_t *ret_code);

@@ -55,6 +55,13 @@ int64_t cyf_model_common_value(const cyf_model *model, int64_t attribute) {
   return -1;
 }
 
+bool cyf_model_has_classes(const cyf_model *model, int64_t attribute) {
+  const cyf_model_attribute *a = &model->attributes[attribute];
+  int64_t n = 0;
+  for (int64_t c = 0; c < a->categories.n; c++) n += a->n_cells[c] > 0;
+  return (n == 0 ? a->categories.n : n) > 1; /* imported models count no cells */
+}
+
 int cyf_model_condition(const cyf_model *model, const char *attribute) {
   const cyf_config_texts *conditions = &model->settings.denoiser.conditions;
   for (int k = 0; k < conditions->n && model->denoiser != NULL; k++)

@@ -277,7 +277,14 @@ static void what_all_cells_have_can_be_asked_for(void **state) {
   cli_expect(2, "$cytoforge sample -m one_run/model.h5 -n 9 --where tissue=brain -o bad.h5ad");
   cli_expect_text("the model has no tissue 'brain'");
   cli_expect(2, "$cytoforge sample -m one_run/model.h5 -n 9 --where sorted=yes -o bad.h5ad");
-  cli_expect_text("no classifier for 'sorted'");
+  cli_expect_text("'sorted' cannot be asked for: the model's cells have one value of it or none");
+  for (int k = 0; k < 2; k++) {
+    const char *attribute = k ? "sorted" : "tissue", *value = k ? "yes" : "blood";
+    cli_expect(
+        2, "$cytoforge interpolate -m one_run/model.h5 --attribute %s --from %s --to %s --start cells.h5ad -o bad.h5ad",
+        attribute, value, value);
+    cli_expect_text("the model's cells have fewer than two values of it");
+  }
 }
 
 /* ---- paths ---- */

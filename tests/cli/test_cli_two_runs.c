@@ -127,6 +127,7 @@ static void tasks_that_mpi_does_not_join_are_refused(void **state) {
   static const char *const launched[][2] = {
       {"SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1 SLURM_NTASKS=2", "SLURM_STEP_NUM_TASKS"},
       {"PMI_SIZE=4 PMI_RANK=3", "PMI_SIZE"},
+      {"PMIX_RANK=1", "PMIX_RANK"},
       {"OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_RANK=0", "OMPI_COMM_WORLD_SIZE"}};
   static const char *const writers[] = {
       "train --data atlas --out tasks",         "prepare cells.h5ad -o tasks", "sample -m made/model.h5 -n 2 -o t",
@@ -143,7 +144,10 @@ static void tasks_that_mpi_does_not_join_are_refused(void **state) {
   /* One task, the shell of a batch script, the step of an interactive one; mpirun within a step. */
   static const char *const fine[] = {"SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=1 SLURM_PROCID=0",
                                      "SLURM_NTASKS=8 SLURM_PROCID=0 SLURM_JOB_ID=7",
-                                     "SLURM_STEP_ID=4294967290 SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=0", "PMI_SIZE=1",
+                                     "SLURM_STEP_ID=4294967290 SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=0",
+                                     "PMI_SIZE=1",
+                                     "PMIX_RANK=0",
+                                     "PMIX_RANK=3 OMPI_COMM_WORLD_SIZE=1",
                                      "SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=0 OMPI_COMM_WORLD_SIZE=1"};
   for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
     cli_expect(0, "%s $cytoforge synth -o fine_%d.h5ad --cells 10", fine[i], (int)i);

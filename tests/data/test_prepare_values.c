@@ -132,6 +132,24 @@ static void an_unknown_target_is_kept_unknown(void **state) {
   check_kind(prepare_and_read(&s, values), CYF_EXPRESSION_LOG_NORMALIZED, 5000);
 }
 
+/* The same values on another scale are another atlas. With the usual target the fingerprint is that of versions which
+ * knew no other; it is a constant. */
+static void the_fingerprint_tells_targets_apart(void **state) {
+  static const char *const stated[] = {NULL, "log1p:5000", "log1p:6000", "log1p:10000"};
+  enum { N = sizeof stated / sizeof *stated };
+  char fingerprint[N][32];
+  setting s;
+  set_up(state, &(values_example){.kind = EXAMPLE_SIZE_FACTORS}, NULL, &s);
+  for (int i = 0; i < N; i++) {
+    s.options.values = stated[i];
+    cyf_atlas *atlas = prepare_and_read(&s, values);
+    snprintf(fingerprint[i], sizeof fingerprint[i], "%s", atlas->fingerprint);
+    cyf_atlas_close(&atlas);
+    for (int k = 0; k < i; k++) assert_string_not_equal(fingerprint[i], fingerprint[k]);
+  }
+  assert_string_equal(fingerprint[N - 1], "c22eb6656822c93a");
+}
+
 static void scales_that_cannot_be_one_are_refused_naming_both(void **state) {
   static const struct {
     values_example a, b;
@@ -276,17 +294,12 @@ static void an_older_manifest_means_the_usual_target(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      TEST(logs_of_one_scale_stay_as_they_are),
-      TEST(logs_of_two_scales_come_to_one),
-      TEST(one_input_comes_to_natural_logarithms),
-      TEST(an_unknown_target_is_kept_unknown),
-      TEST(scales_that_cannot_be_one_are_refused_naming_both),
-      TEST(scales_that_may_be_one_are_taken_for_it),
-      TEST(fractional_counts_are_rounded_at_random_or_kept),
-      TEST(counts_and_fractional_counts_are_counts),
-      TEST(rounding_knows_no_ranks),
-      TEST(one_fraction_among_counts_is_rounded),
-      TEST(options_are_checked),
+      TEST(logs_of_one_scale_stay_as_they_are),       TEST(logs_of_two_scales_come_to_one),
+      TEST(one_input_comes_to_natural_logarithms),    TEST(an_unknown_target_is_kept_unknown),
+      TEST(the_fingerprint_tells_targets_apart),      TEST(scales_that_cannot_be_one_are_refused_naming_both),
+      TEST(scales_that_may_be_one_are_taken_for_it),  TEST(fractional_counts_are_rounded_at_random_or_kept),
+      TEST(counts_and_fractional_counts_are_counts),  TEST(rounding_knows_no_ranks),
+      TEST(one_fraction_among_counts_is_rounded),     TEST(options_are_checked),
       TEST(an_older_manifest_means_the_usual_target),
   };
   return FIXTURE_RUN(tests);

@@ -4,6 +4,7 @@
 
 import gzip
 import os
+import shutil
 import sys
 import warnings
 
@@ -63,6 +64,11 @@ def write_10x():
         group = file.create_group("GRCh38")
         add(group)
         group["genes"], group["gene_names"] = texts(ids), texts(symbols)
+    with h5py.File("tenx_two.h5", "w") as file:  # of two genomes
+        for genome in ("hg19", "mm10"):
+            group = file.create_group(genome)
+            add(group)
+            group["genes"], group["gene_names"] = texts(ids), texts(symbols)
     for folder, prefix in (("mtx", ""), ("geo", "GSM1_")):
         os.makedirs(folder)
         for name, lines in (
@@ -97,6 +103,11 @@ def write_others():
         cells(kind=["a", "b"]).write_zarr(f"v{version}.zarr")
     pd.DataFrame(np.ones((2, 2))).to_csv("table.csv")
     os.makedirs("empty")
+    shutil.copy("x.loom", "loom.h5ad")
+    shutil.copytree("v2.zarr", "zarr.h5ad")
+    for name, magic in (("packed.h5ad.bz2", b"BZh9"), ("packed.h5ad.xz", b"\xfd7zXZ\0"), ("packed.h5ad.zst", b"\x28\xb5\x2f\xfd"), ("packed.tgz", b"\x1f\x8b\x08\0")):
+        with open(name, "wb") as out:
+            out.write(magic + bytes(40))
     cells().write_h5ad("plain.h5ad")
     with open("plain.h5ad", "rb") as plain, gzip.open("packed.h5ad.gz", "wb") as out:
         out.write(plain.read())

@@ -196,6 +196,9 @@ def check_atlas(folder):
         total = add(total, gene)
     assert f"{total:016x}" == manifest["genes_checksum"] and len(genes) == manifest["n_genes"]
     total = add(total, manifest["kind"])
+    target = manifest.get("target", 10000)
+    if target != 10000:
+        total = add(total, f"target: {target if target == 'unknown' else format(target, '.17g')}")
     for attribute in manifest["attributes"]:
         total = add(total, attribute["name"])
         for category in attribute["categories"]:

@@ -70,14 +70,24 @@ turns() {
 }
 is_told tenx_v3.h5 "a 10x HDF5 file"
 is_told tenx_v2.h5 "a 10x HDF5 file"
+is_told tenx_two.h5 "a 10x HDF5 file"
+said "genome='hg19'"
+is_told loom.h5ad "a loom file"
+said "write_h5ad('loom-1.h5ad')" # not over the file itself
+is_told zarr.h5ad "a zarr store"
+said "write_h5ad('zarr-1.h5ad')"
+is_told packed.h5ad.bz2 "compressed with bzip2"
+is_told packed.h5ad.xz "compressed with xz"
+is_told packed.h5ad.zst "compressed with zstd"
+is_told packed.tgz "a tar archive"
 is_told mtx "a 10x matrix folder"
 is_told geo "a 10x matrix folder"
 is_told mtx/matrix.mtx.gz "the Matrix Market file of a 10x matrix folder"
 is_told v2.zarr "a zarr store"
 is_told v3.zarr/ "a zarr store"
-for path in tenx_v3.h5 tenx_v2.h5 mtx geo mtx/matrix.mtx.gz geo/GSM1_matrix.mtx.gz v2.zarr v3.zarr/; do turns $path; done
+for path in tenx_v3.h5 tenx_v2.h5 tenx_two.h5 mtx geo mtx/matrix.mtx.gz geo/GSM1_matrix.mtx.gz v2.zarr v3.zarr/; do turns $path; done
 "$python" -W ignore turn.py >log 2>&1 || fail "the lines of turn.py do not all turn their files into .h5ad files"
-for made in tenx_v3 tenx_v2 mtx geo mtx/matrix geo/GSM1_matrix v2 v3; do
+for made in tenx_v3 tenx_v2 tenx_two mtx geo mtx/matrix geo/GSM1_matrix v2 v3; do
   prepared 1 $made.h5ad
   said "60 cells x 40 genes"
   rm $made.h5ad

@@ -32,8 +32,17 @@ static uint64_t genes_checksum(const cyf_names *genes) {
   return sum;
 }
 
+/* Adds nothing for the usual target: such an atlas has the fingerprint that it had when there was no other target. */
+static uint64_t add_target(uint64_t sum, double target) {
+  char text[48] = "target: unknown";
+  if (target == CYF_NORMALISED_TOTAL) return sum;
+  if (target > 0) snprintf(text, sizeof text, "target: %.17g", target);
+  return add_text(sum, text);
+}
+
 cyf_status cyf_atlas_make_fingerprint(const cyf_atlas *atlas, const uint64_t *shard_checksums, char **ret_text) {
   uint64_t sum = add_text(genes_checksum(&atlas->genes), cyf_expression_kind_name(atlas->kind));
+  sum = add_target(sum, atlas->target);
   for (int64_t a = 0; a < atlas->n_attributes; a++) {
     const cyf_attribute *attribute = &atlas->attributes[a];
     sum = add_text(sum, attribute->name);

@@ -31,8 +31,8 @@ typedef struct cyf_atlas_provenance {
 /** File name of a shard within the atlas, "shard-00012.h5ad"; text[32]. */
 void cyf_atlas_shard_name(int64_t shard, char text[32]);
 
-/** Fingerprint of genes, categories, kind and shard checksums as 16 hexadecimal digits; the caller frees *ret_text with
- * cyf_free. */
+/** Fingerprint of genes, categories, kind, target and shard checksums as 16 hexadecimal digits; the caller frees
+ * *ret_text with cyf_free. */
 cyf_status cyf_atlas_make_fingerprint(const cyf_atlas *atlas, const uint64_t *shard_checksums, char **ret_text);
 
 /** Writes genes.tsv and then manifest.yaml into `directory`; atlas->directory need not be set. Not collective. Errors:

@@ -43,6 +43,14 @@ static cyf_status is_10x(const cyf_h5ad *file, const char *group, bool *ret_is) 
   return CYF_OK;
 }
 
+/* Several genomes, as version 2 keeps them, are read one at a time. */
+static cyf_status is_10x_file(const cyf_h5ad *file, const cyf_names *members, const char *group) {
+  char line[256], genome[96] = "";
+  if (members->n > 1 && strcmp(group, "matrix") != 0) snprintf(genome, sizeof genome, ", genome='%.64s'", group);
+  snprintf(line, sizeof line, "python3 -c \"import scanpy; scanpy.read_10x_h5('<'%s).write_h5ad('>')\"", genome);
+  return cyf_other_format_is(file->path, "a 10x HDF5 file", line);
+}
+
 static cyf_status is_mudata(const cyf_h5ad *file) {
   enum { LIST_BYTES = 512 };
   char list[LIST_BYTES], what[LIST_BYTES + 64], line[LIST_BYTES];
@@ -81,7 +89,6 @@ static cyf_status is_unknown(const cyf_h5ad *file, const cyf_names *members) {
 
 /* Fails where the file is of another format that is known here. */
 static cyf_status check_formats(const cyf_h5ad *file, const cyf_names *members) {
-  static const char of_10x[] = "python3 -c \"import scanpy; scanpy.read_10x_h5('<').write_h5ad('>')\"";
   static const char *const molecules[] = {"barcode_idx", "barcodes"}, *const seurat[] = {"assays", "cell.names"};
   char *format = NULL;
   bool is = false;
@@ -109,7 +116,7 @@ static cyf_status check_formats(const cyf_h5ad *file, const cyf_names *members) 
                                "Rscript -e \"SeuratDisk::Convert('<', dest = '>')\"");
   for (int64_t i = 0; i < members->n; i++) {
     CYF_TRY(is_10x(file, members->name[i], &is));
-    if (is) return cyf_other_format_is(file->path, "a 10x HDF5 file", of_10x);
+    if (is) return is_10x_file(file, members, members->name[i]);
   }
   return CYF_OK;
 }

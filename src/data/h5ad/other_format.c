@@ -15,16 +15,20 @@ static bool ends_with(const char *text, const char *end) {
   return n >= n_end && strcasecmp(text + n - n_end, end) == 0;
 }
 
-/* The path of the .h5ad to make: the path without slashes and the format's endings. */
+/* The path of the .h5ad to make: the path without slashes and the format's endings. It is never the path itself, which
+ * the command would write over. */
 static void name_output(const char *path, char output[PATH_BYTES]) {
   static const char *const ends[] = {".gz",  ".zip", ".h5",    ".hdf5", ".loom", ".h5mu", ".h5seurat", ".zarr",
                                      ".mtx", ".rds", ".rdata", ".rda",  ".csv",  ".tsv",  ".txt",      ".h5ad"};
-  enum { ENDING = sizeof(".h5ad") };
+  enum { ENDING = sizeof("-1.h5ad") };
   snprintf(output, PATH_BYTES - ENDING, "%s", path);
   for (size_t n = strlen(output); n > 1 && output[n - 1] == '/'; n--) output[n - 1] = '\0';
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
     if (ends_with(output, ends[i])) output[strlen(output) - strlen(ends[i])] = '\0';
-  strcat(output, ".h5ad");
+  const size_t n = strlen(output), ending = strlen(".h5ad");
+  const char *rest = strncmp(output, path, n) == 0 ? path + n : "";
+  const bool is_path = strncmp(rest, ".h5ad", ending) == 0 && rest[ending + strspn(rest + ending, "/")] == '\0';
+  strcat(output, is_path ? "-1.h5ad" : ".h5ad");
 }
 
 cyf_status cyf_other_format_is(const char *path, const char *what, const char *line) {
@@ -118,6 +122,16 @@ static cyf_status is_of_r(const char *path) {
   return cyf_other_format_is(path, "a file of R", line);
 }
 
+static const struct {
+  const char *magic;
+  size_t n;
+  const char *what, *line;
+} packers[] = {{"BZh", 3, "compressed with bzip2", "bunzip2 -k '<'"},
+               {"\xfd"
+                "7zXZ",
+                5, "compressed with xz", "unxz -k '<'"},
+               {"\x28\xb5\x2f\xfd", 4, "compressed with zstd", "unzstd '<'"}};
+
 static cyf_status check_file(const char *path, const unsigned char magic[MAGIC_BYTES]) {
   const bool gzip = magic[0] == 0x1f && magic[1] == 0x8b, zip = memcmp(magic, "PK\3\4", 4) == 0;
   if (memcmp(magic, "%%MatrixMarket", 14) == 0 || (gzip && ends_with(path, ".mtx.gz"))) return is_matrix_market(path);
@@ -125,6 +139,12 @@ static cyf_status check_file(const char *path, const unsigned char magic[MAGIC_B
   if (ends_with(path, ".csv") || ends_with(path, ".csv.gz")) return is_text_table(path, true);
   if (ends_with(path, ".tsv") || ends_with(path, ".tsv.gz") || ends_with(path, ".txt") || ends_with(path, ".txt.gz"))
     return is_text_table(path, false);
+  if (ends_with(path, ".tar") || ends_with(path, ".tar.gz") || ends_with(path, ".tgz"))
+    return CYF_FAIL(CYF_ERR_INPUT, "%s: is a tar archive, not an .h5ad file. This unpacks it: tar -xf '%s'", path,
+                    path);
+  for (size_t i = 0; i < sizeof packers / sizeof *packers; i++)
+    if (memcmp(magic, packers[i].magic, packers[i].n) == 0)
+      return cyf_other_format_is(path, packers[i].what, packers[i].line);
   if (gzip && ends_with(path, ".gz")) return cyf_other_format_is(path, "compressed with gzip", "gunzip -k '<'");
   if (zip && ends_with(path, ".zarr.zip"))
     return cyf_other_format_is(path, "a zarr store in a zip file",
