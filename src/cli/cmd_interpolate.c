@@ -160,7 +160,7 @@ static cyf_status open_rest(interpolation *p) {
                                      .conditions = &conditions,
                                      .mode = CYF_GUIDANCE_CLASSIFIER,
                                      .reverse = cyf_path_reverse(&a->reverse, &g->model->settings),
-                                     .t_last = p->path.t_init,
+                                     .t_last = p->path.noise.t_init,
                                      .output = a->kind};
   CYF_TRY(cyf_generator_open(g, &asked));
   p->out = (cyf_cells_out){.path = a->output,
@@ -224,8 +224,8 @@ static cyf_status finish(interpolation *p, const char *command_line) {
   CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "attribute", a->path.attribute));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "path", p->described));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "start", a->start));
-  CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "t_init", p->path.t_init));
-  CYF_TRY(cyf_h5ad_writer_set_uns_real(writer, "signal_share", p->path.signal.share));
+  CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "t_init", p->path.noise.t_init));
+  CYF_TRY(cyf_h5ad_writer_set_uns_real(writer, "signal_share", p->path.noise.signal.share));
   CYF_TRY(cyf_h5ad_writer_set_uns_real(writer, "guidance", p->path.weight));
   CYF_TRY(cyf_h5ad_writer_set_uns_text(writer, "method", cyf_method_name(g->config.method)));
   CYF_TRY(cyf_h5ad_writer_set_uns_int(writer, "steps", g->schedule->n));

@@ -60,10 +60,11 @@ cyf_status cyf_conditions_find_value(const cyf_model *model, int64_t attribute, 
   return need_cells(&model->attributes[attribute], *ret_code);
 }
 
-cyf_status cyf_conditions_find_where(const cyf_model *model, const char *text, int64_t *ret_attribute,
-                                     int64_t *ret_code) {
+cyf_status cyf_conditions_find_where(const cyf_model *model, const char *option, const char *text,
+                                     int64_t *ret_attribute, int64_t *ret_code) {
   const char *equals = strchr(text, '=');
-  if (equals == NULL || equals == text) return CYF_FAIL(CYF_ERR_USAGE, "--where wants ATTRIBUTE=VALUE, not '%s'", text);
+  if (equals == NULL || equals == text)
+    return CYF_FAIL(CYF_ERR_USAGE, "%s wants ATTRIBUTE=VALUE, not '%s'", option, text);
   char *name = NULL;
   CYF_TRY(cyf_strdup(text, &name));
   name[equals - text] = '\0';

@@ -71,8 +71,8 @@ cyf_status cyf_conditions_add(const cyf_model *model, int64_t attribute, cyf_con
 /** Gives the code of a value that can be asked for. Errors: CYF_ERR_USAGE for an unknown value, naming the nearest and
  * the known ones, and for one that no training cell had, naming those that had. */
 cyf_status cyf_conditions_find_value(const cyf_model *model, int64_t attribute, const char *value, int64_t *ret_code);
-/** Splits "ATTR=VALUE" and looks both up. Errors: CYF_ERR_USAGE. */
-cyf_status cyf_conditions_find_where(const cyf_model *model, const char *text, int64_t *ret_attribute,
-                                     int64_t *ret_code);
+/** Splits "ATTR=VALUE", which the option gave, and looks both up. Errors: CYF_ERR_USAGE. */
+cyf_status cyf_conditions_find_where(const cyf_model *model, const char *option, const char *text,
+                                     int64_t *ret_attribute, int64_t *ret_code);
 
 #endif

@@ -15,7 +15,7 @@
 static cyf_status add_where(const cyf_model *model, const char *text, cyf_conditions *c) {
   int64_t attribute = 0, code = 0;
   cyf_condition *condition = NULL;
-  CYF_TRY(cyf_conditions_find_where(model, text, &attribute, &code));
+  CYF_TRY(cyf_conditions_find_where(model, "--where", text, &attribute, &code));
   CYF_TRY(cyf_conditions_add(model, attribute, c, &condition));
   for (int64_t i = 0; i < c->n_cells; i++) condition->code[i] = (int32_t)code;
   return CYF_OK;

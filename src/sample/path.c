@@ -4,14 +4,12 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "kernels/backend.h"
 #include "sample/guidance.h"
 #include "sample/guides.h"
 
-/* The share of the start cells' signal power that is left unless something else is asked for, and the share below which
- * there is a warning. */
-static const double DEFAULT_KEEP = 0.1, ALMOST_NOTHING = 0.02;
+/* The share of the start cells' signal power that is left unless something else is asked for. */
+static const double DEFAULT_KEEP = 0.1;
 
 /* Between two classes their gradients cancel in part, so that a path needs stronger guidance than cells of one class do
  * (benchmarks/results/interpolate.md). */
@@ -21,19 +19,7 @@ static const char DEFAULT_PATH_METHOD[] = "ddpm", DEFAULT_PATH_STEPS[] = "100";
 enum { N_DEFAULT_PATH_STEPS = 100 };
 
 void cyf_path_choose_start(cyf_path *path, const cyf_model *model, int64_t t_init, double keep) {
-  const cyf_schedule *full = model->schedule;
-  const int64_t count = path->start.n * model->settings.autoencoder.latent;
-  const double rms = cyf_signal_rms(path->start.latent, count, model->latent_scale);
-  path->t_init = t_init >= 0 ? (int)t_init : cyf_signal_timestep(full, rms, keep > 0 ? keep : DEFAULT_KEEP);
-  path->signal = cyf_signal_at(full, rms, path->t_init);
-  cyf_info("start: %lld cells, latent rms %.3g; at t_init %d signal %.3g beside noise %.3g: a share of %.3g is left",
-           (long long)path->start.n, rms, path->t_init, path->signal.signal, path->signal.noise, path->signal.share);
-  if (path->signal.share < ALMOST_NOTHING)
-    cyf_warn(
-        "almost nothing of the start cells survives t_init %d; with this model's latent_scale (%.3g) --t-init %d "
-        "leaves "
-        "a share of %.2g",
-        path->t_init, model->latent_scale, cyf_signal_timestep(full, rms, DEFAULT_KEEP), DEFAULT_KEEP);
+  path->noise = cyf_start_cells_noise(&path->start, model, t_init, keep > 0 ? keep : DEFAULT_KEEP);
 }
 
 cyf_status cyf_path_choose_weight(cyf_path *path, const cyf_model *model, const cyf_texts *guidance) {

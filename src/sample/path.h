@@ -6,7 +6,6 @@
 #ifndef CYF_SAMPLE_PATH_H
 #define CYF_SAMPLE_PATH_H
 
-#include "model/diffusion/signal_share.h"
 #include "sample/class_path.h"
 #include "sample/generator.h"
 #include "sample/start_cells.h"
@@ -16,12 +15,10 @@ typedef struct cyf_path {
   cyf_class_path classes; /**< owned */
   cyf_start_cells start;  /**< owned */
   double weight;          /**< of the classes' gradients; 0: they do not guide */
-  int t_init;             /**< timestep that the start cells are noised to */
-  cyf_signal signal;      /**< how much of the start cells is left at t_init */
+  cyf_start_noise noise;  /**< how far the start cells are noised */
 } cyf_path;
 
-/** Sets path->t_init: the given one if it is at least 0. Otherwise it is the latest timestep at which the share `keep`
- * of the start cells' signal power is left (keep <= 0: 0.1). Logs it, with a warning where almost nothing is left. */
+/** Sets path->noise (cyf_start_cells_noise; keep <= 0: 0.1). */
 void cyf_path_choose_start(cyf_path *path, const cyf_model *model, int64_t t_init, double keep);
 /** Sets path->weight from the values of --guidance; 5 where none is for the path's attribute. Errors: CYF_ERR_USAGE,
  * CYF_ERR_MEMORY. */

@@ -86,7 +86,7 @@ static cyf_status add_columns(table *t, cyf_conditions *c) {
 static cyf_status add_where(const table *t, const char *text, cyf_conditions *c) {
   int64_t attribute = 0, code = 0;
   cyf_condition *added = NULL;
-  CYF_TRY(cyf_conditions_find_where(t->model, text, &attribute, &code));
+  CYF_TRY(cyf_conditions_find_where(t->model, "--where", text, &attribute, &code));
   for (int64_t k = 0; k < c->n; k++)
     if (c->item[k].attribute == attribute && column_of(t, k) >= 0)
       return CYF_FAIL(CYF_ERR_USAGE, "--where %s contradicts the column '%s' of %s", text,

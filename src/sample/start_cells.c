@@ -16,14 +16,16 @@
 
 /* ---- which cells ---- */
 
-/* The model's code for a value that the file's column has, -1 where it has none. */
-static int64_t code_in_model(const cyf_names *categories, const cyf_label_bins *bins, const char *value) {
-  int64_t code = cyf_names_find_value(categories, value);
-  if (code < 0 && bins != NULL && cyf_label_bins_find(bins, value, &code) != CYF_OK) {
-    cyf_status_clear(); /* a name that is no number is none of the bins */
-    code = -1;
+void cyf_start_codes(const cyf_model_attribute *attribute, const cyf_names *categories, int64_t *ret_code) {
+  cyf_label_bins bins = {0};
+  const bool binned = cyf_label_bins_from_names(&attribute->categories, &bins);
+  for (int64_t c = 0; c < categories->n; c++) {
+    ret_code[c] = cyf_names_find_value(&attribute->categories, categories->name[c]);
+    if (ret_code[c] < 0 && binned && cyf_label_bins_find(&bins, categories->name[c], &ret_code[c]) != CYF_OK) {
+      cyf_status_clear(); /* a name that is no number is none of the bins */
+      ret_code[c] = -1;
+    }
   }
-  return code;
 }
 
 /* Fails with a list of the classes that have cells. */
@@ -54,19 +56,16 @@ static cyf_status find_class(const cyf_model *model, const cyf_start_asked *aske
                              int64_t *ret_n) {
   const cyf_model_attribute *attribute = &model->attributes[asked->attribute];
   cyf_label_column column = {0};
-  cyf_label_bins bins = {0};
-  bool *wanted = NULL;
+  int64_t *code = NULL;
   CYF_TRY(cyf_h5ad_read_labels(file, attribute->name, &column));
-  const bool binned = cyf_label_bins_from_names(&attribute->categories, &bins);
   cyf_status status;
-  CYF_TRY_CLEANUP(CYF_NEW(&wanted, column.categories.n));
-  for (int64_t c = 0; c < column.categories.n; c++)
-    wanted[c] = code_in_model(&attribute->categories, binned ? &bins : NULL, column.categories.name[c]) == asked->code;
+  CYF_TRY_CLEANUP(CYF_NEW(&code, column.categories.n));
+  cyf_start_codes(attribute, &column.categories, code);
   for (int64_t i = 0; i < column.n_cells; i++)
-    if (column.code[i] >= 0 && wanted[column.code[i]]) rows[(*ret_n)++] = i;
+    if (column.code[i] >= 0 && code[column.code[i]] == asked->code) rows[(*ret_n)++] = i;
   if (*ret_n == 0) status = no_cells(attribute, asked, &column);
 cleanup:
-  cyf_free(wanted);
+  cyf_free(code);
   cyf_label_column_destroy(&column);
   return status;
 }
@@ -76,21 +75,25 @@ static int by_row(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
-static cyf_status choose_rows(const cyf_model *model, const cyf_start_asked *asked, cyf_h5ad *file,
-                              cyf_start_cells *cells) {
-  int64_t *rows = NULL, n = 0;
-  cyf_status status;
-  CYF_TRY_CLEANUP(CYF_NEW(&rows, cyf_h5ad_n_cells(file)));
-  CYF_TRY_CLEANUP(find_class(model, asked, file, rows, &n));
+/* Takes asked->n of the n rows, all where that is 0, ascending. */
+static cyf_status draw_rows(const cyf_start_asked *asked, int64_t n, const int64_t *rows, cyf_start_cells *cells) {
   cells->n = asked->n > 0 ? asked->n : n;
   if (cells->n > n)
-    cyf_info("%s has %lld cells of '%s'; they are taken in turn", asked->cells.path, (long long)n,
-             model->attributes[asked->attribute].categories.name[asked->code]);
-  CYF_TRY_CLEANUP(CYF_NEW(&cells->row, cells->n));
+    cyf_info("%s has %lld cells to start from; they are taken in turn", asked->cells.path, (long long)n);
+  CYF_TRY(CYF_NEW(&cells->row, cells->n));
   const cyf_rng_key key = cyf_rng_key_make(asked->seed, CYF_RNG_CONDITION);
   for (int64_t i = 0; i < cells->n; i++) cells->row[i] = rows[cyf_rng_permute(key, (uint64_t)n, (uint64_t)(i % n))];
   qsort(cells->row, (size_t)cells->n, sizeof *cells->row, by_row);
-cleanup:
+  return CYF_OK;
+}
+
+static cyf_status choose_rows(const cyf_model *model, const cyf_start_asked *asked, cyf_h5ad *file,
+                              cyf_start_cells *cells) {
+  int64_t *rows = NULL, n = 0;
+  if (asked->row != NULL) return draw_rows(asked, asked->n_rows, asked->row, cells);
+  CYF_TRY(CYF_NEW(&rows, cyf_h5ad_n_cells(file)));
+  cyf_status status = find_class(model, asked, file, rows, &n);
+  if (status == CYF_OK) status = draw_rows(asked, n, rows, cells);
   cyf_free(rows);
   return status;
 }
@@ -196,6 +199,28 @@ cyf_status cyf_start_cells_read(cyf_comm *comm, const cyf_model *model, const cy
   close_encoding(&e);
   if (status != CYF_OK) cyf_start_cells_destroy(ret_cells);
   return status;
+}
+
+/* ---- how far they are noised ---- */
+
+/* The share of signal that a warning recommends, and the one below which it comes. */
+static const double RECOMMENDED = 0.1, ALMOST_NOTHING = 0.02;
+
+cyf_start_noise cyf_start_cells_noise(const cyf_start_cells *cells, const cyf_model *model, int64_t t_init,
+                                      double keep) {
+  const cyf_schedule *full = model->schedule;
+  const double rms = cyf_signal_rms(cells->latent, cells->n * model->settings.autoencoder.latent, model->latent_scale);
+  cyf_start_noise chosen = {.t_init = t_init >= 0 ? (int)t_init : cyf_signal_timestep(full, rms, keep)};
+  chosen.signal = cyf_signal_at(full, rms, chosen.t_init);
+  cyf_info("start: %lld cells, latent rms %.3g; at t_init %d signal %.3g beside noise %.3g: a share of %.3g is left",
+           (long long)cells->n, rms, chosen.t_init, chosen.signal.signal, chosen.signal.noise, chosen.signal.share);
+  if (chosen.signal.share < ALMOST_NOTHING)
+    cyf_warn(
+        "almost nothing of the start cells survives t_init %d; with this model's latent_scale (%.3g) --t-init %d "
+        "leaves "
+        "a share of %.2g",
+        chosen.t_init, model->latent_scale, cyf_signal_timestep(full, rms, RECOMMENDED), RECOMMENDED);
+  return chosen;
 }
 
 void cyf_start_cells_destroy(cyf_start_cells *cells) {

@@ -141,6 +141,7 @@ static void an_output_that_is_no_regular_file_is_left_alone(void **state) {
   (void)state;
   static const char *const to_file[] = {"sample -m nowhere.h5 -n 5",
                                         "interpolate -m nowhere.h5 --attribute day --start nowhere.h5ad",
+                                        "transfer -m nowhere.h5 --to day=2 --start nowhere.h5ad",
                                         "encode -m nowhere.h5 nowhere.h5ad",
                                         "decode -m nowhere.h5 nowhere.h5ad",
                                         "import --scimilarity nowhere",

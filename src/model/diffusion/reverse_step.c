@@ -33,3 +33,13 @@ cyf_status cyf_sampler_step_ddim(const sampler_run *run, int i, const float *gui
   const cyf_reverse_step step = make_step(run->config, i);
   return run->device->ops->ddim_step(run->device, run->n * run->latent, &step, x, run->eps, guidance, noise, x);
 }
+
+cyf_status cyf_sampler_step_up(const sampler_run *run, int i, const float *guidance, float *x) {
+  const cyf_schedule *s = run->config->schedule;
+  const double from = s->alpha_bar_prev[i];
+  const cyf_reverse_step step = {.alpha_bar = from,
+                                 .alpha_bar_prev = s->alpha_bar[i],
+                                 .sqrt_recip_alpha_bar = sqrt(1.0 / from),
+                                 .sqrt_recip_m1_alpha_bar = sqrt(1.0 / from - 1.0)};
+  return run->device->ops->ddim_step(run->device, run->n * run->latent, &step, x, run->eps, guidance, NULL, x);
+}

@@ -100,6 +100,14 @@ static cyf_status reverse_step(const sampler_run *run, int i, float *x) {
   return note_not_finite(run, guidance, x);
 }
 
+static cyf_status invert_step(const sampler_run *run, int i, float *x) {
+  const float *guidance = NULL;
+  CYF_TRY(cyf_sampler_predict(run, i, x));
+  CYF_TRY(cyf_sampler_sum_gradients(run, i, x, &guidance));
+  CYF_TRY(cyf_sampler_step_up(run, i, guidance, x));
+  return note_not_finite(run, guidance, x);
+}
+
 static cyf_status launch_step(const sampler_run *run, int i, float *x) {
   const cyf_sampler_config *config = run->config;
   cyf_device *d = run->device;
@@ -168,13 +176,16 @@ static cyf_status run_steps(sampler_run *run, float *x) {
   CYF_TRY(cyf_sampler_prepare_free(run));
   CYF_TRY(prepare_guided(run));
   CYF_TRY(upload_rows(run));
-  for (int i = run->config->schedule->n - 1; i >= 0; i--) CYF_TRY(launch_step(run, i, x));
+  const int n_steps = run->config->schedule->n;
+  for (int i = 0; i < n_steps; i++)
+    CYF_TRY(run->inverts ? invert_step(run, i, x) : launch_step(run, n_steps - 1 - i, x));
   CYF_TRY(check_finite(run));
   return add_guided(run);
 }
 
-cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser *denoiser, int n_guides,
-                           const cyf_guide *guides, cyf_scratch *scratch, int64_t first, int64_t n, float *x) {
+static cyf_status run_process(const cyf_sampler_config *config, const cyf_denoiser *denoiser, int n_guides,
+                              const cyf_guide *guides, cyf_scratch *scratch, int64_t first, int64_t n, bool inverts,
+                              float *x) {
   sampler_run run = {.config = config,
                      .denoiser = denoiser,
                      .n_guides = n_guides,
@@ -182,6 +193,7 @@ cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser 
                      .device = cyf_denoiser_get_device(denoiser),
                      .scratch = scratch,
                      .first = first,
+                     .inverts = inverts,
                      .n = n,
                      .latent = cyf_denoiser_get_config(denoiser)->latent,
                      .noise_key = cyf_rng_key_make(config->seed, CYF_RNG_REVERSE)};
@@ -195,6 +207,16 @@ cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser 
   cyf_free(run.free_label);
   cyf_free(run.fixed_noise_host);
   return status;
+}
+
+cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser *denoiser, int n_guides,
+                           const cyf_guide *guides, cyf_scratch *scratch, int64_t first, int64_t n, float *x) {
+  return run_process(config, denoiser, n_guides, guides, scratch, first, n, false, x);
+}
+
+cyf_status cyf_sampler_invert(const cyf_sampler_config *config, const cyf_denoiser *denoiser, int n_guides,
+                              const cyf_guide *guides, cyf_scratch *scratch, int64_t first, int64_t n, float *x) {
+  return run_process(config, denoiser, n_guides, guides, scratch, first, n, true, x);
 }
 
 cyf_status cyf_sampler_start(cyf_device *device, uint64_t seed, int64_t latent, int64_t first, int64_t n, float *x) {

@@ -62,6 +62,12 @@ typedef struct cyf_sampler_config {
  * CYF_ERR_NUMERIC naming the cell and the step that made it NaN or infinite, CYF_ERR_MEMORY, CYF_ERR_DEVICE. */
 cyf_status cyf_sampler_run(const cyf_sampler_config *config, const cyf_denoiser *denoiser, int n_guides,
                            const cyf_guide *guides, cyf_scratch *scratch, int64_t first, int64_t n, float *x);
+/** Runs the process of cyf_sampler_run backwards: x[n, latent] (device) is x_0 on entry and x of the schedule's last
+ * step on return. This is DDIM without noise, solved from x_0 on (Song et al. 2021, section 4.3), whatever
+ * config->method says. Under the same guides cyf_sampler_run brings x back to about x_0, with smaller steps more
+ * nearly. Errors: CYF_ERR_NUMERIC, CYF_ERR_MEMORY, CYF_ERR_DEVICE. */
+cyf_status cyf_sampler_invert(const cyf_sampler_config *config, const cyf_denoiser *denoiser, int n_guides,
+                              const cyf_guide *guides, cyf_scratch *scratch, int64_t first, int64_t n, float *x);
 /** x_T of cells [first, first + n): x[n, latent] (device) becomes standard normals of CYF_RNG_START. */
 cyf_status cyf_sampler_start(cyf_device *device, uint64_t seed, int64_t latent, int64_t first, int64_t n, float *x);
 /** The forward process to the schedule's last step (Ho et al. 2020, eq. 4). x[n, latent] (device) is x_0 on entry and

@@ -15,6 +15,7 @@ typedef struct sampler_run {
   cyf_device *device;
   cyf_scratch *scratch;
   int64_t first, n, latent;
+  bool inverts; /* from x_0 to the last step */
   cyf_rng_key noise_key;
   const int32_t *timestep;       /**< [steps] device: the schedule's */
   cyf_denoiser_rows rows;        /**< of the denoiser's evaluations; a step sets rows.time */
@@ -39,6 +40,10 @@ cyf_status cyf_sampler_predict(const sampler_run *run, int i, const float *x);
 /** run->guidance = sum over the guides with a classifier and their terms of weight * grad log p; *ret_guidance NULL
  * where no classifier acts. */
 cyf_status cyf_sampler_sum_gradients(const sampler_run *run, int i, const float *x, const float **ret_guidance);
+
+/** DDIM without noise the other way: x from step i - 1 of the schedule, or x_0 where i is 0, to step i. run->eps is the
+ * prediction at step i for the x that comes in. */
+cyf_status cyf_sampler_step_up(const sampler_run *run, int i, const float *guidance, float *x);
 
 /* The steps of cyf_methods: cyf_sampler_step_ddpm and so on. */
 #define CYF_METHOD_STEP(enumerator, name, steps, noise, step)                                                  \
