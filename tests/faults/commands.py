@@ -84,11 +84,13 @@ BY_NAME = {command.name: command for command in COMMANDS}
 
 
 def environment(extra=None):
-    """Of every run: what Open MPI needs on one machine, one thread a rank, and no GPU."""
+    """Of every run: what Open MPI needs on one machine, one thread a rank, and no GPU. A command by itself starts no daemon of Open
+    MPI beside it, which takes longer than most commands here."""
     return {
         **os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl": "self,vader",
         "OMPI_MCA_oob_tcp_if_include": "lo", "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
-        "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "ASAN_OPTIONS": "detect_leaks=0", **(extra or {})
+        "OMPI_MCA_ess_singleton_isolated": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
+        "ASAN_OPTIONS": "detect_leaks=0", **(extra or {})
     }  # yapf: disable
 
 

@@ -88,20 +88,23 @@ class Batch:
         self.lock = threading.Lock()
         self.baselines = Baselines()
         self.failure = None
-        self.left, self.used = {}, {}
+        self.left, self.used, self.begun = {}, {}, set()
         for kind, (lister, _, number, _) in kinds.KINDS.items():
             cases = [one for one in lister(number) if re.search(given.only, one["id"]) and one["id"] not in done]
             self.left[kind], self.used[kind] = spread(cases, given.seed)[::-1], 0.0
 
     def take(self):
         with self.lock:
-            if self.failure or (self.given.minutes and time.monotonic() - self.began > 60 * self.given.minutes):
+            if self.failure:
                 return None
-            open_kinds = [kind for kind in self.left if self.left[kind]]
+            # However short the time is, every kind is begun.
+            is_late = self.given.minutes and time.monotonic() - self.began > 60 * self.given.minutes
+            open_kinds = [kind for kind in self.left if self.left[kind] and not (is_late and kind in self.begun)]
             if not open_kinds:
                 return None
             kind = min(open_kinds, key=lambda kind: self.used[kind] / kinds.KINDS[kind][3])
             self.used[kind] += 0.2  # until it is known
+            self.begun.add(kind)
             return self.left[kind].pop()
 
     def put(self, one, hit, outcome, note, seconds):

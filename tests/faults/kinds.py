@@ -123,6 +123,7 @@ FLIPPED = {
     "manifest.yaml": (["atlas/manifest.yaml"], [BY_NAME["train_autoencoder"], BY_NAME["encode_atlas"]]),
     "genes.tsv": (["atlas/genes.tsv"], [BY_NAME["train_autoencoder"], BY_NAME["encode_atlas"]]),
     "heldout.h5ad": (["heldout.h5ad", "train.h5ad"], [BY_NAME["evaluate"]]),
+    "checksums": (["atlas/shard-00000.sums", "atlas/shard-00001.sums"], [BY_NAME["train_autoencoder"], BY_NAME["encode_atlas"]]),
     "safetensors": (["weights/model.safetensors"], [BY_NAME["import"]]),
     "config.yaml": (["out/config.yaml"], [RESUME]),
 }  # yapf: disable
@@ -215,9 +216,9 @@ def run_two(bench, baselines, one, seed):
 
 
 KINDS = {  # name: (lister, runner, number of cases for each of its points in a whole run, share of the time of a sample)
-    "call": (list_calls, run_call, 2, 0.40),
+    "call": (list_calls, run_call, 2, 0.30),
     "kill": (list_kills, run_kill, 5, 0.20),
     "flip": (list_flips, run_flip, 200, 0.20),
-    "damaged": (list_damaged, run_damaged, 2000, 0.15),
+    "damaged": (list_damaged, run_damaged, 2000, 0.25),
     "two": (list_two, run_two, 15, 0.05),
 }  # yapf: disable

@@ -121,8 +121,8 @@ __attribute__((constructor)) static void begin(void) {
 }
 
 static bool path_matches(const char *path) {
-  return path[0] == '/' && strncmp(path, "/dev/", 5) != 0 && strncmp(path, "/proc/", 6) != 0 &&
-         (!fault.path || !*fault.path || fnmatch(fault.path, path, 0) == 0);
+  return path[0] == '/' && (strncmp(path, "/dev/", 5) != 0 || strncmp(path, "/dev/shm/", 9) == 0) &&
+         strncmp(path, "/proc/", 6) != 0 && (!fault.path || !*fault.path || fnmatch(fault.path, path, 0) == 0);
 }
 
 /* Runs CYF_FAULT_COMMAND to its end, without this library. */

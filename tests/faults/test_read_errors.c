@@ -41,6 +41,19 @@ static void a_failed_read_of_what_was_written_is_told(void **state) {
   every_call(&prepare, "read", "EIO", "/out.partial/*", 189, CODE_IO);
 }
 
+/* Checksums that cannot be read are not absent: what they are of would be taken unverified. */
+static void checksums_that_cannot_be_read_are_told(void **state) {
+  (void)state;
+  static const char *const calls[] = {"stat", "open", "read"};
+  for (int c = 0; c < 3; c++) {
+    const fault f = {calls[c], "EIO", "/atlas/heldout.sums", 1, 1, NULL};
+    const fault_outcome outcome = fault_run(&f, "true", "", "info atlas/heldout.h5ad");
+    assert_true(outcome.hit > 0);
+    if (outcome.code != CODE_IO) fail_msg("%s: exit %d\n%s", calls[c], outcome.code, cli_output);
+    cli_expect_one_error("cytoforge: error");
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_failed_read_of_the_cells_is_told),
@@ -49,6 +62,7 @@ int main(void) {
       cmocka_unit_test(short_and_interrupted_reads_are_gone_on_with),
       cmocka_unit_test(what_cannot_be_looked_up_is_not_absent),
       cmocka_unit_test(a_failed_read_of_what_was_written_is_told),
+      cmocka_unit_test(checksums_that_cannot_be_read_are_told),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);
 }

@@ -104,11 +104,11 @@ static void the_wait_for_a_peer_can_be_set(void **state) {
     const int code = cli_run(
         "rm -rf out out.partial out.h5* counter; timeout -s ABRT 60 mpirun -n 2 env LD_PRELOAD='%s' "
         "CYF_FAULT_CALL=read CYF_FAULT_KIND=run CYF_FAULT_AT=1 CYF_FAULT_PATH='%s%s' CYF_FAULT_RANK=1 "
-        "CYF_FAULT_COUNTER=counter CYF_FAULT_COMMAND='sleep 30' $cytoforge %s --timeout 2",
+        "CYF_FAULT_COUNTER=counter CYF_FAULT_COMMAND='sleep 30' $cytoforge %s --timeout 1",
         library, test_folder, p->path, p->arguments);
     if (fault_read_counter(0).hit == 0) continue; /* rank 1 does not read that file */
-    if (code != 7) fail_msg("%s --timeout 2: exit %d\n%s", p->arguments, code, cli_output);
-    cli_expect_text("within 2 s");
+    if (code != 7) fail_msg("%s --timeout 1: exit %d\n%s", p->arguments, code, cli_output);
+    cli_expect_text("within 1 s");
   }
   cli_expect(2, "$cytoforge info cells.h5ad --timeout soon");
   cli_expect_text("--timeout wants seconds");

@@ -28,7 +28,7 @@ static void what_closing_and_flushing_find_is_told(void **state) {
 
 static void a_failed_renaming_or_opening_is_told(void **state) {
   (void)state;
-  every_call(&prepare, "rename", "EIO", "*", 2, CODE_IO);
+  every_call(&prepare, "rename", "EIO", "*", 5, CODE_IO);
   every_call(&encode, "rename", "EACCES", "*", 1, CODE_IO);
   every_call(&prepare, "open", "EMFILE", "/out*", 93, CODE_IO);
 }

@@ -207,17 +207,24 @@ cyf_status cyf_file_sums_compare_file(cyf_file_sums *sums, const char *path, boo
   return status;
 }
 
-/* Whether a file of that name is one of checksums of ours. */
+/* Whether a file of that name is one of checksums of ours. One that we may not read is another's; any other error of
+ * reading it is no absence. */
 static cyf_status is_ours(const char *sums_path, bool *ret_is) {
   char begin[sizeof magic] = "";
   bool exists = false;
+  cyf_file_identity identity;
   *ret_is = false;
   CYF_TRY(cyf_file_exists(sums_path, &exists));
-  const int file = exists ? cyf_open_file(sums_path, O_RDONLY) : -1;
-  if (file < 0) return CYF_OK; /* of others, that we may not read */
-  *ret_is = pread(file, begin, sizeof begin, 0) == (ssize_t)sizeof begin && memcmp(begin, magic, sizeof magic) == 0;
+  if (!exists) return CYF_OK;
+  CYF_TRY(cyf_file_identify(sums_path, &identity));
+  if (!identity.is_regular || identity.bytes < (int64_t)sizeof begin) return CYF_OK;
+  const int file = cyf_open_file(sums_path, O_RDONLY);
+  if (file < 0 && (errno == EACCES || errno == EPERM)) return CYF_OK;
+  if (file < 0) return CYF_FAIL(cyf_input_error(errno), "cannot open '%s': %s", sums_path, strerror(errno));
+  const cyf_status status = read_span(file, sums_path, 0, sizeof begin, (uint8_t *)begin);
   close(file); /* was only read */
-  return CYF_OK;
+  *ret_is = memcmp(begin, magic, sizeof magic) == 0;
+  return status;
 }
 
 static bool has_chunks(const cyf_file_sums *sums) {
