@@ -216,7 +216,7 @@ cyf_status cyf_calibrate(cyf_comm *comm, cyf_device *device, const char *model_p
   cyf_status status = cyf_model_load(model_path, device, &model);
   if (status == CYF_OK) status = cyf_atlas_open(atlas_path, &atlas);
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
-  if (model->denoiser == NULL) goto cleanup;
+  if (model->denoiser == NULL || !model->settings.sample.calibrate) goto cleanup;
   atlas->verify = model->settings.data.verify;
   for (int64_t i = 0; i < model->n_attributes; i++) {
     if (!can_be_calibrated(model, atlas, i, &in_atlas)) continue;

@@ -18,8 +18,9 @@
  * are the same for any number of ranks.
  *
  * Where cells of a strength are not finite there is no calibration of that attribute, which is warned of. A model
- * without a denoiser is left alone. device: the model is loaded to it. Collective. Errors, agreed: those of
- * cyf_model_load, cyf_atlas_open, cyf_model_lock and cyf_model_save; CYF_ERR_INTERRUPTED after a signal. */
+ * without a denoiser is left alone, and so is one whose settings say sample.calibrate: false. device: the model is
+ * loaded to it. Collective. Errors, agreed: those of cyf_model_load, cyf_atlas_open, cyf_model_lock and cyf_model_save;
+ * CYF_ERR_INTERRUPTED after a signal. */
 cyf_status cyf_calibrate(cyf_comm *comm, cyf_device *device, const char *model_path, const char *atlas_path);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file
- * Which strength of guidance makes generated cells of a class be told as often as real ones: the choice, from what a
- * classifier said of real cells and of cells that were generated at several strengths. Not collective. */
+ * Which strength of guidance makes generated cells of a class be told as often as real ones. It is chosen from what a
+ * classifier said of real cells, and of cells generated at several strengths. Not collective. */
 #ifndef CYF_CALIBRATE_STRENGTHS_H
 #define CYF_CALIBRATE_STRENGTHS_H
 

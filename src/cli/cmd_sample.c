@@ -58,7 +58,7 @@ static void list_options(arguments *a, cyf_option *o) {
       {"by", 0, CYF_OPTION_TEXT, &a->by, "ATTR", "the column of --like"},
       {"requests", 0, CYF_OPTION_TEXT, &a->requests, "TABLE", "CSV of what to sample: attributes, count, guidance"},
       {"guidance", 0, CYF_OPTION_LIST, &a->guidance, "W|ATTR=W,..",
-       "strength of guidance, one for all or one each (default 2 with a classifier, 1.5 where the denoiser is told)"},
+       "strength of guidance, one for all or one each (default: as calibrated for each class)"},
       {"guidance-mode", 0, CYF_OPTION_TEXT, &a->guidance_mode, "auto|classifier|free",
        "by classifiers, or by a denoiser that is told labels (auto: so where it is)"},
       cyf_output_option(&a->kind),

@@ -139,14 +139,14 @@ static cyf_status read_hidden(cyf_tensor_file *file, const char *group, cyf_clas
 
 cyf_status cyf_model_set_guidance(int64_t n, const int64_t *hundredths, const char *source,
                                   cyf_model_attribute *attribute) {
-  enum { MOST_HUNDREDTHS = 10000 };
+  enum { MOST = 100, HUNDREDTHS = 100 };
   bool fits = n == attribute->categories.n;
-  for (int64_t c = 0; c < n && fits; c++) fits = hundredths[c] >= 0 && hundredths[c] <= MOST_HUNDREDTHS;
+  for (int64_t c = 0; c < n && fits; c++) fits = hundredths[c] >= 0 && hundredths[c] <= MOST * HUNDREDTHS;
   if (!fits)
     return CYF_FAIL(CYF_ERR_INPUT, "%s: attribute '%s' has no strength of guidance from 0 to 100 for each category",
                     source, attribute->name);
   CYF_TRY(CYF_NEW(&attribute->guidance, n));
-  for (int64_t c = 0; c < n; c++) attribute->guidance[c] = (double)hundredths[c] / 100;
+  for (int64_t c = 0; c < n; c++) attribute->guidance[c] = (double)hundredths[c] / HUNDREDTHS;
   return CYF_OK;
 }
 

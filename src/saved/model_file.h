@@ -21,7 +21,7 @@ typedef struct cyf_model_attribute {
   cyf_classifier *classifier; /**< NULL: none was trained */
   double *guidance; /**< [categories.n] usual strength of guidance to each category (calibrate/calibrate.h), a multiple
                        of 0.01; NULL: it was not calibrated */
-  char *provenance;           /**< atlas, time and command of a classifier that was added later; NULL: the model's */
+  char *provenance; /**< atlas, time and command of a classifier that was added later; NULL: the model's */
 } cyf_model_attribute;
 
 /** A trained model in memory. Owns its members but for the device. */
@@ -59,8 +59,8 @@ cyf_status cyf_model_lock(const char *path, const char *command, double wait_s, 
 void cyf_model_unlock(const char *path, int *lock);
 /** @} */
 
-/** Gives the attribute strengths of guidance, hundredths[n] of 1, which `source` holds. Errors: CYF_ERR_INPUT where they
- * are not one from 0 to 100 for each category, CYF_ERR_MEMORY. */
+/** Gives the attribute strengths of guidance, hundredths[n] of 1, which `source` holds. Errors: CYF_ERR_INPUT where
+ * they are not one from 0 to 100 for each category, CYF_ERR_MEMORY. */
 cyf_status cyf_model_set_guidance(int64_t n, const int64_t *hundredths, const char *source,
                                   cyf_model_attribute *attribute);
 

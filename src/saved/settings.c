@@ -134,6 +134,8 @@ static const cyf_config_field fields[] = {
     {"sample.steps", CYF_CONFIG_STRING, AT(sample.steps), "auto", UNBOUNDED, NULL,
      "its steps unless --steps says otherwise: a number, all, lambdaN, ddimN or numbers a section; "
      "auto: " CYF_SAMPLER_STEPS},
+    {"sample.calibrate", CYF_CONFIG_BOOL, AT(sample.calibrate), "true", UNBOUNDED, NULL,
+     "find the usual strength of guidance of each class when training ends: as well told as real cells"},
 
     {"checkpoint.every", CYF_CONFIG_INT, AT(checkpoint.every), "1000", 0, 1e12, NULL,
      "steps between checkpoints; 0: only at the end of a stage and when stopped"},

@@ -111,6 +111,7 @@ typedef struct cyf_settings {
   struct {
     cyf_sampler_method method;
     char *steps;
+    bool calibrate;
   } sample; /**< what the sample command does when nothing is said */
   struct {
     int64_t every, keep;

@@ -230,6 +230,15 @@ static cyf_status add_to_record(addition *a) {
   return status;
 }
 
+/* Takes the strengths that go with the denoiser, which is told this attribute, whose classes are the same
+ * (check_condition). Those that go with the former classifier are of no use. */
+static void take_guidance(const addition *a, double **ret_guidance) {
+  const int64_t at = cyf_model_attribute_index(a->model, a->options->attribute);
+  if (at < 0 || cyf_model_condition(a->model, a->options->attribute) < 0) return;
+  *ret_guidance = a->model->attributes[at].guidance;
+  a->model->attributes[at].guidance = NULL;
+}
+
 /* Puts the classifier into the model file, which is read again first: training may have taken days, and others may have
  * added classifiers. */
 static cyf_status replace_classifier(addition *a) {
@@ -247,7 +256,11 @@ static cyf_status replace_classifier(addition *a) {
   if (strcmp(provenance_now(a), a->replaced) != 0)
     return CYF_FAIL(CYF_ERR_IO, "%s got another classifier of '%s' while this one was trained; this one is kept in %s",
                     path, a->options->attribute, a->directory);
-  CYF_TRY(cyf_model_make_place(a->model, a->options->attribute, &place));
+  double *guidance = NULL;
+  take_guidance(a, &guidance);
+  cyf_status status = cyf_model_make_place(a->model, a->options->attribute, &place);
+  if (status == CYF_OK) place->guidance = guidance;
+  CYF_TRY(status);
   CYF_TRY(fill_place(a, place));
   CYF_TRY(add_to_record(a));
   return cyf_model_save(a->model, path);

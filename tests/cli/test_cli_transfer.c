@@ -21,10 +21,10 @@ static int setup(void **state) {
   return cli_run(
       "$cytoforge synth -o cells.h5ad --cells %d --genes 200 --types 3 --counts 500 && "
       "$cytoforge prepare cells.h5ad -o atlas --label cell_type --label donor --min-genes 0 --min-cells 0 && "
-      "$cytoforge train --data atlas --out run --stage autoencoder " SMALL
-      "&& cp -r run plain && $cytoforge train --data atlas --out run --stage denoiser " SMALL
+      "$cytoforge train $fixed --data atlas --out run --stage autoencoder " SMALL
+      "&& cp -r run plain && $cytoforge train $fixed --data atlas --out run --stage denoiser " SMALL
       "--set denoiser.steps=3000 --set denoiser.conditions='[cell_type, donor]' && "
-      "$cytoforge train --data atlas --out plain --stage denoiser " SMALL
+      "$cytoforge train $fixed --data atlas --out plain --stage denoiser " SMALL
       "--set denoiser.steps=1500 && cp plain/model.h5 classifier.h5 && "
       "$cytoforge train --data atlas -m classifier.h5 --stage classifier:cell_type --threads 1 --set "
       "classifier.hidden='[48, 48, 32]' --set classifier.steps=300",

@@ -17,8 +17,8 @@ typedef struct cyf_discriminant {
 } cyf_discriminant;
 
 /** Fits it to points [n, n_dims] of the classes class_code [n]; points with a negative code are left out. The classes
- * share one covariance S, of which the tenth part is replaced by its mean variance (Ledoit & Wolf 2004), so that it can
- * be inverted where there are fewer points than dimensions. Freed with cyf_discriminant_destroy; empty after an error.
+ * share one covariance S, of which the tenth part is replaced by its mean variance (Ledoit & Wolf 2004). So it can be
+ * inverted where there are fewer points than dimensions. Freed with cyf_discriminant_destroy; empty after an error.
  * Errors: CYF_ERR_MEMORY, CYF_ERR_NUMERIC where S has no inverse, as of points that are all equal. */
 cyf_status cyf_discriminant_fit(int64_t n, int64_t n_dims, const double *points, int64_t n_classes,
                                 const int32_t *class_code, cyf_discriminant *ret_discriminant);
