@@ -10,8 +10,10 @@
 
 /* Updates that are timed, after one that is not, and the fewest left for which that is done. */
 enum { N_TIMED = 4, WORTH_TIMING = 40 };
-/* Costs beside a training step of as many cells: a forward pass, and one of the encoder alone. */
-static const double OF_FORWARD = 1.0 / 3, OF_ENCODER = 1.0 / 6;
+/* Costs beside a training step of as many cells: a forward pass, one of the encoder alone, and decoding and drawing. */
+static const double OF_FORWARD = 1.0 / 3, OF_ENCODER = 1.0 / 6, OF_DRAWING = 0.5;
+/* Evaluations of the denoiser for a guided cell by the usual sampler. */
+static const double EVALUATIONS = 30;
 
 /* Gives the seconds of one update, the same on all ranks. */
 static cyf_status time_update(cyf_comm *comm, cyf_bench_steps *steps, double *ret_seconds) {
@@ -53,28 +55,32 @@ static double cells_of(const cyf_stage_settings *stage, double validation, doubl
   return updates * (double)(stage->accumulate * stage->batch_cells) + validations * validation * n_cells * OF_FORWARD;
 }
 
-cyf_status cyf_bench_tell_run_time(cyf_comm *comm, cyf_device *device, const cyf_run *run, const char *path) {
+cyf_status cyf_bench_tell_run_time(cyf_comm *comm, cyf_device *device, const cyf_run *run, const char *path,
+                                   int64_t n_sampled) {
   enum { N_STAGES = 3 };
   const cyf_stage_type *const types[N_STAGES] = {&cyf_stage_autoencoder, &cyf_stage_denoiser, &cyf_stage_classifier};
   const cyf_settings *settings = cyf_run_settings(run);
-  const double n_cells = (double)cyf_run_n_cells(run);
-  char text[N_STAGES + 1][16];
-  double whole = 0;
+  const double n_cells = (double)cyf_run_atlas(run)->n_cells;
+  char text[N_STAGES + 2][16];
+  double whole = 0, sampling = 0;
   for (int s = 0; s < N_STAGES; s++) {
     const int64_t left = cyf_run_updates_left(run, types[s]);
     double seconds = 0;
     if (left >= WORTH_TIMING) {
       CYF_TRY(time_cell(comm, device, run, path, types[s], &seconds));
-      const double encoded = types[s] == &cyf_stage_autoencoder ? n_cells * OF_ENCODER : 0;
-      seconds *=
-          cells_of(cyf_stage_settings_of(types[s], settings), settings->data.validation, n_cells, left) + encoded;
+      const bool of_cells = types[s] == &cyf_stage_autoencoder, denoises = types[s] == &cyf_stage_denoiser;
+      sampling += (double)n_sampled * seconds * (of_cells ? OF_DRAWING : denoises ? EVALUATIONS * OF_FORWARD : 0);
+      seconds *= cells_of(cyf_stage_settings_of(types[s], settings), settings->data.validation, n_cells, left) +
+                 (of_cells ? n_cells * OF_ENCODER : 0);
     }
     cyf_clock_duration(seconds, text[s], sizeof text[s]);
     whole += seconds;
   }
   if (whole == 0) return CYF_OK;
-  cyf_clock_duration(whole, text[N_STAGES], sizeof text[N_STAGES]);
-  cyf_info("this will take about %s, by a few steps of each stage: autoencoder %s, denoiser %s, classifiers %s",
-           text[N_STAGES], text[0], text[1], text[2]);
+  cyf_clock_duration(sampling, text[N_STAGES], sizeof text[N_STAGES]);
+  cyf_clock_duration(whole + sampling, text[N_STAGES + 1], sizeof text[N_STAGES + 1]);
+  cyf_info(
+      "this will take about %s, by a few steps of each stage: autoencoder %s, denoiser %s, classifiers %s, guidance %s",
+      text[N_STAGES + 1], text[0], text[1], text[2], text[N_STAGES]);
   return CYF_OK;
 }

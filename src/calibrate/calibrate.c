@@ -29,6 +29,16 @@ typedef struct trial {
   int64_t *generated_right; /* [N_STRENGTHS, n_classes] rank 0 */
 } trial;
 
+/* Cells of each class at each strength. */
+static int64_t n_of_class(int64_t n_classes) {
+  const int64_t n = MOST_CELLS / (N_STRENGTHS * n_classes);
+  return n > MOST_OF_CLASS ? MOST_OF_CLASS : n < LEAST_OF_CLASS ? LEAST_OF_CLASS : n;
+}
+
+int64_t cyf_calibrate_n_cells(int64_t n_classes) {
+  return n_classes > 0 ? N_STRENGTHS * n_classes * n_of_class(n_classes) : 0;
+}
+
 static int64_t n_generated(const trial *t) {
   return N_STRENGTHS * t->n_classes * t->n_of_class;
 }
@@ -41,8 +51,7 @@ static int32_t class_of(const trial *t, int64_t cell) {
 static cyf_status ask(trial *t) {
   cyf_conditions *c = &t->generator.conditions;
   cyf_condition *condition = NULL;
-  const int64_t n = MOST_CELLS / (N_STRENGTHS * t->n_classes);
-  t->n_of_class = n > MOST_OF_CLASS ? MOST_OF_CLASS : n < LEAST_OF_CLASS ? LEAST_OF_CLASS : n;
+  t->n_of_class = n_of_class(t->n_classes);
   *c = (cyf_conditions){.n_cells = n_generated(t)};
   CYF_TRY(cyf_conditions_add(t->generator.model, t->in_model, c, &condition));
   for (int64_t i = 0; i < c->n_cells; i++) {

@@ -5,6 +5,8 @@
 #ifndef CYF_CALIBRATE_CALIBRATE_H
 #define CYF_CALIBRATE_CALIBRATE_H
 
+#include <stdint.h>
+
 #include "comm/comm.h"
 #include "kernels/device.h"
 
@@ -22,5 +24,8 @@
  * loaded to it. Collective. Errors, agreed: those of cyf_model_load, cyf_atlas_open, cyf_model_lock and cyf_model_save;
  * CYF_ERR_INTERRUPTED after a signal. */
 cyf_status cyf_calibrate(cyf_comm *comm, cyf_device *device, const char *model_path, const char *atlas_path);
+
+/** The number of cells that are generated for an attribute of so many classes. */
+int64_t cyf_calibrate_n_cells(int64_t n_classes);
 
 #endif

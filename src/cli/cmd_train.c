@@ -12,6 +12,7 @@
 #include "cli/resources.h"
 #include "train/add_classifier.h"
 #include "train/run.h"
+#include "train/stage_common.h"
 #include "train/stages.h"
 
 static const cyf_usage usage = {
@@ -150,6 +151,15 @@ static cyf_status calibrate(cyf_comm *comm, cyf_device *device, const cyf_run_op
   return status;
 }
 
+/* Cells that calibration generates: those of all labels that something guides. */
+static int64_t n_calibrated(const cyf_run *run) {
+  const cyf_atlas *atlas = cyf_run_atlas(run);
+  int64_t n = 0;
+  for (int64_t a = 0; a < atlas->n_attributes; a++)
+    if (cyf_n_classes(&atlas->attributes[a]) > 1) n += cyf_calibrate_n_cells(atlas->attributes[a].categories.n);
+  return n;
+}
+
 static cyf_status run_stages(cyf_context *context, const arguments *a, const cyf_run_options *options) {
   const double start_s = cyf_clock_s();
   cyf_run *run = NULL;
@@ -159,7 +169,7 @@ static cyf_status run_stages(cyf_context *context, const arguments *a, const cyf
   const cyf_settings *settings = cyf_run_settings(run);
   cyf_comm_set_timeout(context->comm, settings->comm.timeout_s);
   CYF_TRY_CLEANUP(cyf_open_wished_device(context->comm, &a->compute, settings->device, settings->precision, &device));
-  CYF_TRY_CLEANUP(cyf_bench_tell_run_time(context->comm, device, run, options->atlas));
+  CYF_TRY_CLEANUP(cyf_bench_tell_run_time(context->comm, device, run, options->atlas, n_calibrated(run)));
   CYF_TRY_CLEANUP(cyf_run_train(run, device));
   CYF_TRY_CLEANUP(calibrate(context->comm, device, options));
   char took[16];

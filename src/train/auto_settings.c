@@ -64,7 +64,7 @@ static void plan_autoencoder(const cyf_settings *settings, double n, cyf_setting
                              : n < 2e5 ? widths(2, 512, 512, 0, 0)
                              : n < 2e6 ? widths(2, 1024, 1024, 0, 0)
                                        : widths(3, 1024, 1024, 1024, 0);
-  plan->autoencoder.latent = n < 3e4 ? 32 : n < 2e6 ? 64 : 128;
+  plan->autoencoder.latent = n < 5e3 ? 16 : n < 3e4 ? 32 : n < 2e6 ? 64 : 128;
   if (settings->autoencoder.init[0] != '\0') { /* the widths of the published files */
     plan->autoencoder.hidden = widths(3, 1024, 1024, 1024, 0);
     plan->autoencoder.latent = 128;
@@ -185,7 +185,7 @@ static cyf_status tell_all(const cyf_auto_facts *facts, double n, const cyf_sett
            facts->has_counts ? "the atlas holds counts" : "the atlas has no counts");
   snprintf(groups[1].reason, REASON_MAX,
            settings->autoencoder.init[0] != '\0' ? "as autoencoder.init has them"
-                                                 : "%.0f training cells; wider layers learn few cells by heart",
+                                                 : "%.0f training cells; wider ones learn few cells by heart",
            n);
   snprintf(groups[4].reason, REASON_MAX, "%.0f training cells", n);
   snprintf(groups[6].reason, REASON_MAX, "3 over the steps short of 1");

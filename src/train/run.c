@@ -304,8 +304,8 @@ const cyf_settings *cyf_run_settings(const cyf_run *r) {
   return &r->settings;
 }
 
-int64_t cyf_run_n_cells(const cyf_run *r) {
-  return r->atlas->n_cells;
+const cyf_atlas *cyf_run_atlas(const cyf_run *r) {
+  return r->atlas;
 }
 
 int64_t cyf_run_updates_left(const cyf_run *r, const cyf_stage_type *type) {

@@ -36,8 +36,8 @@ cyf_status cyf_run_open(cyf_comm *comm, const cyf_run_options *options, cyf_run 
 /** The settings found, the run's own. */
 const cyf_settings *cyf_run_settings(const cyf_run *run);
 
-/** The cells of the run's atlas. */
-int64_t cyf_run_n_cells(const cyf_run *run);
+/** The run's atlas, which stays its own. */
+const cyf_atlas *cyf_run_atlas(const cyf_run *run);
 /** The updates that the run has left to do in this stage, those of all its label columns added up. The same on every
  * rank. Early stopping may leave some undone. */
 int64_t cyf_run_updates_left(const cyf_run *run, const cyf_stage_type *type);

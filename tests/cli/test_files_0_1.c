@@ -229,7 +229,7 @@ static void models_are_sampled(void **state) {
   check_label("mse.h5ad", "donor", "donor_2");
   check_samples("", "nb", "--where cell_type=type_2", true);
   check_label("nb.h5ad", "cell_type", "type_2");
-  check_samples("", "conditioned", "--where cell_type=type_3 --guidance-mode free", false);
+  check_samples("", "conditioned", "--where cell_type=type_3 --guidance-mode free --guidance 2", false);
   check_label("conditioned.h5ad", "cell_type", "type_3");
 }
 

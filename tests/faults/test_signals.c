@@ -85,7 +85,7 @@ static void a_hang_up_is_a_request_to_stop(void **state) {
   (void)state;
   static const place train = {"train --data atlas --out out " SMALL, "read", "/atlas/*", 3, true};
   assert_int_equal(run_with(&train, "true", "kill -HUP $PPID"), 75);
-  cli_expect(0, "$cytoforge train $fixed --data atlas --out out --resume auto && $cytoforge info out/model.h5");
+  cli_expect(0, "$cytoforge train --data atlas --out out --resume auto && $cytoforge info out/model.h5");
   const char *library = test_variable_of_ctest("CYTOFORGE_FAULTS");
   cli_expect(0,
              "rm -rf out counter; trap '' HUP; LD_PRELOAD='%s' CYF_FAULT_CALL=read CYF_FAULT_KIND=run CYF_FAULT_AT=3 "
