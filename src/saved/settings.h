@@ -133,13 +133,10 @@ cyf_status cyf_settings_load(const char *path, int64_t n_overrides, const char *
 cyf_status cyf_settings_load_fixed(int64_t n_overrides, const char *const *overrides, cyf_settings *ret_settings);
 /** The same from the text that a run or a model file keeps. name: what messages call it. */
 cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settings *ret_settings);
-/** @{ */
-/** The file of settings that a run keeps: the text of cyf_config_to_text and a last line, a comment, with its checksum.
- * Reading verifies it; a file without one, which an older version wrote, is taken as it is. Not collective. Errors:
+/** The file of settings that a run keeps: the text of cyf_config_to_text, as cyf_text_sum_write writes it. Its checksum
+ * is verified; a file without one, which an older version wrote, is taken as it is. Not collective. Errors:
  * CYF_ERR_INPUT where the text is another, CYF_ERR_CONFIG, CYF_ERR_IO. */
-cyf_status cyf_settings_write_file(const char *path, const char *text);
 cyf_status cyf_settings_read_file(const char *path, cyf_settings *ret_settings);
-/** @} */
 /** Checks the values against each other, which no one key can show. Errors: CYF_ERR_CONFIG. */
 cyf_status cyf_settings_check(const cyf_settings *settings);
 /** Copies settings without any auto and applies each override "KEY=VALUE". The caller frees the copy with

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Settings that have a value for each key: those of finished models and of runs, and those that no atlas chooses. */
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/checksum.h"
 #include "base/files.h"
 #include "base/memory.h"
-#include "base/partial.h"
+#include "base/text_sum.h"
 #include "saved/settings.h"
 
 static cyf_status check_chosen(const char *name, const cyf_settings *settings) {
@@ -76,29 +71,10 @@ cyf_status cyf_settings_load_text(const char *name, const char *text, cyf_settin
   return status;
 }
 
-static const char sum_line[] = "# checksum of the lines above: ";
-
-cyf_status cyf_settings_write_file(const char *path, const char *text) {
-  char *whole = NULL;
-  CYF_TRY(cyf_format(&whole, "%s%s%016" PRIx64 "\n", text, sum_line, cyf_checksum(0, text, strlen(text))));
-  const cyf_status status = cyf_write_text_file(path, whole);
-  cyf_free(whole);
-  return status;
-}
-
-static cyf_status verify_file(const char *path, const char *text) {
-  const char *line = strstr(text, sum_line);
-  if (line == NULL) return CYF_OK;
-  if (strtoull(line + sizeof sum_line - 1, NULL, 16) == cyf_checksum(0, text, (size_t)(line - text))) return CYF_OK;
-  return CYF_FAIL(CYF_ERR_INPUT,
-                  "%s: is not what was written, by its checksum; where it was changed on purpose, remove its last line",
-                  path);
-}
-
 cyf_status cyf_settings_read_file(const char *path, cyf_settings *ret_settings) {
   char *text = NULL;
   CYF_TRY(cyf_read_text_file(path, &text));
-  cyf_status status = verify_file(path, text);
+  cyf_status status = cyf_text_sum_verify(path, text);
   if (status == CYF_OK) status = cyf_settings_load_text(path, text, ret_settings);
   cyf_free(text);
   return status;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/partial.h"
+#include "base/text_sum.h"
 #include "saved/model_file.h"
 #include "saved/model_scale.h"
 #include "saved/parameters_file.h"
@@ -271,7 +272,7 @@ static cyf_status write_model(addition *a) {
   const char *path = a->options->model;
   int64_t bytes = 0;
   int lock = -1;
-  CYF_TRY(cyf_settings_write_file(a->config_path, a->config_text)); /* the classifier may have been finished before */
+  CYF_TRY(cyf_text_sum_write(a->config_path, a->config_text)); /* the classifier may have been finished before */
   CYF_TRY(cyf_model_lock(path, "train", cyf_comm_timeout_s(a->comm) / 2, &lock));
   const cyf_status status = replace_classifier(a);
   cyf_model_unlock(path, &lock);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/partial.h"
+#include "base/text_sum.h"
 #include "kernels/backend.h"
 #include "saved/parameters_file.h"
 #include "train/progress.h"
@@ -352,7 +353,7 @@ static cyf_status resume_or_start(loop *l) {
     cyf_info("%s: going on from step %lld", l->stage->name, (long long)l->state.step);
   }
   cyf_status status = CYF_OK;
-  if (is_root(l)) status = cyf_settings_write_file(l->env->config_path, l->env->config_text);
+  if (is_root(l)) status = cyf_text_sum_write(l->env->config_path, l->env->config_text);
   if (is_root(l) && status == CYF_OK) status = cyf_metrics_rewind(l->env->metrics, l->stage->name, l->state.step);
   CYF_TRY(cyf_comm_agree(l->env->comm, status));
   return l->stage->open(l->stage->context, l->state.cursor);

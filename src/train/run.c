@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/partial.h"
+#include "base/text_sum.h"
 #include "saved/model_file.h"
 #include "train/auto_settings.h"
 #include "train/run_added.h"
@@ -125,7 +126,7 @@ static cyf_status write_model(const run *r) {
   CYF_TRY_CLEANUP(CYF_NEW(&model, 1));
   CYF_TRY_CLEANUP(fill_model(r, model));
   CYF_TRY_CLEANUP(cyf_added_keep(r->model_path, model));
-  CYF_TRY_CLEANUP(cyf_settings_write_file(r->config_path, r->config_text));
+  CYF_TRY_CLEANUP(cyf_text_sum_write(r->config_path, r->config_text));
   CYF_TRY_CLEANUP(cyf_model_save(model, r->model_path));
   CYF_TRY_CLEANUP(cyf_file_size_bytes(r->model_path, &bytes));
   cyf_info("wrote %s (%.1f MB)", r->model_path, (double)bytes / 1e6);
@@ -385,6 +386,5 @@ cyf_status cyf_run_train(cyf_run *r, cyf_device *device) {
   CYF_TRY(run_jobs(r));
   CYF_TRY(cyf_comm_agree(comm, cyf_metrics_close(&r->metrics)));
   /* Also where no stage was left to run: config.yaml has the settings of the last command that was not refused. */
-  return cyf_comm_agree(comm,
-                        cyf_comm_rank(comm) == 0 ? cyf_settings_write_file(r->config_path, r->config_text) : CYF_OK);
+  return cyf_comm_agree(comm, cyf_comm_rank(comm) == 0 ? cyf_text_sum_write(r->config_path, r->config_text) : CYF_OK);
 }

@@ -188,7 +188,10 @@ def check_sums(path):
 
 def check_atlas(folder):
     forms = set()
-    manifest = yaml.safe_load((folder / "manifest.yaml").read_text())
+    data = (folder / "manifest.yaml").read_bytes()
+    above, _, digits = data.rpartition(b"# checksum of the lines above: ")
+    assert digits.decode() == f"{checksum(0, above):016x}\n"
+    manifest = yaml.safe_load(data)
     assert manifest["format"] == "cytoforge-atlas" and manifest["version"] == 1 and manifest["sums"] == 1
     genes = [line.split("\t")[0] for line in (folder / manifest["genes"]).read_text().splitlines()]
     total = 0

@@ -13,7 +13,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/partial.h"
+#include "base/text_sum.h"
 #include "data/hdf5/file_sums.h"
 #include "data/tables/gene_list.h"
 #include "kernels/math/normalisation.h"
@@ -133,7 +133,7 @@ cyf_status cyf_atlas_write_manifest(const cyf_atlas *atlas, const cyf_atlas_prov
     status = CYF_FAIL(CYF_ERR_MEMORY, "%s: no memory for the manifest", path);
     goto cleanup;
   }
-  status = cyf_write_text_file(path, text);
+  status = cyf_text_sum_write(path, text);
 cleanup:
   free(text); /* from open_memstream */
   cyf_free(genes_path);
@@ -296,7 +296,7 @@ static cyf_status read_shards(const manifest *file, cyf_atlas *atlas) {
 }
 
 cyf_status cyf_atlas_read_manifest(cyf_atlas *atlas) {
-  char *path = NULL;
+  char *path = NULL, *text = NULL;
   bool exists = false;
   manifest file = {0};
   cyf_status status = CYF_OK;
@@ -307,6 +307,8 @@ cyf_status cyf_atlas_read_manifest(cyf_atlas *atlas) {
                       atlas->directory);
     goto cleanup;
   }
+  CYF_TRY_CLEANUP(cyf_read_text_file(path, &text));
+  CYF_TRY_CLEANUP(cyf_text_sum_verify(path, text));
   CYF_TRY_CLEANUP(cyf_yaml_open(path, &file.yaml));
   file.path = path;
   file.root = cyf_yaml_root(file.yaml);
@@ -317,6 +319,7 @@ cyf_status cyf_atlas_read_manifest(cyf_atlas *atlas) {
   CYF_TRY_CLEANUP(read_shards(&file, atlas));
 cleanup:
   cyf_yaml_destroy(&file.yaml);
+  cyf_free(text);
   cyf_free(path);
   return status;
 }
