@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/device_options.h"
 #include "cli/sampling_options.h"
+#include "data/h5ad/look_together.h"
 #include "sample/cells_out.h"
 #include "sample/transfer.h"
 
@@ -230,6 +231,7 @@ static cyf_status transfer(cyf_context *context, const arguments *a, const cyf_t
   cyf_status status;
   CYF_TRY(cyf_comm_agree(context->comm, check(a, extra)));
   CYF_TRY(cyf_comm_agree(context->comm, note_inputs(a, &context->inputs)));
+  CYF_TRY(cyf_h5ad_look_together(context->comm, 1, &a->start));
   CYF_TRY_CLEANUP(open_all(context, &t));
   const cyf_generator *g = &t.generator;
   cyf_info("taking %lld cells to %s: %s, %d steps, guidance %s; %d ranks x %d threads", (long long)t.out.n_cells, t.to,
