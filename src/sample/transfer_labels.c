@@ -199,7 +199,7 @@ static bool can_guide(const cyf_model *model, int64_t attribute) {
 static const double WEIGHT_OF_TO = 2, WEIGHT_OF_KEPT = 1, WEIGHT_AT_START = 1;
 
 static double weight_of(const cyf_guidance *said, int64_t attribute, double otherwise) {
-  return said->has_common || !isnan(said->of[attribute]) ? cyf_guidance_of(said, attribute) : otherwise;
+  return said->has_common || !isnan(said->of[attribute]) ? cyf_guidance_of(said, attribute, -1) : otherwise;
 }
 
 /* Conditions that are kept come first, since each guide's label is weighed under those before it (cyf_guide). So the
@@ -238,7 +238,7 @@ cyf_status cyf_transfer_conditions(const cyf_model *model, const cyf_transfer_la
                                    cyf_conditions *ret_target) {
   cyf_guidance said = {0};
   *ret_own = *ret_target = (cyf_conditions){.n_cells = n};
-  CYF_TRY(cyf_guidance_make(model, asked->guidance, &said));
+  CYF_TRY(cyf_guidance_make(model, asked->guidance, false, &said));
   const cyf_status status = make(model, labels, &said, ret_own, ret_target);
   cyf_guidance_destroy(&said);
   if (status != CYF_OK) cyf_conditions_destroy(ret_own);
