@@ -22,19 +22,20 @@ static const cyf_usage usage = {
         "  cytoforge evaluate --real atlas/heldout.h5ad --train atlas/train.h5ad --synthetic cells.h5ad \\\n"
         "    --label cell_type --report report      # a page with figures: report/index.html\n"
         "  cytoforge evaluate --real heldout.h5ad --synthetic cells.h5ad --json\n"
+        "  cytoforge evaluate --real heldout.h5ad --synthetic cells.h5ad --protocol generation\n"
         "  cytoforge evaluate --real heldout.h5ad --synthetic cells.h5ad --label day --report report --path "
         "path.h5ad\n",
-    .groups = {{"real", "cells to compare"}, {"report", "report"}, {"components", "measures"}, {"seed", "the run"}}};
+    .groups = {{"real", "cells to compare"}, {"report", "report"}, {"protocol", "measures"}, {"seed", "the run"}}};
 
 typedef struct arguments {
   const char *real, *synthetic, *train, *label, *output, *gene_column, *values, *ceiling, *report, *path, *path_column,
-      *path_label;
+      *path_label, *protocol;
   int64_t max_cells, seed, threads, components, trees, tree_depth, min_cells, markers;
   double test_fraction, perplexity;
   bool json, force;
 } arguments;
 
-enum { N_OPTIONS = 24 };
+enum { N_OPTIONS = 25 };
 
 static void list_options(arguments *a, cyf_option *o) {
   const cyf_option table[N_OPTIONS] = {
@@ -55,6 +56,9 @@ static void list_options(arguments *a, cyf_option *o) {
       {"json", 0, CYF_OPTION_FLAG, &a->json, NULL, "print JSON instead of the table"},
       {"out", 'o', CYF_OPTION_TEXT, &a->output, "FILE", "write the JSON to this file as well"},
       {"force", 0, CYF_OPTION_FLAG, &a->force, NULL, "replace an existing -o or --report"},
+      {"protocol", 0, CYF_OPTION_TEXT, &a->protocol, "scdiffusion|generation",
+       "which measures: the published ones (default), or also energy distance, nearest neighbours, precision, recall "
+       "and detected genes"},
       {"components", 0, CYF_OPTION_INT, &a->components, "N", "joint principal components (default 50)"},
       {"trees", 0, CYF_OPTION_INT, &a->trees, "N", "trees of the forest (default 1000)"},
       {"tree-depth", 0, CYF_OPTION_INT, &a->tree_depth, "N", "their depth (default 5)"},
@@ -216,6 +220,10 @@ static cyf_status read_options(const arguments *a, cyf_evaluate_options *ret_opt
   if (a->path != NULL && a->report == NULL)
     return CYF_FAIL(CYF_ERR_USAGE, "evaluate: --path is drawn in the report; --report DIR is needed");
   CYF_TRY(read_ceiling(a->ceiling, &o.ceiling));
+  int protocol = CYF_PROTOCOL_SCDIFFUSION;
+  if (a->protocol != NULL)
+    CYF_TRY(cyf_words_choose(usage.command, "protocol", CYF_PROTOCOLS, cyf_protocol_words, a->protocol, &protocol));
+  o.protocol = (cyf_protocol)protocol;
   o.seed = (uint64_t)a->seed;
   o.n_components = a->components;
   o.n_trees = a->trees;

@@ -52,6 +52,7 @@ void cyf_train_space_destroy(cyf_train_space *space);
  * cyf_free. Errors: CYF_ERR_INPUT, CYF_ERR_MEMORY, CYF_ERR_NUMERIC. */
 cyf_status cyf_compare_genes(const cyf_compared *compared, cyf_evaluation *evaluation);
 cyf_status cyf_compare_jointly(const cyf_compared *compared, double **ret_ceiling_points, cyf_evaluation *evaluation);
+cyf_status cyf_compare_clouds(const cyf_compared *compared, const double *ceiling_points, cyf_evaluation *evaluation);
 cyf_status cyf_compare_labels(const cyf_compared *compared, const cyf_train_space *space, const double *ceiling_points,
                               cyf_evaluation *evaluation);
 cyf_status cyf_compare_nearest(const cyf_compared *compared, const cyf_train_space *space, cyf_evaluation *evaluation);

@@ -63,6 +63,7 @@ static cyf_status fill_evaluation(const cyf_compared *c, cyf_train_space *space,
   cyf_debug("evaluate: gene moments compared");
   CYF_TRY(cyf_compare_jointly(c, ceiling_points, e));
   cyf_debug("evaluate: joint components compared");
+  if (e->options.protocol == CYF_PROTOCOL_GENERATION) CYF_TRY(cyf_compare_clouds(c, *ceiling_points, e));
   CYF_TRY(cyf_train_space_create(c, &e->options, space));
   cyf_debug("evaluate: training cells' components found");
   CYF_TRY(cyf_compare_nearest(c, space, e));
@@ -84,6 +85,12 @@ static cyf_evaluation nothing_measured(const cyf_cells *real, bool has_train, co
       .mmd = none,
       .ilisi = none,
       .auc = none,
+      .energy = none,
+      .nearest_accuracy = none,
+      .precision = none,
+      .recall = none,
+      .detected_wasserstein = none,
+      .detected_ks = none,
       .train = absent,
       .ceiling = absent,
       .memorisation = {.distance_synthetic = NAN, .distance_real = NAN, .ratio = none, .copied = none},

@@ -103,6 +103,12 @@ typedef enum cyf_ceiling_kind {
 static const char *const cyf_ceiling_words[] = {"auto", "train", "halves", "none", NULL};
 static_assert(CYF_WORDS_LENGTH(cyf_ceiling_words) == CYF_CEILING_KINDS, "a word for each kind");
 
+/** Which measures are taken: those of the published paper, or those that papers on generating cells use as well. */
+typedef enum cyf_protocol { CYF_PROTOCOL_SCDIFFUSION, CYF_PROTOCOL_GENERATION, CYF_PROTOCOLS } cyf_protocol;
+/** The words of cyf_protocol, in its order. */
+static const char *const cyf_protocol_words[] = {"scdiffusion", "generation", NULL};
+static_assert(CYF_WORDS_LENGTH(cyf_protocol_words) == CYF_PROTOCOLS, "a word for each protocol");
+
 /** How cells are compared; the numbers behind the meanings are the defaults. These follow the published protocol (Luo
  * et al. 2024): a forest of 1,000 trees of depth 5 on 50 joint components, trained on three quarters of the cells. */
 typedef struct cyf_evaluate_options {
@@ -116,6 +122,7 @@ typedef struct cyf_evaluate_options {
   double logistic_l2;       /**< weight of |W|^2 / 2 beside the summed log-loss; 1 */
   int64_t n_markers;        /**< marker genes of a class compared between the sets; 50 */
   cyf_ceiling_kind ceiling; /**< CYF_CEILING_AUTO */
+  cyf_protocol protocol;    /**< CYF_PROTOCOL_SCDIFFUSION */
   uint64_t seed;            /**< 0 */
 } cyf_evaluate_options;
 
@@ -208,6 +215,11 @@ typedef struct cyf_evaluation {
   cyf_score mmd;                                 /**< sum of five Gaussian kernels, biased, no square root; 0: same */
   cyf_score ilisi;                               /**< 1: separate; 2: mixed */
   cyf_score auc;                                 /**< real-or-synthetic forest; 0.5: cannot tell, 1: tells */
+  /** @{ */
+  /** Of CYF_PROTOCOL_GENERATION alone, on the joint components (evaluate/measures/clouds.h). */
+  cyf_score energy, nearest_accuracy, precision, recall;
+  cyf_score detected_wasserstein, detected_ks; /**< of the numbers of detected genes a cell */
+  /** @} */
   cyf_memorisation memorisation;
   cyf_label_scores labels;
   cyf_gene_profile real_genes, synthetic_genes, ceiling_genes; /**< ceiling_genes NULL without a ceiling */

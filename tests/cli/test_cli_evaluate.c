@@ -48,6 +48,24 @@ static void a_path_is_drawn_among_the_real_cells(void **state) {
   cli_expect_text("--report DIR is needed");
 }
 
+static void a_protocol_chooses_the_measures(void **state) {
+  (void)state;
+  cli_expect(0, EVALUATE
+             "--train atlas/train.h5ad --synthetic atlas/heldout.h5ad | grep -c -E 'energy|precision|KS'; "
+             "true");
+  cli_expect_text("0");
+  cli_expect(0, EVALUATE "--train atlas/train.h5ad --synthetic atlas/heldout.h5ad --protocol generation --report wide");
+  /* The real cells themselves: nothing between them, each beside its twin. */
+  cli_expect_text("nearest of the same set         0.0000");
+  cli_expect_text("precision                       1.0000");
+  cli_expect_text("detected genes, KS              0.0000");
+  cli_expect(0, "grep -c 'neighbourhood of a real cell' wide/index.html");
+  cli_expect(0,
+             EVALUATE "--synthetic atlas/train.h5ad --protocol generation --json | grep -c detected_genes_wasserstein");
+  cli_expect(2, EVALUATE "--synthetic atlas/train.h5ad --protocol generaton");
+  cli_expect_text("'generation'");
+}
+
 static void refusals_say_what_is_possible(void **state) {
   (void)state;
   cli_expect(4, EVALUATE "--synthetic other.h5ad");
@@ -70,6 +88,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_page_opens_without_a_network),
       cmocka_unit_test(a_path_is_drawn_among_the_real_cells),
+      cmocka_unit_test(a_protocol_chooses_the_measures),
       cmocka_unit_test(refusals_say_what_is_possible),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);

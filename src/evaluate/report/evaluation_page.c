@@ -54,6 +54,7 @@ static cyf_status put_measures(FILE *page, const cyf_evaluation *e) {
       "<th>ceiling</th><th class=\"text\">better</th></tr></thead><tbody>\n",
       page);
   for (int m = 0; m < CYF_N_MEASURES; m++) {
+    if (!cyf_measure_is_taken(e, &cyf_measures[m])) continue;
     const cyf_score *score = cyf_measure_score(e, &cyf_measures[m]);
     fprintf(page, "<tr><td>%s<small>%s</small></td>", cyf_measures[m].title, cyf_measures[m].about);
     put_cell(page, score->value);

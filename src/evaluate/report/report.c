@@ -118,6 +118,7 @@ cyf_status cyf_evaluation_print(const cyf_evaluation *evaluation, FILE *stream) 
             e->pca_randomised ? "randomised subspace iteration" : "exact eigenvectors");
   cyf_print(stream, "%-26s %11s %11s  %s\n", "measure", "value", "ceiling", "better");
   for (int m = 0; m < CYF_N_MEASURES; m++) {
+    if (!cyf_measure_is_taken(e, &cyf_measures[m])) continue;
     const cyf_score *score = cyf_measure_score(e, &cyf_measures[m]);
     print_row(stream, cyf_measures[m].title, score->value, score->ceiling, cyf_measures[m].best);
   }
@@ -227,6 +228,7 @@ cyf_status cyf_evaluation_print_json(const cyf_evaluation *evaluation, FILE *str
   cyf_json_int(&json, "n_genes_compared", e->n_genes_compared);
   cyf_json_object_begin(&json, "scores");
   for (int m = 0; m < CYF_N_MEASURES; m++) {
+    if (!cyf_measure_is_taken(e, &cyf_measures[m])) continue;
     const cyf_score *score = cyf_measure_score(e, &cyf_measures[m]);
     cyf_json_object_begin(&json, cyf_measures[m].key);
     cyf_json_real(&json, "value", score->value);
