@@ -155,6 +155,7 @@ static cyf_status calibrate(cyf_comm *comm, cyf_device *device, const cyf_run_op
 static int64_t n_calibrated(const cyf_run *run) {
   const cyf_atlas *atlas = cyf_run_atlas(run);
   int64_t n = 0;
+  if (!cyf_run_settings(run)->sample.calibrate) return 0;
   for (int64_t a = 0; a < atlas->n_attributes; a++)
     if (cyf_n_classes(&atlas->attributes[a]) > 1) n += cyf_calibrate_n_cells(atlas->attributes[a].categories.n);
   return n;
