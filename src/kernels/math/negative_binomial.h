@@ -80,8 +80,8 @@ CYF_HD static inline double cyf_nb_unit_of(const uint32_t key[2], uint32_t piece
   return gene % 2 ? cyf_nb_unit(words.w2, words.w3) : cyf_nb_unit(words.w0, words.w1);
 }
 
-/** Whether a draw with first uniform number u is zero by P(0) >= 1 - mu, or for want of a mean; false where that does
- * not tell, and where mean or theta are no parameters. Without branches, so that loops over it vectorise. */
+/** Whether a draw with first uniform number u is zero by P(0) >= 1 - mu. False where that does not tell, and where
+ * mean or theta are no parameters. Without branches, so that loops over it vectorise. */
 CYF_HD static inline int cyf_nb_is_surely_zero(double u, float mean, float theta) {
   return (u < 1.0 - (double)mean) & (mean >= 0.0f) & (theta == theta);
 }
