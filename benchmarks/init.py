@@ -39,7 +39,7 @@ def split(source, folder, seeds):
 
 def note(folder, seeds, budgets):
     print("# Going on from a model\n")
-    print(f"Made by `benchmarks/init.sh` on {time.strftime('%Y-%m-%d')}, settings `configs/counts.yaml` with a narrower denoiser and classifier, {seeds} seeds (of the 1,000 cells, training and sampling).")
+    print(f"Made by `benchmarks/init.sh` on {time.strftime('%Y-%m-%d')}, settings `benchmarks/counts.yaml` with a narrower denoiser and classifier, {seeds} seeds (of the 1,000 cells, training and sampling).")
     print("A model of six donors of `kang_donors`, then 1,000 cells of the two others: gone on with (`train --init`), or trained from scratch with the same steps.")
     print("Judged on the two donors' other cells: means over seeds, and in brackets in how many seeds `--init` is nearer to the ceiling.")
     for budget in budgets:

@@ -23,7 +23,7 @@ steps() { echo --set "autoencoder.steps=$1" --set "denoiser.steps=$2" --set "cla
 $python benchmarks/init.py split "$donors" "$work" "$seeds"
 if [ ! -e "$work/six/model.h5" ]; then
   [ -e "$work/six_atlas" ] || $cytoforge prepare "$work/six.h5ad" -o "$work/six_atlas" --label cell_type
-  $cytoforge train -c configs/counts.yaml "${shape[@]}" "${first[@]}" --data "$work/six_atlas" --out "$work/six"
+  $cytoforge train -c benchmarks/counts.yaml "${shape[@]}" "${first[@]}" --data "$work/six_atlas" --out "$work/six"
 fi
 for seed in $(seq "$seeds"); do
   [ -e "$work/atlas_$seed" ] || $cytoforge prepare "$work/thousand_$seed.h5ad" -o "$work/atlas_$seed" --label cell_type
@@ -35,7 +35,7 @@ for seed in $(seq "$seeds"); do
       start=()
       if [ $arm = init ]; then start=(--init "$work/six/model.h5"); fi
       # shellcheck disable=SC2046
-      $cytoforge train -c configs/counts.yaml "${shape[@]}" $(steps "$autoencoder" "$denoiser" "$classifier" "$seed") "${start[@]}" --data "$work/atlas_$seed" --out "$run" --force
+      $cytoforge train -c benchmarks/counts.yaml "${shape[@]}" $(steps "$autoencoder" "$denoiser" "$classifier" "$seed") "${start[@]}" --data "$work/atlas_$seed" --out "$run" --force
       $cytoforge sample -m "$run/model.h5" --like "$work/rest_$seed.h5ad" --by cell_type --seed "$seed" -o "$run.h5ad" --force
       $cytoforge evaluate --real "$work/rest_$seed.h5ad" --train "$work/thousand_$seed.h5ad" --synthetic "$run.h5ad" --label cell_type \
         -o "$run.json" --force

@@ -84,14 +84,15 @@ def main(folder, cells):
         seconds[name] = row
         print(f"| {name} | {row[0]:.2f} | {row[1]:.2f} |")
     bench = json.load(open(os.path.join(folder, "bench.json")))
-    n_genes, width, rate = file_genes(folder), 256, bench["product_flops_per_s"]
+    n_genes, width = file_genes(folder), 256
     reverse, decode = int(cells) * bench["flops_per_cell"], 2.0 * int(cells) * n_genes * width
-    print("\nFloors, on this machine as busy as it was:\n")
-    print(f"- Products: {rate / 1e9:.0f} GFLOP/s of a large product on {bench['threads']} threads. Denoiser and guidance have {reverse / 1e12:.2f} TFLOP, the decoder's")
-    print(f"  last layer {decode / 1e12:.2f}: {(reverse + decode) / rate:.1f} s by the clock, {bench['threads'] * (reverse + decode) / rate:.1f} processor seconds.")
+    rate = decode / seconds["product with the decoder's last layer"][1]
+    print("\nFloors:\n")
+    print(f"- Products: the decoder's last layer, one large product of {decode / 1e12:.2f} TFLOP, ran at {rate / 1e9:.0f} GFLOP/s a core. At that rate denoiser and guidance,")
+    print(f"  {reverse / 1e12:.2f} TFLOP, take {reverse / rate:.1f} processor seconds.")
     draws = [x / (int(cells) * n_genes) * 1e9 for x in seconds["drawing of counts"]]
     print(f"- Drawing: {draws[0]:.1f} ns a value before, {draws[1]:.1f} after, of {int(cells) * n_genes:,} values.")
-    print("- Deflate: none. X of sampled counts is stored as it is, which no phase above waits for.")
+    print("- Deflate: `sample` does not compress, so there is no deflate to run in parallel; the writing of its file is a share too small to overlap.")
     products = sum(seconds[name][0] for name in ("denoiser", "guidance", "product with the decoder's last layer"))
     total = statistics.median(processor["before"])
     print(f"- Denoiser, guidance and last layer were {products / total:.2f} of the processor seconds before. The same cells need the same products, so no change of the other")

@@ -22,7 +22,7 @@ if [ ! -e "$work/run/model.h5" ]; then
   $after synth -o "$work/cells.h5ad" --cells 3000 --genes 28231 --types 8 --counts 3000 --expressed 0.053 --force
   rm -rf "$work/atlas" "$work/run"
   $after prepare "$work/cells.h5ad" -o "$work/atlas" --label cell_type --min-cells 0
-  $after train -c configs/counts.yaml --data "$work/atlas" --out "$work/run" --set autoencoder.steps=60 --set denoiser.steps=60 \
+  $after train -c benchmarks/counts.yaml --data "$work/atlas" --out "$work/run" --set autoencoder.steps=60 --set denoiser.steps=60 \
     --set classifier.steps=40
 fi
 {

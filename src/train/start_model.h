@@ -30,9 +30,9 @@ cyf_status cyf_start_model_settings(const cyf_model *model, const cyf_settings_s
 /** Checks that an atlas can follow a model: genes in common, values of its kind and scale. Errors: CYF_ERR_INPUT naming
  * both. */
 cyf_status cyf_start_model_check(const cyf_model *model, const cyf_atlas *atlas);
-/** The model at `path`, opened where it is not yet, meets the atlas, after that check: classes of each label column
- * that the atlas lacks are appended to those of the atlas in memory, with no cells. Logs, by gene and by label, what is
- * kept, new and left out. Nothing where `path` is "". Errors: those of opening and checking. */
+/** The model at `path`, opened where it is not yet, is checked with the atlas and meets it. Its classes that the atlas
+ * lacks are appended to those of the atlas in memory, with no cells. Logs, by gene and by label, what is kept, new and
+ * left out. Nothing where `path` is "". Errors: those of opening and checking. */
 cyf_status cyf_start_model_meet(const char *path, cyf_atlas *atlas, cyf_start_model *start);
 /** Fills the attributes of `to`, a model of this atlas, without classifiers. Classes that only `model` has (NULL: there
  * is none) keep its number of cells: they were learnt from these, and can be asked for. Errors: CYF_ERR_MEMORY. */
