@@ -29,25 +29,26 @@ static const cyf_usage usage = {
         "keeps it. Checkpoints go to RUN/checkpoints; SIGTERM or SIGINT ends the run after one more.\n"
         "With -m, a classifier is added to a finished model, which otherwise stays as it is; the atlas may be another "
         "one of the same\n"
-        "genes.",
+        "genes. With --init, a new run starts from a model's weights; genes, labels and classes are matched by name.",
     .examples =
         "  mpirun -n 2 cytoforge train --data atlas --out runs/first\n"
         "  mpirun -n 4 cytoforge train --data atlas --out runs/first --resume auto\n"
         "  mpirun -n 2 cytoforge train --data atlas --out runs/long --effort long --set seed=1\n"
         "  cytoforge train -c my.yaml --data atlas --out runs/b --stage classifier:donor --set "
         "classifier.steps=5000\n"
-        "  cytoforge train --stage classifier:donor --data atlas -m runs/first/model.h5\n",
+        "  cytoforge train --stage classifier:donor --data atlas -m runs/first/model.h5\n"
+        "  cytoforge train --init runs/first/model.h5 --data atlas2 --out runs/second --set autoencoder.steps=300\n",
     .groups = {{"config", "what to train"}, {"resume", "going on and overriding"}, {"device", "computing"}}};
 
 typedef struct arguments {
-  const char *config, *data, *out, *model, *stage, *resume, *effort;
+  const char *config, *data, *out, *model, *init, *stage, *resume, *effort;
   cyf_texts overrides;
   cyf_device_options compute;
   bool force;
   char stage_help[CYF_NAMES_LIST_BYTES + 32];
 } arguments;
 
-enum { N_OF_SETTINGS = 9, N_OPTIONS = N_OF_SETTINGS + CYF_DEVICE_OPTIONS };
+enum { N_OF_SETTINGS = 10, N_OPTIONS = N_OF_SETTINGS + CYF_DEVICE_OPTIONS };
 
 static void list_options(arguments *a, cyf_option *o) {
   char stages[CYF_NAMES_LIST_BYTES];
@@ -61,6 +62,8 @@ static void list_options(arguments *a, cyf_option *o) {
        "add the classifier to this model (--out: where latents and checkpoints stay; default: beside it, removed)"},
       {"effort", 0, CYF_OPTION_TEXT, &a->effort, "quick|normal|long",
        "how many cells the stages see where their steps are not set: a quarter, the usual number, four times as many"},
+      {"init", 0, CYF_OPTION_TEXT, &a->init, "MODEL",
+       "start from this model: its genes and classes by name, its widths; new ones are added (setting init)"},
       {"stage", 0, CYF_OPTION_TEXT, &a->stage, "STAGE", a->stage_help},
       {"resume", 0, CYF_OPTION_TEXT, &a->resume, "auto", "go on from the newest checkpoints; finished stages are kept"},
       {"set", 0, CYF_OPTION_LIST, &a->overrides, "KEY=VALUE", "override one key of the configuration; may be repeated"},
@@ -90,6 +93,8 @@ static cyf_status check(const arguments *a, const cyf_texts *extra) {
   if (a->resume != NULL && a->force && a->model == NULL)
     return CYF_FAIL(CYF_ERR_USAGE, "train: --resume and --force contradict each other");
   if (a->model == NULL) return CYF_OK;
+  if (a->init != NULL)
+    return CYF_FAIL(CYF_ERR_USAGE, "train: -m adds to a model, --init starts a run from one; give one of them");
   if (cyf_stage_column(&cyf_stage_classifier, a->stage) == NULL)
     return CYF_FAIL(CYF_ERR_USAGE, "train: -m adds a classifier to a model: --stage classifier:COLUMN is needed");
   if (a->effort != NULL)
@@ -118,15 +123,15 @@ static cyf_status add_classifier(cyf_context *context, const arguments *a) {
   return status;
 }
 
-enum { N_KEYS = 4 };
+enum { N_KEYS = 5 };
 
 /* Options that belong to the run's settings: overrides[n + N_KEYS] are those of --set with these behind. */
 static cyf_status list_overrides(const arguments *a, double timeout_s, char *own[N_KEYS], const char ***ret_overrides,
                                  int64_t *ret_n) {
   char timeout[32];
   snprintf(timeout, sizeof timeout, "%.17g", timeout_s);
-  const char *const keys[N_KEYS] = {"effort", "device", "precision", "comm.timeout_s"};
-  const char *const values[N_KEYS] = {a->effort, a->compute.device, a->compute.precision,
+  const char *const keys[N_KEYS] = {"effort", "init", "device", "precision", "comm.timeout_s"};
+  const char *const values[N_KEYS] = {a->effort, a->init, a->compute.device, a->compute.precision,
                                       timeout_s > 0 ? timeout : NULL};
   CYF_TRY(CYF_NEW(ret_overrides, a->overrides.n + N_KEYS));
   for (int64_t i = 0; i < a->overrides.n; i++) (*ret_overrides)[i] = a->overrides.item[i];

@@ -54,6 +54,8 @@ static const cyf_config_field fields[] = {
     {"seed", CYF_CONFIG_INT, AT(seed), "0", 0, 9e18, NULL, "seed of everything random in the run"},
     {"effort", CYF_CONFIG_CHOICE, AT(effort), "normal", UNBOUNDED, cyf_effort_words,
      "how many cells a stage sees where its steps are auto: a quarter, the usual number, or four times as many"},
+    {"init", CYF_CONFIG_STRING, AT(init), "", UNBOUNDED, NULL,
+     "model.h5 of a run whose weights, widths and classes training starts from (train --init); \"\": none"},
     {"device", CYF_CONFIG_CHOICE, AT(device), "auto", UNBOUNDED, cyf_device_wish_words,
      "what to train on unless --device says otherwise; auto: a GPU where there is one"},
     {"precision", CYF_CONFIG_CHOICE, AT(precision), "bf16", UNBOUNDED, cyf_precision_words,

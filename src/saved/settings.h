@@ -63,6 +63,7 @@ typedef struct cyf_stage_settings {
 typedef struct cyf_settings {
   int64_t seed;
   cyf_effort effort;
+  char *init; /**< model.h5 of a run to start from, "" for none */
   cyf_device_wish device;
   cyf_precision precision;
   struct {

@@ -16,6 +16,7 @@
 #include "train/run_added.h"
 #include "train/run_record.h"
 #include "train/stage_common.h"
+#include "train/start_model.h"
 
 typedef struct cyf_run {
   cyf_run_options options;
@@ -31,6 +32,7 @@ typedef struct cyf_run {
   cyf_setting_changes changes; /* rank 0: against the folder's former settings */
   char *record;                /* rank 0: RUN/runs.jsonl with this command's line */
   cyf_stage_environment environment;
+  cyf_start_model start; /* that training starts from, if any */
   cyf_stage_job *jobs;   /* [n_jobs] */
   int64_t *updates_left; /* [n_jobs] */
   int64_t n_jobs;
@@ -63,21 +65,6 @@ static cyf_status clear_planned(const run *r) {
 }
 
 /* ---- model.h5 ---- */
-
-static cyf_status fill_attributes(const run *r, cyf_model *model) {
-  const cyf_atlas *atlas = r->atlas;
-  CYF_TRY(CYF_NEW(&model->attributes, atlas->n_attributes));
-  model->n_attributes = atlas->n_attributes;
-  for (int64_t i = 0; i < atlas->n_attributes; i++) {
-    const cyf_attribute *from = &atlas->attributes[i];
-    cyf_model_attribute *to = &model->attributes[i];
-    CYF_TRY(cyf_strdup(from->name, &to->name));
-    CYF_TRY(cyf_names_copy(&from->categories, &to->categories));
-    CYF_TRY(CYF_NEW(&to->n_cells, from->categories.n));
-    memcpy(to->n_cells, from->n_cells, sizeof(int64_t) * (size_t)from->categories.n);
-  }
-  return CYF_OK;
-}
 
 /* Puts the results of all finished stages into the model. */
 static cyf_status collect_stages(const run *r, cyf_model *model) {
@@ -112,7 +99,7 @@ static cyf_status fill_model(const run *r, cyf_model *model) {
   CYF_TRY(cyf_strdup(r->record, &model->runs));
   CYF_TRY(cyf_strdup(CYF_VERSION, &model->version));
   CYF_TRY(cyf_names_copy(&r->atlas->genes, &model->genes));
-  CYF_TRY(fill_attributes(r, model));
+  CYF_TRY(cyf_start_model_attributes(r->start.model, r->atlas, model));
   return collect_stages(r, model);
 }
 
@@ -236,12 +223,22 @@ static cyf_status claim_folder(run *r) {
   return choose_settings(r);
 }
 
-static cyf_status open_run(run *r) {
-  CYF_TRY(make_paths(r));
+/* The settings of a new run, before what its folder says. */
+static cyf_status begin_settings(run *r) {
   const cyf_settings_said *said = &r->options.said;
   CYF_TRY(cyf_inputs_add(&r->inputs, said->config));
   CYF_TRY(cyf_settings_load(said->config, said->n_overrides, said->overrides, &r->settings));
+  if (r->settings.init[0] == '\0') return CYF_OK;
+  CYF_TRY(cyf_inputs_add(&r->inputs, r->settings.init));
+  CYF_TRY(cyf_start_model_open(r->settings.init, &r->start));
+  return cyf_start_model_settings(r->start.model, said, &r->settings);
+}
+
+static cyf_status open_run(run *r) {
+  CYF_TRY(make_paths(r));
+  CYF_TRY(begin_settings(r));
   CYF_TRY(cyf_atlas_open(r->options.atlas, &r->atlas));
+  if (r->start.model != NULL) CYF_TRY(cyf_start_model_check(r->start.model, r->atlas));
   CYF_TRY(cyf_stages_plan(r->options.stage, r->atlas, &r->jobs, &r->n_jobs));
   CYF_TRY(CYF_NEW(&r->updates_left, r->n_jobs));
   if (cyf_comm_rank(r->comm) != 0) return CYF_OK;
@@ -275,6 +272,7 @@ void cyf_run_close(cyf_run **run_at) {
   cyf_inputs_destroy(&r->inputs);
   cyf_inputs_destroy(&r->latent_parts);
   cyf_atlas_close(&r->atlas);
+  cyf_start_model_close(&r->start);
   cyf_lock_release_folder(r->options.directory, &r->lock);
   cyf_settings_destroy(&r->settings);
   cyf_setting_changes_destroy(&r->changes);
@@ -296,6 +294,7 @@ cyf_status cyf_run_open(cyf_comm *comm, const cyf_run_options *options, cyf_run 
   *r = (run){.options = *options, .comm = comm, .lock = -1};
   cyf_status status = cyf_comm_agree(comm, open_run(r));
   if (status == CYF_OK) status = share(r);
+  if (status == CYF_OK) status = cyf_comm_agree(comm, cyf_start_model_meet(r->settings.init, r->atlas, &r->start));
   if (status != CYF_OK) cyf_run_close(&r);
   *ret_run = r;
   return status;
@@ -343,6 +342,7 @@ static cyf_status begin_record(run *r) {
                                .n_ranks = cyf_comm_size(r->comm),
                                .atlas = r->atlas->fingerprint,
                                .config = r->options.said.config,
+                               .init = r->start.model,
                                .changes = &r->changes};
   CYF_TRY(begin_with_model(r));
   CYF_TRY(cyf_run_entry_text(&entry, &line));
@@ -378,6 +378,7 @@ cyf_status cyf_run_train(cyf_run *r, cyf_device *device) {
                                                     .resume = r->options.resume},
                                            .atlas = r->atlas,
                                            .device = device,
+                                           .init = r->start.model,
                                            .latents_directory = r->latents,
                                            .latent_parts = &r->latent_parts};
   cyf_info("atlas %s: %lld cells x %lld genes, %s; %d ranks x %d threads", r->options.atlas,

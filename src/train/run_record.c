@@ -57,6 +57,13 @@ cyf_status cyf_run_entry_text(const cyf_run_entry *entry, char **ret_text) {
   cyf_json_text(&json, "atlas", entry->atlas);
   cyf_json_text(&json, "config", entry->config != NULL ? entry->config : "");
   cyf_json_text(&json, "config_checksum", checksum);
+  if (entry->init != NULL) {
+    cyf_json_object_begin(&json, "init");
+    cyf_json_text(&json, "model", entry->init->path);
+    cyf_json_text(&json, "created", entry->init->created);
+    cyf_json_text(&json, "atlas", entry->init->atlas_fingerprint);
+    cyf_json_object_end(&json);
+  }
   write_changes(&json, entry->changes);
   cyf_json_object_end(&json);
   fputc('\n', stream);

@@ -15,8 +15,9 @@ typedef struct cyf_run_entry {
   const char *command_line; /**< or NULL */
   const char *device;       /**< "cpu, fp32" */
   int n_ranks;
-  const char *atlas;  /**< fingerprint */
-  const char *config; /**< file, or NULL */
+  const char *atlas;     /**< fingerprint */
+  const char *config;    /**< file, or NULL */
+  const cyf_model *init; /**< that training starts from, or NULL */
   const cyf_setting_changes *changes;
 } cyf_run_entry;
 

@@ -8,6 +8,7 @@
 #include "train/counts_start.h"
 #include "train/fine_tune.h"
 #include "train/stage_common.h"
+#include "train/start_model.h"
 
 typedef struct autoencoder_stage {
   const cyf_stage_environment *env;
@@ -170,6 +171,8 @@ static cyf_status run(cyf_stage_environment *environment, int64_t attribute) {
   CYF_TRY_CLEANUP(open_validation(&s, &has_validation));
   CYF_TRY_CLEANUP(open_stream(&s, (cyf_cursor){0, 0}));
   if (config.likelihood == CYF_LIKELIHOOD_NB) CYF_TRY_CLEANUP(start_counts(&s));
+  if (environment->init != NULL) status = cyf_start_autoencoder(environment->init, environment->atlas, s.model);
+  CYF_TRY_CLEANUP(cyf_comm_agree(environment->loop.comm, status));
   cyf_stage stage = {.parameters = cyf_autoencoder_parameters(s.model),
                      .context = &s,
                      .cells_per_epoch = cyf_loader_n_cells(s.train),

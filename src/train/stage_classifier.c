@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "train/latent_batch.h"
 #include "train/stage_common.h"
+#include "train/start_model.h"
 
 typedef struct classifier_stage {
   const cyf_stage_environment *env;
@@ -143,6 +144,8 @@ static cyf_status create(classifier_stage *s) {
   cyf_classifier_config config = cyf_settings_classifier(settings, n_classes);
   CYF_TRY(cyf_classifier_create(s->env->device, &config, 1, &s->model));
   CYF_TRY(cyf_classifier_init(s->model, (uint64_t)settings->seed));
+  if (s->env->init != NULL)
+    CYF_TRY(cyf_start_classifier(s->env->init, &s->env->atlas->attributes[s->attribute], s->model));
   CYF_TRY(cyf_noised_create(s->env->device, settings, &s->noised));
   CYF_TRY(make_class_weights(s));
   return cyf_scratch_create(s->env->device, &s->scratch);

@@ -135,6 +135,9 @@ cyf_identity cyf_stage_identity_begin(const cyf_stage_environment *environment, 
   cyf_settings_describe_precision(settings, environment->device, identity->computed_in);
   cyf_identity_add(identity, true, "atlas", "%s", environment->atlas->fingerprint);
   cyf_identity_add(identity, true, "autoencoder.latent", "%lld", (long long)settings->autoencoder.latent);
+  if (environment->init != NULL)
+    cyf_identity_add(identity, false, "init", "made %s of atlas %s", environment->init->created,
+                     environment->init->atlas_fingerprint);
   cyf_identity_add(identity, false, "seed", "%lld", (long long)settings->seed);
   cyf_identity_add(identity, false, "data.lanes", "%lld", (long long)settings->data.lanes);
   cyf_identity_add(identity, false, "data.block_cells", "%lld", (long long)settings->data.block_cells);

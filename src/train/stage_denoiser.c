@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "train/latent_batch.h"
 #include "train/stage_common.h"
+#include "train/start_model.h"
 
 typedef struct denoiser_stage {
   const cyf_stage_environment *env;
@@ -128,6 +129,8 @@ static cyf_status create(denoiser_stage *s) {
   CYF_TRY(cyf_stage_denoiser_config(settings, s->env->atlas, &config, s->attribute));
   CYF_TRY(cyf_denoiser_create(s->env->device, &config, 1, &s->model));
   CYF_TRY(cyf_denoiser_init(s->model, (uint64_t)settings->seed));
+  if (s->env->init != NULL)
+    CYF_TRY(cyf_start_denoiser(s->env->init, s->env->atlas, &settings->denoiser.conditions, s->model));
   CYF_TRY(cyf_noised_create(s->env->device, settings, &s->noised));
   return cyf_scratch_create(s->env->device, &s->scratch);
 }

@@ -25,6 +25,7 @@ typedef struct cyf_stage_environment {
   cyf_device *device;
   const char *latents_directory;
   cyf_inputs *latent_parts;      /**< rank 0's: the files there that were read, as they were at first */
+  const cyf_model *init;         /**< the model that training starts from, in host memory; NULL: none */
   uint64_t autoencoder_checksum; /**< of the weights that gave the latents there; set by whoever encodes */
 } cyf_stage_environment;
 

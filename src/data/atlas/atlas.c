@@ -47,7 +47,8 @@ int64_t cyf_atlas_find_attribute(const cyf_atlas *atlas, const char *name) {
 static cyf_status read_shard_labels(const cyf_shard *shard, const cyf_attribute *attribute, cyf_h5ad *file,
                                     cyf_label_column *ret_column) {
   CYF_TRY(cyf_h5ad_read_labels(file, attribute->name, ret_column));
-  bool same = ret_column->n_cells == shard->n_cells && ret_column->categories.n == attribute->categories.n;
+  bool same =
+      ret_column->n_cells == shard->n_cells && ret_column->categories.n == attribute->categories.n - attribute->n_added;
   for (int64_t c = 0; same && c < ret_column->categories.n; c++)
     same = strcmp(ret_column->categories.name[c], attribute->categories.name[c]) == 0;
   if (same) return CYF_OK;

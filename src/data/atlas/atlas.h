@@ -21,6 +21,8 @@ typedef struct cyf_attribute {
   char *name;
   cyf_names categories;
   int64_t *n_cells; /**< [categories.n] cells of each category over the atlas */
+  int64_t n_added;  /**< the last categories that are in memory alone, without cells: those of a model that training
+                       starts from; 0 from cyf_atlas_open */
 } cyf_attribute;
 
 /** One file of the atlas: consecutive cells of the shuffled order. */

@@ -68,21 +68,34 @@ CYF_HD static inline double cyf_nb_quantile(double u, double mu, double theta, d
   return k;
 }
 
-/** Draws the count of gene `gene` of the cell at `position`, from NB(mu, theta) by inversion. Most means are small and
- * most draws zero, which P(0) >= 1 - mu decides without a logarithm. Where P(0) would vanish in double, the draw is the
- * sum of m draws from NB(mu / m, theta / m), each with a uniform number of its own (the pieces). */
-CYF_HD static inline float cyf_nb_draw(float mean, float theta_of_gene, const uint32_t key[2], uint64_t position,
-                                       uint32_t gene) {
+/** A uniform double in (0, 1) from two words: 53 bits, of which the sum is exact. */
+CYF_HD static inline double cyf_nb_unit(uint32_t high, uint32_t low) {
+  /* Of 27 and 26 bits, the words are signed integers as well, which vector instructions convert to double. */
+  return ((int32_t)(high >> 5) * 67108864.0 + (int32_t)(low >> 6) + 0.5) * (1.0 / 9007199254740992.0);
+}
+
+/** The uniform number of a draw's piece: genes 2 k and 2 k + 1 share Philox block k. */
+CYF_HD static inline double cyf_nb_unit_of(const uint32_t key[2], uint32_t piece, uint64_t position, uint32_t gene) {
+  const cyf_philox_words words = cyf_philox(key, piece, position, gene / 2);
+  return gene % 2 ? cyf_nb_unit(words.w2, words.w3) : cyf_nb_unit(words.w0, words.w1);
+}
+
+/** Whether a draw with first uniform number u is zero by P(0) >= 1 - mu. False where that does not tell, and where
+ * mean or theta are no parameters. Without branches, so that loops over it vectorise. */
+CYF_HD static inline int cyf_nb_is_surely_zero(double u, float mean, float theta) {
+  return (u < 1.0 - (double)mean) & (mean >= 0.0f) & (theta == theta);
+}
+
+/** The draw where cyf_nb_is_surely_zero does not tell. u: its first uniform number. */
+CYF_HD static inline float cyf_nb_draw_other(double u, float mean, float theta_of_gene, const uint32_t key[2],
+                                             uint64_t position, uint32_t gene) {
   const double most_nll = 500.0;
   /* An infinite theta is the limit, a Poisson distribution, which the largest float is as well. */
   double mu = mean, theta = cyf_select(theta_of_gene > 3.402823466e38f, 3.402823466e38f, theta_of_gene), count = 0.0;
   if (!(mean >= 0.0f && mean < 1e9f) || theta != theta) return NAN;
   uint32_t n_pieces = 1;
   for (uint32_t piece = 0; piece < n_pieces; ++piece) {
-    const cyf_philox_words words = cyf_philox(key, piece, position, gene / 2);
-    const uint32_t high = gene % 2 ? words.w2 : words.w0, low = gene % 2 ? words.w3 : words.w1;
-    const double u = ((high >> 5) * 67108864.0 + (low >> 6) + 0.5) * (1.0 / 9007199254740992.0);
-    if (piece == 0 && u < 1.0 - mu) return 0.0f;
+    if (piece > 0) u = cyf_nb_unit_of(key, piece, position, gene);
     const double nll_zero = theta * log1p(mu / theta);
     if (piece == 0 && nll_zero > most_nll) {
       n_pieces = (uint32_t)(nll_zero / most_nll) + 1;
@@ -92,6 +105,16 @@ CYF_HD static inline float cyf_nb_draw(float mean, float theta_of_gene, const ui
     count += cyf_nb_quantile(u, mu, theta, nll_zero > most_nll ? nll_zero / n_pieces : nll_zero);
   }
   return (float)count;
+}
+
+/** Draws the count of gene `gene` of the cell at `position`, from NB(mu, theta) by inversion. Most means are small and
+ * most draws zero, which P(0) >= 1 - mu decides without a logarithm. Where P(0) would vanish in double, the draw is the
+ * sum of m draws from NB(mu / m, theta / m), each with a uniform number of its own (the pieces). */
+CYF_HD static inline float cyf_nb_draw(float mean, float theta_of_gene, const uint32_t key[2], uint64_t position,
+                                       uint32_t gene) {
+  const double u = cyf_nb_unit_of(key, 0, position, gene);
+  if (cyf_nb_is_surely_zero(u, mean, theta_of_gene)) return 0.0f;
+  return cyf_nb_draw_other(u, mean, theta_of_gene, key, position, gene);
 }
 
 #endif
