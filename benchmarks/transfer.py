@@ -4,8 +4,8 @@
 transfer.py latents FOLDER TYPE              writes FOLDER/none_z.h5ad and shift_z.h5ad: the type's control cells as they are, and by the additive shift
 transfer.py judge WORK OUT.json TYPES...     compares what was decoded of them, and transfer.h5ad, with the held-out cells; prints tables
 
-Of cell-eval (0.8.2) are: the effect of a treatment (difference of mean log-normalised expression from the control cells), its correlation
-(pearson_delta), and overlap_at_50: of the genes with FDR below 0.05 (Wilcoxon rank-sum, Benjamini-Hochberg) the 50 of largest log2 fold change.
+Two definitions are cell-eval's (0.8.2). pearson_delta is the correlation of differences of mean log-normalised expression from the control cells.
+overlap_at_50 compares the 50 genes of largest log2 fold change, of those with FDR below 0.05 (Wilcoxon rank-sum, Benjamini-Hochberg).
 """
 import json
 import sys
@@ -181,9 +181,9 @@ else:
         json.dump(found, stream, indent=2)
         stream.write("\n")
     print("Correlation and slope are of gene-wise changes of mean log-normalised expression from the control cells (cell-eval's `pearson_delta`); top 50 is")
-    print("`overlap_at_50`. MMD is over 50 principal components. No change and the shift go through the same decoder with the same drawn counts; the shift is")
+    print("`overlap_at_50`. MMD is over 50 principal components. No change and the shift go through the same decoder with the same drawn counts. The shift is")
     print("the mean over the other types of what treatment adds to their mean latent. Intervals are of 200 bootstraps over start and real cells; those of")
     print("a correlation lie below it, since drawing adds noise.\n")
     print_tables(found)
-    print("\nA donor is kept where a logistic regression, fitted to real cells, gives the start cell's. A neighbourhood is kept where at least half of the")
-    print("start cell's 15 nearest control cells are the cell's own nearest ones in latents, once the mean shift is taken off.")
+    print("\nA donor is kept where a logistic regression, fitted to real cells, gives the start cell's. A neighbourhood is kept where the")
+    print("cell's nearest 15 control cells in latents, once the mean shift is taken off, are at least half of its start cell's.")
