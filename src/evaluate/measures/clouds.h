@@ -17,8 +17,8 @@ typedef struct cyf_clouds {
   /** Share of points whose nearest other point is of their own cloud (Lopez-Paz & Oquab 2017): 0.5 where both are
    * alike and equally large, 1 where they lie apart. Equally near ones count by halves. */
   double nearest_accuracy;
-  /** Share of B that lies within the neighbourhood of a point of A, and of A within that of a point of B. A point's
-   * neighbourhood is the open ball to its third nearest in its own cloud (Kynkaanniemi et al. 2019, k = 3). */
+  /** The share of B within the neighbourhood of a point of A, and that of A the other way round. A neighbourhood is the
+   * open ball to a point's third nearest of its cloud (Kynkaanniemi et al. 2019, k = 3). */
   double precision, recall;
 } cyf_clouds;
 
