@@ -137,9 +137,9 @@ static void captured_training_is_the_same(void **state) {
   }
 }
 
-/* Freezes the arguments of each node that changes, one node at a time: the results must differ, but for n_checks nodes,
- * which only look at them. Returns how many change. */
-static int64_t count_changing(float *(*run)(void *), void *context, size_t bytes, int64_t n_checks) {
+/* Freezes the arguments of each node that changes, one node at a time: the results must differ. Returns how many
+ * change. */
+static int64_t count_changing(float *(*run)(void *), void *context, size_t bytes) {
   int64_t n_changing = 0, n_seen = 0, nodes[64];
   emulator_forget_exchanged();
   float *right = run(context);
@@ -155,7 +155,7 @@ static int64_t count_changing(float *(*run)(void *), void *context, size_t bytes
   print_message("  of %lld nodes the arguments of %lld change, %lld seen when frozen\n",
                 (long long)emulator_graphs().n_nodes, (long long)n_changing, (long long)n_seen);
   cyf_free(right);
-  assert_int_equal(n_seen, n_changing - n_checks);
+  assert_int_equal(n_seen, n_changing);
   return n_changing;
 }
 
@@ -169,7 +169,7 @@ static void frozen_arguments_of_training_are_seen(void **state) {
   float *start = trained(false, 0, NULL, &count);
   cyf_free(start);
   /* Two buffers of latents, timesteps, noise, the loss's place and AdamW. */
-  assert_int_equal(count_changing(train_four, &count, sizeof(float) * (size_t)count, 0), 5);
+  assert_int_equal(count_changing(train_four, &count, sizeof(float) * (size_t)count), 5);
 }
 
 /* ---- sampling ---- */
@@ -251,9 +251,8 @@ static void frozen_arguments_of_sampling_are_seen(void **state) {
   (void)state;
   for (int method = CYF_SAMPLER_DDIM; method <= CYF_SAMPLER_DPM; method++) { /* ddpm takes what ddim with noise takes */
     cyf_sampler_method chosen = (cyf_sampler_method)method;
-    /* The timesteps of denoiser and classifier, the coefficients and, but for DPM-Solver++, the noise. The number of
-     * cells that are looked at for being finite changes with the second block. */
-    assert_true(count_changing(sample_by, &chosen, CELLS_BYTES, 1) >= (method == CYF_SAMPLER_DPM ? 4 : 5));
+    /* The timesteps of denoiser and classifier, the coefficients and, but for DPM-Solver++, the noise. */
+    assert_true(count_changing(sample_by, &chosen, CELLS_BYTES) >= (method == CYF_SAMPLER_DPM ? 3 : 4));
   }
 }
 

@@ -136,13 +136,13 @@ cyf_status cyf_cuda_l2_normalize_backward(cyf_device *device, int64_t n, int64_t
 struct note_not_finite {
   int64_t c;
   const float *x;
-  int32_t age;
+  int64_t age; /* of 64 bits, so that there is no padding: a graph compares the bytes of arguments */
   int32_t *found;
   __device__ void operator()(int64_t i, int lane) const {
     bool odd = false;
     for (int64_t j = lane; j < c; j += 32) odd = odd || !(fabsf(x[i * c + j]) <= 3.402823466e38f); /* FLT_MAX */
     const unsigned mask = __ballot_sync(0xffffffffu, odd);
-    if (lane == 0) found[i] = found[i] > 0 ? found[i] + age : mask != 0;
+    if (lane == 0) found[i] = found[i] > 0 ? found[i] + (int32_t)age : mask != 0;
   }
 };
 cyf_status cyf_cuda_note_not_finite(cyf_device *device, int64_t n, int64_t c, const float *x, int32_t age,
