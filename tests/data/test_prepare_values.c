@@ -279,6 +279,7 @@ static void an_older_manifest_means_the_usual_target(void **state) {
   char path[160], *text = NULL;
   set_up(state, &(values_example){.kind = EXAMPLE_LOG1P, .target = 1e6}, NULL, &s);
   check_kind(prepare_and_read(&s, values), CYF_EXPRESSION_LOG_NORMALIZED, 1e6);
+  assert_ok(cyf_comm_barrier(s.shared->comm)); /* all have read it */
   if (s.shared->rank != 0) return;
   snprintf(path, sizeof(path), "%s/manifest.yaml", s.output);
   assert_ok(cyf_read_text_file(path, &text));

@@ -90,6 +90,9 @@ def run_kill(bench, baselines, one, seed):
         where = f"at {call} {fault['at']} of rank {rank}"
     if ended.hit == 0:
         return 0, "none", "it had ended"
+    if ended.code is None and ranks > 1 and bench.is_left_alone:
+        # Of any program: where a rank is killed while it connects to mpirun, in MPI_Init.
+        return 0, "none", f"{where}: mpirun of Open MPI stands still, and its ranks are gone"
     if ended.code is None:
         return 1, "hang", where
     for path in command.published:

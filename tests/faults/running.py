@@ -44,6 +44,14 @@ def descendants(root):
     return found[1:]
 
 
+def is_living(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def kill_all(process):
     for pid in [process.pid, *descendants(process.pid)]:
         try:
@@ -60,7 +68,7 @@ class Bench:
         self.scratch = scratch
         self.folder = os.path.join(scratch, "w")
         os.makedirs(scratch, exist_ok=True)
-        self.expected = {}
+        self.is_left_alone = False  # of the last command that hung: its children had all ended
 
     def lay_out(self, inputs):
         commands.lay_out(inputs, self.fixture, self.folder)
@@ -99,6 +107,7 @@ class Bench:
         try:
             return process.wait(self.limit)
         except subprocess.TimeoutExpired:
+            self.is_left_alone = not any(is_living(pid) for pid in descendants(process.pid))
             kill_all(process)
             process.wait()
             return None
