@@ -145,15 +145,16 @@ static void write_words(hid_t file, form f) {
   H5Tclose(text);
 }
 
-/* Gives the longest word `bytes` bytes in the heap. Its size stands in the eight bytes before it. */
-static void resize_in_heap(const char *path, unsigned char bytes) {
+/* Changes a byte of the longest word's entry in the heap, so many bytes before the word: 8: its size, 16: its number.
+ */
+static void change_in_heap(const char *path, int before, unsigned char byte) {
   static unsigned char content[1 << 16];
   const int file = open(path, O_RDWR);
   const ssize_t n = read(file, content, sizeof content);
   int n_found = 0;
   for (ssize_t at = 16; at + 13 < n; at++) {
     if (memcmp(content + at, words[1], 13) != 0 || content[at - 8] < 13 || content[at - 8] > 14) continue;
-    assert_int_equal(pwrite(file, &bytes, 1, (off_t)at - 8), 1);
+    assert_int_equal(pwrite(file, &byte, 1, (off_t)at - before), 1);
     n_found++;
   }
   assert_int_equal(n_found, 1);
@@ -174,7 +175,9 @@ static void texts_beyond_their_room_are_found(void **state) {
       H5Fclose(file);
       H5Pclose(creation);
       assert_int_equal(cyf_h5_walk(path, nowhere), 0);
-      resize_in_heap(path, 40);
+      change_in_heap(path, 16, 99); /* the heap lacks the word */
+      if (cyf_h5_walk(path, nowhere) != CYF_H5_WALK_OVERRUNS) fail_msg("form %d, user block %d", (int)f, user_block);
+      change_in_heap(path, 8, 40);
       if (cyf_h5_walk(path, nowhere) != CYF_H5_WALK_OVERRUNS) fail_msg("form %d, user block %d", (int)f, user_block);
     }
   close(nowhere);

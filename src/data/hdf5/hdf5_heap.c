@@ -61,13 +61,14 @@ static bool find_object(heap *h, uint64_t index, uint64_t room, uint64_t from, u
   return false;
 }
 
-/* True also where there is no such object. Texts mostly lie in the order in which they are asked for. */
+/* An object that the heap lacks does not fit. HDF5 reads beyond the heap's list of objects for it, or finds one behind
+ * free space in the middle. What is no heap, HDF5 refuses itself. Texts mostly lie in the order in which they are asked
+ * for. */
 static bool object_fits(heap *h, uint64_t index, uint64_t room) {
   bool fits = true;
   const uint64_t last = h->last;
-  if (!find_object(h, index, room, last, h->n_bytes, &fits))
-    (void)find_object(h, index, room, HEAP_HEAD_BYTES, last, &fits);
-  return fits;
+  if (h->n_bytes == 0 || find_object(h, index, room, last, h->n_bytes, &fits)) return fits;
+  return find_object(h, index, room, HEAP_HEAD_BYTES, last, &fits) && fits;
 }
 
 /* unit: bytes of what the length counts. */
