@@ -18,6 +18,7 @@
 #include "sample/cells_in.h"
 #include "sample/cells_out.h"
 #include "sample/decode.h"
+#include "sample/encode_rows.h"
 #include "saved/model_scale.h"
 #include "saved/parameters_file.h"
 #include "train/encode.h"
@@ -170,18 +171,9 @@ static void close_conversion(conversion *c) {
 }
 
 static cyf_status encode_block(conversion *c, cyf_scratch *scratch, cyf_cell_block *block) {
-  cyf_device *device = c->device;
-  int64_t n = block->n_cells, width = c->out.width;
-  float *latent = NULL;
-  CYF_TRY(cyf_cells_in_read(&c->in, block->index * BLOCK_CELLS, n, &block->rows));
-  cyf_csr cells = cyf_csr_view(&block->rows);
-  CYF_TRY(cyf_csr_to_device(device, scratch, &cells, &cells));
-  CYF_TRY(cyf_scratch_floats(scratch, n * width, &latent));
-  CYF_TRY(cyf_autoencoder_encode(c->model->autoencoder, scratch, &cells, latent));
-  CYF_TRY(device->ops->download(device, block->latent, latent, sizeof(float) * (size_t)(n * width)));
-  CYF_TRY(device->ops->synchronize(device));
-  const cyf_finite_rows said = {CYF_ERR_NUMERIC, c->input, "its latent", CYF_MODEL_NOT_FINITE};
-  return cyf_rows_check_finite(n, width, block->latent, block->index * BLOCK_CELLS, &said);
+  const cyf_encoded_rows said = {c->input, "its latent", block->index * BLOCK_CELLS};
+  CYF_TRY(cyf_cells_in_read(&c->in, said.first, block->n_cells, &block->rows));
+  return cyf_encode_rows(c->model, scratch, &block->rows, &said, block->latent);
 }
 
 static cyf_status decode_block(conversion *c, cyf_scratch *scratch, cyf_cell_block *block) {
@@ -211,7 +203,7 @@ static cyf_status emit(void *context, const cyf_cell_block *block) {
 }
 
 static cyf_status finish(conversion *c, const cyf_context *context) {
-  CYF_TRY(cyf_copy_obs(c->encodes ? c->in.file : c->file, c->out.writer));
+  CYF_TRY(cyf_copy_obs(c->encodes ? c->in.file : c->file, NULL, c->out.writer));
   CYF_TRY(cyf_cells_out_describe(&c->out, context->command_line, c->arguments->model, c->model->created));
   CYF_TRY(cyf_inputs_check(&context->inputs)); /* again: obs was still to be read */
   CYF_TRY(cyf_cells_out_commit(&c->out));

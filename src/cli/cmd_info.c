@@ -27,16 +27,21 @@ static void help(FILE *stream) {
   cyf_options_print_help(&usage, NULL, 0, stream);
 }
 
-/* Lists the categories with their cells. An imported model does not know these numbers, so it gets the names alone. */
-static void print_categories(const char *name, const cyf_names *categories, const int64_t *n_cells) {
+/* Lists the categories with their cells. An imported model does not know these numbers, so it gets the names alone.
+ * guidance: the calibrated strength of each category; NULL: there is none. */
+static void print_categories(const char *name, const cyf_names *categories, const int64_t *n_cells,
+                             const double *guidance) {
   bool any = false;
   for (int64_t c = 0; c < categories->n; c++) any = any || n_cells[c] > 0;
   cyf_print(stdout, "  %s: %lld categories\n", name, (long long)categories->n);
-  for (int64_t c = 0; c < categories->n && c < SHOWN_CATEGORIES; c++)
+  for (int64_t c = 0; c < categories->n && c < SHOWN_CATEGORIES; c++) {
     if (any)
-      cyf_print(stdout, "    %-40s %lld cells\n", categories->name[c], (long long)n_cells[c]);
+      cyf_print(stdout, "    %-40s %lld cells", categories->name[c], (long long)n_cells[c]);
     else
-      cyf_print(stdout, "    %s\n", categories->name[c]);
+      cyf_print(stdout, "    %s", categories->name[c]);
+    if (guidance != NULL && (!any || n_cells[c] > 0)) cyf_print(stdout, ", guidance %g", guidance[c]);
+    cyf_print(stdout, "\n");
+  }
   if (categories->n > SHOWN_CATEGORIES)
     cyf_print(stdout, "    ... and %lld more\n", (long long)(categories->n - SHOWN_CATEGORIES));
 }
@@ -66,7 +71,7 @@ static cyf_status describe_atlas(const char *path) {
             atlas->n_shards == 1 ? "" : "s", (double)bytes / 1e6, (double)bytes / 1e3 / (double)atlas->n_cells);
   cyf_print(stdout, "  fingerprint %s\n", atlas->fingerprint);
   for (int64_t i = 0; i < atlas->n_attributes; i++)
-    print_categories(atlas->attributes[i].name, &atlas->attributes[i].categories, atlas->attributes[i].n_cells);
+    print_categories(atlas->attributes[i].name, &atlas->attributes[i].categories, atlas->attributes[i].n_cells, NULL);
   cyf_atlas_close(&atlas);
   return CYF_OK;
 }
@@ -101,7 +106,7 @@ static cyf_status describe_model(const char *path) {
     }
     for (int64_t i = 0; i < model->n_attributes; i++) {
       const cyf_model_attribute *a = &model->attributes[i];
-      print_categories(a->name, &a->categories, a->n_cells);
+      print_categories(a->name, &a->categories, a->n_cells, a->guidance);
       cyf_print(stdout, "    classifier: %s, condition of the denoiser: %s\n", a->classifier != NULL ? "yes" : "no",
                 cyf_model_condition(model, a->name) >= 0 ? "yes" : "no");
       if (a->provenance != NULL) cyf_print(stdout, "    added later: %s\n", a->provenance);
@@ -147,7 +152,7 @@ static cyf_status describe_column(cyf_h5ad *file, const char *name) {
     if (is_numeric)
       cyf_print(stdout, "  %s: numbers, %lld distinct\n", name, (long long)column.categories.n);
     else
-      print_categories(name, &column.categories, n_cells);
+      print_categories(name, &column.categories, n_cells, NULL);
   }
   cyf_free(n_cells);
   cyf_label_column_destroy(&column);

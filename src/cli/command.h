@@ -46,6 +46,7 @@ extern const cyf_command cyf_cmd_import;
 extern const cyf_command cyf_cmd_export;
 extern const cyf_command cyf_cmd_interpolate;
 extern const cyf_command cyf_cmd_transfer;
+extern const cyf_command cyf_cmd_predict;
 extern const cyf_command cyf_cmd_bench;
 /** @} */
 

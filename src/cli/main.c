@@ -20,10 +20,10 @@
 #include "data/hdf5/hdf5_file.h"
 #include "data/hdf5/hdf5_walk.h"
 
-static const cyf_command *const commands[] = {&cyf_cmd_prepare,  &cyf_cmd_train,  &cyf_cmd_sample, &cyf_cmd_interpolate,
-                                              &cyf_cmd_transfer, &cyf_cmd_encode, &cyf_cmd_decode, &cyf_cmd_evaluate,
-                                              &cyf_cmd_import,   &cyf_cmd_export, &cyf_cmd_info,   &cyf_cmd_verify,
-                                              &cyf_cmd_synth,    &cyf_cmd_config, &cyf_cmd_bench};
+static const cyf_command *const commands[] = {
+    &cyf_cmd_prepare, &cyf_cmd_train,  &cyf_cmd_sample,   &cyf_cmd_interpolate, &cyf_cmd_transfer, &cyf_cmd_predict,
+    &cyf_cmd_encode,  &cyf_cmd_decode, &cyf_cmd_evaluate, &cyf_cmd_import,      &cyf_cmd_export,   &cyf_cmd_info,
+    &cyf_cmd_verify,  &cyf_cmd_synth,  &cyf_cmd_config,   &cyf_cmd_bench};
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 /* How long a rank waits for another one, at start-up and in a command without a setting for it, before it gives up. */

@@ -16,7 +16,7 @@
 typedef struct cyf_cell_block {
   int64_t index;       /**< its place among the blocks, from 0 */
   int64_t n_cells;     /**< the last block may have fewer than the others */
-  float *latent;       /**< [n_cells, width] in host memory */
+  float *latent;       /**< [n_cells, width] in host memory; `compute` may lay out the n_cells x width otherwise */
   cyf_csr_buffer rows; /**< [n_cells, n_genes] expression, in host memory */
 } cyf_cell_block;
 

@@ -85,10 +85,11 @@ static int by_gene(const void *left, const void *right) {
   return a->gene < b->gene ? -1 : a->gene > b->gene;
 }
 
-/* Appends row i, the file's cell first + i, over the model's genes, in their order. entries, indices, values: room for
- * the row. */
-static cyf_status append_row(const cyf_cells_in *cells, const cyf_csr_buffer *raw, int64_t first, int64_t i,
-                             entry *entries, int32_t *indices, float *values, cyf_csr_buffer *rows) {
+/* Appends row i, the file's cell first + i, over the model's genes, in their order. rescaling NULL: none. entries,
+ * indices, values: room for the row. */
+static cyf_status append_row(const cyf_cells_in *cells, const cyf_rescaling *rescaling, const cyf_csr_buffer *raw,
+                             int64_t first, int64_t i, entry *entries, int32_t *indices, float *values,
+                             cyf_csr_buffer *rows) {
   int64_t n = 0;
   for (int64_t e = raw->indptr[i]; e < raw->indptr[i + 1]; e++) {
     int32_t gene = cells->gene_of_column[raw->indices[e]];
@@ -100,12 +101,13 @@ static cyf_status append_row(const cyf_cells_in *cells, const cyf_csr_buffer *ra
     values[e] = entries[e].value;
   }
   const int64_t indptr[2] = {0, n};
-  cyf_rescale(&cells->rescaling, 1, indptr, values);
+  if (rescaling != NULL) cyf_rescale(rescaling, 1, indptr, values);
   CYF_TRY(cyf_csr_check_finite(1, indptr, values, cyf_h5ad_path(cells->file), first + i));
   return cyf_csr_buffer_append(rows, n, indices, values);
 }
 
-cyf_status cyf_cells_in_read(cyf_cells_in *cells, int64_t first, int64_t n, cyf_csr_buffer *rows) {
+static cyf_status read_rows(cyf_cells_in *cells, const cyf_rescaling *rescaling, int64_t first, int64_t n,
+                            cyf_csr_buffer *rows) {
   cyf_csr_buffer raw = {0};
   entry *entries = NULL;
   int32_t *indices = NULL;
@@ -120,7 +122,8 @@ cyf_status cyf_cells_in_read(cyf_cells_in *cells, int64_t first, int64_t n, cyf_
   CYF_TRY_CLEANUP(CYF_NEW(&entries, width));
   CYF_TRY_CLEANUP(CYF_NEW(&indices, width));
   CYF_TRY_CLEANUP(CYF_NEW(&values, width));
-  for (int64_t i = 0; i < n; i++) CYF_TRY_CLEANUP(append_row(cells, &raw, first, i, entries, indices, values, rows));
+  for (int64_t i = 0; i < n; i++)
+    CYF_TRY_CLEANUP(append_row(cells, rescaling, &raw, first, i, entries, indices, values, rows));
 cleanup:
   cyf_csr_buffer_destroy(&raw);
   cyf_free(entries);
@@ -129,8 +132,15 @@ cleanup:
   return status;
 }
 
-/* A column that stays behind is told. */
-static cyf_status warn_of_unreadable(cyf_h5ad *file) {
+cyf_status cyf_cells_in_read(cyf_cells_in *cells, int64_t first, int64_t n, cyf_csr_buffer *rows) {
+  return read_rows(cells, &cells->rescaling, first, n, rows);
+}
+
+cyf_status cyf_cells_in_read_unscaled(cyf_cells_in *cells, int64_t first, int64_t n, cyf_csr_buffer *rows) {
+  return read_rows(cells, NULL, first, n, rows);
+}
+
+cyf_status cyf_warn_of_unreadable(cyf_h5ad *file) {
   cyf_names columns = {0};
   CYF_TRY(cyf_h5ad_list_unreadable(file, &columns));
   for (int64_t c = 0; c < columns.n; c++)
@@ -139,7 +149,7 @@ static cyf_status warn_of_unreadable(cyf_h5ad *file) {
   return CYF_OK;
 }
 
-cyf_status cyf_copy_obs(cyf_h5ad *file, cyf_h5ad_writer *writer) {
+cyf_status cyf_copy_obs(cyf_h5ad *file, const cyf_names *except, cyf_h5ad_writer *writer) {
   char **names = NULL;
   cyf_names columns = {0};
   int64_t n = cyf_h5ad_n_cells(file);
@@ -148,10 +158,11 @@ cyf_status cyf_copy_obs(cyf_h5ad *file, cyf_h5ad_writer *writer) {
   for (int64_t i = 0; i < n; i++) cyf_free(names[i]);
   cyf_free(names);
   CYF_TRY(status);
-  CYF_TRY(warn_of_unreadable(file));
+  CYF_TRY(cyf_warn_of_unreadable(file));
   CYF_TRY(cyf_h5ad_list_columns(file, &columns));
   for (int64_t c = 0; c < columns.n && status == CYF_OK; c++)
-    status = cyf_h5ad_copy_column(file, columns.name[c], writer);
+    if (except == NULL || cyf_names_find(except, columns.name[c]) < 0)
+      status = cyf_h5ad_copy_column(file, columns.name[c], writer);
   cyf_names_destroy(&columns);
   return status;
 }

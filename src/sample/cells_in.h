@@ -43,9 +43,13 @@ void cyf_cells_in_close(cyf_cells_in *cells);
  * the model's target) with the cell's total over those genes; logarithms are brought to its scale. Thread-safe. Errors:
  * CYF_ERR_INPUT, CYF_ERR_MEMORY. */
 cyf_status cyf_cells_in_read(cyf_cells_in *cells, int64_t first, int64_t n, cyf_csr_buffer *rows);
+/** The same, with the values as the file has them. */
+cyf_status cyf_cells_in_read_unscaled(cyf_cells_in *cells, int64_t first, int64_t n, cyf_csr_buffer *rows);
 
-/** Copies the names of the cells and all obs columns, each as the type that it has, to a writer. Errors: CYF_ERR_INPUT,
- * CYF_ERR_IO. */
-cyf_status cyf_copy_obs(cyf_h5ad *file, cyf_h5ad_writer *writer);
+/** Copies the names of the cells and all obs columns but those of `except` (NULL: none), each as the type that it has,
+ * to a writer. Errors: CYF_ERR_INPUT, CYF_ERR_IO. */
+cyf_status cyf_copy_obs(cyf_h5ad *file, const cyf_names *except, cyf_h5ad_writer *writer);
+/** Warns of the obs columns that cannot be read and so are not copied. Errors: CYF_ERR_INPUT. */
+cyf_status cyf_warn_of_unreadable(cyf_h5ad *file);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "model/diffusion/sampler.h"
 
@@ -72,6 +73,27 @@ cyf_status cyf_conditions_find_where(const cyf_model *model, const char *option,
   cyf_free(name);
   CYF_TRY(status);
   return cyf_conditions_find_value(model, *ret_attribute, equals + 1, ret_code);
+}
+
+enum { FEW_CELLS = 20 };
+
+/* Whether some cell is asked to have the class. */
+static bool is_asked_for(const cyf_condition *condition, int64_t n_cells, int64_t code) {
+  for (int64_t i = 0; i < n_cells; i++)
+    if (condition->code[i] == code) return true;
+  return false;
+}
+
+void cyf_conditions_warn_of_few(const cyf_model *model, const cyf_conditions *conditions) {
+  for (int64_t k = 0; k < conditions->n; k++) {
+    const cyf_model_attribute *a = &model->attributes[conditions->item[k].attribute];
+    for (int64_t c = 0; c < a->categories.n; c++)
+      if (a->n_cells[c] > 0 && a->n_cells[c] < FEW_CELLS && is_asked_for(&conditions->item[k], conditions->n_cells, c))
+        cyf_warn(
+            "the model was trained on %lld cell%s of %s '%s' alone: what it generates of them may be copies of "
+            "these, or cells of a like class",
+            (long long)a->n_cells[c], a->n_cells[c] == 1 ? "" : "s", a->name, a->categories.name[c]);
+  }
 }
 
 void cyf_conditions_destroy(cyf_conditions *conditions) {

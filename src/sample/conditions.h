@@ -29,7 +29,10 @@ typedef struct cyf_conditions {
 /** What the user asks for, by names. Nothing is owned. */
 typedef struct cyf_conditions_asked {
   const cyf_texts *where;       /**< ATTR=VALUE, split at the first '=' */
-  const char *like, *by;        /**< path of an h5ad file, and an attribute; NULL: neither */
+  const char *like, *by;        /**< path of an h5ad file, and the attribute of it or of `fill`; NULL: neither */
+  const char *each;             /**< ATTR=N, split at the last '='; NULL: not said */
+  const char *fill;             /**< path of an h5ad file, whose column `by` is meant; NULL: none */
+  int64_t fill_to;              /**< cells of a class that `fill` is to come to; 0: not said */
   const char *requests;         /**< path of a table (sample/requests.h); NULL: none */
   const cyf_texts *guidance;    /**< as sample/guidance.h reads it */
   bool by_classifiers;          /**< classifiers guide, also where the denoiser is told the label */
@@ -43,6 +46,10 @@ typedef struct cyf_conditions_asked {
  * - where: every cell gets the value.
  * - like, by: cells get the values of `by` in the proportions of the file, rounded by largest remainders. An order
  * keyed by the seed says which cell gets which. Without n_cells there are as many as the file has labelled ones.
+ * - each: N cells of every class of the attribute that has training cells, class by class. Of an imported model, whose
+ * numbers of training cells are not known, of every class.
+ * - fill, by, fill_to: what the classes of the file's column lack to fill_to cells, class by class. Classes that the
+ * file has no cell of get none.
  * - requests: the first cells are those of the table's first row, and so on.
  *
  * The caller frees the result with cyf_conditions_destroy. Errors: CYF_ERR_USAGE (malformed; an unknown attribute or
@@ -50,6 +57,8 @@ typedef struct cyf_conditions_asked {
  */
 cyf_status cyf_conditions_make(const cyf_model *model, const cyf_conditions_asked *asked,
                                cyf_conditions *ret_conditions);
+/** Warns of each class that cells are asked to have and that fewer than 20 training cells had (but some), once. */
+void cyf_conditions_warn_of_few(const cyf_model *model, const cyf_conditions *conditions);
 /** Frees what the conditions hold. NULL-safe. */
 void cyf_conditions_destroy(cyf_conditions *conditions);
 

@@ -9,10 +9,9 @@
 #include "base/names.h"
 #include "base/rng.h"
 #include "data/tables/label_bins.h"
-#include "kernels/backend.h"
-#include "kernels/finite.h"
 #include "model/diffusion/sampler.h"
 #include "sample/blocks.h"
+#include "sample/encode_rows.h"
 
 /* ---- which cells ---- */
 
@@ -130,18 +129,10 @@ static cyf_status read_rows(encoding *e, int64_t first, int64_t n, cyf_csr_buffe
 }
 
 static cyf_status encode_block(encoding *e, cyf_scratch *scratch, cyf_cell_block *block) {
-  cyf_device *device = e->model->device;
-  float *latent = NULL;
-  CYF_TRY(read_rows(e, block->index * CYF_SAMPLER_BLOCK, block->n_cells, &block->rows));
-  cyf_csr cells = cyf_csr_view(&block->rows);
-  CYF_TRY(cyf_csr_to_device(device, scratch, &cells, &cells));
-  CYF_TRY(cyf_scratch_floats(scratch, block->n_cells * e->width, &latent));
-  CYF_TRY(cyf_autoencoder_encode(e->model->autoencoder, scratch, &cells, latent));
-  CYF_TRY(device->ops->download(device, block->latent, latent, sizeof(float) * (size_t)(block->n_cells * e->width)));
-  CYF_TRY(device->ops->synchronize(device));
-  const cyf_finite_rows said = {CYF_ERR_NUMERIC, cyf_h5ad_path(e->in.file), "the latent of a start cell",
-                                CYF_MODEL_NOT_FINITE};
-  return cyf_rows_check_finite(block->n_cells, e->width, block->latent, block->index * CYF_SAMPLER_BLOCK, &said);
+  const int64_t first = block->index * CYF_SAMPLER_BLOCK;
+  const cyf_encoded_rows said = {cyf_h5ad_path(e->in.file), "the latent of a start cell", first};
+  CYF_TRY(read_rows(e, first, block->n_cells, &block->rows));
+  return cyf_encode_rows(e->model, scratch, &block->rows, &said, block->latent);
 }
 
 static cyf_status compute(void *context, int thread, cyf_cell_block *block) {

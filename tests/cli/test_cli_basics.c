@@ -12,8 +12,9 @@
 
 static void help_shows_every_command_with_an_example(void **state) {
   (void)state;
-  static const char *const commands[] = {"prepare",  "train",  "sample", "interpolate", "transfer", "encode", "decode",
-                                         "evaluate", "import", "export", "info",        "synth",    "config", "bench"};
+  static const char *const commands[] = {"prepare", "train",  "sample",   "interpolate", "transfer",
+                                         "encode",  "decode", "evaluate", "import",      "export",
+                                         "info",    "synth",  "config",   "bench",       "predict"};
   cli_expect(0, "$cytoforge --help");
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     cli_expect(0, "$cytoforge --help");

@@ -38,6 +38,7 @@ static void a_gpu_that_is_not_there_is_an_error(void **state) {
       "encode -m run1/model.h5 cells.h5ad -o none.h5ad",
       "encode -m run1/model.h5 atlas -o none",
       "decode -m run1/model.h5 sampled.h5ad -o none.h5ad",
+      "predict -m run1/model.h5 cells.h5ad -o none.h5ad",
       "interpolate -m run1/model.h5 --attribute cell_type --from type_0 --to type_1 --points 2 --start cells.h5ad -n 4 "
       "-o none.h5ad",
       "transfer -m run1/model.h5 --to cell_type=type_1 --start cells.h5ad -n 4 -o none.h5ad"};

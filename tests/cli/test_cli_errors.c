@@ -144,6 +144,7 @@ static void an_output_that_is_no_regular_file_is_left_alone(void **state) {
                                         "transfer -m nowhere.h5 --to day=2 --start nowhere.h5ad",
                                         "encode -m nowhere.h5 nowhere.h5ad",
                                         "decode -m nowhere.h5 nowhere.h5ad",
+                                        "predict -m nowhere.h5 nowhere.h5ad",
                                         "import --scimilarity nowhere",
                                         "evaluate --real nowhere.h5ad --synthetic nowhere.h5ad",
                                         "synth"};
