@@ -14,11 +14,9 @@ enum { N_FILE = 600 };
   "--threads 1 --set autoencoder.hidden='[64, 48]' --set autoencoder.latent=16 --set autoencoder.steps=300 --set " \
   "denoiser.hidden='[64, 48, 32]' --set denoiser.steps=600 --set denoiser.learning_rate=1e-3 --set "               \
   "denoiser.ema_decay=0.99 --set classifier.hidden='[48, 48, 32]' --set classifier.steps=200 --set data.lanes=16 " \
-  "--set "                                                                                                         \
-  "autoencoder.likelihood=nb "
+  "--set autoencoder.likelihood=nb --set sample.calibrate=true "
 
-/* A model of counts with three attributes; of `pseudotime` one class has few cells. `few.h5ad` lacks a class and has
- * one that the model does not know. */
+/* A model of counts with three attributes; of `pseudotime` one class has few cells. */
 static int setup(void **state) {
   if (cli_setup(state) != 0) return -1;
   return cli_run(
