@@ -39,6 +39,7 @@ static const char *const fixed[] = {
     "classifier.learning_rate=3e-4",
     "classifier.rate_schedule=constant",
     "classifier.validate_every=500",
+    "sample.calibrate=false",
 };
 
 /* The defaults, with a value for each key. */
