@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sample/conditions.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -120,16 +122,31 @@ cyf_status cyf_conditions_write_labels(const cyf_model *model, const cyf_conditi
   return CYF_OK;
 }
 
+/* "2", or "1.1 to 2.5" where classes differ, over the cells that are asked for one. */
+static void describe_weights(const cyf_condition *condition, int64_t n_cells, char span[64]) {
+  double least = INFINITY, most = 0;
+  for (int64_t i = 0; i < n_cells; i++) {
+    if (condition->code[i] < 0) continue;
+    least = fmin(least, (double)condition->weight[i]);
+    most = fmax(most, (double)condition->weight[i]);
+  }
+  if (least < most) {
+    snprintf(span, 64, "%g to %g", least, most);
+  } else {
+    snprintf(span, 64, "%g", most);
+  }
+}
+
 cyf_status cyf_conditions_describe_guidance(const cyf_model *model, const cyf_conditions *conditions, char **ret_text) {
   if (conditions->request != NULL) return cyf_strdup("of each request", ret_text);
   char *text = NULL, *longer = NULL;
   for (int64_t k = 0; k < conditions->n; k++) {
     const cyf_condition *c = &conditions->item[k];
-    double weight = 0;
+    char span[64];
     if (c->is_of_all) continue;
-    for (int64_t i = 0; i < conditions->n_cells && weight == 0; i++) weight = (double)c->weight[i];
-    cyf_status status = cyf_format(&longer, "%s%s%s=%g", text != NULL ? text : "", text != NULL ? ", " : "",
-                                   model->attributes[c->attribute].name, weight);
+    describe_weights(c, conditions->n_cells, span);
+    cyf_status status = cyf_format(&longer, "%s%s%s=%s", text != NULL ? text : "", text != NULL ? ", " : "",
+                                   model->attributes[c->attribute].name, span);
     cyf_free(text);
     CYF_TRY(status);
     text = longer;

@@ -62,8 +62,9 @@ void cyf_conditions_warn_of_few(const cyf_model *model, const cyf_conditions *co
 /** Frees what the conditions hold. NULL-safe. */
 void cyf_conditions_destroy(cyf_conditions *conditions);
 
-/** Gives the strength of guidance as text for messages and provenance: "cell_type=2, donor=1", "none" or, with a table,
- * "of each request". The caller frees it with cyf_free. Errors: CYF_ERR_MEMORY. */
+/** Gives the strength of guidance as text for messages and provenance: "cell_type=2, donor=1", "cell_type=1.1 to 2"
+ * where classes have their own, "none" or, with a table, "of each request". The caller frees it with cyf_free. Errors:
+ * CYF_ERR_MEMORY. */
 cyf_status cyf_conditions_describe_guidance(const cyf_model *model, const cyf_conditions *conditions, char **ret_text);
 
 /** Writes an obs column for each condition, with the names of the values. Errors: CYF_ERR_IO. */
