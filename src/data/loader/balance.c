@@ -23,7 +23,7 @@ static double by_size(cyf_sampling sampling, double n_k) {
 }
 
 /* How often a cell of a small category may be emitted for once without weights. Ten cells that are seen more often are
- * learnt by heart, and generated cells are then copies of them (benchmarks/results/rare.md). */
+ * learnt by heart, and generated cells are then copies of them (benchmarks/rare.sh). */
 static const double MOST_GENTLE = 4;
 
 /* Scales weight[n] so that an epoch has as many cells as without them, none of them above `most`. What is cut off goes
