@@ -10,8 +10,9 @@ struct cyf_bench_atlas {
   cyf_cell_feed *feed;
 };
 
-static cyf_status open_parts(cyf_device *device, const char *path, cyf_bench_atlas *a) {
+static cyf_status open_parts(cyf_device *device, const cyf_settings *settings, const char *path, cyf_bench_atlas *a) {
   CYF_TRY(cyf_atlas_open(path, &a->atlas));
+  a->atlas->verify = settings->data.verify;
   return cyf_cell_feed_create(device, &a->feed);
 }
 
@@ -26,7 +27,7 @@ cyf_status cyf_bench_atlas_open(cyf_comm *comm, cyf_device *device, const cyf_se
   options.validation = 0;
   if (options.decode_threads == 0) options.decode_threads = device->n_threads;
   cyf_status status = CYF_NEW(&a, 1);
-  if (status == CYF_OK) status = open_parts(device, path, a);
+  if (status == CYF_OK) status = open_parts(device, settings, path, a);
   CYF_TRY_CLEANUP(cyf_comm_agree(comm, status));
   CYF_TRY_CLEANUP(cyf_loader_create(comm, a->atlas, &options, (cyf_cursor){0, 0}, &a->loader));
   *ret_atlas = a;
