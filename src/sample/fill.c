@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "sample/carried_column.h"
 #include "sample/encode_rows.h"
 #include "sample/start_cells.h"
 
@@ -161,18 +162,6 @@ cleanup:
   return status;
 }
 
-static cyf_status write_numbers(const cyf_label_column *real, const char *name, int64_t n, cyf_h5ad_writer *writer) {
-  double *values = NULL;
-  CYF_TRY(CYF_NEW(&values, n));
-  for (int64_t i = 0; i < n; i++) {
-    const bool has = i < real->n_cells && real->code[i] >= 0;
-    values[i] = has ? strtod(real->categories.name[real->code[i]], NULL) : (double)NAN;
-  }
-  const cyf_status status = cyf_h5ad_writer_add_numbers(writer, name, values, n);
-  cyf_free(values);
-  return status;
-}
-
 /* A column that the real cells alone have. */
 static cyf_status write_real(const cyf_fill *f, const char *name, int64_t n, cyf_h5ad_writer *writer) {
   cyf_label_column real = {0};
@@ -180,13 +169,7 @@ static cyf_status write_real(const cyf_fill *f, const char *name, int64_t n, cyf
   cyf_status status;
   CYF_TRY(cyf_h5ad_read_labels(f->in.file, name, &real));
   CYF_TRY_CLEANUP(cyf_h5ad_column_is_numeric(f->in.file, name, &is_numeric));
-  if (is_numeric) {
-    status = write_numbers(&real, name, n, writer);
-  } else {
-    CYF_TRY_CLEANUP(cyf_realloc((void **)&real.code, (size_t)n, sizeof *real.code));
-    for (int64_t i = real.n_cells; i < n; i++) real.code[i] = -1;
-    status = write_labels(name, &real.categories, real.code, n, writer);
-  }
+  status = cyf_write_carried_column(&real, is_numeric, name, n, writer);
 cleanup:
   cyf_label_column_destroy(&real);
   return status;

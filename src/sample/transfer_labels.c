@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "sample/carried_column.h"
 #include "sample/guidance.h"
 #include "sample/start_cells.h"
 
@@ -248,27 +249,6 @@ cyf_status cyf_transfer_conditions(const cyf_model *model, const cyf_transfer_la
 
 /* ---- obs ---- */
 
-static cyf_status write_numbers(const cyf_label_column *column, const char *name, cyf_h5ad_writer *writer) {
-  double *value = NULL;
-  CYF_TRY(CYF_NEW(&value, column->n_cells));
-  for (int64_t i = 0; i < column->n_cells; i++)
-    value[i] = column->code[i] < 0 ? (double)NAN : strtod(column->categories.name[column->code[i]], NULL);
-  const cyf_status status = cyf_h5ad_writer_add_numbers(writer, name, value, column->n_cells);
-  cyf_free(value);
-  return status;
-}
-
-static cyf_status write_column(const cyf_transfer_column *column, const char *name, cyf_h5ad_writer *writer) {
-  cyf_label_column renamed = column->labels;
-  char *copy = NULL;
-  if (column->is_numeric) return write_numbers(&column->labels, name, writer);
-  CYF_TRY(cyf_strdup(name, &copy));
-  renamed.attribute = copy;
-  const cyf_status status = cyf_h5ad_writer_add_labels(writer, &renamed);
-  cyf_free(copy);
-  return status;
-}
-
 /* Writes an attribute of --to: the label that all cells have now, and the one that each had. */
 static cyf_status write_to(const cyf_model *model, const cyf_transfer_labels *labels, const cyf_transfer_label *to,
                            int64_t n, cyf_h5ad_writer *writer) {
@@ -280,7 +260,8 @@ static cyf_status write_to(const cyf_model *model, const cyf_transfer_labels *la
   CYF_TRY_CLEANUP(cyf_format(&name, "%s%s", START, a->name));
   for (int64_t i = 0; i < n; i++) now.code[i] = (int32_t)to->code;
   CYF_TRY_CLEANUP(cyf_h5ad_writer_add_labels(writer, &now));
-  status = write_column(find_column(labels, a->name), name, writer);
+  const cyf_transfer_column *had = find_column(labels, a->name);
+  status = cyf_write_carried_column(&had->labels, had->is_numeric, name, had->labels.n_cells, writer);
 cleanup:
   cyf_free(now.code);
   cyf_free(name);
@@ -302,8 +283,10 @@ cyf_status cyf_transfer_labels_write(const cyf_model *model, const cyf_transfer_
                                      cyf_h5ad_writer *writer) {
   for (int64_t k = 0; k < labels->n_to; k++) CYF_TRY(write_to(model, labels, &labels->to[k], n, writer));
   for (int64_t c = 0; c < labels->n_columns; c++) {
-    const char *name = labels->column[c].labels.attribute;
-    if (!is_written(model, labels, name)) CYF_TRY(write_column(&labels->column[c], name, writer));
+    const cyf_transfer_column *column = &labels->column[c];
+    const char *name = column->labels.attribute;
+    if (is_written(model, labels, name)) continue;
+    CYF_TRY(cyf_write_carried_column(&column->labels, column->is_numeric, name, column->labels.n_cells, writer));
   }
   return CYF_OK;
 }

@@ -211,10 +211,7 @@ static void a_table_of_requests_is_one_run(void **state) {
 
 static void bad_requests_say_what_is_possible(void **state) {
   (void)state;
-  static const struct {
-    int code;
-    const char *arguments, *text;
-  } cases[] = {
+  static const cli_refusal cases[] = {
       {2, "-n 5 --where cell_tipe=type_1", "did you mean 'cell_type'? Known: 'cell_type', 'donor', 'pseudotime'"},
       {2, "-n 5 --where cell_type=typ_1", "did you mean 'type_1'? Known: 'type_1', 'type_2', 'type_3'"},
       {2, "-n 5 --where cell_type=type_1 --guidance donor=2", "--guidance of 'donor', which is not asked for"},
@@ -238,13 +235,7 @@ static void bad_requests_say_what_is_possible(void **state) {
              "value.csv; printf 'tissue,count\\nx,5\\n' > column.csv; printf 'cell_type,count\\ntype_1,0\\n' > "
              "count.csv; printf 'cell_type\\ntype_1\\n' > nocount.csv; printf 'cell_type,count\\na,b,5\\n' > "
              "ragged.csv; printf 'cell_type,guidance,count\\ntype_1,\"donor=1\",5\\n' > guidance.csv");
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    cli_expect(cases[i].code, "%s $cytoforge sample -m model.h5 -o bad.h5ad %s", i % 4 == 0 ? "mpirun -n 2" : "",
-               cases[i].arguments);
-    cli_expect_one_error("cytoforge: error");
-    cli_expect_text(cases[i].text);
-    assert_int_not_equal(access("bad.h5ad", F_OK), 0);
-  }
+  cli_expect_refusals("sample -m model.h5 -o bad.h5ad", cases, sizeof cases / sizeof cases[0]);
 }
 
 /* What all cells of the model have is granted without a classifier; what some lack is not. */

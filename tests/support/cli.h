@@ -68,6 +68,22 @@ static inline void cli_expect_one_error(const char *prefix) {
   assert_int_equal(n, 1);
 }
 
+/* A command line that is to be refused with this exit code, and what the one error line holds. */
+typedef struct cli_refusal {
+  int code;
+  const char *arguments, *text;
+} cli_refusal;
+
+/* Runs the command with the arguments of each case, every fourth on two ranks. None may leave bad.h5ad. */
+static inline void cli_expect_refusals(const char *command, const cli_refusal *cases, size_t n_cases) {
+  for (size_t i = 0; i < n_cases; i++) {
+    cli_expect(cases[i].code, "%s $cytoforge %s %s", i % 4 == 0 ? "mpirun -n 2" : "", command, cases[i].arguments);
+    cli_expect_one_error("cytoforge: error");
+    cli_expect_text(cases[i].text);
+    assert_int_not_equal(access("bad.h5ad", F_OK), 0);
+  }
+}
+
 /* Reads RUN/metrics.jsonl: value of `key` for each line of the stage that has it; returns their number. steps[i] is the
  * line's step. */
 static inline int cli_read_metrics(const char *run, const char *stage, const char *key, int capacity, long *steps,
